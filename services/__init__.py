@@ -1,0 +1,1 @@
+"""Commercial Studio Photos Generator: a Web-Queue-Worker for generative models."""

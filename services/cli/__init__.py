@@ -1,0 +1,1 @@
+"""What the `studio` commands do, below the command line itself."""

@@ -1,0 +1,85 @@
+"""Opens the three backends that the URLs in the settings name, and closes them in reverse order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from services.common.ports import Broker, Limits, ObjectStore, StatusStore
+from services.common.settings import Settings
+
+
+@dataclass(frozen=True)
+class Backends:
+    broker: Broker
+    statuses: StatusStore
+    objects: ObjectStore
+
+
+@asynccontextmanager
+async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
+    """Raise ValueError for a URL scheme nobody serves, BackendUnavailable when one does not answer.
+
+    Each client library is imported only when its URL asks for it.
+    """
+    async with AsyncExitStack() as stack:
+        objects = await stack.enter_async_context(_objects(settings))
+        statuses = await stack.enter_async_context(_statuses(settings))
+        broker = await stack.enter_async_context(_broker(settings))
+        yield Backends(broker, statuses, objects)
+
+
+def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
+    url = settings.broker_url
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from services.common.brokers.sqlite import open_sqlite_broker
+
+            return open_sqlite_broker(
+                _path(url), queue_limit=settings.queue_limit, lease_seconds=settings.broker_lease_seconds
+            )
+        case "amqp" | "amqps":
+            from services.common.brokers.rabbitmq import open_rabbitmq_broker
+
+            return open_rabbitmq_broker(url)
+    raise ValueError(f"STUDIO_BROKER_URL: {url!r} is neither sqlite:/// nor amqp://")
+
+
+def _statuses(settings: Settings) -> AbstractAsyncContextManager[StatusStore]:
+    url = settings.statuses_url
+    limits = Limits(settings.retention_seconds, settings.status_lease_seconds, settings.max_attempts)
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from services.common.statuses.sqlite import open_sqlite_status_store
+
+            return open_sqlite_status_store(_path(url), limits)
+        case "redis" | "rediss":
+            from services.common.statuses.redis import open_redis_status_store
+
+            return open_redis_status_store(url, limits)
+    raise ValueError(f"STUDIO_STATUSES_URL: {url!r} is neither sqlite:/// nor redis://")
+
+
+def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
+    url = settings.objects_url
+    match urlsplit(url).scheme:
+        case "file":
+            from services.common.objects.filesystem import open_filesystem_object_store
+
+            return open_filesystem_object_store(_path(url))
+        case "s3":
+            from services.common.objects.s3 import open_s3_object_store
+
+            return open_s3_object_store(
+                url,
+                access_key=settings.s3_access_key,
+                secret_key=settings.s3_secret_key,
+                public_endpoint=settings.s3_public_endpoint,
+            )
+    raise ValueError(f"STUDIO_OBJECTS_URL: {url!r} is neither file:/// nor s3://")
+
+
+def _path(url: str) -> Path:
+    """`sqlite:///relative.db` and `sqlite:////absolute.db`, as SQLAlchemy spells them."""
+    return Path(urlsplit(url).path.removeprefix("/"))

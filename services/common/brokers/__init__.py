@@ -1,0 +1,1 @@
+"""Broker backends: `sqlite` (embedded) and `rabbitmq` (distributed)."""

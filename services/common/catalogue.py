@@ -1,0 +1,161 @@
+"""The catalogue: models on offer and studio styles, read from two TOML files by both sides."""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from services.common.errors import InvalidRequest
+from services.common.params import PARAMS, ImageParams, Modality, Params
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+
+
+class Limits(BaseModel):
+    """What this model allows of what its modality allows; sides in pixels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_side: int = 2048
+    min_side: int = 64
+    multiple_of: int = 8
+    max_steps: int = 150
+    max_images: int = 4
+
+
+class Model(BaseModel):
+    """One model on offer. `source` is a folder, `hub:OWNER/NAME` or `build:package.module:function`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    title: str
+    modality: Modality
+    adapter: str
+    source: str
+    revision: str | None = None
+    licence: str = ""
+    notes: str = ""
+    default: bool = False
+    defaults: Mapping[str, Any] = Field(default_factory=dict)
+    limits: Limits = Limits()
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _hub_models_are_pinned(self) -> Self:
+        if self.source.startswith("hub:") and not self.revision:
+            raise ValueError("a hub model needs a revision: a commit hash, so that it cannot change under us")
+        return self
+
+    def parameters(self, given: Mapping[str, Any]) -> Params:
+        """The given parameters checked, and completed with this model's defaults. Raises InvalidRequest."""
+        schema = PARAMS[self.modality]
+        try:
+            params = schema.model_validate(dict(given))
+        except ValidationError as exc:
+            raise InvalidRequest([_fault(error, schema) for error in exc.errors(include_url=False)]) from exc
+        missing = {key: value for key, value in self.defaults.items() if getattr(params, key, None) is None}
+        params = params.model_copy(update=missing)
+        if isinstance(params, ImageParams):
+            self._check_limits(params)
+        return params
+
+    def _check_limits(self, params: ImageParams) -> None:
+        limits = self.limits
+        errors: list[dict[str, object]] = []
+        for side in ("width", "height"):
+            value = getattr(params, side)
+            if value is not None and (
+                not limits.min_side <= value <= limits.max_side or value % limits.multiple_of
+            ):
+                allowed = f"{limits.min_side} to {limits.max_side} in steps of {limits.multiple_of}"
+                errors.append(
+                    {
+                        "pointer": f"/{side}",
+                        "detail": f"{self.name} draws {allowed} pixels",
+                        "got": value,
+                        "allowed": allowed,
+                    }
+                )
+        for name, most in (("steps", limits.max_steps), ("num_images", limits.max_images)):
+            value = getattr(params, name)
+            if value is not None and value > most:
+                errors.append(
+                    {
+                        "pointer": f"/{name}",
+                        "detail": f"{self.name} allows at most {most}",
+                        "got": value,
+                        "allowed": f"1 to {most}",
+                    }
+                )
+        if errors:
+            raise InvalidRequest(errors)
+
+
+class Style(BaseModel):
+    """A studio look: `template` holds `{product}` once, and the product goes in literally."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    title: str
+    template: Annotated[str, StringConstraints(pattern=r"^[^{}]*\{product\}[^{}]*$")]
+    negative_prompt: str = ""
+    swatch: str = "#888888"
+
+    def prompt(self, product: str) -> str:
+        """Not str.format: `{}` or `%s` in a product is just text."""
+        before, _, after = self.template.partition("{product}")
+        return before + product + after
+
+
+class Catalogue(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: dict[str, Model]
+    styles: dict[str, Style]
+
+    @property
+    def default_model(self) -> Model:
+        return next(model for model in self.models.values() if model.default)
+
+    @model_validator(mode="after")
+    def _one_default(self) -> Self:
+        if sum(model.default for model in self.models.values()) != 1:
+            raise ValueError("exactly one model must say `default = true`")
+        return self
+
+
+def load_catalogue(models: Path, styles: Path) -> Catalogue:
+    """Raise ValueError naming the file when it cannot be read or breaks the schema."""
+    try:
+        return Catalogue.model_validate(
+            {"models": _table(models, "models"), "styles": _table(styles, "styles")}
+        )
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as exc:
+        raise ValueError(f"catalogue {models} and {styles}: {exc}") from exc
+
+
+def _table(path: Path, name: str) -> dict[str, Any]:
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))[name]
+    return {key: {"name": key, **entry} for key, entry in entries.items()}
+
+
+def _fault(error: Any, schema: type[Params]) -> dict[str, object]:
+    path = [str(part) for part in error["loc"]]
+    fault: dict[str, object] = {"pointer": "".join(f"/{part}" for part in path), "detail": error["msg"]}
+    got = error.get("input")
+    if isinstance(got, str | int | float | bool) or got is None:
+        fault["got"] = got if not isinstance(got, str) else got[:200]
+    if limits := {
+        key: value for key, value in error.get("ctx", {}).items() if isinstance(value, str | int | float)
+    }:
+        fault["allowed"] = limits
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(path[-1].strip(), schema.model_fields, 1)
+        fault["detail"] = f"unknown field; did you mean {near[0]}?" if near else "unknown field"
+        fault["allowed"] = sorted(schema.model_fields)
+    return fault

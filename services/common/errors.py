@@ -1,0 +1,124 @@
+"""Everything that can go wrong, as facts of the domain. No HTTP here: `api/problems.py` has that table.
+
+StudioError
+├── InvalidRequest              the request breaks the model's schema or limits
+├── InvalidMessage              a queue message that cannot be understood
+├── JobNotFound                 never existed (or was forgotten after its retention)
+│   └── StatusRebuilding        not known now, and the status store was emptied after the job was made
+├── JobRemoved                  existed, and its result was removed
+├── JobFinished                 the job is terminal, so it cannot be canceled
+├── IdempotencyMismatch         the key was used before with another body
+├── IdempotencyInFlight         the first request with this key is still being answered
+├── ObjectNotFound              no object under this key
+├── NotAccepted                 the broker did not take the message
+│   ├── QueueFull               it said so: the queue is at its limit
+│   └── Unroutable              it said so: no queue for this model
+├── BackendUnavailable          broker, status store or object store cannot be reached in time
+│   └── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
+└── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
+    ├── ModelUnavailable        the model cannot be loaded; the message says what to do
+    ├── OutOfMemory             the device has too little memory for these parameters
+    └── DeadlineExceeded        the job ran longer than allowed
+"""
+
+from typing import ClassVar
+
+
+class StudioError(Exception):
+    """Root of the tree."""
+
+
+class InvalidRequest(StudioError):
+    """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed."""
+
+    def __init__(self, errors: list[dict[str, object]]) -> None:
+        super().__init__("; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
+        self.errors = errors
+
+
+class InvalidMessage(StudioError):
+    """`job_id` is set when the message was readable enough to tell whose it is."""
+
+    def __init__(self, reason: str, job_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.job_id = job_id
+
+
+class JobNotFound(StudioError):
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job {job_id}")
+        self.job_id = job_id
+
+
+class StatusRebuilding(JobNotFound):
+    pass
+
+
+class JobRemoved(StudioError):
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} was removed")
+
+
+class JobFinished(StudioError):
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} has already {state}")
+
+
+class IdempotencyMismatch(StudioError):
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used before with another request body")
+
+
+class IdempotencyInFlight(StudioError):
+    def __init__(self) -> None:
+        super().__init__("the first request with this Idempotency-Key is still being answered")
+
+
+class ObjectNotFound(StudioError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no object {key}")
+
+
+class NotAccepted(StudioError):
+    pass
+
+
+class QueueFull(NotAccepted):
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the queue of {model} is full")
+
+
+class Unroutable(NotAccepted):
+    def __init__(self, model: str) -> None:
+        super().__init__(f"no queue for {model}")
+
+
+class BackendUnavailable(StudioError):
+    """`backend` is "broker", "statuses" or "objects"."""
+
+    def __init__(self, backend: str, reason: object) -> None:
+        super().__init__(f"{backend} unavailable: {reason}" if str(reason) else f"{backend} unavailable")
+        self.backend = backend
+
+
+class PublishUnconfirmed(BackendUnavailable):
+    def __init__(self, reason: object) -> None:
+        super().__init__("broker", reason)
+
+
+class GenerationError(StudioError):
+    code: ClassVar[str] = "generation-failed"
+    retryable: ClassVar[bool] = True
+
+
+class ModelUnavailable(GenerationError):
+    code = "model-unavailable"
+
+
+class OutOfMemory(GenerationError):
+    code = "out-of-memory"
+    retryable = False
+
+
+class DeadlineExceeded(GenerationError):
+    code = "timeout"

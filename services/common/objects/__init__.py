@@ -1,0 +1,1 @@
+"""Object store backends: `filesystem` (embedded) and `s3` (distributed)."""

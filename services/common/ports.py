@@ -1,0 +1,192 @@
+"""The three ports between the services and the outside. Each has an embedded and a distributed backend,
+and one contract suite in `tests/contracts` that runs over both.
+
+Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import TracebackType
+from typing import Protocol
+from uuid import uuid4
+
+from services.common.errors import InvalidMessage
+from services.common.schemas import Artifact, JobError, JobMessage, Progress, State, StatusRecord
+
+
+class Settlement(Enum):
+    ACK = auto()
+    REJECT = auto()  # to the dead letters
+    REQUEUE = auto()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message handed to one consumer, as an async context manager that settles it.
+
+    Leaving normally acks, InvalidMessage rejects to the dead letters, anything else (cancellation included)
+    requeues. `deliveries` counts earlier deliveries of this message. A delivery whose connection is gone
+    settles to nothing: the broker has requeued it already.
+    """
+
+    body: bytes
+    message_id: str
+    deliveries: int
+    settle: Callable[[Settlement], Awaitable[None]]
+
+    async def __aenter__(self) -> bytes:
+        return self.body
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if kind is None:
+            await self.settle(Settlement.ACK)
+        elif issubclass(kind, InvalidMessage):
+            await self.settle(Settlement.REJECT)
+            return True
+        else:
+            await self.settle(Settlement.REQUEUE)
+        return False
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that was not understood or used up its attempts. `died_at` in Unix seconds."""
+
+    message_id: str
+    model: str
+    body: bytes
+    died_at: float
+
+
+class Broker(Protocol):
+    async def publish(self, message: JobMessage) -> None:
+        """Return once the message is durably queued for `message.model`.
+
+        Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when nobody knows:
+        publishing again with the same `message_id` is then right.
+        """
+
+    def consume(self, model: str, prefetch: int) -> AsyncIterator[Delivery]:
+        """Deliver until closed (`aclose`, or cancellation of the pulling task), over reconnections.
+
+        At most `prefetch` deliveries are unsettled at a time. Closing stops new deliveries and requeues those
+        not yet handed out; handed-out ones can still be settled until the broker itself is closed.
+        """
+
+    async def depth(self, model: str) -> int:
+        """Messages ready to be delivered, those in a consumer's hands not counted."""
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """The oldest dead letters, left where they are."""
+
+    async def replay(self, message_id: str) -> bool:
+        """Move a dead letter back to its queue; False when there is none with this id."""
+
+    async def ping(self) -> None:
+        """Raise BackendUnavailable unless the broker answers."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A worker's right to finish a job. `attempt` counts only when a lost record is made again from it."""
+
+    job_id: str
+    message_id: str = ""
+    attempt: int = 1
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    @classmethod
+    def nobody(cls, job_id: str) -> "Lease":
+        """The gateway's: it may finish a job only while that is queued."""
+        return cls(job_id, token="")
+
+
+class Verdict(Enum):
+    HELD = auto()  # the lease is yours
+    CANCEL = auto()  # yours, and the client wants the job canceled
+    EXHAUSTED = auto()  # yours, but every attempt is used up: finish it as failed/poison
+    DUPLICATE = auto()  # another message of this job holds a fresh lease
+    LOST = auto()  # the job is terminal or another worker's: touch nothing
+    MISSING = auto()  # no record of this job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ends; RELEASED hands the attempt back and queues it again."""
+
+    state: State
+    artifacts: tuple[Artifact, ...] = ()
+    error: JobError | None = None
+    release_key: bool = False  # forget the Idempotency-Key, so that the client may try again with it
+
+
+RELEASED = Outcome(State.QUEUED)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a status store enforces: how long terminal records stay, how long a lease lasts, how often a job begins."""
+
+    retention_seconds: float = 604_800
+    lease_seconds: float = 30
+    max_attempts: int = 3
+
+
+class StatusStore(Protocol):
+    """Every transition is one atomic compare-and-set; a terminal state never changes; expiry is the store's."""
+
+    async def create(self, record: StatusRecord) -> StatusRecord:
+        """Store the record unless its id or its Idempotency-Key (per owner) is known; return what is stored.
+
+        A known id only has its `published` flag raised when `record.published`: this is how it is confirmed.
+        """
+
+    async def get(self, job_id: str) -> StatusRecord:
+        """Raise StatusRebuilding when the store was emptied after this (young enough) id was made, else JobNotFound."""
+
+    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
+        """Live (queued or running) records in order of their ids, those behind `after`."""
+
+    async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
+        """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, LOST (terminal) or MISSING.
+
+        The same message id takes a lease over at once, another one when it was not renewed in time. A job not
+        begun by its `expires_at` becomes expired here (LOST). With `recreate` a missing record is made from the
+        message as running attempt `lease.attempt`. Beginning again with the same token changes nothing.
+        """
+
+    async def progress(self, lease: Lease, progress: Progress) -> Verdict:
+        """Store progress and renew the lease: HELD, CANCEL, LOST or MISSING."""
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
+        """HELD when this call ended (or released) the job; LOST or MISSING when it changed nothing."""
+
+    async def request_cancel(self, job_id: str) -> StatusRecord:
+        """Cancel a queued job at once, flag a running one, leave a terminal one; return the record. Raises as `get`."""
+
+    async def remove(self, job_id: str) -> None:
+        """Forget the record and its Idempotency-Key. Repeatable."""
+
+
+class ObjectStore(Protocol):
+    """Keys are relative paths of [a-z0-9._/-]; every write can be repeated."""
+
+    async def put(self, key: str, data: bytes, media_type: str) -> None: ...
+
+    def get(self, key: str) -> AsyncIterator[bytes]:
+        """Chunks of the object; raises ObjectNotFound before the first."""
+
+    async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:
+        """A presigned GET URL a browser can reach, or None where the store cannot make one."""
+
+    async def list(self, prefix: str) -> list[str]:
+        """Keys below the prefix, sorted."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Repeatable: a missing key is no error."""
+
+    async def ping(self) -> None:
+        """Raise BackendUnavailable unless the store answers and may be used."""

@@ -1,0 +1,145 @@
+"""The data both sides exchange: queue message, status record, artifact, manifest.
+
+Times are Unix seconds (UTC). Anything read from outside the process goes through one of these.
+"""
+
+import time
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.common.errors import InvalidMessage
+from services.common.ids import is_job_id
+from services.common.params import Modality
+
+SCHEMA_VERSION: Final = 1
+
+
+class State(StrEnum):
+    """`queued -> running -> succeeded | failed | canceled | expired`; a released job is queued again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Artifact(_Frozen):
+    """One stored file of a job; `width` and `height` in pixels where it is a picture."""
+
+    index: int
+    key: str
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+
+
+class JobError(_Frozen):
+    """What the client is told of a failure: a stable code, a sentence, and whether trying again may help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Progress(_Frozen):
+    """`step` of `total` pipeline steps over all pictures of the job; 0 of 0 before the first."""
+
+    phase: Literal["loading", "generating", "saving"] = "generating"
+    step: int = 0
+    total: int = 0
+
+
+class JobMessage(_Frozen):
+    """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    message_id: str = Field(default_factory=lambda: uuid4().hex)
+    job_id: str
+    model: str
+    modality: Modality
+    params: dict[str, Any]
+    owner: str | None = None
+    created_at: float
+    expires_at: float
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Raise InvalidMessage, with the job id where it can be made out."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as exc:
+            fault = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            raise InvalidMessage(f"{where or 'message'}: {fault['msg']}", _job_id_in(body)) from exc
+
+    def encode(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+class StatusRecord(_Frozen):
+    """What is known of a job. `message` is whole, so that the job can be published again from here."""
+
+    job_id: str
+    state: State = State.QUEUED
+    message: JobMessage
+    published: bool = False
+    idempotency_key: str | None = None
+    body_hash: str | None = None
+    created_at: float = Field(default_factory=time.time)
+    started_at: float | None = None
+    finished_at: float | None = None
+    attempt: int = 0
+    cancel_requested: bool = False
+    progress: Progress | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    error: JobError | None = None
+    lease_token: str | None = None
+    lease_message_id: str | None = None
+    lease_expires_at: float | None = None
+
+    @property
+    def leased(self) -> bool:
+        return self.lease_expires_at is not None and self.lease_expires_at > time.time()
+
+
+class Manifest(_Frozen):
+    """`jobs/<id>/manifest.json`: the durable truth of a finished job, its owner and artifacts included."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    record: StatusRecord
+
+
+class Tombstone(_Frozen):
+    """`removed/<id>.json`: this job existed and its result was removed. Written once, never overwritten."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    job_id: str
+    removed_at: float
+
+
+class _OnlyJobId(BaseModel):
+    job_id: Annotated[str, Field(max_length=36)]
+
+
+def _job_id_in(body: bytes) -> str | None:
+    try:
+        job_id = _OnlyJobId.model_validate_json(body).job_id
+    except ValidationError:
+        return None
+    return job_id if is_job_id(job_id) else None

@@ -1,0 +1,131 @@
+"""Settings: environment variables with the prefix STUDIO_, then `.env`, then these defaults.
+
+Read once, by `services.__main__`; everything else is handed what it needs. An unknown STUDIO_* name is refused,
+because a setting misspelt is a setting silently ignored. `.env.example` is generated from this class.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "STUDIO_"
+
+
+def _data_folder(name: str) -> Path:
+    """`web` and `models` lie inside an installed package, and at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "data" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        Path(".studio"), description="Folder of the embedded backends and of built models."
+    )
+    broker_url: str = Field(
+        "sqlite:///.studio/studio.db", description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST"
+    )
+    statuses_url: str = Field(
+        "sqlite:///.studio/studio.db", description="sqlite:///FILE or redis://HOST:PORT/DB"
+    )
+    objects_url: str = Field(
+        "file:///.studio/objects", description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME"
+    )
+    s3_access_key: SecretStr | None = Field(
+        None, description="Unset: the S3 client's own chain of credentials."
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Goes with the access key.")
+    s3_public_endpoint: str | None = Field(
+        None, description="Endpoint that presigned URLs name, if browsers need another."
+    )
+
+    host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the gateway listens on.")
+    public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
+    max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
+    body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
+    graceful_timeout_seconds: float = Field(
+        35, gt=0, description="Time the gateway gives running requests at shutdown."
+    )
+    artifact_delivery: Literal["stream", "redirect"] = Field(
+        "stream", description="How artifacts reach clients: through the gateway, or by a presigned URL."
+    )
+    poll_seconds: float = Field(
+        1.0, gt=0, le=60, description="How often clients are told to poll a running job."
+    )
+    queue_limit: int = Field(1000, ge=1, description="Jobs waiting per model; more are refused with 503.")
+    job_ttl_seconds: float = Field(3600, gt=0, description="A job not begun by then expires.")
+    retention_seconds: float = Field(
+        604_800, gt=0, description="How long status records of finished jobs are kept."
+    )
+    sweep_seconds: float = Field(
+        10, gt=0, description="How often the gateway mends what a crash left behind."
+    )
+
+    model: str | None = Field(
+        None, description="Catalogue name of the model a worker serves; unset: the default one."
+    )
+    catalogue: Path = Field(_data_folder("models") / "models.toml", description="The models on offer.")
+    styles: Path = Field(_data_folder("models") / "styles.toml", description="The studio looks on offer.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
+    workers: int = Field(
+        1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores."
+    )
+    worker_port: int = Field(
+        0, ge=0, le=65535, description="Port of the worker's /livez and /readyz; 0: none."
+    )
+    prefetch: int = Field(
+        2, ge=1, le=100, description="Deliveries a worker holds: one on the device, the rest ready."
+    )
+    job_deadline_seconds: float = Field(600, gt=0, description="A job running longer fails with `timeout`.")
+    grace_seconds: float = Field(60, ge=0, description="Time a stopping worker gives its running jobs.")
+    max_attempts: int = Field(
+        3, ge=1, le=50, description="A job that takes its worker down this often is poison."
+    )
+    status_lease_seconds: float = Field(30, gt=0, description="A worker silent for this long loses its job.")
+    broker_lease_seconds: float = Field(10, gt=0, description="The same for the embedded queue's deliveries.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level logged."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, else json."
+    )
+    failpoint: str | None = Field(
+        None, description="For tests only: NAME or NAME@K, the process is killed at its K-th pass."
+    )
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Raise ValueError naming every STUDIO_* variable that is no setting, with the nearest one that is."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in environ or os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        hints = [
+            f"{name} (did you mean {near[0]}?)" if (near := get_close_matches(name, known, 1)) else name
+            for name in unknown
+        ]
+        raise ValueError(f"unknown setting: {', '.join(hints)}")
+    return Settings()
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every setting with what it is for and its default, commented out."""
+    lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment what you change."]
+    for name, info in Settings.model_fields.items():
+        default = info.default
+        if isinstance(default, Path) and default.is_absolute():
+            default = f"models/{default.name}"
+        lines += [
+            "",
+            f"# {info.description}",
+            f"# {PREFIX}{name.upper()}={'' if default is None else default}",
+        ]
+    return "\n".join(lines) + "\n"

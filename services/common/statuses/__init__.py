@@ -1,0 +1,1 @@
+"""Status store backends: `sqlite` (embedded) and `redis` (distributed)."""

@@ -1,0 +1,9 @@
+"""Fixtures every suite shares."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Asynchronous tests run on what production runs on: asyncio with uvloop."""
+    return "asyncio", {"use_uvloop": True}
