@@ -68,9 +68,7 @@ class Model(BaseModel):
         errors: list[dict[str, object]] = []
         for side in ("width", "height"):
             value = getattr(params, side)
-            if value is not None and (
-                not limits.min_side <= value <= limits.max_side or value % limits.multiple_of
-            ):
+            if value is not None and (not limits.min_side <= value <= limits.max_side or value % limits.multiple_of):
                 allowed = f"{limits.min_side} to {limits.max_side} in steps of {limits.multiple_of}"
                 errors.append(
                     {
@@ -132,9 +130,7 @@ class Catalogue(BaseModel):
 def load_catalogue(models: Path, styles: Path) -> Catalogue:
     """Raise ValueError naming the file when it cannot be read or breaks the schema."""
     try:
-        return Catalogue.model_validate(
-            {"models": _table(models, "models"), "styles": _table(styles, "styles")}
-        )
+        return Catalogue.model_validate({"models": _table(models, "models"), "styles": _table(styles, "styles")})
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as exc:
         raise ValueError(f"catalogue {models} and {styles}: {exc}") from exc
 
@@ -150,9 +146,7 @@ def _fault(error: Any, schema: type[Params]) -> dict[str, object]:
     got = error.get("input")
     if isinstance(got, str | int | float | bool) or got is None:
         fault["got"] = got if not isinstance(got, str) else got[:200]
-    if limits := {
-        key: value for key, value in error.get("ctx", {}).items() if isinstance(value, str | int | float)
-    }:
+    if limits := {key: value for key, value in error.get("ctx", {}).items() if isinstance(value, str | int | float)}:
         fault["allowed"] = limits
     if error["type"] == "extra_forbidden":
         near = get_close_matches(path[-1].strip(), schema.model_fields, 1)

@@ -30,9 +30,7 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 Guidance = Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)]
-InputKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^inputs/[0-9a-f]{64}\.[a-z0-9]+$")
-]
+InputKey = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^inputs/[0-9a-f]{64}\.[a-z0-9]+$")]
 
 
 class Params(BaseModel):

@@ -4,7 +4,7 @@ and one contract suite in `tests/contracts` that runs over both.
 Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -69,7 +69,7 @@ class Broker(Protocol):
         publishing again with the same `message_id` is then right.
         """
 
-    def consume(self, model: str, prefetch: int) -> AsyncIterator[Delivery]:
+    def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         """Deliver until closed (`aclose`, or cancellation of the pulling task), over reconnections.
 
         At most `prefetch` deliveries are unsettled at a time. Closing stops new deliveries and requeues those

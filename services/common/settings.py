@@ -26,21 +26,15 @@ def _data_folder(name: str) -> Path:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
 
-    data_dir: Path = Field(
-        Path(".studio"), description="Folder of the embedded backends and of built models."
-    )
+    data_dir: Path = Field(Path(".studio"), description="Folder of the embedded backends and of built models.")
     broker_url: str = Field(
         "sqlite:///.studio/studio.db", description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST"
     )
-    statuses_url: str = Field(
-        "sqlite:///.studio/studio.db", description="sqlite:///FILE or redis://HOST:PORT/DB"
-    )
+    statuses_url: str = Field("sqlite:///.studio/studio.db", description="sqlite:///FILE or redis://HOST:PORT/DB")
     objects_url: str = Field(
         "file:///.studio/objects", description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME"
     )
-    s3_access_key: SecretStr | None = Field(
-        None, description="Unset: the S3 client's own chain of credentials."
-    )
+    s3_access_key: SecretStr | None = Field(None, description="Unset: the S3 client's own chain of credentials.")
     s3_secret_key: SecretStr | None = Field(None, description="Goes with the access key.")
     s3_public_endpoint: str | None = Field(
         None, description="Endpoint that presigned URLs name, if browsers need another."
@@ -48,6 +42,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the gateway listens on.")
+    url: str | None = Field(
+        None, description="Gateway `studio generate` submits to; unset: the one on HOST:PORT, if any."
+    )
     public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
@@ -57,44 +54,27 @@ class Settings(BaseSettings):
     artifact_delivery: Literal["stream", "redirect"] = Field(
         "stream", description="How artifacts reach clients: through the gateway, or by a presigned URL."
     )
-    poll_seconds: float = Field(
-        1.0, gt=0, le=60, description="How often clients are told to poll a running job."
-    )
+    poll_seconds: float = Field(1.0, gt=0, le=60, description="How often clients are told to poll a running job.")
     queue_limit: int = Field(1000, ge=1, description="Jobs waiting per model; more are refused with 503.")
     job_ttl_seconds: float = Field(3600, gt=0, description="A job not begun by then expires.")
-    retention_seconds: float = Field(
-        604_800, gt=0, description="How long status records of finished jobs are kept."
-    )
-    sweep_seconds: float = Field(
-        10, gt=0, description="How often the gateway mends what a crash left behind."
-    )
+    retention_seconds: float = Field(604_800, gt=0, description="How long status records of finished jobs are kept.")
+    sweep_seconds: float = Field(10, gt=0, description="How often the gateway mends what a crash left behind.")
 
-    model: str | None = Field(
-        None, description="Catalogue name of the model a worker serves; unset: the default one."
-    )
+    model: str | None = Field(None, description="Catalogue name of the model a worker serves; unset: the default one.")
     catalogue: Path = Field(_data_folder("models") / "models.toml", description="The models on offer.")
     styles: Path = Field(_data_folder("models") / "styles.toml", description="The studio looks on offer.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
-    workers: int = Field(
-        1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores."
-    )
-    worker_port: int = Field(
-        0, ge=0, le=65535, description="Port of the worker's /livez and /readyz; 0: none."
-    )
-    prefetch: int = Field(
-        2, ge=1, le=100, description="Deliveries a worker holds: one on the device, the rest ready."
-    )
+    workers: int = Field(1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores.")
+    worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez and /readyz.")
+    worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's /livez and /readyz; 0: none.")
+    prefetch: int = Field(2, ge=1, le=100, description="Deliveries a worker holds: one on the device, the rest ready.")
     job_deadline_seconds: float = Field(600, gt=0, description="A job running longer fails with `timeout`.")
     grace_seconds: float = Field(60, ge=0, description="Time a stopping worker gives its running jobs.")
-    max_attempts: int = Field(
-        3, ge=1, le=50, description="A job that takes its worker down this often is poison."
-    )
+    max_attempts: int = Field(3, ge=1, le=50, description="A job that takes its worker down this often is poison.")
     status_lease_seconds: float = Field(30, gt=0, description="A worker silent for this long loses its job.")
     broker_lease_seconds: float = Field(10, gt=0, description="The same for the embedded queue's deliveries.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe level logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: console on a terminal, else json."
     )

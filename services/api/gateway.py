@@ -1,0 +1,207 @@
+"""The gateway's side of the protocol: what happens to a job between the request and the queue, and afterwards.
+
+Knows nothing of HTTP. The order of the writes is the promise: record, message, `published`, then the answer.
+"""
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue, Model
+from services.common.errors import (
+    BackendUnavailable,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    InvalidRequest,
+    JobFinished,
+    JobNotFound,
+    NotAccepted,
+    PublishUnconfirmed,
+    QueueFull,
+)
+from services.common.failpoints import Failpoints
+from services.common.ids import is_job_id, new_job_id
+from services.common.manifests import Manifests
+from services.common.params import MAX_SEED
+from services.common.ports import Lease, Outcome, Verdict
+from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
+PUBLISH_SECONDS = 1.2
+WATCH_SECONDS = 0.05
+
+
+class Gateway:
+    def __init__(
+        self, backends: Backends, catalogue: Catalogue, settings: Settings, failpoints: Failpoints | None = None
+    ) -> None:
+        self.catalogue = catalogue
+        self._backends = backends
+        self._manifests = Manifests(backends.objects)
+        self._settings = settings
+        self._failpoints = failpoints or Failpoints()
+        self._publishing: set[str] = set()
+
+    async def submit(
+        self, body: Mapping[str, Any], *, owner: str | None = None, idempotency_key: str | None = None
+    ) -> StatusRecord:
+        """Accept a job: once this returns, nothing but its own outcome or its expiry ends it.
+
+        `body` is `{"model"?: name, **parameters}`. With a key used before, the job it made then is returned.
+        Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, NotAccepted, BackendUnavailable.
+        """
+        record = self._record(body, owner, idempotency_key)
+        stored = await self._backends.statuses.create(record)
+        self._failpoints.reach("gateway.created")
+        if stored.job_id != record.job_id:
+            if stored.body_hash != record.body_hash:
+                raise IdempotencyMismatch
+            return stored if stored.published or stored.state.terminal else await self.publish(stored)
+        if await self._queue_is_full(record):
+            await self._backends.statuses.remove(record.job_id)
+            raise QueueFull(record.message.model)
+        return await self.publish(record)
+
+    async def publish(self, record: StatusRecord) -> StatusRecord:
+        """Put the record's message on its queue and mark it published. Raises as `submit`."""
+        if record.job_id in self._publishing:
+            raise IdempotencyInFlight
+        self._publishing.add(record.job_id)
+        try:
+            await self._publish_twice_at_most(record.message)
+            self._failpoints.reach("gateway.published")
+            return await self._confirm(record)
+        except NotAccepted:
+            await self._backends.statuses.remove(record.job_id)
+            raise
+        except PublishUnconfirmed as exc:
+            return await self._disown(record, exc)
+        finally:
+            self._publishing.discard(record.job_id)
+
+    async def read(self, job_id: str) -> StatusRecord:
+        """Raises JobNotFound, StatusRebuilding or JobRemoved."""
+        if not is_job_id(job_id):
+            raise JobNotFound(job_id)
+        try:
+            return await self._backends.statuses.get(job_id)
+        except JobNotFound:
+            record = await self._manifests.read(job_id)
+            if record is None:
+                raise
+            return record
+
+    async def wait(self, job_id: str, seconds: float) -> StatusRecord:
+        """The record once it is terminal, or as it is after `seconds`. Raises as `read`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            record = await self.read(job_id)
+            left = deadline - time.monotonic()
+            if record.state.terminal or left <= 0:
+                return record
+            await asyncio.sleep(min(WATCH_SECONDS, left))
+
+    async def cancel(self, job_id: str) -> StatusRecord:
+        """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""
+        if not is_job_id(job_id):
+            raise JobNotFound(job_id)
+        try:
+            record = await self._backends.statuses.request_cancel(job_id)
+        except JobNotFound:
+            record = await self.read(job_id)
+        if record.state is State.CANCELED:
+            await self._manifests.write(record)
+        elif record.state.terminal:
+            raise JobFinished(job_id, record.state)
+        return record
+
+    async def remove(self, job_id: str) -> None:
+        """Remove the job and its result for good; a live one is canceled. Raises as `read`."""
+        record = await self.read(job_id)
+        await self._manifests.bury(job_id)
+        self._failpoints.reach("gateway.buried")
+        if not record.state.terminal:
+            await self._backends.statuses.request_cancel(job_id)
+        await self._backends.statuses.remove(job_id)
+        self._failpoints.reach("gateway.forgotten")
+        await self._manifests.clear(job_id)
+
+    def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
+        model = self._model(body.get("model"))
+        params = model.parameters({name: value for name, value in body.items() if name != "model"})
+        style = getattr(params, "style", None)
+        if style is not None and style not in self.catalogue.styles:
+            allowed = sorted(self.catalogue.styles)
+            raise InvalidRequest([{"pointer": "/style", "detail": "no such style", "got": style, "allowed": allowed}])
+        if params.seed is None:
+            # Chosen here, not in the worker, so that a redelivery draws the same picture.
+            params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
+        now = time.time()
+        message = JobMessage(
+            job_id=new_job_id(),
+            model=model.name,
+            modality=model.modality,
+            params=params.model_dump(mode="json", exclude_none=True),
+            owner=owner,
+            created_at=now,
+            expires_at=now + self._settings.job_ttl_seconds,
+        )
+        return StatusRecord(
+            job_id=message.job_id,
+            message=message,
+            idempotency_key=key,
+            body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
+            created_at=now,
+        )
+
+    def _model(self, name: object) -> Model:
+        if name is None:
+            return self.catalogue.default_model
+        if isinstance(name, str) and name in self.catalogue.models:
+            return self.catalogue.models[name]
+        got = name[:200] if isinstance(name, str) else name
+        allowed = sorted(self.catalogue.models)
+        raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
+
+    async def _queue_is_full(self, record: StatusRecord) -> bool:
+        return await self._backends.broker.depth(record.message.model) >= self._settings.queue_limit
+
+    async def _publish_twice_at_most(self, message: JobMessage) -> None:
+        """An unanswered publish may have arrived, so it is repeated under the same message id."""
+        for last in (False, True):
+            try:
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await self._backends.broker.publish(message)
+                    return
+            except (TimeoutError, BackendUnavailable) as exc:
+                if last:
+                    raise PublishUnconfirmed(exc) from exc
+                log.warning("publish unconfirmed, once more", job_id=message.job_id, reason=str(exc))
+
+    async def _confirm(self, record: StatusRecord) -> StatusRecord:
+        confirmed = record.model_copy(update={"published": True})
+        try:
+            return await self._backends.statuses.create(confirmed)
+        except BackendUnavailable:
+            # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
+            log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
+            return confirmed
+
+    async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
+        """Make sure a message that may be out there never runs; unless it does already, then it was accepted."""
+        error = JobError(code="not-accepted", message="the queue did not confirm the job in time", retryable=True)
+        outcome = Outcome(State.CANCELED, error=error, release_key=True)
+        verdict = await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
+        if verdict is Verdict.HELD:
+            raise reason
+        return await self.read(record.job_id)

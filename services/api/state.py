@@ -1,0 +1,15 @@
+"""What the lifespan hands to every request."""
+
+from typing import TypedDict
+
+from services.api.gateway import Gateway
+from services.common.backends import Backends
+from services.common.settings import Settings
+
+
+class AppState(TypedDict):
+    """Typed as `Request[AppState]`; the catalogue is `gateway.catalogue`."""
+
+    gateway: Gateway
+    backends: Backends
+    settings: Settings

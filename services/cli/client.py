@@ -1,0 +1,110 @@
+"""Submits one job to a gateway over HTTP, like everyone else does, and saves what comes of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+REQUEST_SECONDS = 10.0
+JobJson = dict[str, Any]
+
+
+class Unreachable(Exception):
+    """No gateway answers; exit code 3."""
+
+
+class Refused(Exception):
+    """The gateway refused the request: `unavailable` when it may take it later (3), else a wrong request (2)."""
+
+    def __init__(self, problem: Mapping[str, Any], *, unavailable: bool) -> None:
+        faults = [
+            f"{error['pointer'].strip('/') or 'request'}: {error['detail']}" for error in problem.get("errors", [])
+        ]
+        super().__init__("; ".join(faults) or str(problem.get("detail") or problem.get("title")))
+        self.unavailable = unavailable
+
+
+async def is_running(url: str) -> bool:
+    """Whether a gateway answers there."""
+    try:
+        async with httpx2.AsyncClient(base_url=url, timeout=2) as client:
+            return (await client.get("/livez")).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+async def submit(url: str, body: Mapping[str, Any], output: Path, console: Console) -> tuple[JobJson, list[Path]]:
+    """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
+
+    Raises Refused, Unreachable.
+    """
+    async with _client(url) as client:
+        headers = {"Idempotency-Key": f'"{uuid4()}"'}
+        response = await _request(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
+        job: JobJson = response.json()
+        with _progress(console) as show:
+            while job["state"] in ("queued", "running"):
+                show(job)
+                await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
+                response = await _request(client, "GET", job["links"]["self"])
+                job = response.json()
+            show(job)
+        return job, await _save(client, job, output)
+
+
+async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path) -> list[Path]:
+    paths = []
+    for artifact in job["artifacts"]:
+        response = await _request(client, "GET", artifact["url"])
+        path = output
+        if len(job["artifacts"]) > 1:
+            path = output.with_stem(f"{output.stem}-{artifact['index'] + 1}")
+        await asyncio.to_thread(path.write_bytes, response.content)
+        paths.append(path)
+    return paths
+
+
+@asynccontextmanager
+async def _client(url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    try:
+        async with httpx2.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, follow_redirects=True) as client:
+            yield client
+    except httpx2.TransportError as exc:
+        raise Unreachable(f"no gateway answers at {url}: {exc}") from exc
+
+
+async def _request(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
+    response = await client.request(method, path, **options)
+    if response.is_success:
+        return response
+    content_type = response.headers.get("Content-Type", "")
+    problem = (
+        response.json() if content_type.startswith("application/problem+json") else {"title": response.reason_phrase}
+    )
+    raise Refused(problem, unavailable=response.status_code >= 500 or response.status_code == 429)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[JobJson], None]]:
+    """A bar that follows the job, called with each new representation of it. Silent unless on a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("queued", total=None)
+
+        def show(job: JobJson) -> None:
+            now = job["progress"] or {}
+            phase = now.get("phase") or job["state"]
+            bar.update(task, description=phase, completed=now.get("step") or 0, total=now.get("total") or None)
+
+        yield show

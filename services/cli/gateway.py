@@ -1,0 +1,18 @@
+"""`studio api`: the gateway alone, until SIGTERM."""
+
+import structlog
+
+from services.api.app import create_app
+from services.api.server import serve
+from services.cli.signals import stop_event
+from services.common.catalogue import Catalogue
+from services.common.failpoints import Failpoints
+from services.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def run_gateway(settings: Settings, catalogue: Catalogue) -> None:
+    """Raises BackendUnavailable or OSError (the port is taken) when it cannot start."""
+    app = create_app(settings, catalogue, Failpoints(settings.failpoint))
+    await serve(app, settings, stop_event(), lambda url: log.info("gateway ready", url=url))

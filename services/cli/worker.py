@@ -1,0 +1,108 @@
+"""`studio worker`: load one model, consume its queue, drain on SIGTERM."""
+
+import asyncio
+import os
+import sys
+
+import structlog
+
+from services.cli.signals import stop_event
+from services.cli.supervisor import UNUSABLE
+from services.common.backends import open_backends
+from services.common.catalogue import Catalogue, Model
+from services.common.errors import BackendUnavailable, DeadlineExceeded, ModelUnavailable
+from services.common.failpoints import Failpoints
+from services.common.settings import Settings
+from services.inference.attempt import Workplace
+from services.inference.executor import ModelExecutor
+from services.inference.health import Readiness, serve_health
+from services.inference.registry import resolve_adapter
+from services.inference.sources import resolve_source
+from services.inference.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+UNAVAILABLE = 69  # EX_UNAVAILABLE: a backend did not answer at the start
+HUNG = 70  # EX_SOFTWARE: the model thread does not come back; another process must take over
+
+
+async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, attended: bool) -> int:
+    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job ran too long, 78 no model.
+
+    `attended` also stops when standard input closes: the supervisor holds the other end.
+    """
+    structlog.contextvars.bind_contextvars(model=model.name)
+    stop = stop_event()
+    if attended:
+        _stop_at_end_of_input(stop)
+    readiness = Readiness()
+    async with serve_health(settings.worker_host, settings.worker_port, readiness):
+        try:
+            executor = _executor(settings, model)
+            readiness.phase = "loading"
+            await executor.load()
+        except (ModelUnavailable, ValueError) as exc:
+            log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
+            return UNUSABLE
+        code = await _consume(settings, catalogue, model, executor, readiness, stop)
+        if executor.busy:
+            # The thread cannot be joined, and the interpreter would wait for it at exit.
+            sys.stderr.flush()
+            os._exit(code or HUNG)
+        await executor.close()
+    return code
+
+
+def _executor(settings: Settings, model: Model) -> ModelExecutor:
+    adapter = resolve_adapter(model.adapter)
+    source = resolve_source(model, catalogue_folder=settings.catalogue.parent, data_dir=settings.data_dir)
+    threads = max(1, _cores() // settings.workers)
+    return ModelExecutor(adapter(model, source), device=settings.device, threads=threads)
+
+
+def _cores() -> int:
+    """Those this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _stop_at_end_of_input(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), ended)
+
+
+async def _consume(
+    settings: Settings,
+    catalogue: Catalogue,
+    model: Model,
+    executor: ModelExecutor,
+    readiness: Readiness,
+    stop: asyncio.Event,
+) -> int:
+    try:
+        async with open_backends(settings) as backends:
+            place = Workplace(
+                backends=backends,
+                catalogue=catalogue,
+                model=model,
+                executor=executor,
+                deadline_seconds=settings.job_deadline_seconds,
+                failpoints=Failpoints(settings.failpoint),
+                device=asyncio.Lock(),
+            )
+            worker = Worker(place, prefetch=settings.prefetch, grace_seconds=settings.grace_seconds)
+            readiness.watch(worker, backends)
+            log.info("worker consumes", threads_busy=executor.busy)
+            await worker.run(stop)
+    except BackendUnavailable as exc:
+        log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
+        return UNAVAILABLE
+    except DeadlineExceeded as exc:
+        log.error("leaving, the model thread cannot be trusted any more", reason=str(exc))  # noqa: TRY400
+        return HUNG
+    log.info("drained")
+    return 0

@@ -1,0 +1,62 @@
+"""Manifests and tombstones: what the object store alone can say of a job that is over.
+
+`jobs/<id>/manifest.json` is written after a job finished, `removed/<id>.json` before its result is removed. They
+are two keys because no S3 operation we may rely on would keep a late manifest from overwriting a tombstone.
+"""
+
+import time
+
+from services.common.errors import JobRemoved, ObjectNotFound
+from services.common.ports import ObjectStore
+from services.common.schemas import Manifest, StatusRecord, Tombstone
+
+TOMBSTONES = "removed/"
+JSON = "application/json"
+
+
+class Manifests:
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    async def read(self, job_id: str) -> StatusRecord | None:
+        """The record of a finished job, or None. Raises JobRemoved when its result was removed."""
+        if await self._read(f"{TOMBSTONES}{job_id}.json") is not None:
+            raise JobRemoved(job_id)
+        data = await self._read(f"{_folder(job_id)}manifest.json")
+        return None if data is None else Manifest.model_validate_json(data).record
+
+    async def write(self, record: StatusRecord) -> None:
+        """Repeatable. The record must be terminal."""
+        key = f"{_folder(record.job_id)}manifest.json"
+        await self._objects.put(key, Manifest(record=record).model_dump_json().encode(), JSON)
+
+    async def bury(self, job_id: str) -> None:
+        """Say that the result is gone, before it is."""
+        tombstone = Tombstone(job_id=job_id, removed_at=time.time())
+        await self._objects.put(f"{TOMBSTONES}{job_id}.json", tombstone.model_dump_json().encode(), JSON)
+
+    async def clear(self, job_id: str) -> None:
+        """Delete the artifacts and the manifest. Repeatable."""
+        if keys := await self._objects.list(_folder(job_id)):
+            await self._objects.delete(keys)
+
+    async def clear_buried(self, tombstone_seconds: float) -> None:
+        """Repeat every removal a crash may have cut short; forget tombstones older than `tombstone_seconds`."""
+        for key in await self._objects.list(TOMBSTONES):
+            data = await self._read(key)
+            if data is None:
+                continue
+            tombstone = Tombstone.model_validate_json(data)
+            await self.clear(tombstone.job_id)
+            if time.time() - tombstone.removed_at > tombstone_seconds:
+                await self._objects.delete([key])
+
+    async def _read(self, key: str) -> bytes | None:
+        try:
+            return b"".join([chunk async for chunk in self._objects.get(key)])
+        except ObjectNotFound:
+            return None
+
+
+def _folder(job_id: str) -> str:
+    return f"jobs/{job_id}/"

@@ -1,0 +1,128 @@
+"""One connection to an SQLite file that several processes share, in a thread of its own.
+
+A unit of work is a plain function that runs there from its first statement to its last. So it costs one hop
+however many statements it has, and a cancelled caller can never leave a transaction half done.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from services.common.errors import BackendUnavailable
+
+DEADLINE_SECONDS = 5.0
+BUSY_SECONDS = 4.0  # how long a statement waits for another process's transaction; below the deadline
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+
+class SQLiteFile:
+    """Runs units of work one after the other; opened by `open_sqlite`.
+
+    Every method raises BackendUnavailable when the file cannot be used or the deadline passes. After a passed
+    deadline the work may still be done.
+    """
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+        self._thread = ThreadPoolExecutor(1, f"{backend}-sqlite")
+        self._connection: sqlite3.Connection | None = None
+        self.closed = False
+
+    async def read(self, work: Work[T]) -> T:
+        """Do work of one statement that changes nothing; it waits for no writer."""
+        return await self._run(lambda: work(self._open_connection))
+
+    async def write(self, work: Work[T]) -> T:
+        """Do the work as one transaction, undone when it raises."""
+        return await self._run(lambda: self._transact(work))
+
+    async def connect(self, path: Path, schema: Sequence[str]) -> None:
+        """`schema` holds statements which may be repeated."""
+        await self._run(lambda: self._connect(path, schema))
+
+    async def close(self) -> None:
+        """Finish the work handed in, then close. The thread ends by itself, even where the file hangs."""
+        try:
+            await self._run(self._disconnect)
+        finally:
+            self.closed = True
+            self._thread.shutdown(wait=False)
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        if self.closed:
+            raise BackendUnavailable(self._backend, "closed")
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        except TimeoutError as exc:
+            raise BackendUnavailable(self._backend, f"no answer in {DEADLINE_SECONDS:g} s") from exc
+        except (sqlite3.Error, OSError) as exc:
+            raise BackendUnavailable(self._backend, exc) from exc
+
+    @property
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("the file is not open")
+        return self._connection
+
+    def _connect(self, path: Path, schema: Sequence[str]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # isolation_level=None: transactions begin where this module says, not where the driver guesses.
+        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        _enter_wal(self._connection)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+
+        def create(connection: sqlite3.Connection) -> None:
+            for statement in schema:
+                connection.execute(statement)
+
+        self._transact(create)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _transact(self, work: Work[T]) -> T:
+        connection = self._open_connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, backend: str, schema: Sequence[str]) -> AsyncIterator[SQLiteFile]:
+    """Open the file, made with its folder where missing. `backend` is the name errors carry."""
+    file = SQLiteFile(backend)
+    try:
+        await file.connect(path, schema)
+        yield file
+    finally:
+        await file.close()
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Two processes that make a new file at once: SQLite refuses one of them without waiting as it does elsewhere."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -1,0 +1,76 @@
+"""The model adapter: the one class to write to serve another model.
+
+An adapter is synchronous and lives entirely in the model thread: it is loaded, called and closed there, so it needs
+no locks and may keep state between calls. It neither encodes nor stores what it makes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from services.common.catalogue import Model
+from services.common.params import Modality, Params
+from services.inference.outputs import Output
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to make: the picture `index` of a job, with its own seed and the prompt its style made of it."""
+
+    job_id: str
+    index: int
+    seed: int
+    prompt: str
+    negative_prompt: str
+    params: Params
+
+
+@dataclass(frozen=True)
+class Context:
+    """How a running call talks to the worker. Both may be called as often as one likes: they only touch memory.
+
+    `progress(step, total)` says that `step` of `total` steps of this call are done. `cancelled(job_id)` says
+    whether the job should stop; an adapter asks after every step and raises Cancelled when every item of its
+    batch is.
+    """
+
+    progress: Callable[[int, int], None]
+    cancelled: Callable[[str], bool]
+
+
+class Cancelled(Exception):  # noqa: N818 - a signal, like asyncio's
+    """Raised by an adapter that stopped because everything it was making is no longer wanted."""
+
+
+class ModelAdapter(ABC):
+    """What every adapter is. The worker makes one, loads it, calls it for batch after batch, and closes it."""
+
+    modality: ClassVar[Modality]
+    max_batch: ClassVar[int] = 1
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @classmethod
+    def prepare_thread(cls, threads: int) -> None:  # noqa: B027 - most adapters have nothing to prepare
+        """Runs first of all in the model thread: the place to give a library its `threads` CPU threads."""
+
+    @abstractmethod
+    def load(self, device: str) -> None:
+        """Load the weights; raise ModelUnavailable saying what to do when they cannot be had."""
+
+    def batch_key(self, item: Item) -> Hashable:
+        """Items with equal keys may share one call; by default only those of one job."""
+        return item.job_id
+
+    @abstractmethod
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        """One output per item, in order. The same seed gives the same bytes when alone in its batch.
+
+        Raises Cancelled, OutOfMemory or any other exception (the job then fails with `generation-failed`).
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the memory back. Called once, also after a failed load."""

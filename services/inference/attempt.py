@@ -1,0 +1,205 @@
+"""One attempt at one job: the worker's side of the protocol, from `begin` to the manifest.
+
+Every step can be repeated by the next attempt, so a crash between any two of them costs work but never a job.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import stamina
+import structlog
+
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue, Model
+from services.common.errors import BackendUnavailable, DeadlineExceeded, GenerationError, InvalidMessage
+from services.common.failpoints import Failpoints
+from services.common.ports import RELEASED, Outcome, Verdict
+from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
+from services.inference.adapter import Cancelled, Context, Item
+from services.inference.claim import Claim
+from services.inference.executor import ModelExecutor
+from services.inference.heartbeat import Heartbeat
+from services.inference.items import items_of, metadata_of
+from services.inference.outputs import Output
+
+log = structlog.get_logger(__name__)
+
+STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again for this long
+HAND_BACK_SECONDS = 3.0
+
+
+def _failed(code: str, message: str, *, retryable: bool) -> Outcome:
+    return Outcome(State.FAILED, error=JobError(code=code, message=message, retryable=retryable))
+
+
+CANCELED = Outcome(State.CANCELED)
+POISON = _failed("poison", "every worker that tried this job went down", retryable=False)
+FAILED = _failed(GenerationError.code, "the model failed on this job", retryable=True)
+UNSTORED = _failed("storage-unavailable", "the result could not be stored", retryable=True)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What all attempts of a worker share; `device` is held while the model thread is theirs."""
+
+    backends: Backends
+    catalogue: Catalogue
+    model: Model
+    executor: ModelExecutor
+    deadline_seconds: float
+    failpoints: Failpoints
+    device: asyncio.Lock
+
+
+class Attempt:
+    def __init__(self, message: JobMessage, deliveries: int, place: Workplace) -> None:
+        self._items = items_of(message, place.model, place.catalogue)
+        self._claim = Claim(place.backends, message, deliveries)
+        self._heartbeat = Heartbeat(self._claim)
+        self._place = place
+        self._begun = False  # and not ended: there may be an attempt to hand back
+
+    async def run(self, on_begin: Callable[[], object]) -> None:
+        """Return when the message may be acked; `on_begin` is called when the device is ours.
+
+        Raises InvalidMessage for a job that used up its attempts (to the dead letters), DeadlineExceeded when
+        the model thread cannot be had back (the outcome is stored; the worker must leave).
+        """
+        try:
+            async with AsyncExitStack() as beating:
+                async with self._place.device:
+                    on_begin()
+                    outcome = await self._begin(beating)
+                if isinstance(outcome, list):
+                    outcome = await self._store(outcome)
+                if outcome is not None:
+                    await self._finish(outcome)
+        except asyncio.CancelledError:
+            await self._hand_back()
+            raise
+        if outcome is POISON:
+            raise InvalidMessage("attempts used up", self._claim.message.job_id)
+
+    async def _begin(self, beating: AsyncExitStack) -> list[Output] | Outcome | None:
+        """The outputs, or how the job ends without any, or None when it is not ours to end."""
+        self._begun = True
+        verdict = await self._claim.begin()
+        self._place.failpoints.reach("worker.begun")
+        log.info("job begun", verdict=verdict.name.lower())
+        if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
+            await beating.enter_async_context(self._heartbeat.beating())
+        match verdict:
+            case Verdict.HELD:
+                return await self._generate()
+            case Verdict.CANCEL:
+                return CANCELED
+            case Verdict.EXHAUSTED:
+                return POISON
+            case Verdict.LOST:
+                ended = await self._claim.restore()
+                if ended is not None and ended.error is not None and ended.error.code == "poison":
+                    raise InvalidMessage("attempts used up", ended.job_id)
+        return None
+
+    async def _generate(self) -> list[Output] | Outcome:
+        try:
+            async with asyncio.timeout(self._place.deadline_seconds) as deadline:
+                outputs = await self._call_adapter()
+        except Cancelled:
+            return CANCELED
+        except GenerationError as exc:
+            log.warning("generation failed", code=exc.code, reason=str(exc))
+            return _failed(exc.code, str(exc), retryable=exc.retryable)
+        except Exception as exc:
+            if isinstance(exc, TimeoutError) and deadline.expired():
+                await self._give_up_thread(exc)
+            log.exception("generation failed")
+            return FAILED
+        self._place.failpoints.reach("worker.generated")
+        return outputs
+
+    async def _give_up_thread(self, cause: TimeoutError) -> None:
+        """Nobody can stop a thread: store the outcome while nothing else may use it, and have the worker leave."""
+        self._heartbeat.stopped = True
+        seconds = self._place.deadline_seconds
+        expired = DeadlineExceeded(f"the job took longer than {seconds:g} seconds")
+        await self._finish(_failed(expired.code, str(expired), retryable=expired.retryable))
+        raise expired from cause
+
+    async def _call_adapter(self) -> list[Output]:
+        outputs: list[Output] = []
+        size = self._place.executor.adapter.max_batch
+        for start in range(0, len(self._items), size):
+            if not self._heartbeat.wanted:
+                raise Cancelled
+            batch = self._items[start : start + size]
+            outputs += await self._place.executor.generate(batch, self._context(start, len(batch)))
+        return outputs
+
+    def _context(self, done: int, size: int) -> Context:
+        """Counts steps over all pictures of the job: those `done`, and `size` of them in this call."""
+        loop = asyncio.get_running_loop()
+        count = len(self._items)
+
+        def progress(step: int, total: int) -> None:
+            now = Progress(step=done * total + step * size, total=count * total)
+            loop.call_soon_threadsafe(self._heartbeat.report, now)
+
+        return Context(progress=progress, cancelled=lambda _job_id: not self._heartbeat.wanted)
+
+    async def _store(self, outputs: list[Output]) -> Outcome:
+        self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))
+        try:
+            saved = [self._save(item, output) for item, output in zip(self._items, outputs, strict=True)]
+            artifacts = tuple(await asyncio.gather(*saved))
+        except BackendUnavailable:
+            log.exception("result not stored")
+            return UNSTORED
+        self._place.failpoints.reach("worker.stored")
+        return Outcome(State.SUCCEEDED, artifacts)
+
+    async def _save(self, item: Item, output: Output) -> Artifact:
+        encoded = await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
+        digest = hashlib.sha256(encoded.data).hexdigest()
+        key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
+        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=STORAGE_SECONDS):
+            with attempt:
+                await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
+        return Artifact(
+            index=item.index,
+            key=key,
+            media_type=encoded.media_type,
+            bytes=len(encoded.data),
+            sha256=digest,
+            width=encoded.width,
+            height=encoded.height,
+            seed=item.seed,
+        )
+
+    async def _finish(self, outcome: Outcome) -> None:
+        verdict = await self._claim.finish(outcome)
+        self._begun = False
+        self._place.failpoints.reach("worker.finished")
+        if self._claim.removed:
+            await self._claim.clear()
+        elif verdict is Verdict.HELD:
+            await self._claim.archive(outcome)
+        else:
+            log.warning("job was taken over, nothing of ours is kept", verdict=verdict.name.lower())
+        self._place.failpoints.reach("worker.archived")
+        log.info("job finished", state=outcome.state, error=outcome.error and outcome.error.code)
+
+    async def _hand_back(self) -> None:
+        """A worker that stops does not charge the job for it."""
+        self._heartbeat.stopped = True
+        if not self._begun:
+            return
+        try:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                await self._claim.finish(RELEASED)
+            log.info("job handed back")
+        except TimeoutError:
+            log.warning("job not handed back in time; its next attempt counts")

@@ -1,0 +1,116 @@
+"""A worker's claim on one job: its lease on the status store, which survives the loss of the record.
+
+When the store has been emptied, the record is made again from the message, after finding no manifest. Calls that
+carry a begun job on (`progress`, `finish`) outlast an unavailable store by trying again.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import stamina
+
+from services.common.backends import Backends
+from services.common.errors import BackendUnavailable, JobNotFound, JobRemoved
+from services.common.manifests import Manifests
+from services.common.ports import Lease, Outcome, Verdict
+from services.common.schemas import JobMessage, Progress, StatusRecord
+
+
+class Claim:
+    def __init__(self, backends: Backends, message: JobMessage, deliveries: int) -> None:
+        self.message = message
+        self.lease = Lease(message.job_id, message.message_id, attempt=deliveries + 1)
+        self.removed = False  # its result was removed while we worked on it
+        self._statuses = backends.statuses
+        self._manifests = Manifests(backends.objects)
+
+    async def begin(self) -> Verdict:
+        """HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Waits for as long as the store is unavailable."""
+        return await self._patiently(self._begin)
+
+    async def progress(self, progress: Progress) -> Verdict:
+        """HELD, CANCEL or LOST; raises BackendUnavailable, since the next progress says the same and more."""
+        return await self._recovering(lambda: self._statuses.progress(self.lease, progress))
+
+    async def finish(self, outcome: Outcome) -> Verdict:
+        """HELD or LOST. Waits for as long as the store is unavailable."""
+        return await self._patiently(lambda: self._recovering(lambda: self._statuses.finish(self.lease, outcome)))
+
+    async def archive(self, outcome: Outcome) -> None:
+        """Write the manifest of the job we ended; delete its artifacts instead when it was removed meanwhile."""
+        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=60, wait_max=5):
+            with attempt:
+                await self._archive(outcome)
+
+    async def restore(self) -> StatusRecord | None:
+        """The record of the job somebody ended, its manifest written if a crash kept that from happening."""
+        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=60, wait_max=5):
+            with attempt:
+                return await self._restore()
+        return None
+
+    async def clear(self) -> None:
+        """Delete what we stored of a job that was removed."""
+        await self._manifests.clear(self.message.job_id)
+
+    async def _archive(self, outcome: Outcome) -> None:
+        try:
+            record = await self._statuses.get(self.message.job_id)
+        except JobNotFound:
+            try:
+                record = await self._manifests.read(self.message.job_id) or self._record(outcome)
+            except JobRemoved:
+                await self.clear()
+                return
+        await self._manifests.write(record)
+
+    def _record(self, outcome: Outcome) -> StatusRecord:
+        """What the store forgot between `finish` and the manifest, as far as we know it."""
+        return StatusRecord(
+            job_id=self.message.job_id,
+            state=outcome.state,
+            message=self.message,
+            published=True,
+            created_at=self.message.created_at,
+            finished_at=time.time(),
+            attempt=self.lease.attempt,
+            artifacts=outcome.artifacts,
+            error=outcome.error,
+        )
+
+    async def _restore(self) -> StatusRecord | None:
+        try:
+            record = await self._manifests.read(self.message.job_id)
+            if record is None:
+                record = await self._statuses.get(self.message.job_id)
+                if record.state.terminal:
+                    await self._manifests.write(record)
+        except (JobRemoved, JobNotFound):
+            return None
+        return record
+
+    async def _patiently(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=None, wait_max=5):
+            with attempt:
+                return await call()
+        raise AssertionError("stamina retries without end")
+
+    async def _begin(self) -> Verdict:
+        verdict = await self._statuses.begin(self.message, self.lease)
+        return await self._recreate() if verdict is Verdict.MISSING else verdict
+
+    async def _recovering(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        verdict = await call()
+        if verdict is not Verdict.MISSING:
+            return verdict
+        verdict = await self._recreate()
+        return verdict if verdict in (Verdict.LOST, Verdict.DUPLICATE) else await call()
+
+    async def _recreate(self) -> Verdict:
+        try:
+            if await self._manifests.read(self.message.job_id) is not None:
+                return Verdict.LOST
+        except JobRemoved:
+            self.removed = True
+            return Verdict.LOST
+        return await self._statuses.begin(self.message, self.lease, recreate=True)

@@ -1,0 +1,63 @@
+"""Tells the status store how far a job is, which renews its lease and brings back whether to go on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from services.common.errors import BackendUnavailable
+from services.common.ports import Verdict
+from services.common.schemas import Progress
+from services.inference.claim import Claim
+
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 0.1  # at most this often, however fast the steps come
+IDLE_SECONDS = 1.0  # at least this often, however slow they are
+
+
+class Heartbeat:
+    """`canceled`, `lost` and `stopped` are plain flags, so that the model thread may read them after every step."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.canceled = False  # the client does not want it any more
+        self.lost = False  # the job is not ours any more
+        self.stopped = False  # this worker does not want to go on: deadline or shutdown
+        self._claim = claim
+        self._progress = Progress()
+        self._changed = asyncio.Event()
+
+    @property
+    def wanted(self) -> bool:
+        return not (self.canceled or self.lost or self.stopped)
+
+    def report(self, progress: Progress) -> None:
+        """Called on the event loop, for every step."""
+        self._progress = progress
+        self._changed.set()
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _beat(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                self._note(await self._claim.progress(self._progress))
+            except BackendUnavailable as exc:
+                log.warning("progress not stored", reason=str(exc))
+            await asyncio.sleep(BUSY_SECONDS)
+
+    def _note(self, verdict: Verdict) -> None:
+        self.canceled = self.canceled or verdict is Verdict.CANCEL or self._claim.removed
+        self.lost = self.lost or verdict is Verdict.LOST

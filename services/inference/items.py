@@ -1,0 +1,50 @@
+"""What a job asks for, cut into the single things an adapter makes."""
+
+from services import __version__
+from services.common.catalogue import Catalogue, Model
+from services.common.errors import InvalidMessage, InvalidRequest
+from services.common.params import MAX_SEED, ImageParams, Params
+from services.common.schemas import JobMessage
+from services.inference.adapter import Item
+
+
+def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[Item]:
+    """One item a picture; picture k has seed + k. Raises InvalidMessage for what the gateway would have refused."""
+    if message.model != model.name:
+        raise InvalidMessage(f"model {message.model!r} came to a worker of {model.name!r}", message.job_id)
+    try:
+        params = model.parameters(message.params)
+        prompt, negative = _prompts(params, catalogue)
+    except (InvalidRequest, KeyError) as exc:
+        raise InvalidMessage(str(exc), message.job_id) from exc
+    count = params.num_images if isinstance(params, ImageParams) else 1
+    first = params.seed or 0
+    return [
+        Item(message.job_id, index, (first + index) % (MAX_SEED + 1), prompt, negative, params)
+        for index in range(count)
+    ]
+
+
+def metadata_of(item: Item, model: Model) -> dict[str, str]:
+    """How the thing was made, for the file itself; enough to make it again."""
+    fields = {
+        "prompt": item.prompt,
+        "negative_prompt": item.negative_prompt,
+        "style": getattr(item.params, "style", None),
+        "seed": item.seed,
+        "model": model.name,
+        "revision": model.revision,
+        **{name: getattr(item.params, name, None) for name in ("width", "height", "steps", "guidance")},
+        "software": f"commercial-studio-photos-generator {__version__}",
+    }
+    return {name: str(value) for name, value in fields.items() if value not in (None, "")}
+
+
+def _prompts(params: Params, catalogue: Catalogue) -> tuple[str, str]:
+    if not isinstance(params, ImageParams):
+        return str(getattr(params, "prompt", "")), ""
+    negative = params.negative_prompt or ""
+    if params.style is None:
+        return params.prompt, negative
+    style = catalogue.styles[params.style]
+    return style.prompt(params.prompt), ", ".join(part for part in (negative, style.negative_prompt) if part)

@@ -1,0 +1,93 @@
+"""Builds the placeholder model: a real text-to-image pipeline of 1.5 million random weights, without a download.
+
+It draws coloured noise that depends on prompt and seed, fast enough (a 256x256 picture in about a tenth of a second
+on two CPU cores) to try, test and measure everything around a model.
+"""
+
+from pathlib import Path
+from typing import Any
+
+_WIDTH = 64  # of a token's embedding, so also of what the UNet attends to
+_TOKENS = 128  # one a letter; what is longer is cut, as every CLIP pipeline does
+_SEED = 20_240_229
+
+
+def build(folder: Path) -> None:
+    """Write the pipeline into the empty `folder`, with the same weights every time (safetensors)."""
+    import torch
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
+        torch.manual_seed(_SEED)
+        pipeline = StableDiffusionPipeline(
+            vae=_vae(),
+            text_encoder=_text_encoder(),
+            tokenizer=_tokenizer(),
+            unet=_unet(),
+            scheduler=DPMSolverMultistepScheduler(beta_schedule="scaled_linear", beta_end=0.012),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def _tokenizer() -> Any:
+    """A vocabulary of the 256 bytes, each inside and at the end of a word, and no merges."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    letters = sorted(ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=_TOKENS)
+
+
+def _text_encoder() -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    config = CLIPTextConfig(
+        vocab_size=514,
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+        hidden_size=_WIDTH,
+        intermediate_size=2 * _WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=_TOKENS,
+    )
+    return CLIPTextModel(config)
+
+
+def _unet() -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(32, 64, 64),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=4,
+        norm_num_groups=8,
+        cross_attention_dim=_WIDTH,
+    )
+
+
+def _vae() -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        sample_size=256,
+        block_out_channels=(16, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=8,
+    )

@@ -1,0 +1,135 @@
+"""The worker: consumes one model's queue, one attempt after another on the device, and drains when told to stop."""
+
+import asyncio
+from contextlib import aclosing
+from typing import cast
+
+import structlog
+
+from services.common.errors import BackendUnavailable, DeadlineExceeded, InvalidMessage, JobNotFound
+from services.common.manifests import Manifests
+from services.common.ports import Delivery, Lease, Outcome
+from services.common.schemas import JobError, JobMessage, State
+from services.inference.attempt import Attempt, Workplace
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 1.0  # between tries of what failed for no fault of the job, so that nothing spins
+LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffice for
+
+
+class Worker:
+    """`consuming` is what readiness asks: deliveries are being asked for, and the broker has not failed us."""
+
+    def __init__(self, place: Workplace, *, prefetch: int, grace_seconds: float) -> None:
+        self.consuming = False
+        self._place = place
+        self._prefetch = prefetch
+        self._grace_seconds = grace_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[asyncio.Task[None]] = set()
+        self._in_hand: dict[str, asyncio.Event] = {}
+        self._hung = asyncio.Event()
+        self._deadline: DeadlineExceeded | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain. Raises DeadlineExceeded when the model thread hangs."""
+        running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(self._hung))]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.consuming = False
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+            await self._drain()
+        if self._deadline is not None:
+            raise self._deadline
+        if not running[0].cancelled():
+            running[0].result()
+
+    async def _consume(self) -> None:
+        """Ends only by cancellation: a broker that goes away is consumed again."""
+        while True:
+            try:
+                deliveries = self._place.backends.broker.consume(self._place.model.name, self._prefetch)
+                async with aclosing(deliveries):
+                    self.consuming = True
+                    async for delivery in deliveries:
+                        self._start(delivery)
+            except BackendUnavailable as exc:
+                log.warning("consuming interrupted", reason=str(exc))
+            self.consuming = False
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _start(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._handle(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._begun.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("delivery requeued", exc_info=exc)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        async with delivery as body:
+            try:
+                await self._attempt(JobMessage.decode(body), delivery.deliveries)
+            except InvalidMessage as exc:
+                log.warning("message goes to the dead letters", job_id=exc.job_id, reason=str(exc))
+                await self._fail(exc)
+                raise
+            except DeadlineExceeded as exc:
+                self._deadline = exc
+                self._hung.set()
+                self._cancel_waiting()
+            except Exception:
+                await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
+                raise
+
+    async def _attempt(self, message: JobMessage, deliveries: int) -> None:
+        structlog.contextvars.bind_contextvars(job_id=message.job_id)
+        while (ended := self._in_hand.get(message.job_id)) is not None:
+            # Delivered again after a reconnection while we are at it: `begin` tells how it ended.
+            await ended.wait()
+        self._in_hand[message.job_id] = asyncio.Event()
+        try:
+            task = cast("asyncio.Task[None]", asyncio.current_task())
+            await Attempt(message, deliveries, self._place).run(on_begin=lambda: self._begun.add(task))
+        finally:
+            self._in_hand.pop(message.job_id).set()
+
+    async def _fail(self, fault: InvalidMessage) -> None:
+        """Tell whoever waits for the job, where the message says whose it is."""
+        if fault.job_id is None:
+            return
+        statuses = self._place.backends.statuses
+        error = JobError(code="invalid-message", message="the job's message cannot be understood by this worker")
+        await statuses.finish(Lease.nobody(fault.job_id), Outcome(State.FAILED, error=error))
+        try:
+            record = await statuses.get(fault.job_id)
+        except JobNotFound:
+            return
+        if record.state.terminal:
+            await Manifests(self._place.backends.objects).write(record)
+
+    async def _drain(self) -> None:
+        """Give back what was not begun, finish what was, hand back what does not finish within the grace period."""
+        self._cancel_waiting()
+        if self._tasks:
+            log.info("draining", jobs=len(self._tasks), grace_seconds=self._grace_seconds)
+            await asyncio.wait(self._tasks, timeout=self._grace_seconds)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS_SECONDS)
+
+    def _cancel_waiting(self) -> None:
+        for task in self._tasks - self._begun:
+            task.cancel()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
