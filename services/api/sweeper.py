@@ -49,7 +49,7 @@ class Sweeper:
                 await self._mend(record)
         await self._republish_lost(live)
         if time.monotonic() >= self._tombstones_due:
-            await self._manifests.clear_buried(TOMBSTONE_SECONDS)
+            await self._complete_removals()
             self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
 
     async def _live(self) -> list[StatusRecord]:
@@ -96,6 +96,13 @@ class Sweeper:
                 elif record.published:
                     suspects.add(record.job_id)
         self._suspects = suspects
+
+    async def _complete_removals(self) -> None:
+        for tombstone in await self._manifests.buried():
+            await self._backends.statuses.remove(tombstone.job_id)
+            await self._manifests.clear(tombstone.job_id)
+            if time.time() - tombstone.removed_at > TOMBSTONE_SECONDS:
+                await self._manifests.forget(tombstone.job_id)
 
     async def _republish(self, record: StatusRecord) -> None:
         try:

@@ -40,16 +40,14 @@ class Manifests:
         if keys := await self._objects.list(_folder(job_id)):
             await self._objects.delete(keys)
 
-    async def clear_buried(self, tombstone_seconds: float) -> None:
-        """Repeat every removal a crash may have cut short; forget tombstones older than `tombstone_seconds`."""
-        for key in await self._objects.list(TOMBSTONES):
-            data = await self._read(key)
-            if data is None:
-                continue
-            tombstone = Tombstone.model_validate_json(data)
-            await self.clear(tombstone.job_id)
-            if time.time() - tombstone.removed_at > tombstone_seconds:
-                await self._objects.delete([key])
+    async def buried(self) -> list[Tombstone]:
+        """Every removal of the last while, so that one cut short by a crash can be completed."""
+        bodies = [await self._read(key) for key in await self._objects.list(TOMBSTONES)]
+        return [Tombstone.model_validate_json(body) for body in bodies if body is not None]
+
+    async def forget(self, job_id: str) -> None:
+        """Drop the tombstone: the job is as if it had never been."""
+        await self._objects.delete([f"{TOMBSTONES}{job_id}.json"])
 
     async def _read(self, key: str) -> bytes | None:
         try:

@@ -1,0 +1,26 @@
+"""`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit 1 when a goal is missed."""
+
+import argparse
+import sys
+from importlib import import_module
+
+NAMES = ("overhead", "saturation", "looplag")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; none: all")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    met = True
+    for name in arguments.names or NAMES:
+        for figure in import_module(f"benchmarks.{name}").run():
+            figure.print(as_json=arguments.json)
+            met = met and figure.ok
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

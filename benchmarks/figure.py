@@ -1,0 +1,47 @@
+"""One measured figure, as a line for people or an object for programs."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`goal` reads ">= 0.97" or "<= 15"; `spread` is the interquartile range of the `n` samples."""
+
+    name: str
+    value: float
+    unit: str
+    goal: str
+    ok: bool
+    n: int
+    spread: float
+    machine: str
+
+    @classmethod
+    def of(cls, name: str, value: float, unit: str, goal: str, samples: Sequence[float]) -> Self:
+        relation, limit = goal.split()
+        ok = value >= float(limit) if relation == ">=" else value <= float(limit)
+        return cls(name, round(value, 4), unit, goal, ok, len(samples), round(_spread(samples), 4), _machine())
+
+    def print(self, *, as_json: bool) -> None:
+        if as_json:
+            print(json.dumps(asdict(self)), flush=True)
+            return
+        mark = "ok  " if self.ok else "MISS"
+        print(f"{mark} {self.name}: {self.value:g} {self.unit} (goal {self.goal}, n={self.n}, spread {self.spread:g})")
+
+
+def _spread(samples: Sequence[float]) -> float:
+    if len(samples) < 2:
+        return 0.0
+    quartiles = statistics.quantiles(samples, n=4)
+    return quartiles[2] - quartiles[0]
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} x {platform.machine()}, Python {platform.python_version()}"

@@ -1,0 +1,66 @@
+"""What the benchmarks share: the system as real processes on either kind of backends, and the bare pipeline."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.inference.executor import ModelExecutor
+from services.inference.registry import resolve_adapter
+from services.inference.sources import resolve_source
+
+from services.common.catalogue import Catalogue, Model, load_catalogue
+from services.common.params import Txt2ImgParams
+from services.inference.adapter import Context, Item
+from tests.stack import start_stack
+from tests.system import ROOT, System, running_system
+
+CATALOGUE = ROOT / "models" / "models.toml"
+BACKENDS = ("embedded", "distributed")
+PROMPT = "matte black coffee grinder"
+
+
+def catalogue() -> Catalogue:
+    return load_catalogue(CATALOGUE, CATALOGUE.with_name("styles.toml"))
+
+
+@contextmanager
+def open_system(backends: str) -> Iterator[System]:
+    """No process runs yet. `backends` is one of BACKENDS."""
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
+        folder = Path(name)
+        if backends == "embedded":
+            with running_system(folder, _shared(folder), CATALOGUE) as system:
+                yield system
+            return
+        with (
+            start_stack(folder / "stack") as stack,
+            running_system(folder, {**_shared(folder), **stack.environment()}, CATALOGUE) as system,
+        ):
+            yield system
+
+
+def _shared(folder: Path) -> dict[str, str]:
+    return {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data"), "STUDIO_PREFETCH": "2"}
+
+
+class BarePipeline:
+    """The default model's adapter in its own thread, as in the worker, with nothing around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model: Model = catalogue().default_model
+        adapter = resolve_adapter(self.model.adapter)
+        source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent, data_dir=folder)
+        self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=os.cpu_count() or 1)
+
+    async def seconds(self, seed: int) -> float:
+        """One picture with the model's defaults, as it leaves the pipeline."""
+        params = self.model.parameters({"prompt": PROMPT, "seed": seed})
+        assert isinstance(params, Txt2ImgParams)
+        item = Item("bare", 0, seed, PROMPT, "", params)
+        context = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
+        begin = time.perf_counter()
+        await self.executor.generate([item], context)
+        return time.perf_counter() - begin

@@ -1,0 +1,66 @@
+# Commands of the project. `just` alone lists them; `./justw` works without just installed.
+
+set dotenv-load := false
+
+python := ".venv/bin/python"
+
+_default:
+    @just --list --unsorted
+
+# Make .venv and install everything into it (again only when a requirement changed)
+[group("setup")]
+setup:
+    @sh scripts/install.sh
+
+# Gateway, worker and page on this machine, no server needed
+[group("dev")]
+demo *ARGS: setup
+    @{{ python }} -m services {{ ARGS }}
+
+# Make one photo without a browser
+[group("dev")]
+[positional-arguments]
+generate *ARGS: setup
+    @{{ python }} -m services generate "$@"
+
+# List the models on offer
+[group("model")]
+models: setup
+    @{{ python }} -m services models
+
+# Format, lint, type-check and check the architecture; writes nothing
+[group("check")]
+check: setup
+    .venv/bin/ruff format --check . && .venv/bin/ruff check .
+    .venv/bin/mypy && .venv/bin/lint-imports
+    .venv/bin/typos
+
+# Mend what can be mended by itself
+[group("check")]
+fix: setup
+    .venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+# Write .env.example from the settings
+[group("check")]
+env-example: setup
+    {{ python }} -c 'from services.common.settings import env_example; print(env_example(), end="")' > .env.example
+
+# Everything that needs no server and no browser
+[group("test")]
+test *ARGS: setup
+    {{ python }} -m pytest {{ ARGS }}
+
+# What needs RabbitMQ, Redis and S3: starts its own, on free ports
+[group("test")]
+test-services *ARGS: setup
+    {{ python }} -m pytest -m services {{ ARGS }}
+
+# The page in a real browser (Debian's chromium)
+[group("test")]
+test-web *ARGS: setup
+    {{ python }} -m pytest -m browser {{ ARGS }}
+
+# Measure: `just bench`, `just bench overhead --json`
+[group("bench")]
+bench *ARGS: setup
+    @{{ python }} -m benchmarks {{ ARGS }}

@@ -1,0 +1,274 @@
+"""The gateway's side of the protocol where a dependency refuses, hangs or forgets."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.api.gateway import Gateway
+from services.api.sweeper import Sweeper
+from services.common.backends import Backends, open_backends
+from services.common.catalogue import Catalogue, Model
+from services.common.errors import (
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    JobNotFound,
+    PublishUnconfirmed,
+    QueueFull,
+)
+from services.common.params import Modality
+from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Verdict
+from services.common.schemas import JobMessage, State, StatusRecord
+from services.common.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+MODEL = Model(name="painter", title="Painter", modality=Modality.TXT2IMG, adapter="x:Y", source=".", default=True)
+CATALOGUE = Catalogue(models={"painter": MODEL}, styles={})
+BODY = {"prompt": "red mug"}
+
+
+class FakeBroker:
+    """Keeps what is published; `publish_does` may raise or wait first."""
+
+    def __init__(self) -> None:
+        self.published: list[JobMessage] = []
+        self.fault: Exception | None = None
+        self.hangs = False
+        self.ready = 0
+
+    async def publish(self, message: JobMessage) -> None:
+        if self.hangs:
+            await asyncio.sleep(60)
+        if self.fault is not None:
+            raise self.fault
+        self.published.append(message)
+
+    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+        raise AssertionError("the gateway never consumes")
+        yield
+
+    async def depth(self, model: str) -> int:
+        return self.ready
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return []
+
+    async def replay(self, message_id: str) -> bool:
+        return False
+
+    async def ping(self) -> None:
+        pass
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        broker_url=f"sqlite:///{tmp_path}/studio.db",
+        statuses_url=f"sqlite:///{tmp_path}/studio.db",
+        objects_url=f"file:///{tmp_path}/objects",
+        queue_limit=5,
+        job_ttl_seconds=3600,
+    )
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+async def backends(settings: Settings, broker: FakeBroker) -> AsyncIterator[Backends]:
+    async with open_backends(settings) as opened:
+        yield replace(opened, broker=broker)
+
+
+@pytest.fixture
+def gateway(backends: Backends, settings: Settings) -> Gateway:
+    return Gateway(backends, CATALOGUE, settings)
+
+
+def _sweeper(gateway: Gateway, backends: Backends) -> Sweeper:
+    return Sweeper(gateway, backends, sweep_seconds=1)
+
+
+async def _begin(backends: Backends, record: StatusRecord) -> Lease:
+    lease = Lease(record.job_id, record.message.message_id)
+    assert await backends.statuses.begin(record.message, lease) is Verdict.HELD
+    return lease
+
+
+async def test_refused(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A definite refusal leaves no record behind, and the key can be used again."""
+    broker.fault = QueueFull("painter")
+    with pytest.raises(QueueFull):
+        await gateway.submit(BODY, idempotency_key="k")
+    assert await backends.statuses.list() == []
+
+    broker.fault = None
+    assert (await gateway.submit({"prompt": "other"}, idempotency_key="k")).published
+
+
+async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """The gateway refuses at its own limit, before the broker has to, but still answers a key used before."""
+    first = await gateway.submit(BODY, idempotency_key="k")
+    broker.ready = 5
+    with pytest.raises(QueueFull):
+        await gateway.submit(BODY)
+    assert (await gateway.submit(BODY, idempotency_key="k")).job_id == first.job_id
+    assert [record.job_id for record in await backends.statuses.list()] == [first.job_id]
+
+
+async def test_ambiguous(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A broker that never answers is asked twice under one message id; then the job can never run, the key is free."""
+    broker.hangs = True
+    begin = time.monotonic()
+    with pytest.raises(PublishUnconfirmed):
+        await gateway.submit(BODY, idempotency_key="k")
+    assert time.monotonic() - begin < 3
+    assert await backends.statuses.list() == []
+
+    broker.hangs = False
+    assert (await gateway.submit(BODY, idempotency_key="k")).state is State.QUEUED
+
+
+async def test_ambiguous_but_arrived(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A job a worker has begun was accepted, whatever became of the confirm."""
+    broker.hangs = True
+    submission = asyncio.create_task(gateway.submit(BODY))
+    while not (live := await backends.statuses.list()):
+        await asyncio.sleep(0.01)
+    await _begin(backends, live[0])
+
+    accepted = await submission
+    assert (accepted.job_id, accepted.state) == (live[0].job_id, State.RUNNING)
+
+
+async def test_replay(gateway: Gateway, broker: FakeBroker) -> None:
+    """A key used again gives the same job and publishes nothing; with another body it is refused."""
+    first = await gateway.submit(BODY, idempotency_key="k")
+    again = await gateway.submit(BODY, idempotency_key="k")
+    assert (again.job_id, len(broker.published)) == (first.job_id, 1)
+    with pytest.raises(IdempotencyMismatch):
+        await gateway.submit({"prompt": "blue mug"}, idempotency_key="k")
+
+
+async def test_replay_while_in_flight(gateway: Gateway, broker: FakeBroker) -> None:
+    """A second request with the key of one still being answered is told to come back."""
+    broker.hangs = True
+    first = asyncio.create_task(gateway.submit(BODY, idempotency_key="k"))
+    await asyncio.sleep(0.2)
+    with pytest.raises(IdempotencyInFlight):
+        await gateway.submit(BODY, idempotency_key="k")
+    first.cancel()
+
+
+async def test_replay_of_an_unpublished_record(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """The key of a record a crash kept from its queue publishes it before answering."""
+    broker.hangs = True
+    crashed = asyncio.create_task(gateway.submit(BODY, idempotency_key="k"))
+    await asyncio.sleep(0.2)
+    crashed.cancel()
+    await asyncio.wait([crashed])
+    broker.hangs = False
+
+    accepted = await gateway.submit(BODY, idempotency_key="k")
+    assert [message.job_id for message in broker.published] == [accepted.job_id]
+    assert (await backends.statuses.get(accepted.job_id)).published
+
+
+async def test_sweeper_publishes_what_was_left_behind(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record whose gateway died before the message is published by the sweeper, once, under its message id."""
+    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    record = gateway._record(BODY, None, None)
+    await backends.statuses.create(record)
+    sweeper = _sweeper(gateway, backends)
+    await sweeper.sweep()
+    broker.ready = 1
+    await sweeper.sweep()
+
+    assert [message.message_id for message in broker.published] == [record.message.message_id]
+    assert (await backends.statuses.get(record.job_id)).published
+
+
+async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
+    """A job not begun in its time is expired, with a manifest; one that began is left alone."""
+    late, begun = await gateway.submit(BODY), await gateway.submit(BODY)
+    await _begin(backends, begun)
+    for record in (late, begun):
+        await backends.statuses.remove(record.job_id)
+        message = record.message.model_copy(update={"expires_at": time.time() - 1})
+        attempt = 1 if record is begun else 0
+        await backends.statuses.create(record.model_copy(update={"message": message, "attempt": attempt}))
+    await _sweeper(gateway, backends).sweep()
+
+    assert (await gateway.read(late.job_id)).state is State.EXPIRED
+    assert (await gateway.read(begun.job_id)).state is State.QUEUED
+    await backends.statuses.remove(late.job_id)
+    assert (await gateway.read(late.job_id)).state is State.EXPIRED
+
+
+async def test_sweeper_republishes_a_lost_message(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A job whose message the queue lost is published again, under a new message id, after two quiet sweeps."""
+    record = await gateway.submit(BODY)
+    broker.published.clear()
+    sweeper = _sweeper(gateway, backends)
+    await sweeper.sweep()
+    assert broker.published == []
+    await sweeper.sweep()
+
+    assert [message.job_id for message in broker.published] == [record.job_id]
+    assert broker.published[0].message_id != record.message.message_id
+
+
+async def test_sweeper_trusts_a_busy_queue(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """Nothing is published again while messages wait or a worker holds a job of the model."""
+    await gateway.submit(BODY)
+    held = await gateway.submit(BODY)
+    broker.published.clear()
+    sweeper = _sweeper(gateway, backends)
+    broker.ready = 1
+    for _ in range(3):
+        await sweeper.sweep()
+    broker.ready = 0
+    await _begin(backends, held)
+    for _ in range(3):
+        await sweeper.sweep()
+    assert broker.published == []
+
+
+async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A job whose record was made again after it had finished is not run again."""
+    record = await gateway.submit(BODY)
+    lease = await _begin(backends, record)
+    await backends.statuses.finish(lease, Outcome(State.SUCCEEDED))
+    await gateway._manifests.write(await gateway.read(record.job_id))
+    await backends.statuses.remove(record.job_id)
+    await backends.statuses.create(record)
+    broker.published.clear()
+    sweeper = _sweeper(gateway, backends)
+    for _ in range(3):
+        await sweeper.sweep()
+
+    assert broker.published == []
+    assert (await gateway.read(record.job_id)).state is State.SUCCEEDED
+
+
+async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) -> None:
+    """A queued job canceled is canceled for good, also when the status store forgets it."""
+    record = await gateway.submit(BODY)
+    assert (await gateway.cancel(record.job_id)).state is State.CANCELED
+    await backends.statuses.remove(record.job_id)
+    assert (await gateway.cancel(record.job_id)).state is State.CANCELED
+
+
+async def test_unknown_job(gateway: Gateway) -> None:
+    """What is no id of ours is simply not found, however it is spelt."""
+    for job_id in ("", "x", "../../etc/passwd", "00000000-0000-4000-8000-000000000000"):
+        with pytest.raises(JobNotFound):
+            await gateway.read(job_id)

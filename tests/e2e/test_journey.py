@@ -1,0 +1,210 @@
+"""The main job, front to back, with the same tests over embedded and distributed backends."""
+
+import io
+import signal
+import time
+
+import httpx2
+import pytest
+from PIL import Image
+
+from tests.painter import expected_picture
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+
+def _pixels(png: bytes) -> bytes:
+    return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
+
+
+def _picture(system: System, job: dict[str, object], index: int = 0) -> bytes:
+    response = system.client.get(f"/v1/jobs/{job['id']}/artifacts/{index}")
+    assert response.status_code == 200, response.text
+    return response.content
+
+
+def test_a_product_becomes_a_photo(system: System) -> None:
+    """A product typed into the page comes back as its own picture, with how it was made inside the file."""
+    system.start_gateway()
+    system.start_worker()
+    form = {"prompt": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
+
+    submitted = system.client.post("/", data=form, headers={"Origin": system.url})
+    assert submitted.status_code == 303
+    job = system.wait(submitted.headers["Location"].rsplit("/", 1)[1])
+
+    assert job["state"] == "succeeded"
+    png = _picture(system, job)
+    made_from = Image.open(io.BytesIO(png)).text  # type: ignore[attr-defined]
+    assert "red mug {} %s" in made_from["prompt"]
+    assert made_from["seed"] == "7"
+    assert _pixels(png) == expected_picture(made_from["prompt"], 7)
+    assert system.client.get(submitted.headers["Location"]).status_code == 200
+
+
+def test_seeds(system: System) -> None:
+    """Each of n pictures has its own seed; a seed repeated gives the same bytes, another seed others."""
+    system.start_gateway()
+    system.start_worker()
+    several = system.wait(system.submit("blue vase", num_images=3, seed=2**32 - 2)["id"])
+    again = system.wait(system.submit("blue vase", seed=2**32 - 1)["id"])
+    unseeded = system.wait(system.submit("blue vase")["id"])
+
+    assert [artifact["seed"] for artifact in several["artifacts"]] == [2**32 - 2, 2**32 - 1, 0]
+    pictures = [_picture(system, several, index) for index in range(3)]
+    assert len(set(pictures)) == 3
+    assert _picture(system, again) == pictures[1]
+    assert unseeded["artifacts"][0]["seed"] == unseeded["params"]["seed"]
+    assert _picture(system, unseeded) not in pictures
+
+
+def test_a_failing_pipeline_is_told(system: System) -> None:
+    """A job whose pipeline raises ends failed with a stable code, none of its internals, and is not tried again."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("FAIL please")["id"])
+
+    assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "generation-failed", 1)
+    assert "secret" not in system.client.get(f"/v1/jobs/{job['id']}").text
+    assert "with a secret in it" in system.log()
+    assert system.client.get(f"/jobs/{job['id']}").status_code == 200
+
+
+def test_unknown_and_removed(system: System) -> None:
+    """A job that never was is 404; one that was removed is 410, and its picture is gone."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("green bowl")["id"])
+
+    assert system.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert system.client.get(f"/v1/jobs/{job['id']}").status_code == 410
+    assert system.client.get(f"/v1/jobs/{job['id']}/artifacts/0").status_code == 410
+    assert system.client.get("/v1/jobs/00000000-0000-7000-8000-000000000000").status_code == 404
+
+
+def test_removing_a_running_job(system: System) -> None:
+    """A job removed while it runs stops, and nothing of it is stored in the end."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.submit("SLOW lamp")
+    system.wait_for(job["id"], lambda now: now["state"] == "running")
+
+    assert system.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    after = system.wait(system.submit("next in line")["id"])
+    assert after["state"] == "succeeded"
+    assert system.client.get(f"/v1/jobs/{job['id']}").status_code == 410
+
+
+def test_cancel(system: System) -> None:
+    """A queued job canceled never starts, a running one stops long before its end, a finished one is a conflict."""
+    system.start_gateway()
+    waiting = system.submit("never painted")
+    assert system.client.post(f"/v1/jobs/{waiting['id']}/cancel").json()["state"] == "canceled"
+    running = system.submit("SLOW candle")
+    system.start_worker()
+    step = system.wait_for(running["id"], lambda now: bool(now["progress"] and now["progress"]["step"] > 0))
+
+    assert system.client.post(f"/v1/jobs/{running['id']}/cancel").status_code == 202
+    assert step["progress"]["total"] == 40
+    assert system.wait(running["id"])["state"] == "canceled"
+    assert system.client.post(f"/v1/jobs/{running['id']}/cancel").status_code in (200, 202)
+    done = system.wait(system.submit("painted")["id"])
+    assert system.client.post(f"/v1/jobs/{done['id']}/cancel").status_code == 409
+    assert waiting["id"] not in system.pictures_painted()
+
+
+def test_restart_of_everything(system: System) -> None:
+    """Jobs accepted while no worker runs outlive a restart of the gateway, and are then done once each."""
+    gateway = system.start_gateway()
+    jobs = [system.submit(f"product {number}") for number in range(5)]
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.wait(timeout=30) == 0
+
+    system.start_gateway()
+    system.start_worker()
+    assert {system.wait(job["id"])["state"] for job in jobs} == {"succeeded"}
+    assert set(system.pictures_painted().values()) == {1}
+
+
+def test_drain(system: System) -> None:
+    """SIGTERM lets the running job finish, gives the next one back uncounted, and the worker exits cleanly."""
+    system.start_gateway()
+    worker = system.start_worker()
+    first, second = system.submit("SLOW first"), system.submit("second")
+    system.wait_for(first["id"], lambda now: now["state"] == "running")
+    worker.send_signal(signal.SIGTERM)
+
+    assert worker.wait(timeout=30) == 0
+    assert system.wait(first["id"])["state"] == "succeeded"
+    system.start_worker()
+    assert system.wait(second["id"])["attempt"] == 1
+    assert system.pictures_painted() == {first["id"]: 1, second["id"]: 1}
+
+
+def test_grace_period_over(system: System) -> None:
+    """A job that outlasts the grace period is handed back without being charged, and done by the next worker."""
+    system.start_gateway()
+    worker = system.start_worker(grace_seconds="0.2")
+    job = system.submit("SLOW and long")
+    system.wait_for(job["id"], lambda now: now["state"] == "running")
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(timeout=30)
+
+    assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "queued"
+    system.start_worker()
+    finished = system.wait(job["id"])
+    assert (finished["state"], finished["attempt"]) == ("succeeded", 1)
+
+
+def test_deadline(system: System) -> None:
+    """A hung pipeline ends failed/timeout, its worker leaves, and the next worker does the next job."""
+    system.start_gateway()
+    worker = system.start_worker(job_deadline_seconds="1")
+    hung, following = system.submit("HANG forever"), system.submit("afterwards")
+    job = system.wait(hung["id"])
+
+    assert (job["state"], job["error"]["code"]) == ("failed", "timeout")
+    assert worker.wait(timeout=30) == 70
+    system.start_worker()
+    assert system.wait(following["id"])["attempt"] == 1
+
+
+def test_poison(system: System) -> None:
+    """A job that takes every worker down is failed/poison after its attempts, and the other jobs are done."""
+    system.start_gateway()
+    poison, good = system.submit("KILL the worker"), system.submit("innocent")
+    for _ in range(3):
+        assert system.start_worker().wait(timeout=30) == -signal.SIGKILL
+    system.start_worker()
+
+    job = system.wait(poison["id"])
+    assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "poison", 3)
+    assert (system.wait(good["id"])["state"], system.wait(good["id"])["attempt"]) == ("succeeded", 1)
+    assert system.pictures_painted()[good["id"]] == 1
+
+
+def test_the_loop_answers_while_the_model_runs(system: System) -> None:
+    """A pipeline that blocks its thread does not keep the worker's event loop from answering."""
+    system.start_gateway()
+    port = system.port + 1 if system.port < 65535 else system.port - 1
+    system.start("worker", worker_port=str(port))
+    job = system.submit("SLOW teapot")
+    system.wait_for(job["id"], lambda now: now["state"] == "running")
+
+    answers = 0
+    while system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "running":
+        answers += httpx2.get(f"http://127.0.0.1:{port}/livez", timeout=5).status_code == 200
+        time.sleep(0.02)
+    assert answers > 10
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x"])
+def test_settings_are_checked(system: System, value: str) -> None:
+    """A setting out of its range, or one that does not exist, keeps the process from starting and is named."""
+    process = system.start("api", queue_limit=value)
+    assert process.wait(timeout=30) == 2
+    assert "queue_limit" in system.log()
+    misspelt = system.start("api", queue_limits="5")
+    assert misspelt.wait(timeout=30) == 2
+    assert "STUDIO_QUEUE_LIMITS (did you mean STUDIO_QUEUE_LIMIT?)" in system.log()

@@ -1,0 +1,72 @@
+"""Small stand-ins: a worker that does as it is told, and backends that do not answer."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, NoReturn
+
+from services.common.backends import Backends
+from services.common.errors import BackendUnavailable
+from services.common.manifests import Manifests
+from services.common.ports import Lease, Outcome, Verdict
+from services.common.schemas import Artifact, JobError, Progress, State
+
+
+class FakeWorker:
+    """Takes jobs through the protocol over the real ports, without a queue or a model."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    async def begin(self, job_id: str, progress: Progress | None = None) -> Lease:
+        """The job runs."""
+        record = await self._backends.statuses.get(job_id)
+        lease = Lease(job_id, record.message.message_id)
+        assert await self._backends.statuses.begin(record.message, lease) is Verdict.HELD
+        if progress is not None:
+            await self._backends.statuses.progress(lease, progress)
+        return lease
+
+    async def succeed(self, job_id: str, *pictures: bytes) -> None:
+        """The job succeeded with these files."""
+        artifacts = []
+        for index, data in enumerate(pictures):
+            sha256 = hashlib.sha256(data).hexdigest()
+            key = f"jobs/{job_id}/{sha256}.png"
+            await self._backends.objects.put(key, data, "image/png")
+            fields = {"media_type": "image/png", "bytes": len(data), "width": 64, "height": 32, "seed": index}
+            artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
+        await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts)))
+
+    async def fail(self, job_id: str, code: str = "out-of-memory") -> None:
+        """The job failed with this code."""
+        error = JobError(code=code, message="not this time", retryable=False)
+        await self._finish(job_id, Outcome(State.FAILED, error=error))
+
+    async def _finish(self, job_id: str, outcome: Outcome) -> None:
+        lease = await self.begin(job_id)
+        assert await self._backends.statuses.finish(lease, outcome) is Verdict.HELD
+        await Manifests(self._backends.objects).write(await self._backends.statuses.get(job_id))
+
+
+class Down:
+    """Any backend, while it does not answer: every method raises BackendUnavailable."""
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+
+    def __getattr__(self, _name: str) -> Callable[..., Coroutine[Any, Any, NoReturn]]:
+        async def unavailable(*_: object, **__: object) -> NoReturn:
+            raise BackendUnavailable(self._backend, "secret-host:1234 refused")
+
+        return unavailable
+
+
+class DownObjects(Down):
+    """An object store that does not answer: `get` fails at the first chunk."""
+
+    def __init__(self) -> None:
+        super().__init__("objects")
+
+    async def get(self, _key: str) -> AsyncGenerator[bytes, None]:
+        raise BackendUnavailable("objects", "secret-host:1234 refused")
+        yield b""

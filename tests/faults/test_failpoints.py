@@ -1,0 +1,134 @@
+"""kill -9 between every two writes of the protocol: every accepted job is done once, by as many attempts as expected."""
+
+import io
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from PIL import Image
+
+from tests.painter import expected_picture
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+JOBS = 20
+KILLS = 2
+
+# Failpoints of the worker, and whether a kill there leaves an attempt to be made again.
+WORKER = {
+    "worker.begun": True,
+    "worker.generated": True,
+    "worker.stored": True,
+    "worker.finished": False,
+    "worker.archived": False,
+}
+GATEWAY = ("gateway.created", "gateway.published")
+
+
+def _submit_stubbornly(system: System, number: int) -> str:
+    """What a careful client does: repeat the request with its key until it is answered."""
+    body, headers = {"prompt": f"product {number}", "seed": number}, {"Idempotency-Key": f"job-{number}"}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            response = system.client.post("/v1/jobs", json=body, headers=headers)
+        except httpx2.TransportError:
+            time.sleep(0.1)
+            continue
+        if response.status_code == 202:
+            return str(response.json()["id"])
+        assert response.status_code in (409, 503), response.text
+        time.sleep(0.1)
+    raise AssertionError(f"job {number} was never accepted\n{system.log()[-3000:]}")
+
+
+def _check(system: System, job_ids: list[str]) -> list[dict[str, object]]:
+    assert len(set(job_ids)) == JOBS
+    jobs = [system.wait(job_id) for job_id in job_ids]
+    for number, job in enumerate(jobs):
+        assert job["state"] == "succeeded", job
+        assert len(job["artifacts"]) == 1
+        png = system.client.get(job["artifacts"][0]["url"]).content
+        pixels = Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
+        assert pixels == expected_picture(f"product {number}", number)
+    return jobs
+
+
+def _died_there(process: subprocess.Popen[bytes]) -> None:
+    """A failpoint that never fires must fail the test."""
+    assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("failpoint", WORKER)
+def test_worker_killed(system: System, failpoint: str) -> None:
+    """A worker killed at any point loses no job, and only unfinished work is done again."""
+    system.start_gateway()
+    job_ids = [_submit_stubbornly(system, number) for number in range(JOBS)]
+    for passes in range(1, KILLS + 1):
+        # One job at a time, so that only the one at the failpoint is begun when the worker dies.
+        _died_there(system.start("worker", prefetch="1", failpoint=f"{failpoint}@{passes}"))
+    system.start_worker()
+
+    jobs = _check(system, job_ids)
+    again = KILLS if WORKER[failpoint] else 0
+    assert sum(int(str(job["attempt"])) for job in jobs) == JOBS + again
+    painted = sum(system.pictures_painted().values())
+    assert painted == JOBS + (again if failpoint != "worker.begun" else 0)
+
+
+@pytest.mark.parametrize("failpoint", GATEWAY)
+def test_gateway_killed(system: System, failpoint: str) -> None:
+    """A gateway killed while accepting loses no job that is asked for again, and makes none twice."""
+    system.start_worker()
+    gateway = system.start_gateway(failpoint=f"{failpoint}@3")
+    with ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(lambda: [_submit_stubbornly(system, number) for number in range(JOBS)])
+        _died_there(gateway)
+        gateway = system.start_gateway(failpoint=f"{failpoint}@5")
+        _died_there(gateway)
+        system.start_gateway()
+        jobs = _check(system, accepted.result())
+    assert {job["attempt"] for job in jobs} == {1}
+    assert sum(system.pictures_painted().values()) == JOBS
+
+
+@pytest.mark.parametrize("failpoint", GATEWAY)
+def test_gateway_killed_and_the_client_gone(system: System, failpoint: str) -> None:
+    """What a dead gateway had begun to accept is published by the next one's sweeper, and done once."""
+    system.start_worker()
+    gateway = system.start_gateway(failpoint=failpoint)
+    with pytest.raises(httpx2.TransportError):
+        system.submit("left behind", key="left", seed=5)
+    _died_there(gateway)
+    system.start_gateway()
+
+    deadline = time.monotonic() + 40
+    while not system.pictures_painted() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    job = system.wait(system.submit("left behind", key="left", seed=5)["id"])
+    assert (job["state"], job["attempt"]) == ("succeeded", 1)
+    assert system.pictures_painted() == {job["id"]: 1}
+
+
+@pytest.mark.parametrize("failpoint", ["gateway.buried", "gateway.forgotten"])
+def test_gateway_killed_while_removing(system: System, failpoint: str) -> None:
+    """A removal cut short is completed: the job is 410 and nothing of it stays in the object store."""
+    system.start_worker()
+    gateway = system.start_gateway(failpoint=failpoint)
+    job = system.wait(system.submit("to be removed")["id"])
+    with pytest.raises(httpx2.TransportError):
+        system.client.delete(f"/v1/jobs/{job['id']}")
+    _died_there(gateway)
+    system.start_gateway()
+
+    deadline = time.monotonic() + 20
+    gone = False
+    while not gone and time.monotonic() < deadline:
+        gone = system.client.get(job["artifacts"][0]["url"]).status_code == 410
+        time.sleep(0.1)
+    assert gone
+    assert system.client.get(f"/v1/jobs/{job['id']}").status_code == 410
