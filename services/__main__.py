@@ -14,7 +14,7 @@ from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
 
-app = typer.Typer(add_completion=False, no_args_is_help=False, help="Put a generative model into production.")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Put a generative model into production.")
 errors = Console(stderr=True)
 
 T = TypeVar("T")

@@ -60,17 +60,24 @@ class Gateway:
         `body` is `{"model"?: name, **parameters}`. With a key used before, the job it made then is returned.
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, NotAccepted, BackendUnavailable.
         """
+        record, _ = await self.accept(body, owner=owner, idempotency_key=idempotency_key)
+        return record
+
+    async def accept(
+        self, body: Mapping[str, Any], *, owner: str | None = None, idempotency_key: str | None = None
+    ) -> tuple[StatusRecord, bool]:
+        """As `submit`; and whether this was a replay of an earlier request with the same key."""
         record = self._record(body, owner, idempotency_key)
         stored = await self._backends.statuses.create(record)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:
             if stored.body_hash != record.body_hash:
                 raise IdempotencyMismatch
-            return stored if stored.published or stored.state.terminal else await self.publish(stored)
+            return (stored if stored.published or stored.state.terminal else await self.publish(stored)), True
         if await self._queue_is_full(record):
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)
-        return await self.publish(record)
+        return await self.publish(record), False
 
     async def publish(self, record: StatusRecord) -> StatusRecord:
         """Put the record's message on its queue and mark it published. Raises as `submit`."""

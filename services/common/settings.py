@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "STUDIO_"
 
 
-def _data_folder(name: str) -> Path:
+def data_folder(name: str) -> Path:
     """`web` and `models` lie inside an installed package, and at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data" / name
@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(10, gt=0, description="How often the gateway mends what a crash left behind.")
 
     model: str | None = Field(None, description="Catalogue name of the model a worker serves; unset: the default one.")
-    catalogue: Path = Field(_data_folder("models") / "models.toml", description="The models on offer.")
-    styles: Path = Field(_data_folder("models") / "styles.toml", description="The studio looks on offer.")
+    catalogue: Path = Field(data_folder("models") / "models.toml", description="The models on offer.")
+    styles: Path = Field(data_folder("models") / "styles.toml", description="The studio looks on offer.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
     workers: int = Field(1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores.")
     worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez and /readyz.")

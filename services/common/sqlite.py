@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from services.common.errors import BackendUnavailable
 
-DEADLINE_SECONDS = 5.0
-BUSY_SECONDS = 4.0  # how long a statement waits for another process's transaction; below the deadline
+DEADLINE_SECONDS = 2.5
+BUSY_SECONDS = 2.0  # how long a statement waits for another process's transaction; below the deadline
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -36,7 +36,7 @@ class SQLiteFile:
         self.closed = False
 
     async def read(self, work: Work[T]) -> T:
-        """Do work of one statement that changes nothing; it waits for no writer."""
+        """Do work that changes nothing, with no transaction around its statements; it waits for no writer."""
         return await self._run(lambda: work(self._open_connection))
 
     async def write(self, work: Work[T]) -> T:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from services.common.catalogue import Model
 from services.common.params import Modality, Params
 from services.inference.outputs import Output
+from services.inference.sources import Source
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Context:
     cancelled: Callable[[str], bool]
 
 
-class Cancelled(Exception):  # noqa: N818 - a signal, like asyncio's
+class Cancelled(Exception):
     """Raised by an adapter that stopped because everything it was making is no longer wanted."""
 
 
@@ -49,16 +50,17 @@ class ModelAdapter(ABC):
     modality: ClassVar[Modality]
     max_batch: ClassVar[int] = 1
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, source: Source) -> None:
         self.model = model
+        self.source = source
 
     @classmethod
-    def prepare_thread(cls, threads: int) -> None:  # noqa: B027 - most adapters have nothing to prepare
+    def prepare_thread(cls, threads: int) -> None:
         """Runs first of all in the model thread: the place to give a library its `threads` CPU threads."""
 
     @abstractmethod
     def load(self, device: str) -> None:
-        """Load the weights; raise ModelUnavailable saying what to do when they cannot be had."""
+        """Load the weights of `source`; raise ModelUnavailable saying what to do when they cannot be had."""
 
     def batch_key(self, item: Item) -> Hashable:
         """Items with equal keys may share one call; by default only those of one job."""
@@ -70,6 +72,9 @@ class ModelAdapter(ABC):
 
         Raises Cancelled, OutOfMemory or any other exception (the job then fails with `generation-failed`).
         """
+
+    def free_cache(self) -> None:
+        """Give back device memory that is cached and not in use; called after a call ran out of memory."""
 
     @abstractmethod
     def close(self) -> None:

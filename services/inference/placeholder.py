@@ -1,4 +1,4 @@
-"""Builds the placeholder model: a real text-to-image pipeline of 1.5 million random weights, without a download.
+"""Builds the placeholder model: a real text-to-image pipeline of 2.6 million random weights, without a download.
 
 It draws coloured noise that depends on prompt and seed, fast enough (a 256x256 picture in about a tenth of a second
 on two CPU cores) to try, test and measure everything around a model.
@@ -6,6 +6,8 @@ on two CPU cores) to try, test and measure everything around a model.
 
 from pathlib import Path
 from typing import Any
+
+from services.inference.quiet import silence_libraries
 
 _WIDTH = 64  # of a token's embedding, so also of what the UNet attends to
 _TOKENS = 128  # one a letter; what is longer is cut, as every CLIP pipeline does
@@ -15,8 +17,9 @@ _SEED = 20_240_229
 def build(folder: Path) -> None:
     """Write the pipeline into the empty `folder`, with the same weights every time (safetensors)."""
     import torch
-    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
 
+    silence_libraries()
     with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
         torch.manual_seed(_SEED)
         pipeline = StableDiffusionPipeline(
@@ -24,7 +27,14 @@ def build(folder: Path) -> None:
             text_encoder=_text_encoder(),
             tokenizer=_tokenizer(),
             unet=_unet(),
-            scheduler=DPMSolverMultistepScheduler(beta_schedule="scaled_linear", beta_end=0.012),
+            scheduler=DDIMScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                clip_sample=False,
+                set_alpha_to_one=False,
+                steps_offset=1,
+            ),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -68,9 +78,10 @@ def _unet() -> Any:
         in_channels=4,
         out_channels=4,
         layers_per_block=1,
-        block_out_channels=(32, 64, 64),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(8, 16, 32, 128),
+        down_block_types=("DownBlock2D",) * 4,
+        up_block_types=("UpBlock2D",) * 4,
+        mid_block_type="UNetMidBlock2DCrossAttn",  # the one place that sees the prompt
         attention_head_dim=4,
         norm_num_groups=8,
         cross_attention_dim=_WIDTH,
@@ -85,7 +96,7 @@ def _vae() -> Any:
         out_channels=3,
         latent_channels=4,
         sample_size=256,
-        block_out_channels=(16, 32, 32, 32),
+        block_out_channels=(8, 8, 16, 32),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,

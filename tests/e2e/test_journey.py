@@ -28,7 +28,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     """A product typed into the page comes back as its own picture, with how it was made inside the file."""
     system.start_gateway()
     system.start_worker()
-    form = {"prompt": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
+    form = {"product": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
 
     submitted = system.client.post("/", data=form, headers={"Origin": system.url})
     assert submitted.status_code == 303
@@ -175,7 +175,7 @@ def test_poison(system: System) -> None:
     system.start_gateway()
     poison, good = system.submit("KILL the worker"), system.submit("innocent")
     for _ in range(3):
-        assert system.start_worker().wait(timeout=30) == -signal.SIGKILL
+        assert system.start("worker").wait(timeout=30) == -signal.SIGKILL
     system.start_worker()
 
     job = system.wait(poison["id"])

@@ -1,0 +1,107 @@
+"""The gateway as an ASGI application, wired by hand: every part is handed what it needs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from services.api.artifacts import artifact_routes
+from services.api.catalogue_routes import catalogue_routes
+from services.api.gateway import Gateway
+from services.api.health import health_routes
+from services.api.jobs import job_routes
+from services.api.middleware.body_deadline import BodyDeadline
+from services.api.middleware.body_limit import BodyLimit
+from services.api.middleware.request_id import RequestId
+from services.api.middleware.security_headers import SecurityHeaders
+from services.api.middleware.unexpected_errors import UnexpectedErrors
+from services.api.middleware.unread_body import UnreadBody
+from services.api.pages import page_routes
+from services.api.problems import RequestRefused, describe, on_error, on_http_exception
+from services.api.state import AppState
+from services.api.sweeper import Sweeper
+from services.common.backends import open_backends
+from services.common.catalogue import Catalogue
+from services.common.errors import StudioError
+from services.common.failpoints import Failpoints
+from services.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None) -> Starlette:
+    """Raises OSError when the pages are missing; the lifespan raises as `open_backends` does."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
+        async with open_backends(settings) as backends:
+            gateway = Gateway(backends, catalogue, settings, failpoints)
+            async with _sweeping(Sweeper(gateway, backends, settings.sweep_seconds), settings.sweep_seconds):
+                yield {"gateway": gateway, "backends": backends, "settings": settings}
+
+    app = Starlette(
+        routes=_routes(settings),
+        middleware=[
+            Middleware(RequestId),
+            Middleware(UnreadBody),
+            Middleware(SecurityHeaders, _image_origins(settings)),
+            Middleware(UnexpectedErrors),
+            Middleware(BodyLimit, settings.max_body_bytes),
+            Middleware(BodyDeadline, settings.body_deadline_seconds),
+        ],
+        exception_handlers={StudioError: on_error, RequestRefused: on_error, HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+    # A redirect to the path with or without its slash would be built from the Host header.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(settings: Settings) -> list[BaseRoute]:
+    return [
+        *job_routes(),
+        *artifact_routes(),
+        *catalogue_routes(),
+        *health_routes(),
+        Route("/problems/{code}", describe, methods=["GET"]),
+        *page_routes(settings),
+    ]
+
+
+def _sweeping(sweeper: Sweeper, restart_seconds: float) -> AbstractAsyncContextManager[None]:
+    """Sweep while the block runs. A defect in the sweeper must not end it unnoticed: it is logged, and begun again."""
+
+    async def forever() -> None:
+        while True:
+            try:
+                await sweeper.run()
+            except Exception:
+                log.exception("sweeper failed, starting it again")
+            await asyncio.sleep(restart_seconds)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        task = asyncio.create_task(forever())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    return running()
+
+
+def _image_origins(settings: Settings) -> tuple[str, ...]:
+    """Where a redirected artifact comes from, which pages must be allowed to show."""
+    if settings.artifact_delivery != "redirect":
+        return ()
+    endpoint = settings.s3_public_endpoint or parse_qs(urlsplit(settings.objects_url).query).get("endpoint", [""])[0]
+    parts = urlsplit(endpoint)
+    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()

@@ -1,0 +1,109 @@
+"""/v1/jobs/{id}/artifacts: the files of a finished job, streamed, or redirected to where they are stored."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import PurePosixPath
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Send
+
+from services.api.conditional import conditional_json, is_known
+from services.api.jobs import poll_headers
+from services.api.problems import RequestRefused
+from services.api.representation import JobView
+from services.api.state import AppState
+from services.common.schemas import Artifact, StatusRecord
+
+PRESIGNED_SECONDS = 300
+MAX_DIGITS = 4
+
+
+def artifact_routes() -> list[BaseRoute]:
+    return [
+        Route("/v1/jobs/{job_id}/artifacts", index, methods=["GET"]),
+        Route("/v1/jobs/{job_id}/artifacts/{index}", read, methods=["GET"]),
+    ]
+
+
+async def index(request: Request[AppState]) -> Response:
+    """The artifacts as the job shows them; none before it is over."""
+    record = await request.state["gateway"].read(request.path_params["job_id"])
+    view = JobView.of(record, request.state["settings"].public_url)
+    data = ",".join(artifact.model_dump_json() for artifact in view.artifacts)
+    content = f'{{"object":"list","data":[{data}]}}'.encode()
+    headers = {"Cache-Control": "private, no-cache", **poll_headers(record, request.state["settings"])}
+    return conditional_json(request, content, headers)
+
+
+async def read(request: Request[AppState]) -> Response:
+    """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them."""
+    record = await request.state["gateway"].read(request.path_params["job_id"])
+    artifact = _artifact(request, record)
+    etag = f'"{artifact.sha256}"'
+    filename = f"{record.job_id}-{artifact.index}{PurePosixPath(artifact.key).suffix}"
+    if request.state["settings"].artifact_delivery == "redirect":
+        objects = request.state["backends"].objects
+        url = await objects.url(
+            artifact.key, media_type=artifact.media_type, filename=filename, seconds=PRESIGNED_SECONDS
+        )
+        if url is not None:
+            return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
+    disposition = "attachment" if request.query_params.get("download") == "1" else "inline"
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Disposition": f'{disposition}; filename="{filename}"',
+    }
+    if is_known(request, etag):
+        return Response(status_code=304, headers=headers)
+    return await _stream(request, artifact, {**headers, "Content-Length": str(artifact.bytes)})
+
+
+def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
+    number = request.path_params["index"]
+    if not record.state.terminal:
+        detail = f"the job is {record.state}"
+        raise RequestRefused("job-not-finished", detail, poll_headers(record, request.state["settings"]))
+    if number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
+        for artifact in record.artifacts:
+            if artifact.index == int(number):
+                return artifact
+    raise RequestRefused("artifact-not-found", f"the job has {len(record.artifacts)} artifacts, counted from 0")
+
+
+class _ArtifactResponse(StreamingResponse):
+    """Closes the object at once when the client leaves, not when the garbage collector comes by."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], headers: dict[str, str], media_type: str) -> None:
+        super().__init__(chunks, headers=headers, media_type=media_type)
+        self._chunks = chunks
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._chunks):
+            await super().stream_response(send)
+
+
+async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
+    """The first chunk is pulled before the answer begins, so that a missing object is a 404 and not a broken 200."""
+    chunks = request.state["backends"].objects.get(artifact.key)
+    first = await anext(chunks, b"")
+    if request.method == "HEAD":
+        await _close(chunks)
+        return Response(headers=headers, media_type=artifact.media_type)
+    return _ArtifactResponse(_chained(first, chunks), headers, artifact.media_type)
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    try:
+        yield first
+        async for chunk in rest:
+            yield chunk
+    finally:
+        await _close(rest)
+
+
+async def _close(chunks: AsyncIterator[bytes]) -> None:
+    if isinstance(chunks, AsyncGenerator):
+        await chunks.aclose()

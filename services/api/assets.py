@@ -1,0 +1,34 @@
+"""The stylesheet, the script and the icon: served under a name that changes with what is in them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class Assets(StaticFiles):
+    """The URL of the present content may be kept forever; any other is asked for again each time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+        self._versions: Mapping[str, str] = {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def url(self, name: str) -> str:
+        """Raises KeyError for a file that is not there, so that a template cannot name one."""
+        return f"/static/{name}?v={self._versions[name]}"
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        version = self._versions.get(path)
+        current = version is not None and scope["query_string"] == f"v={version}".encode()
+        response.headers["Cache-Control"] = FOREVER if current else "no-cache"
+        return response

@@ -1,0 +1,24 @@
+"""Conditional requests (RFC 9110, section 13): an ETag, and 304 for a client that has the body already."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+def conditional_json(request: Request[Any], content: bytes, headers: Mapping[str, str]) -> Response:
+    """200 with the content under a strong ETag of it, or 304 with the same headers and no body."""
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {**headers, "ETag": etag}
+    if is_known(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def is_known(request: Request[Any], etag: str) -> bool:
+    """Whether If-None-Match names this ETag; the comparison is the weak one, as it must be."""
+    given = ",".join(request.headers.getlist("If-None-Match"))
+    known = {part.strip().removeprefix("W/") for part in given.split(",")}
+    return etag in known or "*" in known

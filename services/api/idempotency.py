@@ -1,0 +1,30 @@
+"""The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header-07)."""
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+
+from services.api.problems import RequestRefused
+
+MAX_LENGTH = 255
+# A Structured Field String (RFC 9651, section 3.3.3); many clients leave the quotes out.
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE = re.compile(r"[!#-~][!-~]*")
+
+
+def idempotency_key(request: Request[Any]) -> str | None:
+    """The key, quoted or bare; None when there is none. Raises RequestRefused when it is no key."""
+    given = request.headers.getlist("Idempotency-Key")
+    if not given:
+        return None
+    text = given[0].strip()
+    if quoted := _QUOTED.fullmatch(text):
+        key = re.sub(r'\\(["\\])', r"\1", quoted.group(1))
+    else:
+        key = text if _BARE.fullmatch(text) else ""
+    if len(given) > 1 or not 1 <= len(key) <= MAX_LENGTH:
+        raise RequestRefused(
+            "invalid-idempotency-key", f"send one key of 1 to {MAX_LENGTH} printable ASCII characters, in double quotes"
+        )
+    return key

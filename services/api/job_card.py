@@ -1,0 +1,145 @@
+"""What the job page shows of a job: the words for its state, how far it is, its pictures and what can be done."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from services.api.jobs import QUEUED_POLL_FACTOR
+from services.common.catalogue import Catalogue
+from services.common.params import Modality
+from services.common.schemas import Artifact, Progress, State, StatusRecord
+
+LINE_SHOWN = 25  # counting further costs more than knowing is worth
+QUARTER = 25  # percent between two announcements to a screen reader
+
+_HEADLINES: Final = {
+    State.SUCCEEDED: "Ready",
+    State.FAILED: "This photo did not work out",
+    State.CANCELED: "Canceled",
+    State.EXPIRED: "Nobody got to it in time",
+}
+_DETAILS: Final = {
+    State.FAILED: "The model could not draw it.",
+    State.CANCELED: "It was stopped before it was done.",
+    State.EXPIRED: "The line was too long. Nothing was drawn.",
+}
+_SLUG: Final = re.compile(r"[^\w]+")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`filename` is what a download is saved as."""
+
+    artifact: Artifact
+    url: str
+    filename: str
+
+
+@dataclass(frozen=True)
+class JobCard:
+    """`poll_seconds` is None once the job is over; `percent` is None while there is nothing to measure.
+
+    `announcement` is what a screen reader says, so it changes with the state and every 25 %, not at each step.
+    """
+
+    job: StatusRecord
+    product: str
+    look: str
+    swatch: str
+    headline: str
+    detail: str
+    announcement: str
+    percent: int | None
+    poll_seconds: float | None
+    pictures: tuple[Picture, ...]
+
+    @classmethod
+    def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, ahead: int | None = None) -> Self:
+        """`ahead` is how many jobs come before a queued one, None when that is not known."""
+        params = job.message.params
+        style = catalogue.styles.get(str(params.get("style")))
+        product = str(params.get("prompt") or params.get("text") or job.message.modality)
+        headline, detail = _words(job, ahead)
+        percent = _percent(job)
+        factor = QUEUED_POLL_FACTOR if job.state is State.QUEUED else 1
+        return cls(
+            job=job,
+            product=product,
+            look=style.title if style else "As described",
+            swatch=style.swatch if style else "#a9a39a",
+            headline=headline,
+            detail=detail,
+            announcement=headline if not percent else f"{headline}: {percent // QUARTER * QUARTER} % done",
+            percent=percent,
+            poll_seconds=None if job.state.terminal else poll_seconds * factor,
+            pictures=tuple(_picture(job, product, artifact) for artifact in job.artifacts),
+        )
+
+    @property
+    def live(self) -> bool:
+        return not self.job.state.terminal
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height of the picture to come, so that nothing jumps when it does."""
+        params = self.job.message.params
+        return int(params.get("width") or 1), int(params.get("height") or 1)
+
+    @property
+    def count(self) -> int:
+        return int(self.job.message.params.get("num_images", 1))
+
+    @property
+    def editable(self) -> bool:
+        return self.job.message.modality is Modality.TXT2IMG
+
+    @property
+    def seconds(self) -> float | None:
+        """From the beginning of the last attempt to the end."""
+        job = self.job
+        return None if job.started_at is None or job.finished_at is None else max(0.0, job.finished_at - job.started_at)
+
+
+def _words(job: StatusRecord, ahead: int | None) -> tuple[str, str]:
+    if job.state.terminal:
+        return _HEADLINES[job.state], job.error.message if job.error else _DETAILS.get(job.state, "")
+    if job.cancel_requested:
+        return "Stopping", "It ends at the next step."
+    if job.state is State.QUEUED:
+        return "In line", _line(ahead)
+    return _phase(job.progress)
+
+
+def _line(ahead: int | None) -> str:
+    match ahead:
+        case None:
+            return "Waiting for a free worker."
+        case 0:
+            return "Yours is next."
+        case _ if ahead > LINE_SHOWN:
+            return f"More than {LINE_SHOWN} before yours."
+    return f"{ahead} before yours."
+
+
+def _phase(progress: Progress | None) -> tuple[str, str]:
+    if progress is None:
+        return "Setting up", "A worker has taken it."
+    if progress.phase == "loading":
+        return "Warming up the model", "The first photo after a start takes longer."
+    if progress.phase == "saving":
+        return "Saving", "The last step."
+    return "Developing", f"Step {progress.step} of {progress.total}" if progress.total else "The first step."
+
+
+def _percent(job: StatusRecord) -> int | None:
+    progress = job.progress
+    if job.state is not State.RUNNING or progress is None or progress.phase == "loading" or not progress.total:
+        return None
+    return min(100, 100 * progress.step // progress.total)
+
+
+def _picture(job: StatusRecord, product: str, artifact: Artifact) -> Picture:
+    suffix = artifact.key.rpartition(".")[2]
+    name = _SLUG.sub("-", product.lower()).strip("-")[:60] or "photo"
+    unique = artifact.index if artifact.seed is None else artifact.seed
+    return Picture(artifact, f"/v1/jobs/{job.job_id}/artifacts/{artifact.index}", f"{name}-{unique}.{suffix}")

@@ -1,0 +1,82 @@
+"""A job's own page: it can be reloaded, left and come back to, for all it shows is read from the job."""
+
+import hashlib
+import re
+import secrets
+from contextlib import suppress
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.api.job_card import LINE_SHOWN, JobCard
+from services.api.page_templates import PageTemplates
+from services.api.state import AppState
+from services.api.submission import read_form, submit_form
+from services.common.errors import BackendUnavailable, JobFinished
+from services.common.schemas import State, StatusRecord
+from services.common.settings import Settings
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class JobPages:
+    def __init__(self, templates: PageTemplates, settings: Settings) -> None:
+        self._templates = templates
+        self._settings = settings
+
+    async def show(self, request: Request[AppState]) -> Response:
+        return await self._page(request, "job.html")
+
+    async def fragment(self, request: Request[AppState]) -> Response:
+        """Only the card, which the script puts in place of the one it has."""
+        return await self._page(request, "job_card.html")
+
+    async def cancel(self, request: Request[AppState]) -> Response:
+        """A job that was faster is shown as it ended."""
+        with suppress(JobFinished):
+            await request.state["gateway"].cancel(_job_id(request))
+        return _to_job(_job_id(request))
+
+    async def retry(self, request: Request[AppState]) -> Response:
+        """A new job like this one: `seed=same` keeps the seed, else the gateway chooses another."""
+        job = await request.state["gateway"].read(_job_id(request))
+        data = await read_form(request)
+        token, same_seed = data.get("token", ""), data.get("seed") == "same"
+        body = {"model": job.message.model, **job.message.params}
+        if not same_seed:
+            body.pop("seed", None)
+        key = f"{job.job_id}{same_seed}{token if _TOKEN.fullmatch(token) else secrets.token_urlsafe(18)}"
+        again = await submit_form(
+            request.state["gateway"], body, f"retry-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        )
+        return _to_job(again.job_id)
+
+    async def delete(self, request: Request[AppState]) -> Response:
+        """Back to the form: the job's own page is gone for good."""
+        await request.state["gateway"].remove(_job_id(request))
+        return RedirectResponse("/?deleted=1", 303)
+
+    async def _page(self, request: Request[AppState], name: str) -> Response:
+        job = await request.state["gateway"].read(_job_id(request))
+        ahead = await self._ahead(request, job) if job.state is State.QUEUED else None
+        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds, ahead)
+        return self._templates.page(name, card=card, token=secrets.token_urlsafe(18))
+
+    async def _ahead(self, request: Request[AppState], job: StatusRecord) -> int | None:
+        """Live jobs of the same model with an earlier id: a number that can only fall."""
+        try:
+            live = await request.state["backends"].statuses.list(limit=LINE_SHOWN + 1)
+        except BackendUnavailable:
+            return None
+        ahead = sum(other.job_id < job.job_id and other.message.model == job.message.model for other in live)
+        seen = any(other.job_id == job.job_id for other in live)
+        return ahead if seen or ahead > LINE_SHOWN else None
+
+
+def _job_id(request: Request[AppState]) -> str:
+    return str(request.path_params["job_id"])
+
+
+def _to_job(job_id: str) -> Response:
+    return RedirectResponse(f"/jobs/{job_id}", 303)

@@ -1,0 +1,100 @@
+"""/v1/jobs: submit, look at, cancel and remove jobs."""
+
+import math
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from services.api.conditional import conditional_json
+from services.api.idempotency import idempotency_key
+from services.api.json_body import read_json_object
+from services.api.preferences import Preferences
+from services.api.representation import JobView
+from services.api.state import AppState
+from services.common.errors import BackendUnavailable
+from services.common.schemas import State, StatusRecord
+from services.common.settings import Settings
+
+# A job in the queue moves less often than one that runs.
+QUEUED_POLL_FACTOR = 2
+
+
+def job_routes() -> list[BaseRoute]:
+    return [
+        Route("/v1/jobs", submit, methods=["POST"]),
+        Route("/v1/jobs/{job_id}", read, methods=["GET"]),
+        Route("/v1/jobs/{job_id}", remove, methods=["DELETE"]),
+        Route("/v1/jobs/{job_id}/cancel", cancel, methods=["POST"]),
+    ]
+
+
+async def submit(request: Request[AppState]) -> Response:
+    """202 once the job cannot be lost, or 200 when the client waited for it and it is over."""
+    gateway, settings = request.state["gateway"], request.state["settings"]
+    preferences = Preferences.of(request)
+    key = idempotency_key(request)
+    body = await read_json_object(request)
+    record, replayed = await gateway.accept(body, idempotency_key=key)
+    if preferences.wait_seconds is not None and not replayed:
+        record = await _waited(request, record, preferences.wait_seconds)
+    status = 200 if record.state.terminal and not replayed and preferences.wait_seconds is not None else 202
+    view = JobView.of(record, settings.public_url)
+    headers = {
+        "Location": view.links.self,
+        "Cache-Control": "no-store",
+        **poll_headers(record, settings),
+        **preferences.applied(status),
+        **({"Idempotency-Replayed": "true"} if replayed else {}),
+    }
+    return _json(view, status, headers)
+
+
+async def read(request: Request[AppState]) -> Response:
+    """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
+    gateway, settings = request.state["gateway"], request.state["settings"]
+    preferences = Preferences.of(request)
+    record = await gateway.wait(request.path_params["job_id"], preferences.wait_seconds or 0)
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "Vary": "Prefer",
+        **poll_headers(record, settings),
+        **preferences.applied(200),
+    }
+    return conditional_json(request, JobView.of(record, settings.public_url).model_dump_json().encode(), headers)
+
+
+async def cancel(request: Request[AppState]) -> Response:
+    """202: a queued job is canceled already, a running one stops at its next step."""
+    settings = request.state["settings"]
+    record = await request.state["gateway"].cancel(request.path_params["job_id"])
+    view = JobView.of(record, settings.public_url)
+    headers = {"Location": view.links.self, "Cache-Control": "no-store", **poll_headers(record, settings)}
+    return _json(view, 202, headers)
+
+
+async def remove(request: Request[AppState]) -> Response:
+    """204: the job and its artifacts are gone, and answer 410 from now on."""
+    await request.state["gateway"].remove(request.path_params["job_id"])
+    return Response(status_code=204)
+
+
+def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:
+    """When a client is to look again, in whole seconds as HTTP wants them; nothing for a job that is over."""
+    if record.state.terminal:
+        return {}
+    factor = QUEUED_POLL_FACTOR if record.state is State.QUEUED else 1
+    return {"Retry-After": str(max(1, math.ceil(settings.poll_seconds * factor)))}
+
+
+async def _waited(request: Request[AppState], record: StatusRecord, seconds: float) -> StatusRecord:
+    try:
+        return await request.state["gateway"].wait(record.job_id, seconds)
+    except BackendUnavailable:
+        # The job is accepted; that it cannot be watched just now must not look as if it were not.
+        return record
+
+
+def _json(view: JobView, status: int, headers: dict[str, Any]) -> Response:
+    return Response(view.model_dump_json().encode(), status, headers, "application/json")

@@ -1,0 +1,73 @@
+"""Reads a JSON object from a request, stricter than `json`: what two parsers could read differently is refused."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from services.api.problems import RequestRefused
+from services.common.errors import InvalidRequest
+
+
+async def read_json_object(request: Request[Any]) -> dict[str, Any]:
+    """Raises RequestRefused (media type, size, time, syntax) or InvalidRequest (not an object, not text)."""
+    _check_media_type(request)
+    body = await request.body()
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise RequestRefused("malformed-json", f"not UTF-8 at byte {exc.start}") from exc
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+    except RecursionError as exc:
+        raise RequestRefused("malformed-json", "nested too deeply") from exc
+    except ValueError as exc:  # JSONDecodeError, and int() refusing thousands of digits
+        raise RequestRefused("malformed-json", str(exc)) from exc
+    if not isinstance(value, dict):
+        raise InvalidRequest([{"pointer": "", "detail": "the body must be a JSON object"}])
+    # An escape like \ud800 alone is valid JSON, but no text: nothing could store or print it.
+    if "\\u" in text and _has_lone_surrogate(value):
+        raise InvalidRequest([{"pointer": "", "detail": "a string holds half of a surrogate pair"}])
+    return value
+
+
+def _check_media_type(request: Request[Any]) -> None:
+    given = request.headers.getlist("Content-Type")
+    media_type, *parameters = [part.strip().lower() for part in ", ".join(given).split(";")]
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise RequestRefused("unsupported-media-type", "send application/json")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise RequestRefused("unsupported-media-type", "JSON is UTF-8")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestRefused("unsupported-media-type", "send the body without a content encoding")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("an object names a member twice")
+    return members
+
+
+def _has_lone_surrogate(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

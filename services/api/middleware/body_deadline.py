@@ -1,0 +1,45 @@
+"""Refuses a request body that does not arrive in time. Hypercorn would wait for it forever."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.problems import RequestRefused
+
+
+class BodyDeadline:
+    """A read raises RequestRefused when the body is not complete `seconds` after the request began.
+
+    Once an answer has begun a read may take as long as it likes: it only waits for the client to leave.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        unlimited = False
+
+        async def receive_in_time() -> Message:
+            nonlocal unlimited
+            if unlimited:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as exc:
+                detail = f"the body was not complete after {self._seconds:g} seconds"
+                raise RequestRefused("body-timeout", detail) from exc
+            unlimited = not message.get("more_body", False)
+            return message
+
+        async def noting_send(message: Message) -> None:
+            nonlocal unlimited
+            unlimited = True
+            await send(message)
+
+        await self._app(scope, receive_in_time, noting_send)

@@ -1,0 +1,38 @@
+"""Turns what nobody foresaw into a 500 without a word of it, and into one log record with all of it.
+
+Starlette's own handler for these sits outside every middleware: its answer would lack the request id, and it raises
+on, so that Hypercorn logs the traceback a second time.
+"""
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.problems import problem
+
+log = structlog.get_logger(__name__)
+
+
+class UnexpectedErrors:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answering = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except Exception:
+            log.exception("unexpected error")
+            # An answer cut short is seen by the client: the server closes the connection before its end.
+            if not answering:
+                response = problem(Request(scope), "internal-error", "the fault is logged under this request id")
+                await response(scope, receive, send)

@@ -1,0 +1,65 @@
+"""Reads on, after the answer, what the client still sends of a body nobody read.
+
+Two reasons. Hypercorn hands a body over through a queue of ten chunks, and the end of a response has to go into
+that queue: left full, the connection hangs for good. And closing a socket with unread data resets it, which can
+take the answer away from the client before it was read.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LINGER_SECONDS: Final = 1.0
+
+
+class UnreadBody:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _may_have_body(scope):
+            await self._app(scope, receive, send)
+            return
+        body = _Body(receive)
+
+        async def send_then_linger(message: Message) -> None:
+            if body.complete or message["type"] != "http.response.body" or message.get("more_body", False):
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await body.discard()
+            discarding = asyncio.create_task(body.discard())
+            try:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            finally:
+                discarding.cancel()
+
+        await self._app(scope, body.receive, send_then_linger)
+
+
+class _Body:
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.complete = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self.complete = True
+        return message
+
+    async def discard(self) -> None:
+        while not self.complete:
+            await self.receive()
+
+
+def _may_have_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    if not scope["http_version"].startswith("1"):
+        return True
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

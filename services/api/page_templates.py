@@ -1,0 +1,33 @@
+"""Renders the pages. Everything in them is escaped: what a person typed is text, never markup."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from services.api.assets import Assets
+
+NAMES: Final = ("home.html", "job.html", "job_card.html", "error.html")
+
+
+class PageTemplates:
+    def __init__(self, folder: Path, assets: Assets) -> None:
+        environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.globals["asset"] = assets.url
+        # Compiled here, once, so that a broken template stops the start and no request reads a file.
+        self._templates = {name: environment.get_template(name) for name in NAMES}
+
+    def page(
+        self, name: str, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None, **context: object
+    ) -> HTMLResponse:
+        """Never stored: a page shows a moment, and a form in it carries a key of its own."""
+        content = self._templates[name].render(context)
+        return HTMLResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})

@@ -1,0 +1,199 @@
+"""The one table from errors to responses: every refusal is an RFC 9457 problem whose `type` resolves to its meaning."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.common import errors
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`status` 0 marks what only a job's `error` says; `retry_after` in seconds."""
+
+    status: int
+    title: str
+    retry_after: int | None = None
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "bad-request": Kind(400, "The request is not valid HTTP for this resource"),
+    "malformed-json": Kind(400, "The body is not valid JSON"),
+    "invalid-idempotency-key": Kind(400, "The Idempotency-Key is not 1 to 255 printable ASCII characters"),
+    "not-found": Kind(404, "There is nothing here"),
+    "job-not-found": Kind(404, "No such job"),
+    "artifact-not-found": Kind(404, "The job has no such artifact"),
+    "job-not-finished": Kind(404, "The job has no artifacts yet"),
+    "object-not-found": Kind(404, "The artifact is not in the object store"),
+    "method-not-allowed": Kind(405, "The method is not allowed here"),
+    "body-timeout": Kind(408, "The body did not arrive in time"),
+    "job-finished": Kind(409, "The job has already ended"),
+    "idempotency-in-flight": Kind(409, "The first request with this Idempotency-Key is still being answered", 1),
+    "job-removed": Kind(410, "The job's result was removed"),
+    "body-too-large": Kind(413, "The body is too large"),
+    "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8"),
+    "validation-error": Kind(422, "The request breaks the schema or the model's limits"),
+    "idempotency-mismatch": Kind(422, "The Idempotency-Key was used with another body"),
+    "internal-error": Kind(500, "Something broke on our side"),
+    "not-accepted": Kind(503, "The queue did not take the job", 5),
+    "queue-full": Kind(503, "The queue is full", 10),
+    "unroutable": Kind(503, "No queue serves this model", 10),
+    "backend-unavailable": Kind(503, "A service this one depends on does not answer", 5),
+    "status-rebuilding": Kind(503, "The status store was emptied and does not know this job yet", 5),
+    "not-ready": Kind(503, "The gateway is not ready", 5),
+    # How a job ends, not how a request does.
+    "generation-failed": Kind(0, "The model failed on this job"),
+    "model-unavailable": Kind(0, "The model cannot be loaded"),
+    "out-of-memory": Kind(0, "The device has too little memory for these parameters"),
+    "timeout": Kind(0, "The job ran longer than allowed"),
+    "poison": Kind(0, "Every worker that tried this job went down"),
+    "storage-unavailable": Kind(0, "The result could not be stored"),
+    "invalid-message": Kind(0, "The job's message was not understood"),
+    "expired": Kind(0, "The job waited longer than it may"),
+}
+
+# Looked up along the class hierarchy, so a new subclass has its parent's answer until it gets its own.
+_CODES: Final[Mapping[type[BaseException], str]] = {
+    errors.InvalidRequest: "validation-error",
+    errors.JobNotFound: "job-not-found",
+    errors.StatusRebuilding: "status-rebuilding",
+    errors.JobRemoved: "job-removed",
+    errors.JobFinished: "job-finished",
+    errors.IdempotencyMismatch: "idempotency-mismatch",
+    errors.IdempotencyInFlight: "idempotency-in-flight",
+    errors.ObjectNotFound: "object-not-found",
+    errors.NotAccepted: "not-accepted",
+    errors.QueueFull: "queue-full",
+    errors.Unroutable: "unroutable",
+    errors.BackendUnavailable: "backend-unavailable",
+    errors.PublishUnconfirmed: "not-accepted",
+}
+
+_BY_STATUS: Final = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "body-timeout",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
+
+# Every method some route answers; the others exist nowhere, so 405 tells more than 404.
+_METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
+
+
+class RequestRefused(Exception):
+    """A fault of the HTTP request itself, by its code in `KINDS`."""
+
+    def __init__(self, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def problem(
+    request: Request[Any],
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: object,
+) -> Response:
+    """The response for a code of `KINDS`; `members` are extension members."""
+    kind = KINDS[code]
+    return _response(request, kind.status, f"/problems/{code}", kind, detail, headers, {"code": code, **members})
+
+
+async def on_error(request: Request[Any], exc: Exception) -> Response:
+    """The response for any StudioError or RequestRefused. What an operator must know goes to the log instead."""
+    if isinstance(exc, RequestRefused):
+        return problem(request, exc.code, exc.detail, headers=exc.headers)
+    code = next((_CODES[cls] for cls in type(exc).__mro__ if cls in _CODES), None)
+    if code is None:
+        log.error("unexpected error", exc_info=exc)
+        return problem(request, "internal-error", "the fault is logged under this request id")
+    if isinstance(exc, errors.InvalidRequest):
+        return problem(request, code, str(exc), errors=[_plain(error) for error in exc.errors])
+    if isinstance(exc, errors.BackendUnavailable):
+        log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
+        return problem(request, code, f"the {exc.backend} cannot be reached in time; try again later")
+    return problem(request, code, str(exc))
+
+
+async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
+    """The response for what Starlette itself refuses, its headers kept."""
+    if not isinstance(exc, HTTPException):
+        raise TypeError(type(exc))
+    status, headers = exc.status_code, dict(exc.headers or {})
+    if status == 404 and request.method not in _METHODS:
+        status = 405
+    if status == 405:
+        headers["Allow"] = ", ".join(_allowed(request, exc))
+        return problem(request, _BY_STATUS[405], f"allowed here: {headers['Allow']}", headers=headers)
+    if status in _BY_STATUS:
+        return problem(request, _BY_STATUS[status], exc.detail, headers=headers)
+    return _response(request, status, "about:blank", Kind(status, HTTPStatus(status).phrase), exc.detail, headers, {})
+
+
+async def describe(request: Request[Any]) -> Response:
+    """`GET /problems/{code}`: what the type URI of a problem, or the code of a failed job, means."""
+    code = request.path_params["code"]
+    kind = KINDS.get(code)
+    if kind is None:
+        raise HTTPException(404, "there is no problem of this name")
+    about = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status or None}
+    return JSONResponse(about, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _response(
+    request: Request[Any],
+    status: int,
+    type_: str,
+    kind: Kind,
+    detail: str,
+    headers: Mapping[str, str] | None,
+    members: Mapping[str, object],
+) -> Response:
+    body = {
+        "type": type_,
+        "title": kind.title,
+        "status": status,
+        "detail": detail,
+        "instance": quote(request.scope["path"])[:300],
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        **members,
+    }
+    retry = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    # ASCII only: a detail may quote what the client sent, and a lone surrogate has no UTF-8.
+    content = json.dumps(body).encode("ascii")
+    return Response(content, status, {"Cache-Control": "no-store", **retry, **(headers or {})}, MEDIA_TYPE)
+
+
+def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:
+    """The methods of all routes with this path; Starlette names only those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.path_regex.match(request.scope["path"])]
+    if matching:
+        return sorted({method for route in matching for method in route.methods or ()})
+    return _METHODS if exc.status_code == 404 else ("GET", "HEAD")  # a mounted folder of files
+
+
+def _plain(error: Mapping[str, object]) -> dict[str, object]:
+    """Without a `got` that is a whole structure: it may be as large as the body."""
+    return {
+        key: value for key, value in error.items() if key != "got" or isinstance(value, str | int | float | bool | None)
+    }

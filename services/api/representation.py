@@ -1,0 +1,136 @@
+"""What clients see of a job: times as ISO 8601 in UTC, links to follow, and nothing of how it is stored."""
+
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from services.common.params import Modality
+from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProgressView(_Closed):
+    """`step` of `total` over all pictures of the job; `percent` from 0 to 100."""
+
+    phase: str
+    step: int
+    total: int
+    percent: int
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        percent = min(100, 100 * progress.step // progress.total) if progress.total else 0
+        return cls(phase=progress.phase, step=progress.step, total=progress.total, percent=percent)
+
+
+class ArtifactView(_Closed):
+    """`width` and `height` in pixels where it is a picture, `bytes` the size of the file at `url`."""
+
+    index: int
+    url: str
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
+    sha256: str
+    seed: int | None
+
+    @classmethod
+    def of(cls, artifact: Artifact, url: str) -> Self:
+        return cls(url=url, **artifact.model_dump(exclude={"key"}))
+
+
+class ErrorView(_Closed):
+    """Why the job did not succeed; `type` resolves to what the code means."""
+
+    code: str
+    message: str
+    retryable: bool
+    type: str
+
+    @classmethod
+    def of(cls, error: JobError) -> Self:
+        return cls(type=f"/problems/{error.code}", **error.model_dump())
+
+
+class MetricsView(_Closed):
+    """Seconds until the last attempt began, and from then to the end."""
+
+    queue_seconds: float | None
+    run_seconds: float | None
+
+
+class LinksView(_Closed):
+    """`page` is for people; `cancel` takes a POST and is absent from a job that is over."""
+
+    self: str
+    cancel: str | None
+    page: str
+    artifacts: str
+
+
+class JobView(_Closed):
+    """`expires_at` is when a job not begun by then expires; `attempt` counts how often it was begun."""
+
+    id: str
+    state: State
+    model: str
+    modality: Modality
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    expires_at: AwareDatetime
+    attempt: int
+    params: dict[str, Any]
+    progress: ProgressView | None
+    artifacts: tuple[ArtifactView, ...]
+    error: ErrorView | None
+    metrics: MetricsView
+    links: LinksView
+
+    @classmethod
+    def of(cls, record: StatusRecord, public_url: str | None = None) -> Self:
+        """Links begin with `public_url`; without one they are relative. Never from the Host header, which lies."""
+        base = (public_url or "").rstrip("/")
+        job = f"{base}/v1/jobs/{record.job_id}"
+        return cls(
+            id=record.job_id,
+            state=record.state,
+            model=record.message.model,
+            modality=record.message.modality,
+            created_at=_moment(record.created_at),
+            started_at=_moment(record.started_at) if record.started_at else None,
+            finished_at=_moment(record.finished_at) if record.finished_at else None,
+            expires_at=_moment(record.message.expires_at),
+            attempt=record.attempt,
+            params=record.message.params,
+            progress=ProgressView.of(record.progress) if record.progress else None,
+            artifacts=tuple(
+                ArtifactView.of(artifact, f"{job}/artifacts/{artifact.index}") for artifact in record.artifacts
+            ),
+            error=ErrorView.of(record.error) if record.error else None,
+            metrics=_metrics(record),
+            links=LinksView(
+                self=job,
+                cancel=None if record.state.terminal else f"{job}/cancel",
+                page=f"{base}/jobs/{record.job_id}",
+                artifacts=f"{job}/artifacts",
+            ),
+        )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _metrics(record: StatusRecord) -> MetricsView:
+    """Only from recorded times, so that the representation, and with it the ETag, changes only with the record."""
+    started, finished = record.started_at, record.finished_at
+    return MetricsView(
+        queue_seconds=None if started is None else round(max(0.0, started - record.created_at), 3),
+        run_seconds=None if started is None or finished is None else round(max(0.0, finished - started), 3),
+    )

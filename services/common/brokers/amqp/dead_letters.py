@@ -1,0 +1,59 @@
+"""Looking at dead letters without consuming them, and sending one back."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from services.common.brokers.amqp.subscription import message_key
+from services.common.brokers.amqp.topology import declare_dead_queue
+from services.common.ports import DeadLetter
+
+MAX_LETTERS = 10_000  # the length the shipped policy gives the queue
+
+
+async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLetter]:
+    """The oldest first. Nobody else sees them meanwhile."""
+    async with aclosing(_browse(channel, limit)) as messages:
+        return [_letter(message) async for message in messages]
+
+
+async def replay_dead_letter(
+    channel: AbstractChannel, message_id: str, publish: Callable[[DeadLetter], Awaitable[None]]
+) -> bool:
+    """Publish first, then ack: in between there are two, which is better than none."""
+    async with aclosing(_browse(channel, MAX_LETTERS)) as messages:
+        async for message in messages:
+            if message_key(message) == message_id:
+                await publish(_letter(message))
+                await message.ack()
+                return True
+    return False
+
+
+async def _browse(channel: AbstractChannel, limit: int) -> AsyncGenerator[AbstractIncomingMessage, None]:
+    """Hold messages unacked while they are looked at; closing puts back those still held."""
+    queue = await declare_dead_queue(channel)
+    newest: AbstractIncomingMessage | None = None
+    try:
+        for _ in range(limit):
+            message = await queue.get(fail=False)
+            if message is None:
+                break
+            newest = message
+            yield message
+    finally:
+        if newest is not None:
+            # Before the channel closes, so that they are back when it has.
+            underlay = await channel.get_underlay_channel()
+            await underlay.basic_nack(newest.delivery_tag or 0, multiple=True, requeue=True)
+
+
+def _letter(message: AbstractIncomingMessage) -> DeadLetter:
+    died_at = 0.0
+    deaths = message.headers.get("x-death")
+    if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
+        time = deaths[0].get("time")
+        died_at = time.timestamp() if isinstance(time, datetime) else 0.0
+    return DeadLetter(message_key(message), message.routing_key or "", message.body, died_at)

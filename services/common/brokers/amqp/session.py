@@ -1,0 +1,100 @@
+"""One connection for everything but consuming, opened at first use and thrown away whole when it fails."""
+
+import asyncio
+from contextlib import suppress
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from services.common.brokers.amqp.deadline import FAILURES, within
+from services.common.brokers.amqp.topology import JOBS, declare_exchange, declare_job_queue, queue_name
+
+CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
+
+
+class Session:
+    """Publishing has a channel of its own: a failing declaration closes the channel it is made on.
+
+    Raises what aio-pika raises; the broker puts deadlines around and translates.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._control: AbstractChannel | None = None
+        self._publishing: AbstractChannel | None = None
+        self._declared: set[str] = set()
+
+    async def exchange(self, model: str) -> AbstractExchange:
+        """Where to publish, with confirms; the queue of the model exists."""
+        async with self._lock:
+            await self._declare(model)
+            if self._publishing is None or self._publishing.is_closed:
+                self._publishing = await self._new_channel(confirms=True)
+            return await self._publishing.get_exchange(JOBS, ensure=False)
+
+    def forget_queue(self, model: str) -> None:
+        """Declare it again before the next message: somebody deleted it."""
+        self._declared.discard(model)
+
+    async def depth(self, model: str) -> int:
+        async with self._lock:
+            control = await self._declare(model)
+            try:
+                # A plain channel: aio-pika's robust ones answer a passive declaration with 0.
+                queue = await control.declare_queue(queue_name(model), passive=True)
+            except ChannelNotFoundEntity:
+                self.forget_queue(model)
+                return 0
+            return queue.declaration_result.message_count or 0
+
+    async def ping(self) -> None:
+        async with self._lock:
+            await declare_exchange(await self._open_control())
+
+    async def new_channel(self) -> AbstractChannel:
+        """For one caller, who closes it."""
+        async with self._lock:
+            return await self._new_channel(confirms=False)
+
+    async def close(self) -> None:
+        await close_connection(self._connection)
+
+    async def _declare(self, model: str) -> AbstractChannel:
+        control = await self._open_control()
+        if model not in self._declared:
+            await declare_job_queue(control, model)
+            self._declared.add(model)
+        return control
+
+    async def _open_control(self) -> AbstractChannel:
+        if self._control is None or self._control.is_closed:
+            self._control = await self._new_channel(confirms=False)
+        return self._control
+
+    async def _new_channel(self, *, confirms: bool) -> AbstractChannel:
+        # `is_closed` stays False when it was the broker that closed.
+        if self._connection is None or not self._connection.connected.is_set():
+            self._connection = await connect(self._url, "studio publish")
+            self._declared.clear()
+        # Without on_return_raises an unroutable message looks published.
+        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize()
+        return channel
+
+
+async def connect(url: str, name: str) -> AbstractConnection:
+    """`name` shows in RabbitMQ's list of connections.
+
+    Not a robust connection: that one makes calls wait without limit while it reconnects.
+    """
+    return await aio_pika.connect(url, client_properties={"connection_name": name})
+
+
+async def close_connection(connection: AbstractConnection | None) -> None:
+    """Never raises; a broker that does not answer is left alone after CLOSE_SECONDS."""
+    if connection is not None:
+        with suppress(*FAILURES):
+            await within(CLOSE_SECONDS, connection.close())

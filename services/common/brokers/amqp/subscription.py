@@ -1,0 +1,152 @@
+"""One consumer on one connection, from its first delivery until the connection or the consumer is lost."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue, ConsumerTag
+
+from services.common.brokers.amqp.deadline import FAILURES, within
+from services.common.brokers.amqp.session import close_connection, connect
+from services.common.brokers.amqp.topology import declare_job_queue
+from services.common.ports import Delivery, Settlement
+
+SETTLE_SECONDS = 2.5
+WATCH_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class Subscription:
+    """A connection of its own: what goes wrong here disturbs no other consumer and no publisher."""
+
+    def __init__(self) -> None:
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._queue: AbstractQueue | None = None
+        self._tag: ConsumerTag | None = None
+        self._inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+        self._unsettled = 0
+        self._lost = asyncio.Event()
+        self._ended = False
+
+    async def open(self, url: str, model: str, prefetch: int) -> None:
+        """Raises what aio-pika raises. The caller closes, then and if it has lost its patience."""
+        self._connection = await connect(url, f"studio consume {model}")
+        self._connection.close_callbacks.add(self._lose)
+        self._channel = self._connection.channel(publisher_confirms=False)
+        await self._channel.initialize()
+        self._channel.close_callbacks.add(self._lose)
+        # The server ends a consumer whose queue was deleted or moved; on a plain channel only this tells.
+        (await self._channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._lose)
+        await self._channel.set_qos(prefetch_count=prefetch)
+        self._queue = await declare_job_queue(self._channel, model)
+        self._tag = await self._queue.consume(self._receive)
+        if self._ended:  # closed while connecting
+            await self.close()
+
+    async def next(self) -> Delivery | None:
+        """None once nothing more will come."""
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    message = await self._inbox.get()
+            except TimeoutError:
+                if not await self._consuming():
+                    break
+                continue
+            if message is None:
+                break
+            if self._lost.is_set():
+                await _settle(message, Settlement.REQUEUE)
+                break
+            self._unsettled += 1
+            return _delivery(message, self._settler(message))
+        return None
+
+    async def end(self) -> None:
+        """Stop deliveries and requeue those not handed out; the others can be settled until `close`."""
+        self._ended = True
+        if self._queue and self._tag and self._channel and not self._channel.is_closed:
+            with suppress(*FAILURES):
+                await within(SETTLE_SECONDS, self._queue.cancel(self._tag))
+            while not self._inbox.empty():
+                if message := self._inbox.get_nowait():
+                    await _settle(message, Settlement.REQUEUE)
+        if not self._unsettled:
+            await self.close()
+
+    async def close(self) -> None:
+        """The broker requeues whatever is unsettled."""
+        self._ended = True
+        await close_connection(self._connection)
+
+    @property
+    def closed(self) -> bool:
+        return self._connection is None or self._connection.is_closed
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        if self._ended:
+            await _settle(message, Settlement.REQUEUE)
+        else:
+            self._inbox.put_nowait(message)
+
+    def _lose(self, *_: Any) -> None:
+        self._lost.set()
+        self._inbox.put_nowait(None)
+
+    async def _consuming(self) -> bool:
+        """Whether the broker answers and still knows a consumer of this queue."""
+        if self._queue is None or self._channel is None:
+            return False
+        try:
+            question = self._channel.declare_queue(self._queue.name, passive=True)
+            queue = await within(SETTLE_SECONDS, question)
+        except FAILURES as exc:
+            log.warning("consumer lost", queue=self._queue.name, reason=str(exc))
+            return False
+        return bool(queue.declaration_result.consumer_count)
+
+    def _settler(self, message: AbstractIncomingMessage) -> Callable[[Settlement], Awaitable[None]]:
+        settled = False
+
+        async def settle(settlement: Settlement) -> None:
+            nonlocal settled
+            if settled:
+                return
+            settled = True
+            try:
+                await _settle(message, settlement)
+            finally:
+                self._unsettled -= 1
+                if self._ended and not self._unsettled:
+                    await self.close()
+
+        return settle
+
+
+def _delivery(message: AbstractIncomingMessage, settle: Callable[[Settlement], Awaitable[None]]) -> Delivery:
+    count = message.headers.get("x-delivery-count", 0)
+    return Delivery(message.body, message_key(message), count if isinstance(count, int) else 0, settle)
+
+
+async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> None:
+    match settlement:
+        case Settlement.ACK:
+            work = message.ack()
+        case Settlement.REJECT:
+            work = message.reject(requeue=False)
+        case Settlement.REQUEUE:
+            work = message.nack(requeue=True)  # since RabbitMQ 4.3 a nack does not count as a failure
+    try:
+        await within(SETTLE_SECONDS, work)
+    except FAILURES as exc:
+        log.warning("delivery not settled", message_id=message.message_id, settlement=settlement.name, reason=str(exc))
+
+
+def message_key(message: AbstractIncomingMessage) -> str:
+    """A message of foreign make may have no id; its content then stands for it."""
+    return message.message_id or hashlib.sha256(message.body).hexdigest()[:32]

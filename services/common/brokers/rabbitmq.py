@@ -1,0 +1,163 @@
+"""The distributed broker: RabbitMQ, one durable quorum queue per model.
+
+A publish is persistent, mandatory and confirmed. Written for RabbitMQ 3.10 and later.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import DeliveryError, PublishError
+
+from services.common.brokers.amqp.dead_letters import read_dead_letters, replay_dead_letter
+from services.common.brokers.amqp.deadline import FAILURES, within
+from services.common.brokers.amqp.session import Session
+from services.common.brokers.amqp.subscription import Subscription
+from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
+from services.common.ports import DeadLetter, Delivery
+from services.common.schemas import JobMessage
+
+T = TypeVar("T")
+
+CALL_SECONDS = 2.5
+SUBSCRIBE_SECONDS = 5.0
+DEAD_LETTER_SECONDS = 10.0  # an operator's call, over up to ten thousand messages
+PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class RabbitMQBroker:
+    """Calls share one session, which is replaced when a call on it fails; each `consume` has its own connection."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = Session(url)
+        self._subscriptions: set[Subscription] = set()
+        self._retired: dict[Session, asyncio.Task[None]] = {}
+
+    async def publish(self, message: JobMessage) -> None:
+        await self._publish(message.model, message.message_id, message.encode())
+
+    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+        while True:
+            subscription = await self._subscribe(model, prefetch)
+            try:
+                while delivery := await subscription.next():
+                    yield delivery
+            finally:
+                await subscription.end()
+                self._subscriptions = {each for each in self._subscriptions if not each.closed}
+
+    async def depth(self, model: str) -> int:
+        return await self._call(CALL_SECONDS, lambda session: session.depth(model))
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return await self._on_channel(lambda channel: read_dead_letters(channel, limit))
+
+    async def replay(self, message_id: str) -> bool:
+        async def publish(letter: DeadLetter) -> None:
+            await self._publish(letter.model, letter.message_id, letter.body)
+
+        return await self._on_channel(lambda channel: replay_dead_letter(channel, message_id, publish))
+
+    async def ping(self) -> None:
+        await self._call(CALL_SECONDS, lambda session: session.ping())
+
+    async def close(self) -> None:
+        """Unsettled deliveries go back to their queues."""
+        for closing in self._retired.values():
+            closing.cancel()
+        owned: list[Session | Subscription] = [self._session, *self._retired, *self._subscriptions]
+        await asyncio.gather(*(each.close() for each in owned))
+
+    async def _publish(self, model: str, message_id: str, body: bytes) -> None:
+        sending = False
+
+        async def send(session: Session) -> None:
+            nonlocal sending
+            exchange = await session.exchange(model)
+            sending = True
+            persistent = DeliveryMode.PERSISTENT
+            envelope = Message(body, message_id=message_id, delivery_mode=persistent, content_type="application/json")
+            await exchange.publish(envelope, routing_key=model, mandatory=True)
+
+        try:
+            await self._call(CALL_SECONDS, send)
+        except PublishError as exc:
+            self._session.forget_queue(model)
+            raise Unroutable(model) from exc
+        except DeliveryError as exc:
+            raise QueueFull(model) from exc
+        except BackendUnavailable as exc:
+            if sending:
+                raise PublishUnconfirmed(exc.__cause__) from exc
+            raise
+
+    async def _on_channel(self, work: Callable[[AbstractChannel], Awaitable[T]]) -> T:
+        async def call(session: Session) -> T:
+            channel = await session.new_channel()
+            try:
+                return await work(channel)
+            finally:
+                await channel.close()
+
+        return await self._call(DEAD_LETTER_SECONDS, call)
+
+    async def _call(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        session = self._session
+        try:
+            return await within(seconds, work(session))
+        except DeliveryError:
+            raise  # an answer, not a failure
+        except FAILURES as exc:
+            self._discard(session)
+            raise BackendUnavailable("broker", exc) from exc
+
+    def _discard(self, session: Session) -> None:
+        if session is self._session:
+            self._session = Session(self._url)
+            self._retired[session] = asyncio.create_task(self._retire(session))
+
+    async def _retire(self, session: Session) -> None:
+        await asyncio.sleep(CALL_SECONDS)  # others may be waiting for their answers on it
+        await session.close()
+        del self._retired[session]
+
+    async def _subscribe(self, model: str, prefetch: int) -> Subscription:
+        """Try until the broker is there: a worker outlives it."""
+        while True:
+            subscription = Subscription()
+            self._subscriptions.add(subscription)
+            try:
+                await within(SUBSCRIBE_SECONDS, subscription.open(self._url, model, prefetch))
+            except FAILURES as exc:
+                log.warning("cannot consume", model=model, reason=str(exc))
+                await self._drop(subscription)
+                await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnections
+            except BaseException:
+                await self._drop(subscription)
+                raise
+            else:
+                log.info("consuming", model=model, prefetch=prefetch)
+                return subscription
+
+    async def _drop(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
+        await subscription.close()
+
+
+@asynccontextmanager
+async def open_rabbitmq_broker(url: str) -> AsyncIterator[RabbitMQBroker]:
+    """Raise BackendUnavailable when the broker does not answer."""
+    broker = RabbitMQBroker(url)
+    try:
+        await broker.ping()
+        yield broker
+    finally:
+        await broker.close()

@@ -1,0 +1,154 @@
+"""The embedded broker: one table in an SQLite file, shared by the gateway's process and the workers'.
+
+A message in a consumer's hands carries a lease, renewed while its broker lives, so the messages of a killed
+worker are delivered again when it runs out. Unlike RabbitMQ it holds a `message_id` only once: publishing it
+again while it is queued changes nothing, where RabbitMQ may deliver it twice. Unroutable cannot happen.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from services.common.brokers import sqlite_queue
+from services.common.brokers.wakeup import Wakeup
+from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull
+from services.common.ports import DeadLetter, Delivery, Settlement
+from services.common.schemas import JobMessage
+from services.common.sqlite import SQLiteFile, open_sqlite
+
+POLL_SECONDS = 0.25  # behind the wake-up, and what notices leases that ran out
+RETRY_SECONDS = 1.0  # a consumer's pause while the file cannot be used
+
+_log = structlog.get_logger(__name__)
+
+
+class SQLiteBroker:
+    """See the port `Broker`. Opened by `open_sqlite_broker`."""
+
+    def __init__(self, file: SQLiteFile, wakeup: Wakeup, *, queue_limit: int, lease_seconds: float) -> None:
+        self._file = file
+        self._wakeup = wakeup
+        self._queue_limit = queue_limit
+        self._lease_seconds = lease_seconds
+        self._in_hand: dict[str, asyncio.Semaphore] = {}  # token -> the consumer's slots, one of which it holds
+
+    async def publish(self, message: JobMessage) -> None:
+        entry = (message.message_id, message.model, message.encode())
+        try:
+            accepted = await self._file.write(partial(sqlite_queue.insert, entry, self._queue_limit))
+        except BackendUnavailable as exc:
+            raise PublishUnconfirmed(exc.__cause__ or exc) from exc
+        if not accepted:
+            raise QueueFull(message.model)
+        self._wakeup.notify()
+
+    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+        self._wakeup.listen()
+        slots = asyncio.Semaphore(prefetch)
+        while True:
+            await slots.acquire()
+            yield await self._next(model, slots)
+
+    async def depth(self, model: str) -> int:
+        return await self._file.read(partial(sqlite_queue.depth, model))
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return await self._file.read(partial(sqlite_queue.dead_letters, limit))
+
+    async def replay(self, message_id: str) -> bool:
+        replayed = await self._file.write(partial(sqlite_queue.replay, message_id))
+        self._wakeup.notify()
+        return replayed
+
+    async def ping(self) -> None:
+        await self._file.read(partial(sqlite_queue.depth, ""))
+
+    async def renew_leases(self) -> None:
+        """Keep what is in hand from running out; runs until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            if self._in_hand:
+                until = time.time() + self._lease_seconds
+                try:
+                    await self._file.write(partial(sqlite_queue.renew, tuple(self._in_hand), until))
+                except BackendUnavailable as exc:
+                    _log.warning("leases not renewed", reason=str(exc))
+
+    async def give_back(self) -> None:
+        """Requeue what is still in hand, as a server does when a connection closes."""
+        tokens = tuple(self._in_hand)
+        self._in_hand.clear()
+        if tokens:
+            with suppress(BackendUnavailable):  # then the leases run out
+                await self._file.write(partial(sqlite_queue.renew, tokens, 0.0))
+            self._wakeup.notify()
+
+    async def _next(self, model: str, slots: asyncio.Semaphore) -> Delivery:
+        while True:
+            woken = self._wakeup.arm()  # before looking, so that nothing published in between is slept through
+            try:
+                if delivery := await self._claim(model, slots):
+                    return delivery
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await woken
+            except BackendUnavailable as exc:
+                if self._file.closed:
+                    raise
+                _log.warning("queue out of reach", model=model, reason=str(exc))
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                woken.cancel()
+
+    async def _claim(self, model: str, slots: asyncio.Semaphore) -> Delivery | None:
+        claim = sqlite_queue.Claim(model, uuid4().hex, time.time() + self._lease_seconds)
+        try:
+            row = await self._file.write(partial(sqlite_queue.claim_next, claim))
+        except asyncio.CancelledError:
+            # The claim may have been made. Work is done in order, so this undoes it; if not, its lease runs out.
+            with suppress(BackendUnavailable):
+                await asyncio.shield(self._file.write(partial(sqlite_queue.unclaim, claim.token)))
+            self._wakeup.notify()
+            raise
+        if row is None:
+            return None
+        body, message_id, deliveries = row
+        self._in_hand[claim.token] = slots
+        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token))
+
+    async def _settle(self, token: str, settlement: Settlement) -> None:
+        slots = self._in_hand.pop(token, None)
+        if slots is None:
+            return  # settled before, or given back
+        try:
+            # Shielded: a consumer cancelled again while it settles must not lose the settlement.
+            await asyncio.shield(self._file.write(partial(sqlite_queue.settle, token, settlement)))
+        finally:
+            slots.release()
+        if settlement is Settlement.REQUEUE:
+            self._wakeup.notify()
+
+
+@asynccontextmanager
+async def open_sqlite_broker(path: Path, *, queue_limit: int, lease_seconds: float) -> AsyncIterator[SQLiteBroker]:
+    """Open the queue in this file, made where missing. Closing requeues deliveries not settled.
+
+    `queue_limit` counts ready messages per model. Raises BackendUnavailable when the file cannot be used.
+    """
+    wakeup = Wakeup(path)
+    async with open_sqlite(path, "broker", sqlite_queue.SCHEMA) as file:
+        broker = SQLiteBroker(file, wakeup, queue_limit=queue_limit, lease_seconds=lease_seconds)
+        renewal = asyncio.create_task(broker.renew_leases())
+        try:
+            yield broker
+        finally:
+            renewal.cancel()
+            await asyncio.wait((renewal,))
+            wakeup.close()
+            await broker.give_back()

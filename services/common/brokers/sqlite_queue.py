@@ -1,0 +1,115 @@
+"""The embedded queue's table and every statement on it, as units of work for `SQLiteFile`.
+
+A message is ready when no lease holds it: its `leased_until` is 0, or past. Only the holder of the token settles it,
+so a lease that was lost settles to nothing.
+"""
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from services.common.ports import DeadLetter, Settlement
+
+# `place` keeps the order of publishing; a message put back keeps its place.
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS messages (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, model TEXT NOT NULL,
+        body BLOB NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0,
+        token TEXT UNIQUE, leased_until REAL NOT NULL DEFAULT 0)""",
+    "CREATE INDEX IF NOT EXISTS messages_of_model ON messages (model, place)",
+    """CREATE TABLE IF NOT EXISTS dead_letters (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, model TEXT NOT NULL,
+        body BLOB NOT NULL, died_at REAL NOT NULL)""",
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The token is the consumer's own choice, so that it can undo a claim whose answer it did not wait for."""
+
+    model: str
+    token: str
+    leased_until: float
+
+
+def insert(entry: tuple[str, str, bytes], limit: int, connection: sqlite3.Connection) -> bool:
+    """Queue (message id, model, body) unless that id is queued already; False when the queue is full."""
+    message_id, model, _ = entry
+    if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message_id,)).fetchone():
+        return True
+    if depth(model, connection) >= limit:
+        return False
+    connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", entry)
+    return True
+
+
+def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int] | None:
+    """Lease the first ready message: its body, its id and how often it was delivered before."""
+    row: tuple[bytes, str, int] | None = connection.execute(
+        """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
+        WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
+        RETURNING body, message_id, deliveries - 1""",
+        (claim.token, claim.leased_until, claim.model, time.time()),
+    ).fetchone()
+    return row
+
+
+def unclaim(token: str, connection: sqlite3.Connection) -> None:
+    """It was never handed out, so it does not count as a delivery."""
+    connection.execute("UPDATE messages SET deliveries = deliveries - 1 WHERE token = ?", (token,))
+    _requeue(token, connection)
+
+
+def renew(tokens: tuple[str, ...], until: float, connection: sqlite3.Connection) -> None:
+    """Move the end of these leases, in Unix seconds."""
+    connection.execute(
+        "UPDATE messages SET leased_until = ? WHERE token IN (SELECT value FROM json_each(?))",
+        (until, json.dumps(tokens)),
+    )
+
+
+def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -> None:
+    _SETTLE[settlement](token, connection)
+
+
+def depth(model: str, connection: sqlite3.Connection) -> int:
+    """How many messages of this model are ready."""
+    query = "SELECT count(*) FROM messages WHERE model = ? AND leased_until <= ?"
+    count: int = connection.execute(query, (model, time.time())).fetchone()[0]
+    return count
+
+
+def dead_letters(limit: int, connection: sqlite3.Connection) -> list[DeadLetter]:
+    query = "SELECT message_id, model, body, died_at FROM dead_letters ORDER BY place LIMIT ?"
+    return [DeadLetter(*row) for row in connection.execute(query, (limit,))]
+
+
+def replay(message_id: str, connection: sqlite3.Connection) -> bool:
+    """Move a dead letter to the end of its queue, over the limit too; False when there is none."""
+    connection.execute(
+        """INSERT OR IGNORE INTO messages (message_id, model, body)
+        SELECT message_id, model, body FROM dead_letters WHERE message_id = ?""",
+        (message_id,),
+    )
+    return connection.execute("DELETE FROM dead_letters WHERE message_id = ?", (message_id,)).rowcount > 0
+
+
+def _ack(token: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM messages WHERE token = ?", (token,))
+
+
+def _requeue(token: str, connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE messages SET token = NULL, leased_until = 0 WHERE token = ?", (token,))
+
+
+def _reject(token: str, connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """INSERT OR REPLACE INTO dead_letters (message_id, model, body, died_at)
+        SELECT message_id, model, body, ? FROM messages WHERE token = ?""",
+        (time.time(), token),
+    )
+    _ack(token, connection)
+
+
+_SETTLE = {Settlement.ACK: _ack, Settlement.REJECT: _reject, Settlement.REQUEUE: _requeue}

@@ -1,0 +1,31 @@
+-- ARGV: 4 token, 5 state, 6 artifacts, 7 error or nothing, 8 whether the idempotency key is forgotten.
+local TOKEN, STATE = ARGV[4], ARGV[5]
+local state = get('state')
+if not state then
+  return 'MISSING'
+end
+-- Called again because the answer was lost on its way: it is still this call's doing.
+if TOKEN ~= '' and get('ended_by') == TOKEN and state == STATE then
+  return 'HELD'
+end
+if not runs_under(TOKEN) and not (TOKEN == '' and state == 'queued') then
+  return 'LOST'
+end
+
+redis.call('HSET', JOB, 'ended_by', TOKEN)
+if STATE == 'queued' then
+  release_lease()
+  redis.call('HSET', JOB, 'state', 'queued', 'attempt', math.max(tonumber(get('attempt')) - 1, 0))
+  keep_live()
+else
+  finish(STATE)
+  redis.call('HSET', JOB, 'artifacts', ARGV[6])
+  if ARGV[7] ~= '' then
+    redis.call('HSET', JOB, 'error', ARGV[7])
+  end
+end
+local key = get('key_name')
+if ARGV[8] == '1' and key then
+  redis.call('DEL', key)
+end
+return 'HELD'

@@ -1,0 +1,56 @@
+-- Put before every script, so that each transition is one atomic call. The rules are those of transitions.py.
+-- A job is a hash with the fields of StatusRecord (row.py) and three of our own: key_name (its idempotency key),
+-- exhausted (the lease was given without an attempt left) and ended_by (the token that finished it).
+local JOB, LIVE, EPOCH = KEYS[1], KEYS[2], KEYS[3]
+local ID, LIVE_MS, ENDED_MS = ARGV[1], ARGV[2], ARGV[3]
+
+local function get(field)
+  return redis.call('HGET', JOB, field)
+end
+
+-- The server's clock, in seconds: leases of all workers are measured by one clock.
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1e6
+end
+
+local function text(seconds)
+  return string.format('%.6f', seconds)
+end
+
+local function terminal(state)
+  return state ~= 'queued' and state ~= 'running'
+end
+
+-- When this store was first used, in whole milliseconds like the time inside an id.
+local function epoch()
+  redis.call('SET', EPOCH, text(math.floor(now() * 1000) / 1000), 'NX', 'PX', LIVE_MS)
+  return redis.call('GET', EPOCH)
+end
+
+-- A live record goes away only when everybody has forgotten it: every write gives it its whole time again.
+local function keep_live()
+  redis.call('PEXPIRE', JOB, LIVE_MS)
+  redis.call('ZADD', LIVE, 0, ID)
+  redis.call('PEXPIRE', LIVE, LIVE_MS)
+end
+
+local function release_lease()
+  redis.call('HDEL', JOB, 'progress', 'exhausted', 'lease_token', 'lease_message_id', 'lease_expires_at')
+end
+
+local function finish(state)
+  release_lease()
+  redis.call('HSET', JOB, 'state', state, 'finished_at', text(now()))
+  redis.call('PEXPIRE', JOB, ENDED_MS)
+  redis.call('ZREM', LIVE, ID)
+end
+
+local function held()
+  return get('cancel_requested') == '1' and 'CANCEL' or 'HELD'
+end
+
+local function runs_under(token)
+  return token ~= '' and get('state') == 'running' and get('lease_token') == token
+end
+

@@ -1,0 +1,8 @@
+local state = get('state')
+if state == 'queued' then
+  finish('canceled')
+elseif state == 'running' then
+  redis.call('HSET', JOB, 'cancel_requested', '1')
+  keep_live()
+end
+return { redis.call('HGETALL', JOB), epoch() }

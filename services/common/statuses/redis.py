@@ -1,0 +1,162 @@
+"""The distributed status store: Redis, one hash per job, every transition one server-side script.
+
+The scripts are in `lua/`. Everything has a time to live: what is here is a fast record of truths kept elsewhere.
+Keys: `studio:job:<id>`, `studio:key:<owner>:<key>`, `studio:live` (ids of live jobs), `studio:epoch`. The scripts
+make up names of keys, so this is for a single Redis or a replicated one, not for a Redis Cluster.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import quote
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from services.common import ids
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
+from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.row import from_row, to_row
+
+CALL_SECONDS: Final = 2.5
+SOCKET_SECONDS: Final = 1.0
+CONNECTIONS: Final = 50
+LIVE_SECONDS: Final = 30 * 24 * 3600.0
+KEY_SECONDS: Final = 24 * 3600.0
+JOB_PREFIX: Final = "studio:job:"
+SCRIPTS: Final = ("create", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
+
+
+class RedisStatusStore:
+    """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
+
+    def __init__(self, client: Redis, limits: Limits) -> None:
+        self._limits = limits
+        folder = files("services.common.statuses") / "lua"
+        prelude = (folder / "prelude.lua").read_text("utf-8")
+        self._scripts = {
+            name: client.register_script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS
+        }
+
+    async def create(self, record: StatusRecord) -> StatusRecord:
+        key = record.idempotency_key
+        keys = [_key_name(record.message.owner, key)] if key is not None else []
+        row = await self._run(
+            "create", record.job_id, JOB_PREFIX, _milliseconds(KEY_SECONDS), *_pairs(record), keys=keys
+        )
+        return _record(row)
+
+    async def get(self, job_id: str) -> StatusRecord:
+        return self._known(job_id, await self._run("get", job_id))
+
+    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
+        rows = await self._run("list", "", JOB_PREFIX, after, limit)
+        return [_record(row) for row in rows]
+
+    async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
+        record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
+        return await self._decide(
+            "begin",
+            message.job_id,
+            lease.token,
+            lease.message_id,
+            lease.attempt,
+            message.expires_at,
+            self._limits.lease_seconds,
+            self._limits.max_attempts,
+            *(_pairs(record) if recreate else ()),
+        )
+
+    async def progress(self, lease: Lease, progress: Progress) -> Verdict:
+        made = progress.model_dump_json()
+        return await self._decide("progress", lease.job_id, lease.token, made, self._limits.lease_seconds)
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
+        job_id = lease.job_id
+        artifacts = "[" + ",".join(each.model_dump_json() for each in outcome.artifacts) + "]"
+        error = outcome.error.model_dump_json() if outcome.error else ""
+        return await self._decide(
+            "finish", job_id, lease.token, outcome.state.value, artifacts, error, int(outcome.release_key)
+        )
+
+    async def request_cancel(self, job_id: str) -> StatusRecord:
+        return self._known(job_id, await self._run("request_cancel", job_id))
+
+    async def remove(self, job_id: str) -> None:
+        await self._run("remove", job_id)
+
+    async def open(self) -> None:
+        """Set the epoch on a store that is empty."""
+        await self._run("get", "")
+
+    def _known(self, job_id: str, answer: Sequence[Any]) -> StatusRecord:
+        row, epoch = answer
+        if row:
+            return _record(row)
+        made = ids.created_at(job_id) if ids.is_job_id(job_id) else 0.0
+        if time.time() - self._limits.retention_seconds < made < float(epoch):
+            raise StatusRebuilding(job_id)
+        raise JobNotFound(job_id)
+
+    async def _decide(self, script: str, job_id: str, *args: str | float) -> Verdict:
+        return Verdict[await self._run(script, job_id, *args)]
+
+    async def _run(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Any:
+        ended = _milliseconds(self._limits.retention_seconds)
+        live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._scripts[script](
+                    keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys],
+                    args=[job_id, live, ended, *args],
+                )
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise BackendUnavailable("statuses", str(exc) or f"no answer within {CALL_SECONDS:g} s") from exc
+
+
+def _record(row: Sequence[str]) -> StatusRecord:
+    fields = dict(zip(row[::2], row[1::2], strict=True))
+    return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
+
+
+def _pairs(record: StatusRecord) -> list[str]:
+    return [part for name, text in to_row(record).items() if text is not None for part in (name, text)]
+
+
+def _key_name(owner: str | None, key: str) -> str:
+    # Quoted, or owner "a:b" with key "c" would meet owner "a" with key "b:c".
+    return f"studio:key:{quote(owner or '', safe='')}:{key}"
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(int(seconds * 1000), 1)
+
+
+@asynccontextmanager
+async def open_redis_status_store(url: str, limits: Limits) -> AsyncIterator[RedisStatusStore]:
+    """Raise BackendUnavailable when Redis does not answer.
+
+    redis-py's own defaults are 10 retries of 5 s each, and a pool that raises when it is empty instead of waiting.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=SOCKET_SECONDS,
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=SOCKET_SECONDS,
+        retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
+        decode_responses=True,
+    )
+    client = Redis.from_pool(pool)
+    try:
+        store = RedisStatusStore(client, limits)
+        await store.open()
+        yield store
+    finally:
+        await client.aclose()

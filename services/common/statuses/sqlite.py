@@ -1,0 +1,115 @@
+"""The embedded status store: an SQLite file that the gateway's process and the workers' share.
+
+Every transition reads, decides (`transitions`) and writes inside one transaction.
+"""
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from services.common import ids
+from services.common.errors import JobNotFound, StatusRebuilding
+from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.sqlite import SQLiteFile, open_sqlite
+from services.common.statuses import sqlite_records, transitions
+from services.common.statuses.transitions import Entry
+
+Change = Callable[[Entry | None], tuple[Entry | None, Verdict]]
+
+
+class SQLiteStatusStore:
+    """See the port `StatusStore`. Opened by `open_sqlite_status_store`."""
+
+    def __init__(self, file: SQLiteFile, limits: Limits) -> None:
+        self._file = file
+        self._limits = limits
+
+    async def create(self, record: StatusRecord) -> StatusRecord:
+        return await self._file.write(partial(self._create, record))
+
+    async def get(self, job_id: str) -> StatusRecord:
+        return (await self._file.read(partial(self._known, job_id))).record
+
+    async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
+        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
+            now = time.time()
+            return transitions.begin(entry, message, lease, self._limits, recreate=recreate, now=now)
+
+        return await self._file.write(partial(self._change, message.job_id, change))
+
+    async def progress(self, lease: Lease, progress: Progress) -> Verdict:
+        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
+            return transitions.progress(entry, lease, progress, self._limits, time.time())
+
+        return await self._file.write(partial(self._change, lease.job_id, change))
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
+        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
+            return transitions.finish(entry, lease, outcome, time.time())
+
+        def work(connection: sqlite3.Connection) -> Verdict:
+            verdict = self._change(lease.job_id, change, connection)
+            if verdict is Verdict.HELD and outcome.release_key:
+                sqlite_records.forget_key(lease.job_id, connection)
+            return verdict
+
+        return await self._file.write(work)
+
+    async def request_cancel(self, job_id: str) -> StatusRecord:
+        def work(connection: sqlite3.Connection) -> StatusRecord:
+            before = self._known(job_id, connection)
+            after = transitions.request_cancel(before, time.time())
+            return self._replace(before, after, connection).record
+
+        return await self._file.write(work)
+
+    async def remove(self, job_id: str) -> None:
+        await self._file.write(partial(sqlite_records.forget, job_id))
+
+    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
+        return await self._file.read(partial(sqlite_records.find_live, after, limit))
+
+    def _create(self, record: StatusRecord, connection: sqlite3.Connection) -> StatusRecord:
+        sqlite_records.purge(connection)
+        if known := sqlite_records.find(record.job_id, connection):
+            after = transitions.confirm(known) if record.published else known
+            return self._replace(known, after, connection).record
+        owner, key = record.message.owner, record.idempotency_key
+        if key is not None:
+            if earlier := sqlite_records.find_by_key(owner, key, connection):
+                return earlier.record
+            sqlite_records.store_key(owner, key, record.job_id, connection)
+        return self._replace(None, Entry(record), connection).record
+
+    def _known(self, job_id: str, connection: sqlite3.Connection) -> Entry:
+        if entry := sqlite_records.find(job_id, connection):
+            return entry
+        if ids.is_job_id(job_id):
+            young = ids.created_at(job_id) > time.time() - self._limits.retention_seconds
+            if young and ids.created_at(job_id) < sqlite_records.epoch(connection):
+                raise StatusRebuilding(job_id)
+        raise JobNotFound(job_id)
+
+    def _change(self, job_id: str, change: Change, connection: sqlite3.Connection) -> Verdict:
+        before = sqlite_records.find(job_id, connection)
+        after, verdict = change(before)
+        if after is not None:
+            self._replace(before, after, connection)
+        return verdict
+
+    def _replace(self, before: Entry | None, after: Entry, connection: sqlite3.Connection) -> Entry:
+        if after is not before:
+            sqlite_records.store(after, self._limits.retention_seconds, connection)
+        return after
+
+
+@asynccontextmanager
+async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[SQLiteStatusStore]:
+    """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
+    async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
+        await file.write(sqlite_records.begin_epoch)
+        yield SQLiteStatusStore(file, limits)

@@ -1,0 +1,95 @@
+"""The embedded status store's tables and every statement on them, as work within a transaction of `SQLiteFile`.
+
+A record is one JSON document; beside it stands only what is searched by.
+"""
+
+import sqlite3
+import time
+from typing import Final
+
+from services.common.schemas import StatusRecord
+from services.common.statuses.transitions import Entry
+
+KEY_SECONDS: Final = 24 * 3600.0
+
+# `forget_at` in Unix seconds; null while the job is live.
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS statuses (
+        job_id TEXT PRIMARY KEY, record TEXT NOT NULL, exhausted INTEGER NOT NULL, ended_by TEXT, forget_at REAL)""",
+    "CREATE INDEX IF NOT EXISTS statuses_live ON statuses (job_id) WHERE forget_at IS NULL",
+    "CREATE INDEX IF NOT EXISTS statuses_ended ON statuses (forget_at) WHERE forget_at IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS idempotency_keys (
+        owner TEXT NOT NULL, key TEXT NOT NULL, job_id TEXT NOT NULL, forget_at REAL NOT NULL,
+        PRIMARY KEY (owner, key))""",
+    "CREATE INDEX IF NOT EXISTS keys_of_job ON idempotency_keys (job_id)",
+    "CREATE INDEX IF NOT EXISTS keys_by_time ON idempotency_keys (forget_at)",
+    "CREATE TABLE IF NOT EXISTS epoch (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seconds REAL NOT NULL)",
+)
+
+
+def begin_epoch(connection: sqlite3.Connection) -> None:
+    """At the first use only. In whole milliseconds, like the time inside an id which is compared with it."""
+    seconds = int(time.time() * 1000) / 1000
+    connection.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (seconds,))
+
+
+def epoch(connection: sqlite3.Connection) -> float:
+    seconds: float = connection.execute("SELECT seconds FROM epoch").fetchone()[0]
+    return seconds
+
+
+def find(job_id: str, connection: sqlite3.Connection) -> Entry | None:
+    query = """SELECT record, exhausted, ended_by FROM statuses
+        WHERE job_id = ? AND (forget_at IS NULL OR forget_at > ?)"""
+    row = connection.execute(query, (job_id, time.time())).fetchone()
+    return Entry(StatusRecord.model_validate_json(row[0]), bool(row[1]), row[2]) if row else None
+
+
+def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> Entry | None:
+    """The entry under this Idempotency-Key, unless record or key has been forgotten."""
+    row = connection.execute(
+        "SELECT job_id FROM idempotency_keys WHERE owner = ? AND key = ? AND forget_at > ?",
+        (owner or "", key, time.time()),
+    ).fetchone()
+    return find(row[0], connection) if row else None
+
+
+def find_live(after: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
+    rows = connection.execute(
+        "SELECT record FROM statuses WHERE forget_at IS NULL AND job_id > ? ORDER BY job_id LIMIT ?",
+        (after, limit),
+    )
+    return [StatusRecord.model_validate_json(record) for (record,) in rows]
+
+
+def store(entry: Entry, retention_seconds: float, connection: sqlite3.Connection) -> None:
+    """Write the whole entry over what was there."""
+    record = entry.record
+    forget_at = None if record.finished_at is None else record.finished_at + retention_seconds
+    connection.execute(
+        "INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?)",
+        (record.job_id, record.model_dump_json(), entry.exhausted, entry.ended_by, forget_at),
+    )
+
+
+def store_key(owner: str | None, key: str, job_id: str, connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
+        (owner or "", key, job_id, time.time() + KEY_SECONDS),
+    )
+
+
+def forget_key(job_id: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM idempotency_keys WHERE job_id = ?", (job_id,))
+
+
+def forget(job_id: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM statuses WHERE job_id = ?", (job_id,))
+    forget_key(job_id, connection)
+
+
+def purge(connection: sqlite3.Connection) -> None:
+    """Delete what is past its time; nothing to do costs two looks into an index."""
+    now = time.time()
+    connection.execute("DELETE FROM statuses WHERE forget_at <= ?", (now,))
+    connection.execute("DELETE FROM idempotency_keys WHERE forget_at <= ?", (now,))

@@ -1,0 +1,125 @@
+"""The model thread: the one thread in which an adapter is loaded, called and closed.
+
+Pipelines and their schedulers are not thread-safe, a CUDA context belongs to a thread, and the event loop must not
+wait for any of them.
+"""
+
+import asyncio
+import contextvars
+import gc
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from services.common.errors import OutOfMemory
+from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.outputs import Output
+
+T = TypeVar("T")
+
+# How torch says so for CUDA, MPS and the CPU; recognised by its words, so that torch is not imported here.
+_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class ModelExecutor:
+    """Calls `adapter` in its own thread, in the caller's context variables (so `job_id` is in its logs).
+
+    Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and what is called
+    next waits behind it. A thread cannot be stopped; the way out is `abandon` and then leaving the process with
+    os._exit, because the interpreter joins the thread at a normal exit.
+    """
+
+    def __init__(self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1) -> None:
+        self.adapter = adapter
+        self._device = device
+        self._cpu_threads = threads
+        self._calls: set[Future[Any]] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether the thread is at a call, be it one whose caller has gone away."""
+        return bool(self._calls)
+
+    async def load(self) -> None:
+        """Raises ModelUnavailable saying what to do, or whatever else the adapter raises."""
+        await self._call(self._load)
+
+    async def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        """Raises Cancelled, OutOfMemory, or whatever else the adapter raises."""
+        return await self._call(lambda: self.adapter.generate(batch, context))
+
+    async def close(self) -> None:
+        """Close the adapter and end the thread, after the calls under way; at once when abandoned. Repeatable."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._call(self.adapter.close)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def abandon(self) -> None:
+        """Leave a hung thread behind: calls that wait are dropped, and `close` does nothing any more."""
+        self._closed = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _load(self) -> None:
+        # In the thread itself: OpenMP counts threads per calling thread, so a number set elsewhere is not seen here.
+        self.adapter.prepare_thread(self._cpu_threads)
+        self.adapter.source.prepare()
+        self.adapter.load(self._device)
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        context = contextvars.copy_context()
+        call = self._thread.submit(context.run, self._guarded, function)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.wrap_future(call)
+
+    def _guarded(self, function: Callable[[], T]) -> T:
+        """Let no exception carry tensors out: the frames of its traceback hold them as local variables.
+
+        What they hold stays allocated for as long as somebody keeps the exception, and no cache is emptied of it:
+        https://github.com/pytorch/pytorch/issues/27600
+        """
+        try:
+            return function()
+        except StopIteration as exc:  # a future refuses it and would leave the caller waiting for ever
+            raise RuntimeError("the adapter raised StopIteration") from exc
+        except Exception as exc:
+            if not _is_out_of_memory(exc):
+                _clear_frames(exc)
+                raise
+            reason = str(exc).partition("\n")[0]
+        # Only out here are the exception and its frames gone.
+        gc.collect()
+        self.adapter.free_cache()
+        raise OutOfMemory(f"not enough memory on the device for these parameters: {reason}")
+
+
+def _is_out_of_memory(exc: Exception) -> bool:
+    if isinstance(exc, MemoryError | OutOfMemory) or type(exc).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(exc, RuntimeError) and any(words in str(exc).lower() for words in _OUT_OF_MEMORY)
+
+
+def _clear_frames(exc: BaseException) -> None:
+    """Lines and names stay for the log; local variables go, along the whole chain of causes."""
+    seen: set[int] = set()
+    link: BaseException | None = exc
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__

@@ -1,0 +1,110 @@
+"""Text to image: any pipeline that diffusers' AutoPipelineForText2Image loads."""
+
+import gc
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from services.common.errors import GenerationError, ModelUnavailable
+from services.common.params import ImageParams, Modality
+from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.hardware import Hardware, choose_hardware, free_device_cache
+from services.inference.outputs import ImageOutput, Output
+from services.inference.pipelines import load_pipeline
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Txt2Img(ModelAdapter):
+    modality: ClassVar[Modality] = Modality.TXT2IMG
+
+    _pipeline: Any = None
+    _scheduler: Any = None
+    _hardware: Hardware
+
+    @classmethod
+    def prepare_thread(cls, threads: int) -> None:
+        try:
+            import torch
+        except ImportError as exc:
+            raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes
+
+    def load(self, device: str) -> None:
+        self._hardware = choose_hardware(device)
+        self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
+        self._scheduler = self._pipeline.scheduler
+        self._accepted = inspect.signature(self._pipeline.__call__).parameters
+
+    def batch_key(self, item: Item) -> Hashable:
+        params = cast("ImageParams", item.params)
+        return params.width, params.height, params.steps, params.guidance
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        import torch
+
+        _stop_if_unwanted(batch, context)
+        # Schedulers keep state between steps, so each call has its own.
+        self._pipeline.scheduler = type(self._scheduler).from_config(self._scheduler.config)
+        with torch.inference_mode():
+            pictures = self._pipeline(**self._arguments(batch, context)).images
+            return [ImageOutput(image) for image in _images(pictures)]
+
+    def free_cache(self) -> None:
+        free_device_cache()
+
+    def close(self) -> None:
+        if self._pipeline is None:
+            return
+        self._pipeline = self._scheduler = None
+        gc.collect()
+        free_device_cache()
+
+    def _arguments(self, batch: Sequence[Item], context: Context) -> dict[str, Any]:
+        """Only what this pipeline's `__call__` takes: distilled models have no negative prompt, for one."""
+        params = cast("ImageParams", batch[0].params)
+        arguments = {
+            "prompt": [item.prompt for item in batch],
+            "negative_prompt": [item.negative_prompt for item in batch],
+            "width": params.width,
+            "height": params.height,
+            "num_inference_steps": params.steps,
+            "guidance_scale": params.guidance,
+            "generator": [self._generator(item.seed) for item in batch],
+            "output_type": "pt",
+            "callback_on_step_end": _after_step(batch, context),
+        }
+        return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
+
+    def _generator(self, seed: int) -> "torch.Generator":
+        """One a picture, so that a picture does not depend on what else is drawn with it."""
+        import torch
+
+        return torch.Generator(self._hardware.generator_device).manual_seed(seed)
+
+
+def _after_step(batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
+    def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        context.progress(step + 1, pipeline.num_timesteps)
+        _stop_if_unwanted(batch, context)
+        return tensors
+
+    return after_step
+
+
+def _stop_if_unwanted(batch: Sequence[Item], context: Context) -> None:
+    if all(context.cancelled(item.job_id) for item in batch):
+        raise Cancelled
+
+
+def _images(pictures: "torch.Tensor") -> list[Any]:
+    """`pictures` is batch x 3 x height x width in 0..1; raises GenerationError where it holds no numbers."""
+    import torch
+    from PIL import Image
+
+    if not torch.isfinite(pictures).all():
+        raise GenerationError("the model drew something that is no picture: its numbers overflowed")
+    pixels = (pictures.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(picture) for picture in pixels]

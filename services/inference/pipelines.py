@@ -1,0 +1,67 @@
+"""Loads a diffusers pipeline from a source: safetensors only, never code from a model, advice when it fails."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from services.common.errors import ModelUnavailable
+from services.inference.hardware import Hardware
+from services.inference.quiet import silence_libraries
+from services.inference.sources import Source
+
+
+def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
+    """A pipeline of the diffusers class `auto`, on its device. Raises ModelUnavailable saying what to do."""
+    try:
+        import diffusers
+    except ImportError as exc:
+        raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
+    silence_libraries()
+    if source.revision is None and not (Path(source.location) / "model_index.json").is_file():
+        raise ModelUnavailable(f"{source.location} is no diffusers pipeline: it has no model_index.json")
+    try:
+        pipeline = getattr(diffusers, auto).from_pretrained(
+            source.location,
+            revision=source.revision,
+            dtype=hardware.dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise ModelUnavailable(_advice(source, exc)) from exc
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(hardware.device)
+
+
+def _advice(source: Source, failure: Exception) -> str:
+    from huggingface_hub import errors
+
+    where, page = source.location, f"https://huggingface.co/{source.location}"
+    for exc in _chain(failure):
+        match exc:
+            case errors.GatedRepoError():
+                return f"{where} is gated: accept its terms on {page} and set HF_TOKEN"
+            case errors.RepositoryNotFoundError():
+                return f"{where} is not on the hub, or is private: check the name, or set HF_TOKEN"
+            case errors.RevisionNotFoundError():
+                return f"{where} has no revision {source.revision}: copy a commit hash from {page}/commits"
+            case errors.LocalEntryNotFoundError() | errors.OfflineModeIsEnabled():
+                return (
+                    f"{where} is not in the local cache and the hub cannot be reached{_offline()}: "
+                    f"run `hf download {where} --revision {source.revision}` once where it can"
+                )
+    reason = str(failure).partition("\n")[0]
+    if ".safetensors" in reason:
+        return f"{where} lacks safetensors weights, and pickled ones can run code, so they are refused: {reason}"
+    return f"{where} cannot be loaded: {reason}"
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
+
+
+def _offline() -> str:
+    return " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""

@@ -1,0 +1,42 @@
+"""Finds the adapter class that a catalogue entry names."""
+
+import importlib
+from importlib.metadata import entry_points
+
+from services.common.errors import ModelUnavailable
+from services.inference.adapter import ModelAdapter
+
+GROUP = "studio.models"
+
+
+def resolve_adapter(name: str) -> type[ModelAdapter]:
+    """`name` is an entry point of the group `studio.models`, or `package.module:Class`.
+
+    Raises ModelUnavailable, naming what is known, when there is no such adapter.
+    """
+    found = _imported(name) if ":" in name else _entry_point(name)
+    if not (isinstance(found, type) and issubclass(found, ModelAdapter)):
+        raise ModelUnavailable(f"adapter {name!r} is not a subclass of {ModelAdapter.__name__}")
+    return found
+
+
+def _entry_point(name: str) -> object:
+    known = entry_points(group=GROUP)
+    if name not in known.names:
+        names = ", ".join(sorted(known.names)) or "none, is the package installed?"
+        raise ModelUnavailable(
+            f"no adapter {name!r}; installed are: {names}. "
+            f"Name one of these, package.module:Class, or an entry point of the group {GROUP}"
+        )
+    try:
+        return known[name].load()
+    except (ImportError, AttributeError) as exc:
+        raise ModelUnavailable(f"adapter {name!r} ({known[name].value}) cannot be imported: {exc}") from exc
+
+
+def _imported(name: str) -> object:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise ModelUnavailable(f"adapter {name!r} cannot be imported: {exc}") from exc

@@ -1,0 +1,66 @@
+"""Both backends of each port. `open_*` opens one more on the same data, as another process would."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+
+from services.common.brokers.rabbitmq import open_rabbitmq_broker
+from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.objects.filesystem import open_filesystem_object_store
+from services.common.objects.s3 import open_s3_object_store
+from services.common.ports import Broker, Limits, ObjectStore, StatusStore
+from services.common.statuses.redis import open_redis_status_store
+from services.common.statuses.sqlite import open_sqlite_status_store
+from tests.stack import Stack
+
+OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
+OpenStatuses = Callable[[Limits], AbstractAsyncContextManager[StatusStore]]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("rabbitmq", marks=pytest.mark.services)])
+def open_broker(request: pytest.FixtureRequest, tmp_path: Path) -> OpenBroker:
+    if request.param == "rabbitmq":
+        stack: Stack = request.getfixturevalue("stack")
+        return partial(open_rabbitmq_broker, stack.broker_url)
+    return partial(open_sqlite_broker, tmp_path / "studio.db", queue_limit=1000, lease_seconds=10)
+
+
+@pytest.fixture
+async def broker(open_broker: OpenBroker) -> AsyncIterator[Broker]:
+    async with open_broker() as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
+def open_statuses(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStatuses:
+    if request.param == "redis":
+        stack: Stack = request.getfixturevalue("stack")
+        with Redis.from_url(stack.statuses_url) as client:
+            client.flushdb()
+        return partial(open_redis_status_store, stack.statuses_url)
+    return partial(open_sqlite_status_store, tmp_path / "studio.db")
+
+
+@pytest.fixture
+async def statuses(open_statuses: OpenStatuses) -> AsyncIterator[StatusStore]:
+    async with open_statuses(Limits()) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["filesystem", pytest.param("s3", marks=pytest.mark.services)])
+async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
+    if request.param == "s3":
+        stack: Stack = request.getfixturevalue("stack")
+        access_key, secret_key = SecretStr(stack.s3_access_key), SecretStr(stack.s3_secret_key)
+        opening: AbstractAsyncContextManager[ObjectStore] = open_s3_object_store(
+            stack.objects_url, access_key=access_key, secret_key=secret_key
+        )
+    else:
+        opening = open_filesystem_object_store(tmp_path / "objects")
+    async with opening as opened:
+        yield opened

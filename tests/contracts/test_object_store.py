@@ -1,0 +1,154 @@
+"""What every object store promises, embedded or distributed."""
+
+import asyncio
+import random
+from uuid import uuid4
+
+import pytest
+
+from services.common.errors import ObjectNotFound
+from services.common.ports import ObjectStore
+
+pytestmark = pytest.mark.anyio
+
+
+def new_folder() -> str:
+    """A prefix no other test uses: objects outlive a test."""
+    return f"jobs/{uuid4()}"
+
+
+async def put(objects: ObjectStore, key: str, data: bytes = b"data") -> None:
+    await objects.put(key, data, "application/octet-stream")
+
+
+async def read(objects: ObjectStore, key: str) -> bytes:
+    return b"".join([chunk async for chunk in objects.get(key)])
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 1_000_003])
+async def test_object_is_read_as_written(objects: ObjectStore, size: int) -> None:
+    """What was put is what is got, whatever its size."""
+    key, data = f"{new_folder()}/a.png", random.Random(size).randbytes(size)  # noqa: S311 - data, not a secret
+    await put(objects, key, data)
+
+    assert data == await read(objects, key)
+
+
+async def test_large_object_comes_in_chunks(objects: ObjectStore) -> None:
+    """No chunk of a large object is the whole of it."""
+    key = f"{new_folder()}/a.mp4"
+    await put(objects, key, bytes(3_000_000))
+
+    chunks = [len(chunk) async for chunk in objects.get(key)]
+
+    assert 3_000_000 == sum(chunks)
+    assert max(chunks) <= 1_000_000
+
+
+async def test_put_replaces(objects: ObjectStore) -> None:
+    """A second put under a key is what is got from then on."""
+    key = f"{new_folder()}/manifest.json"
+    await put(objects, key, b"a longer first text")
+    await put(objects, key, b"second")
+
+    assert b"second" == await read(objects, key)
+
+
+async def test_readers_see_whole_objects(objects: ObjectStore) -> None:
+    """While others write the same key, a reader gets one of the objects written, never a mixture."""
+    key = f"{new_folder()}/manifest.json"
+    written = [bytes([letter]) * 100_000 for letter in b"abcd"]
+    await put(objects, key, written[0])
+
+    async def write(data: bytes) -> None:
+        for _ in range(5):
+            await put(objects, key, data)
+
+    async def check() -> None:
+        for _ in range(10):
+            assert await read(objects, key) in written
+
+    await asyncio.gather(*(write(data) for data in written), check())
+
+
+@pytest.mark.parametrize("name", ["nothing.json", "there", "there/nothing"])
+async def test_missing_object_is_named(objects: ObjectStore, name: str) -> None:
+    """Getting a key without an object raises before the first chunk, beside and below other objects too."""
+    folder = new_folder()
+    await put(objects, f"{folder}/there/a.json")
+
+    with pytest.raises(ObjectNotFound, match=f"{folder}/{name}"):
+        await anext(aiter(objects.get(f"{folder}/{name}")))
+
+
+async def test_list_is_sorted_and_below_the_prefix(objects: ObjectStore) -> None:
+    """Listing gives the whole keys that start with the prefix, at any depth, in order."""
+    folder = new_folder()
+    for name in ("b.png", "a.png", "deep/er/c.png", "manifest.json"):
+        await put(objects, f"{folder}/{name}")
+    await put(objects, f"{folder}-other/a.png")
+
+    expected = [f"{folder}/{name}" for name in ("a.png", "b.png", "deep/er/c.png", "manifest.json")]
+    assert expected == await objects.list(f"{folder}/")
+    assert expected[2:3] == await objects.list(f"{folder}/deep/")
+    assert [*(f"{folder}-other/a.png",), *expected] == await objects.list(folder)
+    assert [] == await objects.list(f"{new_folder()}/")
+
+
+async def test_deleted_objects_are_gone(objects: ObjectStore) -> None:
+    """Deleting removes these keys and no others."""
+    folder = new_folder()
+    keys = [f"{folder}/{number}.png" for number in range(3)]
+    for key in keys:
+        await put(objects, key)
+
+    await objects.delete(keys[:2])
+
+    assert keys[2:] == await objects.list(f"{folder}/")
+    with pytest.raises(ObjectNotFound):
+        await read(objects, keys[0])
+
+
+async def test_delete_can_be_repeated(objects: ObjectStore) -> None:
+    """Deleting nothing, missing keys, or keys again is no error, and a deleted key can be put again."""
+    key = f"{new_folder()}/deep/a.png"
+    await put(objects, key)
+    for keys in ([], [key], [key], [f"{new_folder()}/a.png"]):
+        await objects.delete(keys)
+
+    await put(objects, key, b"again")
+
+    assert b"again" == await read(objects, key)
+
+
+async def test_puts_and_deletes_of_neighbours_do_not_meet(objects: ObjectStore) -> None:
+    """While objects beside it are deleted, a put never fails and never loses its object."""
+    folder = new_folder()
+
+    async def churn(name: str) -> None:
+        for _ in range(10):
+            await put(objects, f"{folder}/{name}")
+            await objects.delete([f"{folder}/{name}"])
+
+    async def keep(number: int) -> None:
+        await put(objects, f"{folder}/kept-{number}.png")
+
+    await asyncio.gather(churn("a.png"), churn("b.png"), *(keep(number) for number in range(10)))
+
+    assert sorted(f"{folder}/kept-{number}.png" for number in range(10)) == await objects.list(f"{folder}/")
+
+
+async def test_half_read_object_can_be_left(objects: ObjectStore) -> None:
+    """A reader that leaves after the first chunk does not keep others from reading."""
+    key = f"{new_folder()}/a.mp4"
+    await put(objects, key, bytes(1_000_000))
+    for _ in range(60):
+        async for _ in objects.get(key):
+            break
+
+    assert 1_000_000 == len(await read(objects, key))
+
+
+async def test_open_store_answers(objects: ObjectStore) -> None:
+    """A store that can be used answers a ping by returning."""
+    await objects.ping()

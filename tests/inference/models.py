@@ -1,0 +1,23 @@
+"""Catalogue entries, items and contexts for the tests of the model side."""
+
+from services.common.catalogue import Model
+from services.common.params import Modality, Txt2ImgParams
+from services.inference.adapter import Context, Item
+
+QUIET = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
+
+
+def placeholder_model(source: str = "build:services.inference.placeholder:build", revision: str | None = None) -> Model:
+    return Model(
+        name="placeholder",
+        title="Placeholder",
+        modality=Modality.TXT2IMG,
+        adapter="txt2img",
+        source=source,
+        revision=revision,
+    )
+
+
+def item(seed: int, prompt: str = "a coffee grinder", *, job_id: str = "job", width: int = 64, steps: int = 4) -> Item:
+    params = Txt2ImgParams(prompt=prompt, width=width, height=64, steps=steps, guidance=4.0)
+    return Item(job_id, 0, seed, prompt, "blurry", params)

@@ -1,0 +1,30 @@
+"""How a catalogue's `adapter` becomes a class."""
+
+import pytest
+
+from services.common.errors import ModelUnavailable
+from services.inference.models.txt2img import Txt2Img
+from services.inference.registry import resolve_adapter
+
+
+@pytest.mark.parametrize("name", ["txt2img", "services.inference.models.txt2img:Txt2Img"])
+def test_found(name: str) -> None:
+    """An adapter is found by the name of its entry point and by its place."""
+    assert resolve_adapter(name) is Txt2Img
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("txt2pasta", r"installed are: .*txt2img"),
+        ("no.such.module:Class", "No module named"),
+        ("json:Nothing", "Nothing"),
+        (":", "cannot be imported"),
+        ("json:JSONDecoder", "not a subclass of ModelAdapter"),
+        ("json:dumps", "not a subclass of ModelAdapter"),
+    ],
+)
+def test_not_found(name: str, hint: str) -> None:
+    """What names no adapter is refused with what is known or what went wrong."""
+    with pytest.raises(ModelUnavailable, match=hint):
+        resolve_adapter(name)

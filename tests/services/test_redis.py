@@ -1,0 +1,162 @@
+"""What only Redis has: hangs, flushes, restarts, times to live, and connections shared by callers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
+from services.common.ids import new_job_id
+from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.schemas import Progress, State
+from services.common.statuses.redis import RedisStatusStore, open_redis_status_store
+from tests.services.messages import new_message, new_record
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.anyio, pytest.mark.services]
+
+DONE = Outcome(State.SUCCEEDED)
+
+
+@pytest.fixture
+async def statuses(stack: Stack) -> AsyncIterator[RedisStatusStore]:
+    async with open_redis_status_store(stack.statuses_url, Limits()) as store:
+        yield store
+
+
+@pytest.fixture
+async def client(stack: Stack) -> AsyncIterator[Redis]:
+    client = Redis.from_url(stack.statuses_url, decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+async def test_hung_redis_is_answered_in_time(statuses: RedisStatusStore, stack: Stack) -> None:
+    """With Redis stopped in its tracks a call raises within 3 s, and works again once it goes on."""
+    record = await statuses.create(new_record(new_message()))
+    stack.redis.pause()
+    try:
+        started = time.monotonic()
+        with pytest.raises(BackendUnavailable):
+            await statuses.get(record.job_id)
+        assert time.monotonic() - started < 3
+    finally:
+        stack.redis.resume()
+
+    assert record == await statuses.get(record.job_id)
+
+
+async def test_every_key_expires(statuses: RedisStatusStore, client: Redis) -> None:
+    """After whole lives of jobs, and in the middle of others, no key stays for ever."""
+    await client.flushall()
+    async with asyncio.timeout(10):
+        for lease in (Lease(new_job_id(), "m"), Lease(new_job_id(), "m")):
+            message = new_message(owner="someone").model_copy(update={"job_id": lease.job_id})
+            await statuses.create(new_record(message, key=lease.job_id))
+            assert Verdict.HELD is await statuses.begin(message, lease)
+            await statuses.progress(lease, Progress(step=1, total=2))
+        await statuses.finish(lease, DONE)
+        await statuses.create(new_record(new_message()))
+        lost = new_message()
+        await statuses.begin(lost, Lease(lost.job_id, "m"), recreate=True)
+
+    times = {key: await client.ttl(key) async for key in client.scan_iter()}
+
+    assert len(times) == 8  # four jobs, two idempotency keys, the index of live jobs and the epoch
+    assert {key: seconds for key, seconds in times.items() if seconds <= 0} == {}
+
+
+async def test_writes_renew_a_live_record(statuses: RedisStatusStore, client: Redis) -> None:
+    """A job that is worked on is not forgotten, however long it takes."""
+    message = new_message()
+    lease = Lease(message.job_id, message.message_id)
+    await statuses.create(new_record(message))
+    await statuses.begin(message, lease)
+    await client.expire(f"studio:job:{message.job_id}", 5)
+
+    await statuses.progress(lease, Progress(step=1, total=2))
+
+    assert await client.ttl(f"studio:job:{message.job_id}") > 3600
+
+
+async def test_flushed_store_says_so(statuses: RedisStatusStore, client: Redis) -> None:
+    """After FLUSHALL an older job is `status-rebuilding`; a young unknown one never existed."""
+    record = await statuses.create(new_record(new_message()))
+    await client.flushall()
+    await asyncio.sleep(0.01)
+
+    with pytest.raises(StatusRebuilding):
+        await statuses.get(record.job_id)
+    await asyncio.sleep(0.01)
+    with pytest.raises(JobNotFound) as caught:
+        await statuses.get(new_job_id())
+
+    assert not isinstance(caught.value, StatusRebuilding)
+
+
+async def test_restarted_redis_is_used_at_once(statuses: RedisStatusStore, stack: Stack) -> None:
+    """Neither dead connections nor forgotten scripts show after a restart."""
+    await statuses.create(new_record(new_message()))
+    stack.redis.kill()
+    with pytest.raises(BackendUnavailable):
+        await statuses.create(new_record(new_message()))
+    await asyncio.to_thread(stack.redis.start)
+
+    record = await statuses.create(new_record(new_message()))
+
+    assert record == await statuses.get(record.job_id)
+
+
+async def test_canceled_call_leaves_no_reply_behind(statuses: RedisStatusStore, stack: Stack) -> None:
+    """A call canceled while its reply is on the way never gives that reply to the next caller."""
+    first = await statuses.create(new_record(new_message()))
+    second = await statuses.create(new_record(new_message()))
+    for _ in range(10):
+        stack.redis.pause()
+        call = asyncio.create_task(statuses.get(first.job_id))
+        await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        stack.redis.resume()
+
+        assert second == await statuses.get(second.job_id)
+
+
+async def test_answer_lost_on_the_way_is_given_again(statuses: RedisStatusStore) -> None:
+    """A worker that does not hear the answer to `begin` or `finish` gets the same one when it asks again."""
+    message = new_message()
+    lease = Lease(message.job_id, message.message_id)
+    await statuses.create(new_record(message))
+
+    assert [await statuses.begin(message, lease) for _ in range(2)] == [Verdict.HELD] * 2
+    assert [await statuses.finish(lease, DONE) for _ in range(2)] == [Verdict.HELD] * 2
+    assert Verdict.LOST is await statuses.finish(lease, Outcome(State.FAILED))
+    assert Verdict.LOST is await statuses.finish(Lease(message.job_id, message.message_id), DONE)
+
+
+async def test_exhausted_stays_exhausted(stack: Stack) -> None:
+    """A worker that asks twice about a job without attempts left is not given it the second time."""
+    message = new_message()
+    lease = Lease(message.job_id, message.message_id)
+    async with open_redis_status_store(stack.statuses_url, Limits(max_attempts=1)) as statuses:
+        await statuses.create(new_record(message))
+        await statuses.begin(message, Lease(message.job_id, message.message_id))
+
+        assert [await statuses.begin(message, lease) for _ in range(2)] == [Verdict.EXHAUSTED] * 2
+
+
+async def test_many_callers_share_few_connections(statuses: RedisStatusStore) -> None:
+    """More calls at once than there are connections wait for one instead of failing."""
+    records = await asyncio.gather(*(statuses.create(new_record(new_message())) for _ in range(200)))
+
+    assert records == await asyncio.gather(*(statuses.get(record.job_id) for record in records))
+
+
+async def test_unreachable_redis_is_named_at_open() -> None:
+    """Opening a store that is not there raises in time."""
+    with pytest.raises(BackendUnavailable, match="statuses"):
+        async with open_redis_status_store("redis://127.0.0.1:1/0", Limits()):
+            pass
