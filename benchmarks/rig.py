@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.inference.executor import ModelExecutor
-from services.inference.registry import resolve_adapter
-from services.inference.sources import resolve_source
-
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.params import Txt2ImgParams
 from services.inference.adapter import Context, Item
+from services.inference.executor import ModelExecutor
+from services.inference.registry import resolve_adapter
+from services.inference.sources import resolve_source
 from tests.stack import start_stack
 from tests.system import ROOT, System, running_system
 
 CATALOGUE = ROOT / "models" / "models.toml"
 BACKENDS = ("embedded", "distributed")
+CORES = os.cpu_count() or 1
 PROMPT = "matte black coffee grinder"
 
 
@@ -49,11 +49,11 @@ def _shared(folder: Path) -> dict[str, str]:
 class BarePipeline:
     """The default model's adapter in its own thread, as in the worker, with nothing around it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int) -> None:
         self.model: Model = catalogue().default_model
         adapter = resolve_adapter(self.model.adapter)
         source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent, data_dir=folder)
-        self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=os.cpu_count() or 1)
+        self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=threads)
 
     async def seconds(self, seed: int) -> float:
         """One picture with the model's defaults, as it leaves the pipeline."""

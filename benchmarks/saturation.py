@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from benchmarks.figure import Figure
-from benchmarks.rig import BACKENDS, PROMPT, BarePipeline, open_system
+from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system
 from tests.system import System
 
 JOBS = 20
@@ -25,7 +25,7 @@ def run() -> Iterator[Figure]:
 
 
 async def _measure(system: System) -> list[float]:
-    bare = BarePipeline(system.folder / "data")
+    bare = BarePipeline(system.folder / "data", threads=CORES)
     await bare.executor.load()
     ratios = []
     for number in range(-1, ROUNDS):

@@ -41,6 +41,9 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
         async with open_backends(settings) as backends:
+            for model in catalogue.models:
+                # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
+                await backends.broker.depth(model)
             gateway = Gateway(backends, catalogue, settings, failpoints)
             async with _sweeping(Sweeper(gateway, backends, settings.sweep_seconds), settings.sweep_seconds):
                 yield {"gateway": gateway, "backends": backends, "settings": settings}

@@ -91,6 +91,7 @@ async def _consume(
                 model=model,
                 executor=executor,
                 deadline_seconds=settings.job_deadline_seconds,
+                max_attempts=settings.max_attempts,
                 failpoints=Failpoints(settings.failpoint),
                 device=asyncio.Lock(),
             )

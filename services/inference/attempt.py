@@ -50,6 +50,7 @@ class Workplace:
     model: Model
     executor: ModelExecutor
     deadline_seconds: float
+    max_attempts: int
     failpoints: Failpoints
     device: asyncio.Lock
 
@@ -57,7 +58,7 @@ class Workplace:
 class Attempt:
     def __init__(self, message: JobMessage, deliveries: int, place: Workplace) -> None:
         self._items = items_of(message, place.model, place.catalogue)
-        self._claim = Claim(place.backends, message, deliveries)
+        self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
         self._place = place
         self._begun = False  # and not ended: there may be an attempt to hand back

@@ -17,9 +17,10 @@ from services.common.schemas import JobMessage, Progress, StatusRecord
 
 
 class Claim:
-    def __init__(self, backends: Backends, message: JobMessage, deliveries: int) -> None:
+    def __init__(self, backends: Backends, message: JobMessage, deliveries: int, *, max_attempts: int) -> None:
         self.message = message
-        self.lease = Lease(message.job_id, message.message_id, attempt=deliveries + 1)
+        # Deliveries count drains and prefetched jobs given back as well, so they alone make no job poison.
+        self.lease = Lease(message.job_id, message.message_id, attempt=min(deliveries + 1, max_attempts))
         self.removed = False  # its result was removed while we worked on it
         self._statuses = backends.statuses
         self._manifests = Manifests(backends.objects)

@@ -1,6 +1,5 @@
 """Loads a diffusers pipeline from a source: safetensors only, never code from a model, advice when it fails."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,12 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
     silence_libraries()
     if source.revision is None and not (Path(source.location) / "model_index.json").is_file():
         raise ModelUnavailable(f"{source.location} is no diffusers pipeline: it has no model_index.json")
+    safely = {"use_safetensors": True, "trust_remote_code": False}
     try:
-        pipeline = getattr(diffusers, auto).from_pretrained(
-            source.location,
-            revision=source.revision,
-            dtype=hardware.dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        folder = source.location
+        if source.revision is not None:
+            folder = diffusers.DiffusionPipeline.download(folder, revision=source.revision, **safely)
+        pipeline = getattr(diffusers, auto).from_pretrained(folder, dtype=hardware.dtype, **safely)
     except (OSError, ValueError, RuntimeError) as exc:
         raise ModelUnavailable(_advice(source, exc)) from exc
     pipeline.set_progress_bar_config(disable=True)
@@ -38,19 +35,22 @@ def _advice(source: Source, failure: Exception) -> str:
     from huggingface_hub import errors
 
     where, page = source.location, f"https://huggingface.co/{source.location}"
-    for exc in _chain(failure):
-        match exc:
-            case errors.GatedRepoError():
-                return f"{where} is gated: accept its terms on {page} and set HF_TOKEN"
-            case errors.RepositoryNotFoundError():
-                return f"{where} is not on the hub, or is private: check the name, or set HF_TOKEN"
-            case errors.RevisionNotFoundError():
-                return f"{where} has no revision {source.revision}: copy a commit hash from {page}/commits"
-            case errors.LocalEntryNotFoundError() | errors.OfflineModeIsEnabled():
-                return (
-                    f"{where} is not in the local cache and the hub cannot be reached{_offline()}: "
-                    f"run `hf download {where} --revision {source.revision}` once where it can"
-                )
+    kinds = tuple({type(exc) for exc in _chain(failure)})
+
+    def due_to(*types: type[BaseException]) -> bool:
+        return any(issubclass(kind, types) for kind in kinds)
+
+    if due_to(errors.GatedRepoError):
+        return f"{where} is gated: accept its terms on {page} and set HF_TOKEN"
+    if due_to(errors.RepositoryNotFoundError):
+        return f"{where} is not on the hub, or is private: check the name, or set HF_TOKEN"
+    if due_to(errors.RevisionNotFoundError):
+        return f"{where} has no revision {source.revision}: copy a commit hash from {page}/commits"
+    if due_to(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
+        return (
+            f"{where} is not in the local cache and the hub cannot be reached{_offline()}: "
+            f"run `hf download {where} --revision {source.revision}` once where it can"
+        )
     reason = str(failure).partition("\n")[0]
     if ".safetensors" in reason:
         return f"{where} lacks safetensors weights, and pickled ones can run code, so they are refused: {reason}"
@@ -58,10 +58,15 @@ def _advice(source: Source, failure: Exception) -> str:
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    while exc is not None:
+    """The failure and all that led to it: diffusers tries the cache when the hub fails, and says both."""
+    if exc is not None:
         yield exc
-        exc = exc.__cause__ or exc.__context__
+        yield from _chain(exc.__cause__)
+        if exc.__context__ is not exc.__cause__:
+            yield from _chain(exc.__context__)
 
 
 def _offline() -> str:
-    return " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    from huggingface_hub import is_offline_mode
+
+    return " (HF_HUB_OFFLINE is set)" if is_offline_mode() else ""

@@ -14,6 +14,7 @@ from services.inference.adapter import Cancelled, Context, Item
 from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import ImageOutput
 from services.inference.sources import Source
+from tests.inference.hub import refusing_hub
 from tests.inference.models import QUIET, item
 
 
@@ -177,6 +178,28 @@ def test_hub_out_of_reach(placeholder: Model, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ModelUnavailable, match=f"hf download owner/name --revision {'0' * 40}"):
         adapter.load("cpu")
     adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (403, "GatedRepo", "accept its terms on https://huggingface.co/owner/name and set HF_TOKEN"),
+        (404, "RepoNotFound", "check the name, or set HF_TOKEN"),
+        (404, "RevisionNotFound", f"has no revision {'0' * 40}"),
+    ],
+)
+def test_hub_refuses(
+    placeholder: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, advice: str
+) -> None:
+    """What the hub says of a model that it does not hand out becomes what to do about it."""
+    import huggingface_hub.constants as hub
+    from huggingface_hub.hf_api import api
+
+    with refusing_hub(status, code) as url:
+        monkeypatch.setattr(api, "endpoint", url)  # what HF_ENDPOINT sets at import
+        monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(ModelUnavailable, match=advice):
+            Txt2Img(placeholder, Source("owner/name", revision="0" * 40)).load("cpu")
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.servers.server import Server, exchange_line, find_binary, free_port
 
-DEFINITIONS = Path(__file__).resolve().parents[2] / "deploy" / "rabbitmq" / "definitions.json"
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "rabbitmq"
 INSTALL = "apt-get install rabbitmq-server"
 # Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, who may not write our folder.
 BINARIES = "/usr/lib/rabbitmq/bin"
@@ -113,7 +113,7 @@ class RabbitMQServer(Server):
         raise RuntimeError("epmd did not start")
 
     def _write_configuration(self) -> None:
-        definitions = json.loads(DEFINITIONS.read_text())
+        definitions = json.loads((SHIPPED / "definitions.json").read_text())
         # A server that boots with definitions makes no default user.
         definitions["users"] = [
             {
@@ -127,9 +127,10 @@ class RabbitMQServer(Server):
         (self.folder / "definitions.json").write_text(json.dumps(definitions))
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "advanced.config").write_text("[].\n")
+        shipped = (SHIPPED / "rabbitmq.conf").read_text()
         (self.folder / "rabbitmq.conf").write_text(
-            f"load_definitions = {self.folder / 'definitions.json'}\n"
-            "disk_free_limit.absolute = 1MB\n"
+            shipped.replace("disk_free_limit.absolute = 1GB", "disk_free_limit.absolute = 1MB")
+            + f"load_definitions = {self.folder / 'definitions.json'}\n"
             "loopback_users = none\n"
             "log.console = true\n"
             "log.file = false\n"

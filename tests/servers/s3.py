@@ -32,7 +32,8 @@ class S3Server(Server):
         config = str(self.folder / "rclone.conf")
         return [
             *(self._binary, "serve", "s3", "--config", config, "--addr", address, "--auth-key", keys),
-            *("--vfs-cache-mode", "off", str(self.folder / "data")),
+            # Without its cache rclone deletes an object before it moves the new one there; S3 replaces at once.
+            *("--vfs-cache-mode", "writes", "--cache-dir", str(self.folder / "cache"), str(self.folder / "data")),
         ]
 
     def ready(self) -> bool:

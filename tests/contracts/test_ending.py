@@ -1,0 +1,156 @@
+"""What every status store promises of how a job ends: who may end it, and that it stays so."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore, Verdict
+from services.common.schemas import Artifact, JobError, Progress, State
+from tests.contracts.attempts import DONE, again, expired, lease_of, queued, running
+from tests.contracts.conftest import OpenStatuses
+
+pytestmark = pytest.mark.anyio
+
+
+ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED)
+
+
+async def test_finished_record_is_read_as_finished(statuses: StatusStore) -> None:
+    """The outcome of a job comes back whole, with the times of its beginning and end."""
+    artifacts = tuple(
+        Artifact(index=index, key=f"jobs/x/{index}.png", media_type="image/png", bytes=5, sha256="0", seed=2**32 - 1)
+        for index in range(2)
+    )
+    error = JobError(code="generation-failed", message='é "quoted" ☕', retryable=True)
+    before = time.time()
+    message, lease = await running(statuses)
+    await statuses.finish(lease, Outcome(State.FAILED, artifacts, error))
+
+    record = await statuses.get(message.job_id)
+
+    assert (record.state, record.artifacts, record.error) == (State.FAILED, artifacts, error)
+    assert record.started_at is not None
+    assert record.finished_at is not None
+    assert before - 1 <= record.started_at <= record.finished_at <= time.time() + 1
+    assert (record.progress, record.lease_token, record.lease_message_id, record.leased) == (None, None, None, False)
+
+
+async def test_released_job_gets_its_attempt_back(open_statuses: OpenStatuses) -> None:
+    """However often it is released, a job is queued again with the attempt it had, and any message may begin it."""
+    async with open_statuses(Limits(max_attempts=1)) as statuses:
+        message = await queued(statuses)
+        for _ in range(3):
+            other = again(message)
+            lease = lease_of(other)
+            assert await statuses.begin(other, lease) is Verdict.HELD
+            await statuses.progress(lease, Progress(step=1, total=2))
+            for _ in range(2):  # its answer may be lost
+                assert await statuses.finish(lease, RELEASED) is Verdict.HELD
+            record = await statuses.get(message.job_id)
+            assert (record.state, record.attempt, record.leased) == (State.QUEUED, 0, False)
+            assert (record.lease_token, record.progress, record.finished_at) == (None, None, None)
+        assert [record.job_id] == [each.job_id for each in await statuses.list()]
+
+
+async def test_job_not_begun_in_time_expires(statuses: StatusStore) -> None:
+    """A job whose first attempt would begin after `expires_at` ends as expired."""
+    message = expired(await queued(statuses))
+
+    assert await statuses.begin(message, lease_of(message)) is Verdict.LOST
+
+    record = await statuses.get(message.job_id)
+    assert (record.state, record.attempt, record.leased) == (State.EXPIRED, 0, False)
+    assert record.finished_at == pytest.approx(time.time(), abs=5)
+
+
+async def test_job_begun_in_time_does_not_expire(statuses: StatusStore) -> None:
+    """A job that was begun once goes on after its `expires_at`."""
+    message, _ = await running(statuses)
+
+    assert await statuses.begin(expired(message), lease_of(message)) is Verdict.HELD
+
+
+@pytest.mark.parametrize("state", ENDS)
+async def test_terminal_state_never_changes(statuses: StatusStore, state: State) -> None:
+    """Once a job has ended, nothing but its removal changes the record."""
+    message, lease = await running(statuses)
+    await statuses.finish(lease, Outcome(state))
+    record = await statuses.get(message.job_id)
+    assert record.state is state
+    other = Outcome(State.FAILED if state is State.SUCCEEDED else State.SUCCEEDED)
+
+    for taken in (lease, lease_of(message)):
+        assert await statuses.begin(message, taken) is Verdict.LOST
+        assert await statuses.begin(message, taken, recreate=True) is Verdict.LOST
+        assert await statuses.progress(taken, Progress(step=1)) is Verdict.LOST
+        assert await statuses.finish(taken, other) is Verdict.LOST
+        assert await statuses.finish(taken, RELEASED) is Verdict.LOST
+    assert await statuses.finish(Lease.nobody(message.job_id), other) is Verdict.LOST
+    assert await statuses.request_cancel(message.job_id) == record
+    assert await statuses.get(message.job_id) == record
+
+
+async def test_finish_can_be_repeated(statuses: StatusStore) -> None:
+    """A worker that repeats its `finish` because the answer was lost still learns that it ended the job."""
+    message, lease = await running(statuses)
+    for _ in range(2):
+        assert await statuses.finish(lease, DONE) is Verdict.HELD
+        record = await statuses.get(message.job_id)
+
+    assert await statuses.finish(lease_of(message), DONE) is Verdict.LOST
+    assert await statuses.get(message.job_id) == record
+
+
+async def test_gateway_ends_only_queued_jobs(statuses: StatusStore) -> None:
+    """The lease of nobody ends a queued job and is nothing to a running one."""
+    message, _ = await running(statuses)
+    record = await statuses.get(message.job_id)
+    other = await queued(statuses)
+    error = JobError(code="not-accepted", message="not confirmed in time", retryable=True)
+
+    assert await statuses.finish(Lease.nobody(message.job_id), Outcome(State.CANCELED)) is Verdict.LOST
+    assert await statuses.progress(Lease.nobody(message.job_id), Progress()) is Verdict.LOST
+    assert await statuses.progress(Lease.nobody(other.job_id), Progress()) is Verdict.LOST
+    assert await statuses.finish(Lease.nobody(other.job_id), Outcome(State.CANCELED, error=error)) is Verdict.HELD
+
+    assert await statuses.get(message.job_id) == record
+    ended = await statuses.get(other.job_id)
+    assert (ended.state, ended.error) == (State.CANCELED, error)
+
+
+async def test_gateway_and_worker_race_for_a_job(statuses: StatusStore, open_statuses: OpenStatuses) -> None:
+    """Of a gateway that disowns a job and a worker that begins it at once, exactly one gets it."""
+    async with open_statuses(Limits()) as elsewhere:
+        for _ in range(10):
+            message = await queued(statuses)
+            ended, begun = await asyncio.gather(
+                elsewhere.finish(Lease.nobody(message.job_id), Outcome(State.CANCELED)),
+                statuses.begin(message, lease_of(message)),
+            )
+            assert {ended, begun} == {Verdict.HELD, Verdict.LOST}
+            expected = State.CANCELED if ended is Verdict.HELD else State.RUNNING
+            assert (await statuses.get(message.job_id)).state is expected
+
+
+async def test_queued_job_is_canceled_at_once(statuses: StatusStore) -> None:
+    """Cancelling a queued job ends it; a worker that gets its message later may not run it."""
+    message = await queued(statuses)
+
+    record = await statuses.request_cancel(message.job_id)
+
+    assert (record.state, record.attempt) == (State.CANCELED, 0)
+    assert record.finished_at == pytest.approx(time.time(), abs=5)
+    assert await statuses.get(message.job_id) == record
+    assert await statuses.begin(message, lease_of(message)) is Verdict.LOST
+
+
+async def test_running_job_is_flagged(statuses: StatusStore) -> None:
+    """Cancelling a running job leaves it to its worker, and to the next one if that dies."""
+    message, _ = await running(statuses)
+
+    record = await statuses.request_cancel(message.job_id)
+
+    assert (record.state, record.cancel_requested) == (State.RUNNING, True)
+    assert await statuses.get(message.job_id) == record
+    assert await statuses.begin(message, lease_of(message)) is Verdict.CANCEL

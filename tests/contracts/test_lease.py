@@ -1,0 +1,180 @@
+"""What every status store promises of attempts: which worker may run a job."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.common.errors import JobNotFound
+from services.common.ports import Lease, Limits, Outcome, StatusStore, Verdict
+from services.common.schemas import Progress, State, StatusRecord
+from tests.contracts.attempts import DONE, POISON, again, lease_of, queued, running
+from tests.contracts.conftest import OpenStatuses
+from tests.services.messages import new_message
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_begin_takes_the_lease(statuses: StatusStore) -> None:
+    """A queued job that is begun runs as attempt 1, is published, and carries the lease and its time."""
+    message, before = await queued(statuses), time.time()
+    lease = lease_of(message)
+
+    assert await statuses.begin(message, lease) is Verdict.HELD
+
+    record = await statuses.get(message.job_id)
+    assert (record.state, record.attempt, record.published, record.leased) == (State.RUNNING, 1, True, True)
+    assert (record.lease_token, record.lease_message_id) == (lease.token, message.message_id)
+    assert record.started_at == pytest.approx(before, abs=5)
+    assert record.lease_expires_at == pytest.approx(before + 30, abs=5)
+
+
+async def test_begin_can_be_repeated(statuses: StatusStore) -> None:
+    """Beginning again with the same token gives the same answer and changes nothing."""
+    message, lease = await running(statuses)
+    record = await statuses.get(message.job_id)
+
+    assert await statuses.begin(message, lease) is Verdict.HELD
+    assert await statuses.get(message.job_id) == record
+    await statuses.request_cancel(message.job_id)
+    assert await statuses.begin(message, lease) is Verdict.CANCEL
+
+
+async def test_same_message_takes_over_at_once(statuses: StatusStore) -> None:
+    """A redelivery of the message begins the next attempt; the start stays, and the worker before has lost."""
+    message, lost = await running(statuses)
+    first = await statuses.get(message.job_id)
+    lease = lease_of(message)
+
+    assert await statuses.begin(message, lease) is Verdict.HELD
+
+    record = await statuses.get(message.job_id)
+    assert (record.attempt, record.lease_token, record.started_at) == (2, lease.token, first.started_at)
+    assert await statuses.progress(lost, Progress(step=1, total=2)) is Verdict.LOST
+    assert await statuses.finish(lost, DONE) is Verdict.LOST
+    assert await statuses.get(message.job_id) == record
+
+
+async def test_other_message_of_a_leased_job_is_a_duplicate(statuses: StatusStore) -> None:
+    """While the lease is fresh, another message of the job gets nothing and changes nothing."""
+    message, _ = await running(statuses)
+    record, duplicate = await statuses.get(message.job_id), again(message)
+
+    assert await statuses.begin(duplicate, lease_of(duplicate)) is Verdict.DUPLICATE
+    assert await statuses.begin(duplicate, lease_of(duplicate), recreate=True) is Verdict.DUPLICATE
+    assert await statuses.get(message.job_id) == record
+
+
+async def test_other_message_takes_over_a_lease_that_ran_out(open_statuses: OpenStatuses) -> None:
+    """A lease not renewed in time goes to the next message; one renewed by progress does not run out."""
+    async with open_statuses(Limits(lease_seconds=1)) as statuses:
+        message, lease = await running(statuses)
+        other, before = again(message), await statuses.get(message.job_id)
+        await asyncio.sleep(0.6)
+        assert await statuses.progress(lease, Progress(step=1, total=2)) is Verdict.HELD
+        renewed = await statuses.get(message.job_id)
+        assert (before.lease_expires_at or 0) + 0.5 < (renewed.lease_expires_at or 0)
+
+        async with asyncio.timeout(10):
+            while (verdict := await statuses.begin(other, lease_of(other))) is Verdict.DUPLICATE:
+                await asyncio.sleep(0.05)
+
+        assert verdict is Verdict.HELD
+        assert time.time() >= (renewed.lease_expires_at or 0)
+        assert (await statuses.get(message.job_id)).attempt == 2
+        assert await statuses.finish(lease, DONE) is Verdict.LOST
+
+
+async def test_late_worker_keeps_a_job_nobody_took(open_statuses: OpenStatuses) -> None:
+    """A worker whose lease ran out goes on with the job as long as nobody took it over."""
+    async with open_statuses(Limits(lease_seconds=0.05)) as statuses:
+        _, lease = await running(statuses)
+        await asyncio.sleep(0.1)
+
+        assert await statuses.progress(lease, Progress()) is Verdict.HELD
+        await asyncio.sleep(0.1)
+        assert await statuses.finish(lease, DONE) is Verdict.HELD
+
+
+async def test_one_of_many_messages_holds_the_job(statuses: StatusStore, open_statuses: OpenStatuses) -> None:
+    """Of 50 messages that begin one job at once, over two stores, exactly one holds it."""
+    message = await queued(statuses)
+    messages = [again(message) for _ in range(50)]
+    async with open_statuses(Limits()) as elsewhere:
+        verdicts = await asyncio.gather(
+            *((statuses, elsewhere)[at % 2].begin(one, lease_of(one)) for at, one in enumerate(messages))
+        )
+
+    assert (verdicts.count(Verdict.HELD), verdicts.count(Verdict.DUPLICATE)) == (1, 49)
+    record = await statuses.get(message.job_id)
+    assert (record.attempt, record.lease_message_id) == (1, messages[verdicts.index(Verdict.HELD)].message_id)
+
+
+async def test_attempts_are_limited(open_statuses: OpenStatuses) -> None:
+    """When the attempts are used up, beginning gives a lease that is only for ending the job."""
+    async with open_statuses(Limits(max_attempts=2)) as statuses:
+        message = await queued(statuses)
+        for _ in range(2):
+            assert await statuses.begin(message, lease_of(message)) is Verdict.HELD
+        lease = lease_of(message)
+
+        for _ in range(2):
+            assert await statuses.begin(message, lease) is Verdict.EXHAUSTED
+        assert await statuses.finish(lease, POISON) is Verdict.HELD
+
+        record = await statuses.get(message.job_id)
+        assert (record.state, record.error, record.attempt) == (State.FAILED, POISON.error, 2)
+
+
+async def test_progress_is_stored(statuses: StatusStore) -> None:
+    """The last progress is in the record until the job ends, and tells of a wish to cancel."""
+    message, lease = await running(statuses)
+    made = Progress(phase="saving", step=3, total=8)
+
+    assert await statuses.progress(lease, Progress(step=1, total=8)) is Verdict.HELD
+    assert await statuses.progress(lease, made) is Verdict.HELD
+    assert (await statuses.get(message.job_id)).progress == made
+    await statuses.request_cancel(message.job_id)
+    assert await statuses.progress(lease, made) is Verdict.CANCEL
+    await statuses.finish(lease, Outcome(State.CANCELED))
+    assert (await statuses.get(message.job_id)).progress is None
+
+
+async def test_lost_record_is_made_again(statuses: StatusStore) -> None:
+    """With `recreate`, a job whose record was lost goes on as the attempt that the lease says."""
+    message = new_message(owner="someone")
+    lease = Lease(message.job_id, message.message_id, attempt=2)
+
+    assert await statuses.begin(message, lease) is Verdict.MISSING
+    assert await statuses.progress(lease, Progress()) is Verdict.MISSING
+    assert await statuses.finish(lease, DONE) is Verdict.MISSING
+    with pytest.raises(JobNotFound):
+        await statuses.get(message.job_id)
+    assert await statuses.begin(message, lease, recreate=True) is Verdict.HELD
+
+    record = await statuses.get(message.job_id)
+    expected = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
+    times = ("started_at", "lease_expires_at")
+    assert record.model_dump(exclude=set(times)) == expected.model_copy(
+        update={
+            "state": State.RUNNING,
+            "published": True,
+            "attempt": 2,
+            "lease_token": lease.token,
+            "lease_message_id": message.message_id,
+        }
+    ).model_dump(exclude=set(times))
+    assert record.leased
+    assert await statuses.finish(lease, DONE) is Verdict.HELD
+
+
+async def test_lost_record_of_a_poisonous_job_is_exhausted(open_statuses: OpenStatuses) -> None:
+    """Losing the record does not give a job more attempts than it has."""
+    async with open_statuses(Limits(max_attempts=2)) as statuses:
+        message = new_message()
+        lease = Lease(message.job_id, message.message_id, attempt=3)
+
+        for _ in range(2):
+            assert await statuses.begin(message, lease, recreate=True) is Verdict.EXHAUSTED
+        assert (await statuses.get(message.job_id)).attempt == 2
+        assert await statuses.finish(lease, POISON) is Verdict.HELD

@@ -1,0 +1,114 @@
+"""What only the embedded object store has: a folder that keys must not lead out of, and files half written."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import BackendUnavailable
+from services.common.objects.filesystem import FilesystemObjectStore, open_filesystem_object_store
+
+pytestmark = pytest.mark.anyio
+
+KEY = "jobs/x/manifest.json"
+
+
+@pytest.fixture
+async def objects(tmp_path: Path) -> AsyncIterator[FilesystemObjectStore]:
+    async with open_filesystem_object_store(tmp_path / "objects") as opened:
+        yield opened
+
+
+async def put(objects: FilesystemObjectStore, data: bytes) -> None:
+    await objects.put(KEY, data, "application/json")
+
+
+async def read(objects: FilesystemObjectStore) -> bytes:
+    return b"".join([chunk async for chunk in objects.get(KEY)])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/etc/passwd", "..", "../x", "a/../../x", "a/..", ".", "a//b", "a/", "a\\b", "a\0b", "A", "é", ".partial/x"],
+)
+async def test_key_that_is_no_plain_path_is_refused(objects: FilesystemObjectStore, key: str, tmp_path: Path) -> None:
+    """A key that might lead out of the folder, or to files half written, is refused by every method."""
+    (tmp_path / "x").write_bytes(b"outside")
+    for call in (objects.put(key, b"", "text/plain"), anext(objects.get(key)), objects.delete([key])):
+        with pytest.raises(ValueError, match="no object key"):
+            await call
+
+    assert (tmp_path / "x").read_bytes() == b"outside"
+
+
+@pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", ".partial/"])
+async def test_prefix_that_is_no_plain_path_is_refused(objects: FilesystemObjectStore, prefix: str) -> None:
+    """What lies outside the folder cannot be listed."""
+    with pytest.raises(ValueError, match="no prefix"):
+        await objects.list(prefix)
+
+
+async def test_readers_see_whole_objects(objects: FilesystemObjectStore) -> None:
+    """While others write the same key, a reader gets one of the objects written, never a mixture."""
+    written = [bytes([letter]) * 1_000_000 for letter in b"abcd"]
+    await put(objects, written[0])
+
+    async def write(data: bytes) -> None:
+        for _ in range(5):
+            await put(objects, data)
+
+    async def check() -> None:
+        for _ in range(10):
+            assert await read(objects) in written
+
+    await asyncio.gather(*(write(data) for data in written), check())
+
+
+async def test_files_half_written_are_swept_up(objects: FilesystemObjectStore, tmp_path: Path) -> None:
+    """What a killed writer left is never listed, and gone at the first opening an hour later; a young file stays."""
+    old, young = (tmp_path / "objects" / ".partial" / name for name in ("old", "young"))
+    old.write_bytes(b"half")
+    young.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    await put(objects, b"whole")
+
+    assert await objects.list("") == [KEY]
+    async with open_filesystem_object_store(tmp_path / "objects"):
+        assert (old.exists(), young.exists()) == (False, True)
+
+
+async def test_removed_jobs_leave_no_folders(objects: FilesystemObjectStore, tmp_path: Path) -> None:
+    """Deleting the last object of a folder deletes the folder too."""
+    await put(objects, b"data")
+
+    await objects.delete([KEY])
+
+    assert [path.name for path in (tmp_path / "objects").iterdir()] == [".partial"]
+
+
+async def test_there_are_no_urls(objects: FilesystemObjectStore) -> None:
+    """A folder has no server that a browser could be sent to."""
+    await put(objects, b"data")
+
+    assert await objects.url(KEY, media_type="text/plain", filename="a.txt", seconds=60) is None
+
+
+async def test_lost_folder_is_unavailable(objects: FilesystemObjectStore, tmp_path: Path) -> None:
+    """When the folder cannot be written any more, a ping and a put say so."""
+    (tmp_path / "objects" / ".partial").rmdir()
+
+    for call in (objects.ping(), put(objects, b"data")):
+        with pytest.raises(BackendUnavailable, match="objects"):
+            await call
+
+
+async def test_unusable_folder_is_named_at_open(tmp_path: Path) -> None:
+    """Opening below a file raises BackendUnavailable."""
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(BackendUnavailable, match="objects"):
+        async with open_filesystem_object_store(tmp_path / "file" / "objects"):
+            pass

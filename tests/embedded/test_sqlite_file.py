@@ -1,0 +1,117 @@
+"""What the embedded backends do when their file is held up, unusable, or made by several processes at once."""
+
+import asyncio
+import sqlite3
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.errors import BackendUnavailable, PublishUnconfirmed
+from services.common.ports import Limits
+from services.common.statuses.sqlite import open_sqlite_status_store
+from tests.services.messages import new_message, new_record
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from services.common.ports import Limits
+from services.common.statuses.sqlite import open_sqlite_status_store
+from tests.services.messages import new_message, new_record
+
+async def main():
+    sys.stdin.readline()
+    async with open_sqlite_status_store(Path(sys.argv[1]), Limits()) as statuses:
+        for _ in range(20):
+            await statuses.create(new_record(new_message()))
+
+asyncio.run(main())
+"""
+
+
+async def test_locked_file_is_answered_in_time(tmp_path: Path) -> None:
+    """While another process holds the file, writes raise within 3 s and reads go on; then all is well again."""
+    file, message = tmp_path / "studio.db", new_message()
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(open_sqlite_broker(file, queue_limit=9, lease_seconds=10))
+        statuses = await stack.enter_async_context(open_sqlite_status_store(file, Limits()))
+        record = await statuses.create(new_record(message))
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            started = time.monotonic()
+            published, created, read = await asyncio.gather(
+                broker.publish(message),
+                statuses.create(new_record(new_message())),
+                statuses.get("not queued behind the write"),
+                return_exceptions=True,
+            )
+            assert time.monotonic() - started < 3
+        finally:
+            holder.close()
+
+        assert isinstance(published, PublishUnconfirmed)
+        assert isinstance(created, BackendUnavailable)
+        assert isinstance(read, Exception)
+        await broker.publish(message)
+        assert await broker.depth(message.model) == 1
+        assert await statuses.get(record.job_id) == record
+
+
+async def test_consumer_outlasts_a_locked_file(tmp_path: Path) -> None:
+    """A consumer that could not reach the queue for a while delivers when it can again."""
+    file, message = tmp_path / "studio.db", new_message()
+    async with open_sqlite_broker(file, queue_limit=9, lease_seconds=10) as broker:
+        await broker.publish(message)
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        deliveries = broker.consume(message.model, 1)
+        pulling = asyncio.ensure_future(anext(deliveries))
+        await asyncio.wait((pulling,), timeout=2.6)
+        assert not pulling.done()
+        holder.close()
+
+        async with await asyncio.wait_for(pulling, 10):
+            pass
+        await deliveries.aclose()
+        assert await broker.depth(message.model) == 0
+
+
+async def test_closed_store_is_unavailable(tmp_path: Path) -> None:
+    """A store used after it was closed says so instead of waiting."""
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits()) as statuses:
+        pass
+
+    with pytest.raises(BackendUnavailable, match="closed"):
+        await statuses.list()
+
+
+async def test_unusable_file_is_named_at_open(tmp_path: Path) -> None:
+    """Opening what is no database, or no file, raises BackendUnavailable."""
+    (tmp_path / "text.db").write_text("no database" * 100)
+    for path in (tmp_path, tmp_path / "text.db", tmp_path / "text.db" / "studio.db"):
+        with pytest.raises(BackendUnavailable, match="broker"):
+            async with open_sqlite_broker(path, queue_limit=9, lease_seconds=10):
+                pass
+
+
+async def test_processes_make_and_fill_one_file_at_once(tmp_path: Path) -> None:
+    """Several processes that open a new file in the same moment all get it, and lose nothing of each other."""
+    file, root = tmp_path / "studio.db", Path(__file__).resolve().parents[2]
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROGRAM, str(file), cwd=root, stdin=asyncio.subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    await asyncio.sleep(1)
+    await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    async with open_sqlite_status_store(file, Limits()) as statuses:
+        assert len(await statuses.list(limit=1000)) == 80

@@ -1,0 +1,261 @@
+"""The model thread, with adapters that show where and how they are called."""
+
+import asyncio
+import gc
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import pytest
+import structlog
+
+from services.common.catalogue import Model
+from services.common.errors import ModelUnavailable, OutOfMemory
+from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.executor import ModelExecutor
+from services.inference.models.txt2img import Txt2Img
+from services.inference.outputs import Output
+from services.inference.sources import Source
+from tests.inference.models import QUIET, item, placeholder_model
+
+pytestmark = pytest.mark.anyio
+
+request: ContextVar[str] = ContextVar("request", default="none")
+
+
+class Calls(ModelAdapter):
+    """Does `work` when it is asked to generate, and notes what is called in which thread."""
+
+    modality = placeholder_model().modality
+
+    def __init__(self, work: Callable[[], object] = lambda: None, source: Source | None = None) -> None:
+        super().__init__(placeholder_model(), source or Source("nowhere"))
+        self._work = work
+        self.calls: list[tuple[str, str]] = []
+        self.threads: list[int] = []
+
+    def prepare_thread(self, threads: int) -> None:  # type: ignore[override]  # notes it on the instance
+        self._note(f"prepare {threads}")
+
+    def load(self, device: str) -> None:
+        self._note(f"load {device}")
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        self._note("generate")
+        self._work()
+        return []
+
+    def free_cache(self) -> None:
+        self._note("free_cache")
+
+    def close(self) -> None:
+        self._note("close")
+
+    def _note(self, what: str) -> None:
+        self.calls.append((what, threading.current_thread().name.partition("_")[0]))
+        self.threads.append(threading.get_ident())
+
+
+@asynccontextmanager
+async def executing(adapter: ModelAdapter) -> AsyncIterator[ModelExecutor]:
+    async with ModelExecutor(adapter, device="cpu", threads=2) as executor:
+        await executor.load()
+        yield executor
+
+
+async def test_one_thread_named_model() -> None:
+    """Everything an adapter does, first of all its preparation, happens in one thread named model."""
+    adapter = Calls()
+    async with executing(adapter) as executor:
+        for seed in range(3):
+            await executor.generate([item(seed)], QUIET)
+    steps = ["prepare 2", "load cpu", "generate", "generate", "generate", "close"]
+    assert adapter.calls == [(step, "model") for step in steps]
+    assert len(set(adapter.threads)) == 1
+    assert threading.get_ident() not in adapter.threads
+
+
+async def test_source_is_prepared_before_load(tmp_path: Path) -> None:
+    """A built model is built in the model thread, before the adapter loads it."""
+    source = Source(str(tmp_path / "built"), builder="tests.inference.test_sources:build")
+    seen: list[bool] = []
+
+    class Loads(Calls):
+        def load(self, device: str) -> None:
+            seen.append(Path(self.source.location, "weights").is_file())
+
+    async with executing(Loads(source=source)):
+        assert seen == [True]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+async def test_thread_count(placeholder: Model, threads: int) -> None:
+    """The model thread computes with as many CPU threads as it was given, whatever other threads use."""
+    import torch
+
+    seen: list[int] = []
+
+    class Counts(Txt2Img):
+        def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+            seen.append(torch.get_num_threads())
+            return []
+
+    async with ModelExecutor(Counts(placeholder, Source(placeholder.source)), threads=threads) as executor:
+        await executor.load()
+        await executor.generate([item(1)], QUIET)
+    assert seen == [threads]
+
+
+async def test_context_is_carried() -> None:
+    """What is bound to a job's context, the log's keys among it, is there in the model thread, call by call."""
+    seen: list[object] = []
+    adapter = Calls(lambda: seen.extend((request.get(), structlog.contextvars.get_contextvars())))
+
+    async def job(name: str) -> None:
+        request.set(name)
+        structlog.contextvars.bind_contextvars(job_id=name)
+        await executor.generate([item(1)], QUIET)
+
+    async with executing(adapter) as executor:
+        await asyncio.gather(job("one"), job("two"))
+    assert seen == ["one", {"job_id": "one"}, "two", {"job_id": "two"}]
+
+
+class Tensor:
+    """Something large, that a weak reference can watch."""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore lines"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        type("OutOfMemoryError", (RuntimeError,), {})("torch's own"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "torch", "python"],
+)
+async def test_out_of_memory(failure: Exception) -> None:
+    """Running out of memory is told as such, and nothing of the call is alive when the cache is emptied."""
+    tensors: list[weakref.ref[Tensor]] = []
+    alive: list[bool] = []
+
+    def work() -> None:
+        tensor = Tensor()
+        tensors.append(weakref.ref(tensor))
+        raise type(failure)(*failure.args)
+
+    class Watches(Calls):
+        def free_cache(self) -> None:
+            alive.append(tensors[0]() is not None)
+
+    async with executing(Watches(work)) as executor:
+        with pytest.raises(OutOfMemory) as caught:
+            await executor.generate([item(1)], QUIET)
+    assert alive == [False]
+    assert "\n" not in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+async def test_other_errors_keep_their_lines_but_no_tensors() -> None:
+    """Any other exception arrives as it is, its traceback whole, and holds nothing of the call alive."""
+    tensors: list[weakref.ref[Tensor]] = []
+
+    def work() -> None:
+        tensor = Tensor()
+        tensors.append(weakref.ref(tensor))
+        try:
+            raise KeyError("inner")
+        except KeyError as exc:
+            raise ValueError("outer") from exc
+
+    async with executing(Calls(work)) as executor:
+        with pytest.raises(ValueError, match="outer") as caught:
+            await executor.generate([item(1)], QUIET)
+    gc.collect()
+    assert tensors[0]() is None
+    assert "work" in [entry.name for entry in caught.traceback]
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_stop_iteration_arrives() -> None:
+    """The one exception that a future refuses arrives as another, where the caller would wait for ever."""
+    async with executing(Calls(lambda: next(iter(())))) as executor:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            async with asyncio.timeout(10):
+                await executor.generate([item(1)], QUIET)
+
+
+async def test_failed_load_is_closed() -> None:
+    """A model that cannot be loaded says so, and its adapter is closed all the same, once."""
+
+    class Broken(Calls):
+        def load(self, device: str) -> None:
+            raise ModelUnavailable("no weights")
+
+    adapter = Broken()
+    with pytest.raises(ModelUnavailable, match="no weights"):
+        async with executing(adapter) as executor:
+            pass
+    executor = ModelExecutor(adapter)
+    await executor.close()
+    await executor.close()
+    assert adapter.calls == [("prepare 2", "model"), ("close", "model"), ("close", "model")]
+
+
+async def test_cancelled_caller_leaves_the_thread_busy() -> None:
+    """Cancelling a call frees its caller; `busy` tells that the thread is still at it, and later calls wait."""
+    go = threading.Event()
+    async with executing(Calls(lambda: go.wait(30))) as executor:
+        assert not executor.busy
+        call = asyncio.create_task(executor.generate([item(1)], QUIET))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        await asyncio.wait([call], timeout=1)
+        assert call.cancelled()
+        assert executor.busy
+        waiting = asyncio.create_task(executor.generate([item(2)], QUIET))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        go.set()
+        await waiting
+        assert not executor.busy
+
+
+async def test_abandoned_thread_is_not_waited_for() -> None:
+    """A thread that hangs can be left: what waits behind it is dropped, and closing returns at once."""
+    go = threading.Event()
+    adapter = Calls(lambda: go.wait(30))
+    executor = ModelExecutor(adapter)
+    hung = asyncio.create_task(executor.generate([item(1)], QUIET))
+    behind = asyncio.create_task(executor.generate([item(2)], QUIET))
+    await asyncio.sleep(0.05)
+    executor.abandon()
+    async with asyncio.timeout(5):
+        await executor.close()
+    assert executor.busy
+    await asyncio.wait([behind], timeout=5)
+    assert behind.cancelled()
+    go.set()
+    await hung
+    assert [what for what, _ in adapter.calls] == ["generate"]
+
+
+async def test_loop_answers_while_the_pipeline_runs(placeholder: Model) -> None:
+    """The event loop goes on turning while pictures are drawn."""
+    async with executing(Txt2Img(placeholder, Source(placeholder.source))) as executor:
+        call = asyncio.create_task(executor.generate([item(1, width=256, steps=20)], QUIET))
+        begin = last = time.perf_counter()
+        gaps: list[float] = []
+        while not call.done():
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+        assert len(await call) == 1
+    assert max(gaps) < (last - begin) / 2
+    assert len(gaps) > 10
