@@ -40,6 +40,7 @@ def api(context: typer.Context) -> None:
     from services.cli.gateway import run_gateway
 
     settings, catalogue = context.obj
+    _model(settings, catalogue, None)
     _run(run_gateway(settings, catalogue))
 
 
@@ -93,6 +94,7 @@ def generate(
     from services.cli.generate import run_generate
 
     settings, catalogue = context.obj
+    configure_logging("warning", settings.log_format)  # the photo is the output, not how it came about
     body = {
         "model": model,
         "prompt": prompt,

@@ -11,12 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.inference.sources import Source
-
 from services.common.catalogue import Model
 from services.common.params import Modality
 from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.outputs import ImageOutput, Output
+from services.inference.sources import Source
 
 
 class Painter(ModelAdapter):

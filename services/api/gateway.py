@@ -68,13 +68,15 @@ class Gateway:
     ) -> tuple[StatusRecord, bool]:
         """As `submit`; and whether this was a replay of an earlier request with the same key."""
         record = self._record(body, owner, idempotency_key)
+        # Asked before anything is written: a broker that does not answer leaves nothing behind.
+        full = await self._queue_is_full(record)
         stored = await self._backends.statuses.create(record)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:
             if stored.body_hash != record.body_hash:
                 raise IdempotencyMismatch
             return (stored if stored.published or stored.state.terminal else await self.publish(stored)), True
-        if await self._queue_is_full(record):
+        if full:
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)
         return await self.publish(record), False
@@ -173,7 +175,7 @@ class Gateway:
 
     def _model(self, name: object) -> Model:
         if name is None:
-            return self.catalogue.default_model
+            name = self._settings.model or self.catalogue.default_model.name
         if isinstance(name, str) and name in self.catalogue.models:
             return self.catalogue.models[name]
         got = name[:200] if isinstance(name, str) else name

@@ -37,7 +37,7 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
-            except StudioError as exc:
+            except (StudioError, TimeoutError) as exc:
                 log.warning("sweep failed", reason=str(exc))
             await asyncio.sleep(self._sweep_seconds)
 

@@ -51,8 +51,8 @@ async def submit(url: str, body: Mapping[str, Any], output: Path, console: Conso
         with _progress(console) as show:
             while job["state"] in ("queued", "running"):
                 show(job)
-                await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
-                response = await _request(client, "GET", job["links"]["self"])
+                # Held by the gateway until the job is over, but never longer than a progress bar should stand still.
+                response = await _request(client, "GET", job["links"]["self"], headers={"Prefer": "wait=1"})
                 job = response.json()
             show(job)
         return job, await _save(client, job, output)

@@ -22,7 +22,7 @@ async def run_generate(
         raise Unreachable(f"no gateway answers at {url}")
     from services.cli.studio import open_studio
 
-    alone = settings.model_copy(update={"host": "127.0.0.1", "port": 0, "workers": 1, "poll_seconds": 0.2})
+    alone = settings.model_copy(update={"host": "127.0.0.1", "port": 0, "workers": 1, "log_level": "warning"})
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
             status.stop()

@@ -1,7 +1,7 @@
 """`studio`: the whole system in one command, gateway in this process and workers as its children."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,30 +11,31 @@ from rich.console import Console
 from services.api.app import create_app
 from services.api.server import serve
 from services.cli.signals import stop_event
-from services.cli.supervisor import Supervisor, supervised
+from services.cli.supervisor import Supervisor
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
 
 
 async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
     """Run until SIGTERM or SIGINT, then drain. Raises as `open_studio`."""
-    stop = stop_event()
+    stopped = asyncio.create_task(stop_event().wait())
     with console.status("starting") as status:
         async with open_studio(settings, catalogue, model, status.update) as studio:
             status.stop()
             print(f"Studio is ready: {studio.url}", flush=True)
-            stopped: asyncio.Future[Any] = asyncio.create_task(stop.wait())
-            await asyncio.wait([studio.failed, stopped], return_when=asyncio.FIRST_COMPLETED)
-            if studio.failed.done():
-                studio.failed.result()
+            await studio.until(stopped)
 
 
 @dataclass(frozen=True)
 class Studio:
-    """`url` of the gateway; `failed` raises when a worker is unusable or the gateway ends before it should."""
+    """`url` is the gateway's; `parts` are the gateway and the supervisors of the workers."""
 
     url: str
-    failed: asyncio.Future[Any]
+    parts: Sequence[asyncio.Task[None]]
+
+    async def until(self, goal: asyncio.Future[Any]) -> None:
+        """Wait for `goal`, or raise what one of the parts ended with before."""
+        await _until(goal, self.parts)
 
 
 @asynccontextmanager
@@ -42,22 +43,28 @@ async def open_studio(
     settings: Settings, catalogue: Catalogue, model: Model, on_phase: Callable[[str], None]
 ) -> AsyncIterator[Studio]:
     """Gateway and workers, ready when the block begins. Raises WorkerUnusable, BackendUnavailable, OSError."""
+    settings = settings.model_copy(update={"model": model.name})
     stop = asyncio.Event()
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    app = create_app(settings, catalogue)
-    gateway: asyncio.Future[Any] = asyncio.create_task(serve(app, settings, stop, bound.set_result))
-    supervisors = [Supervisor(model.name, grace_seconds=settings.grace_seconds) for _ in range(settings.workers)]
+    gateway = asyncio.create_task(serve(create_app(settings, catalogue), settings, stop, bound.set_result))
+    parts = [gateway]
     try:
-        await asyncio.wait([gateway, bound], return_when=asyncio.FIRST_COMPLETED)
-        if gateway.done():
-            gateway.result()
-        async with supervised(supervisors) as workers:
-            failed: asyncio.Future[Any] = asyncio.gather(gateway, workers)
-            ready: asyncio.Future[Any] = asyncio.gather(*(supervisor.wait_until_ready(on_phase) for supervisor in supervisors))
-            await asyncio.wait([failed, ready], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                failed.result()
-            yield Studio(bound.result(), failed)
+        await _until(bound, parts)
+        supervisors = [Supervisor(settings) for _ in range(settings.workers)]
+        parts += [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
+        for supervisor in supervisors:
+            await _until(asyncio.create_task(supervisor.wait_until_ready(on_phase)), parts)
+        yield Studio(bound.result(), parts)
     finally:
         stop.set()
-        await asyncio.wait([gateway])
+        for worker in parts[1:]:
+            worker.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
+    ended = [part for part in parts if part.done()]
+    if ended:
+        goal.cancel()
+        ended[0].result()

@@ -4,16 +4,18 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import structlog
+
+from services.common.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 UNUSABLE = 78  # EX_CONFIG: a worker that cannot start at all, and would not the next time either
 BACKOFF_SECONDS = 1.0
 POLL_SECONDS = 0.1
+COMMAND = (sys.executable, "-m", "services", "worker", "--attended")
 
 
 class WorkerUnusable(Exception):
@@ -23,23 +25,28 @@ class WorkerUnusable(Exception):
 class Supervisor:
     """One worker process. It stops when its standard input closes, so it never outlives us."""
 
-    def __init__(self, model: str, *, grace_seconds: float) -> None:
-        self._arguments = [sys.executable, "-m", "services", "worker", "--model", model, "--attended"]
-        self._grace_seconds = grace_seconds
+    def __init__(self, settings: Settings) -> None:
         self._port = _free_port()
-        self._process: asyncio.subprocess.Process | None = None
+        self._grace_seconds = settings.grace_seconds
+        # What the command line may have decided otherwise than the environment the worker inherits.
+        self._environment = {
+            "STUDIO_MODEL": str(settings.model),
+            "STUDIO_WORKERS": str(settings.workers),
+            "STUDIO_LOG_LEVEL": settings.log_level,
+            "STUDIO_WORKER_HOST": "127.0.0.1",
+            "STUDIO_WORKER_PORT": str(self._port),
+        }
 
     async def run(self) -> None:
         """Run workers one after the other until cancelled. Raises WorkerUnusable."""
         while True:
-            environment = {**os.environ, "STUDIO_WORKER_PORT": str(self._port)}
-            self._process = await asyncio.create_subprocess_exec(
-                *self._arguments, stdin=asyncio.subprocess.PIPE, env=environment
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, stdin=asyncio.subprocess.PIPE, env={**os.environ, **self._environment}
             )
             try:
-                code = await self._process.wait()
+                code = await process.wait()
             except asyncio.CancelledError:
-                await self._stop(self._process)
+                await self._stop(process)
                 raise
             if code == UNUSABLE:
                 raise WorkerUnusable("the worker cannot start")
@@ -70,17 +77,6 @@ class Supervisor:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-@asynccontextmanager
-async def supervised(supervisors: list[Supervisor]) -> AsyncIterator[asyncio.Future[list[None]]]:
-    """Workers run while the block does; the future fails when one of them is unusable."""
-    workers = asyncio.gather(*(supervisor.run() for supervisor in supervisors))
-    try:
-        yield workers
-    finally:
-        workers.cancel()
-        await asyncio.wait([workers])
 
 
 def _free_port() -> int:

@@ -27,7 +27,7 @@ _VISIBLE = r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u206
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_VISIBLE)]
 OptionalText = Annotated[str, StringConstraints(max_length=1000)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
+Side = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 Guidance = Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)]
 InputKey = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^inputs/[0-9a-f]{64}\.[a-z0-9]+$")]

@@ -1,6 +1,7 @@
 """Settings: environment variables with the prefix STUDIO_, then `.env`, then these defaults.
 
 Read once, by `services.__main__`; everything else is handed what it needs. An unknown STUDIO_* name is refused,
+in the environment and in `.env` (which may hold other programs' variables too),
 because a setting misspelt is a setting silently ignored. `.env.example` is generated from this class.
 """
 
@@ -10,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,15 +26,20 @@ def data_folder(name: str) -> Path:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     data_dir: Path = Field(Path(".studio"), description="Folder of the embedded backends and of built models.")
     broker_url: str = Field(
-        "sqlite:///.studio/studio.db", description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST"
+        default_factory=lambda data: f"sqlite:///{data['data_dir']}/studio.db",
+        description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST",
     )
-    statuses_url: str = Field("sqlite:///.studio/studio.db", description="sqlite:///FILE or redis://HOST:PORT/DB")
+    statuses_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{data['data_dir']}/studio.db",
+        description="sqlite:///FILE or redis://HOST:PORT/DB",
+    )
     objects_url: str = Field(
-        "file:///.studio/objects", description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME"
+        default_factory=lambda data: f"file:///{data['data_dir']}/objects",
+        description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME",
     )
     s3_access_key: SecretStr | None = Field(None, description="Unset: the S3 client's own chain of credentials.")
     s3_secret_key: SecretStr | None = Field(None, description="Goes with the access key.")
@@ -83,29 +90,24 @@ class Settings(BaseSettings):
     )
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
     """Raise ValueError naming every STUDIO_* variable that is no setting, with the nearest one that is."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in environ or os.environ if name.startswith(PREFIX) and name not in known)
+    given = {*environ, *dotenv_values(env_file)}
+    unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
     if unknown:
-        hints = [
-            f"{name} (did you mean {near[0]}?)" if (near := get_close_matches(name, known, 1)) else name
-            for name in unknown
-        ]
+        nearest = {name: get_close_matches(name, known, 1) for name in unknown}
+        hints = [f"{name} (did you mean {near[0]}?)" if near else name for name, near in nearest.items()]
         raise ValueError(f"unknown setting: {', '.join(hints)}")
-    return Settings()
+    return Settings(_env_file=env_file)
 
 
 def env_example() -> str:
     """The text of `.env.example`: every setting with what it is for and its default, commented out."""
     lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment what you change."]
     for name, info in Settings.model_fields.items():
-        default = info.default
+        default = info.get_default(call_default_factory=True, validated_data={"data_dir": Path(".studio")})
         if isinstance(default, Path) and default.is_absolute():
             default = f"models/{default.name}"
-        lines += [
-            "",
-            f"# {info.description}",
-            f"# {PREFIX}{name.upper()}={'' if default is None else default}",
-        ]
+        lines += ["", f"# {info.description}", f"# {PREFIX}{name.upper()}={'' if default is None else default}"]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from services.api.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import (
+    BackendUnavailable,
     IdempotencyInFlight,
     IdempotencyMismatch,
     JobNotFound,
@@ -39,6 +40,7 @@ class FakeBroker:
         self.fault: Exception | None = None
         self.hangs = False
         self.ready = 0
+        self.depth_fault: Exception | None = None
 
     async def publish(self, message: JobMessage) -> None:
         if self.hangs:
@@ -47,11 +49,12 @@ class FakeBroker:
             raise self.fault
         self.published.append(message)
 
-    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+    def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         raise AssertionError("the gateway never consumes")
-        yield
 
     async def depth(self, model: str) -> int:
+        if self.depth_fault is not None:
+            raise self.depth_fault
         return self.ready
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
@@ -120,6 +123,14 @@ async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBro
         await gateway.submit(BODY)
     assert (await gateway.submit(BODY, idempotency_key="k")).job_id == first.job_id
     assert [record.job_id for record in await backends.statuses.list()] == [first.job_id]
+
+
+async def test_broker_away(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+    """A broker that cannot even be asked leaves no record for the sweeper to run later."""
+    broker.depth_fault = BackendUnavailable("broker", "away")
+    with pytest.raises(BackendUnavailable):
+        await gateway.submit(BODY)
+    assert await backends.statuses.list() == []
 
 
 async def test_ambiguous(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
