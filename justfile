@@ -55,10 +55,10 @@ test *ARGS: setup
 test-services *ARGS: setup
     {{ python }} -m pytest -m services {{ ARGS }}
 
-# The page in a real browser (Debian's chromium)
-[group("test")]
-test-web *ARGS: setup
-    {{ python }} -m pytest -m browser {{ ARGS }}
+# Pictures of the pages into docs/img (needs Debian's chromium)
+[group("dev")]
+screenshots: setup
+    {{ python }} -m scripts.screenshots
 
 # Measure: `just bench`, `just bench overhead --json`
 [group("bench")]

@@ -86,6 +86,11 @@ class JobCard:
         return int(params.get("width") or 1), int(params.get("height") or 1)
 
     @property
+    def shape(self) -> str:
+        width, height = self.frame
+        return "square" if width == height else "portrait" if width < height else "landscape"
+
+    @property
     def count(self) -> int:
         return int(self.job.message.params.get("num_images", 1))
 
@@ -117,8 +122,8 @@ def _line(ahead: int | None) -> str:
         case 0:
             return "Yours is next."
         case _ if ahead > LINE_SHOWN:
-            return f"More than {LINE_SHOWN} before yours."
-    return f"{ahead} before yours."
+            return f"More than {LINE_SHOWN} ahead of yours."
+    return f"{ahead} ahead of yours."
 
 
 def _phase(progress: Progress | None) -> tuple[str, str]:

@@ -49,7 +49,7 @@ class PhotoForm:
     @classmethod
     def like(cls, choices: PhotoChoices, job: StatusRecord, seed: str) -> Self:
         """Filled in as that job was; `seed` is one of its pictures'."""
-        params = {_FIELDS[name]: str(value) for name, value in job.message.params.items() if name in _FIELDS}
+        params = {_FIELDS[name]: _typed(value) for name, value in job.message.params.items() if name in _FIELDS}
         size = f"{job.message.params.get('width')}x{job.message.params.get('height')}"
         return cls(choices, {"style": "", **params, "size": size, "seed": seed})
 
@@ -112,6 +112,10 @@ class PhotoForm:
 
 def _range(span: Span) -> str:
     return f"{span.least} to {span.most}"
+
+
+def _typed(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number(name: str, text: str) -> int | float | str:

@@ -36,7 +36,7 @@ class SQLiteFile:
         self.closed = False
 
     async def read(self, work: Work[T]) -> T:
-        """Do work that changes nothing, with no transaction around its statements; it waits for no writer."""
+        """Do work that changes nothing, without taking the lock that other processes' writers wait for."""
         return await self._run(lambda: work(self._open_connection))
 
     async def write(self, work: Work[T]) -> T:

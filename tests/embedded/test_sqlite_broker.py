@@ -9,17 +9,19 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.errors import QueueFull
-from services.common.ports import Broker, Settlement
+from services.common.ports import Settlement
 from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive
 from tests.services.messages import new_message
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = "model"
 LEASE_SECONDS = 0.6
 
@@ -41,6 +43,29 @@ asyncio.run(main())
 """
 
 
+class OtherConsumer(Thread):
+    """Has an event loop of its own; takes one message, holds it until told to leave, and requeues it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.holding, self.leave = Event(), Event()
+        self._file = file
+
+    def run(self) -> None:
+        asyncio.run(self._hold())
+
+    async def _hold(self) -> None:
+        async with (
+            open_sqlite_broker(self._file, queue_limit=3, lease_seconds=60) as broker,
+            aclosing(broker.consume(MODEL, 1)) as deliveries,
+            asyncio.timeout(PATIENCE_SECONDS),
+        ):
+            delivery = await anext(deliveries)
+            self.holding.set()
+            await asyncio.to_thread(self.leave.wait, PATIENCE_SECONDS)
+            await delivery.settle(Settlement.REQUEUE)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "studio.db"
@@ -52,11 +77,14 @@ async def broker(file: Path) -> AsyncIterator[SQLiteBroker]:
         yield opened
 
 
+def sockets_of(process_id: int) -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"studio-*/{process_id}-*.sock"))
+
+
 async def run_killed_program(file: Path) -> tuple[int, list[str]]:
     """Its process id, and the message ids it printed: three published, one taken in hand."""
-    root = Path(__file__).resolve().parents[2]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, str(file), cwd=root, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PROGRAM, str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == -signal.SIGKILL
@@ -84,12 +112,11 @@ async def test_messages_survive_kill_9(file: Path) -> None:
 async def test_socket_of_a_killed_consumer_is_removed(file: Path, broker: SQLiteBroker) -> None:
     """The first publish after a consumer was killed removes the socket it left behind."""
     process_id, _ = await run_killed_program(file)
-    left_behind = f"studio-*/{process_id}-*.sock"
-    assert list(Path(tempfile.gettempdir()).glob(left_behind))
+    assert sockets_of(process_id)
 
     await broker.publish(new_message("other"))
 
-    assert not list(Path(tempfile.gettempdir()).glob(left_behind))
+    assert not sockets_of(process_id)
 
 
 async def test_closed_consumer_leaves_no_socket(file: Path) -> None:
@@ -97,7 +124,7 @@ async def test_closed_consumer_leaves_no_socket(file: Path) -> None:
     async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as broker:
         await publish(broker, MODEL, 1)
         await receive(broker, MODEL, 1)
-        sockets = list(Path(tempfile.gettempdir()).glob(f"studio-*/{os.getpid()}-*.sock"))
+        sockets = sockets_of(os.getpid())
         assert sockets
 
     assert not [socket for socket in sockets if socket.exists() or socket.parent.exists()]
@@ -112,7 +139,7 @@ async def test_idle_consumer_is_woken(broker: SQLiteBroker, file: Path) -> None:
         for _ in range(count):
             await publish(elsewhere, MODEL, 1)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while await _length(elsewhere):
+                while await elsewhere.depth(MODEL):
                     await asyncio.sleep(0.005)
     await receiving
 
@@ -132,30 +159,37 @@ async def test_consumer_polls_without_wake_up(file: Path, monkeypatch: pytest.Mo
 async def test_lease_is_renewed_while_the_broker_lives(broker: SQLiteBroker, file: Path) -> None:
     """A delivery handled for longer than a lease lasts is given to nobody else."""
     await publish(broker, MODEL, 1)
-    async with aclosing(broker.consume(MODEL, 1)) as deliveries, await anext(deliveries):
-        async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as elsewhere:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(LEASE_SECONDS * 2.5):
-                    await receive(elsewhere, MODEL, 1)
+    async with (
+        aclosing(broker.consume(MODEL, 1)) as deliveries,
+        await anext(deliveries),
+        open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as elsewhere,
+    ):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(LEASE_SECONDS * 2.5):
+                await receive(elsewhere, MODEL, 1)
 
-    assert await _length(broker) == 0
+    assert await broker.depth(MODEL) == 0
 
 
-async def test_lost_lease_settles_to_nothing(broker: SQLiteBroker, file: Path) -> None:
-    """Whoever was too slow to renew its lease cannot ack the message that another consumer holds by then."""
-    [message_id] = await publish(broker, MODEL, 1)
-    async with aclosing(broker.consume(MODEL, 1)) as deliveries:
-        slow = await anext(deliveries)
-        time.sleep(LEASE_SECONDS * 1.5)  # noqa: ASYNC251 - the event loop is what is too slow here
-        async with open_sqlite_broker(file, queue_limit=3, lease_seconds=60) as elsewhere:
-            async with aclosing(elsewhere.consume(MODEL, 1)) as others:
-                taken = await anext(others)
-            for settlement in (Settlement.ACK, Settlement.REJECT, Settlement.REQUEUE):
-                await slow.settle(settlement)
-            assert await elsewhere.dead_letters() == []
-            await taken.settle(Settlement.REQUEUE)
-            assert (taken.message_id, taken.deliveries) == (message_id, 1)
-            assert await elsewhere.depth(MODEL) == 1
+@pytest.mark.parametrize("settlement", Settlement)
+async def test_lost_lease_settles_to_nothing(file: Path, settlement: Settlement) -> None:
+    """A consumer too slow to renew its lease cannot settle the message that another consumer holds by then."""
+    async with open_sqlite_broker(file, queue_limit=3, lease_seconds=0.2) as broker:
+        [message_id] = await publish(broker, MODEL, 1)
+        async with aclosing(broker.consume(MODEL, 1)) as deliveries:
+            slow = await anext(deliveries)
+        other = OtherConsumer(file)
+        other.start()
+        other.holding.wait(PATIENCE_SECONDS)  # blocks the event loop, which is what is too slow here
+
+        await slow.settle(settlement)
+
+        assert await broker.depth(MODEL) == 0
+        assert await broker.dead_letters() == []
+        other.leave.set()
+        await asyncio.to_thread(other.join)
+        [again] = await receive(broker, MODEL, 1)
+        assert (again.message_id, again.deliveries) == (message_id, 2)
 
 
 async def test_queued_message_is_queued_once(broker: SQLiteBroker) -> None:
@@ -170,7 +204,7 @@ async def test_queued_message_is_queued_once(broker: SQLiteBroker) -> None:
     async with aclosing(broker.consume(MODEL, 1)) as deliveries, await anext(deliveries):
         await broker.publish(messages[0])
     assert [each.message_id for each in await receive(broker, MODEL, 2)] == [each.message_id for each in messages[1:]]
-    assert await _length(broker) == 0
+    assert await broker.depth(MODEL) == 0
 
 
 async def test_full_queue_refuses(broker: SQLiteBroker) -> None:
@@ -184,8 +218,3 @@ async def test_full_queue_refuses(broker: SQLiteBroker) -> None:
         published += await publish(broker, MODEL, 1)
 
     assert published[1:] == [delivery.message_id for delivery in await receive(broker, MODEL, 3)]
-
-
-async def _length(broker: Broker) -> int:
-    """Ready messages. Those in hand come back only when their lease is over, so zero twice in a row is none."""
-    return await broker.depth(MODEL)

@@ -17,6 +17,7 @@ from tests.services.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -35,7 +36,7 @@ asyncio.run(main())
 
 
 async def test_locked_file_is_answered_in_time(tmp_path: Path) -> None:
-    """While another process holds the file, writes raise within 3 s and reads go on; then all is well again."""
+    """While another process holds the file, writes raise instead of hanging; then all is well again."""
     file, message = tmp_path / "studio.db", new_message()
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(open_sqlite_broker(file, queue_limit=9, lease_seconds=10))
@@ -45,22 +46,19 @@ async def test_locked_file_is_answered_in_time(tmp_path: Path) -> None:
         holder.execute("BEGIN IMMEDIATE")
         try:
             started = time.monotonic()
-            published, created, read = await asyncio.gather(
-                broker.publish(message),
-                statuses.create(new_record(new_message())),
-                statuses.get("not queued behind the write"),
-                return_exceptions=True,
+            published, created = await asyncio.gather(
+                broker.publish(message), statuses.create(new_record(new_message())), return_exceptions=True
             )
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 3.5
+            assert await statuses.get(record.job_id) == record  # reading needs no lock
         finally:
             holder.close()
 
         assert isinstance(published, PublishUnconfirmed)
         assert isinstance(created, BackendUnavailable)
-        assert isinstance(read, Exception)
         await broker.publish(message)
         assert await broker.depth(message.model) == 1
-        assert await statuses.get(record.job_id) == record
+        assert await statuses.list() == [record]
 
 
 async def test_consumer_outlasts_a_locked_file(tmp_path: Path) -> None:
@@ -102,10 +100,10 @@ async def test_unusable_file_is_named_at_open(tmp_path: Path) -> None:
 
 async def test_processes_make_and_fill_one_file_at_once(tmp_path: Path) -> None:
     """Several processes that open a new file in the same moment all get it, and lose nothing of each other."""
-    file, root = tmp_path / "studio.db", Path(__file__).resolve().parents[2]
+    file = tmp_path / "studio.db"
     processes = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, str(file), cwd=root, stdin=asyncio.subprocess.PIPE
+            sys.executable, "-c", PROGRAM, str(file), cwd=ROOT, stdin=asyncio.subprocess.PIPE
         )
         for _ in range(4)
     ]

@@ -1,4 +1,4 @@
-"""kill -9 between every two writes of the protocol: every accepted job is done once, by as many attempts as expected."""
+"""kill -9 between every two writes: every accepted job is done once, by as many attempts as expected."""
 
 import io
 import signal

@@ -19,7 +19,7 @@ def refusing_hub(status: int, code: str) -> Iterator[str]:
 
         do_HEAD = do_GET
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Nothing: a test prints nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Refuse) as server:

@@ -125,6 +125,21 @@ async def test_context_is_carried() -> None:
     assert seen == ["one", {"job_id": "one"}, "two", {"job_id": "two"}]
 
 
+class Hang:
+    """Work that does not end before `go`."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self._begun = threading.Event()
+
+    def __call__(self) -> None:
+        self._begun.set()
+        self.go.wait(60)
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 60)
+
+
 class Tensor:
     """Something large, that a weak reference can watch."""
 
@@ -169,7 +184,7 @@ async def test_other_errors_keep_their_lines_but_no_tensors() -> None:
         tensor = Tensor()
         tensors.append(weakref.ref(tensor))
         try:
-            raise KeyError("inner")
+            dict[str, int]()["inner"]
         except KeyError as exc:
             raise ValueError("outer") from exc
 
@@ -198,49 +213,48 @@ async def test_failed_load_is_closed() -> None:
             raise ModelUnavailable("no weights")
 
     adapter = Broken()
-    with pytest.raises(ModelUnavailable, match="no weights"):
-        async with executing(adapter) as executor:
-            pass
-    executor = ModelExecutor(adapter)
-    await executor.close()
-    await executor.close()
-    assert adapter.calls == [("prepare 2", "model"), ("close", "model"), ("close", "model")]
+    async with ModelExecutor(adapter, threads=2) as executor:
+        with pytest.raises(ModelUnavailable, match="no weights"):
+            await executor.load()
+        await executor.close()
+    assert adapter.calls == [("prepare 2", "model"), ("close", "model")]
 
 
 async def test_cancelled_caller_leaves_the_thread_busy() -> None:
     """Cancelling a call frees its caller; `busy` tells that the thread is still at it, and later calls wait."""
-    go = threading.Event()
-    async with executing(Calls(lambda: go.wait(30))) as executor:
-        assert not executor.busy
+    hang = Hang()
+    async with executing(Calls(hang)) as executor:
+        busy = [executor.busy]
         call = asyncio.create_task(executor.generate([item(1)], QUIET))
-        await asyncio.sleep(0.05)
+        await hang.begun()
         call.cancel()
-        await asyncio.wait([call], timeout=1)
+        await asyncio.wait([call], timeout=5)
+        busy.append(executor.busy)
         assert call.cancelled()
-        assert executor.busy
         waiting = asyncio.create_task(executor.generate([item(2)], QUIET))
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
-        go.set()
+        assert await asyncio.wait([waiting], timeout=0.1) == (set(), {waiting})
+        hang.go.set()
         await waiting
-        assert not executor.busy
+        busy.append(executor.busy)
+    assert busy == [False, True, False]
 
 
 async def test_abandoned_thread_is_not_waited_for() -> None:
     """A thread that hangs can be left: what waits behind it is dropped, and closing returns at once."""
-    go = threading.Event()
-    adapter = Calls(lambda: go.wait(30))
+    hang = Hang()
+    adapter = Calls(hang)
     executor = ModelExecutor(adapter)
     hung = asyncio.create_task(executor.generate([item(1)], QUIET))
+    await hang.begun()
     behind = asyncio.create_task(executor.generate([item(2)], QUIET))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # so that it is submitted
     executor.abandon()
     async with asyncio.timeout(5):
         await executor.close()
     assert executor.busy
     await asyncio.wait([behind], timeout=5)
     assert behind.cancelled()
-    go.set()
+    hang.go.set()
     await hung
     assert [what for what, _ in adapter.calls] == ["generate"]
 

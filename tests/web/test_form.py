@@ -1,0 +1,123 @@
+"""The first page's form, as a browser without JavaScript sends it."""
+
+import httpx2
+import pytest
+
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue
+from tests.fakes import FakeWorker
+from tests.web.journey import job_id, submit
+from tests.web.page import Page
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
+    """What was chosen in the form is what the job is asked for, in the types the model takes."""
+    path = await submit(browser, style="macro", size="312x208", count="3", steps="4", guidance="2.5", seed="7")
+    params = (await backends.statuses.get(job_id(path))).message.params
+    assert params == {
+        "prompt": "matte black coffee grinder",
+        "style": "macro",
+        "width": 312,
+        "height": 208,
+        "num_images": 3,
+        "steps": 4,
+        "guidance": 2.5,
+        "seed": 7,
+    }
+
+
+async def test_untouched_form_takes_the_models_defaults(browser: httpx2.AsyncClient, backends: Backends) -> None:
+    """Only the product has to be typed: the rest is the model's own, with a seed by chance."""
+    params = (await backends.statuses.get(job_id(await submit(browser)))).message.params
+    assert (params["width"], params["height"], params["steps"], params["guidance"]) == (256, 256, 8, 4.0)
+    assert isinstance(params["seed"], int)
+
+
+async def test_every_size_on_offer_is_one_the_model_draws(browser: httpx2.AsyncClient) -> None:
+    """No choice of the form is refused."""
+    sizes = [radio["value"] for radio in Page((await browser.get("/")).text).all("input", name="size")]
+    assert len(set(sizes)) == 3
+    for size in sizes:
+        await submit(browser, size=size)
+
+
+async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    """Every style has a card with its own colour, and one card is for none."""
+    page = Page((await browser.get("/")).text)
+    assert [radio["value"] for radio in page.all("input", name="style")] == [*catalogue.styles, ""]
+    for style in catalogue.styles.values():
+        assert page.all("svg", color=style.swatch)
+        assert style.title in page.text
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "told"),
+    [
+        ("product", "", "Say what to photograph"),
+        ("product", " \u200b ", "Say what to photograph"),
+        ("product", "x" * 1001, "at most 1000 fit"),
+        ("steps", "51", "A whole number from 1 to 50."),
+        ("steps", "1.5", "A whole number from 1 to 50."),
+        ("seed", "-1", "A whole number from 0 to 4294967295."),
+        ("seed", "1_0", "A whole number from 0 to 4294967295."),
+        ("guidance", "nan", "A number from 0 to 30."),
+        ("guidance", "lots", "A number from 0 to 30."),
+        ("count", "5", "Choose 1 to 4 pictures."),
+        ("size", "1024x1024", "draws 64 to 512 pixels a side"),
+        ("size", "0x0", "draws 64 to 512 pixels a side"),
+        ("style", "nope", "There is no such look"),
+        ("negative_prompt", "y" * 1001, "At most 1000 characters fit."),
+    ],
+)
+async def test_wrong_field_is_told_beside_it(
+    browser: httpx2.AsyncClient, backends: Backends, field: str, typed: str, told: str
+) -> None:
+    """A fault comes back as 422 with a sentence at its field, everything typed still there, and no job made."""
+    data = {"product": "tea pot", "negative_prompt": "people", "style": "macro", "size": "256x256", "seed": "9"}
+    answer = await browser.post("/", data={**data, field: typed})
+    page = Page(answer.text)
+    assert answer.status_code == 422
+    assert told in page.text
+    page.one("p", id=f"{field}-fault")
+    assert any(found.get("aria-describedby") == f"{field}-fault" for _, found in page.elements)
+    kept = {name: value for name, value in {**data, field: typed.strip()}.items() if name not in (field, "size")}
+    assert kept.items() <= page.fields().items()
+    assert await backends.statuses.list() == []
+
+
+async def test_double_click_makes_one_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
+    """The same form sent twice leads to one job; changed in between it makes another."""
+    fields = {**Page((await browser.get("/")).text).fields(), "product": "tea pot"}
+    first, second = [(await browser.post("/", data=fields)).headers["Location"] for _ in range(2)]
+    third = (await browser.post("/", data={**fields, "product": "tea cup"})).headers["Location"]
+    assert first == second != third
+    assert len(await backends.statuses.list()) == 2
+
+
+async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """The edit link of a picture leads to a form with the job's words and that picture's seed."""
+    path = await submit(browser, style="macro", size="64x128", negative_prompt="people", seed="8")
+    await worker.succeed(job_id(path), b"one", b"two")
+    links = [link["href"] for link in Page((await browser.get(path)).text).all("a") if "seed=1" in link["href"]]
+    form = Page((await browser.get(links[0])).text)
+    wanted = {"product": "matte black coffee grinder", "style": "macro", "size": "64x128", "seed": "1"}
+    assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "4"}.items() <= form.fields().items()
+    assert "open" in form.one("details")
+
+
+@pytest.mark.parametrize("settings", [{"queue_limit": 1}], indirect=True)
+async def test_full_queue_keeps_what_was_typed(browser: httpx2.AsyncClient) -> None:
+    """A full queue answers 503 with the form as it was filled in, and says when to try again."""
+    await submit(browser)
+    answer = await browser.post("/", data={"product": "tea pot", "style": "macro", "seed": "5"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "The studio is full" in answer.text
+    assert {"product": "tea pot", "style": "macro", "seed": "5"}.items() <= Page(answer.text).fields().items()
+
+
+async def test_form_with_files_is_refused(browser: httpx2.AsyncClient) -> None:
+    """A form that is not the page's own, with files in it, is a 400 for people."""
+    answer = await browser.post("/", files={"product": ("x.png", b"x")})
+    assert (answer.status_code, "That was not understood" in answer.text) == (400, True)

@@ -1,0 +1,122 @@
+"""What pages refuse, escape and let others keep."""
+
+import re
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from services.api.gateway import Gateway
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue
+from services.common.ids import new_job_id
+from services.common.schemas import State
+from services.common.settings import Settings
+from tests.fakes import FakeWorker, without
+from tests.web.journey import job_id, submit
+from tests.web.page import Page
+
+pytestmark = pytest.mark.anyio
+
+MARKUP = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{7*7}}%s'
+
+
+async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """What a person typed is shown as typed on every page, and never becomes an element or an attribute."""
+    path = await submit(browser, product=MARKUP, negative_prompt=MARKUP)
+    answers = [await browser.get(path)]
+    await worker.succeed(job_id(path), b"one", b"two")
+    answers += [await browser.get(each) for each in (path, f"{path}/fragment", f"/?from={job_id(path)}")]
+    answers.append(await browser.get("/", params={"product": MARKUP}))
+    answers.append(await browser.post("/", data={"product": MARKUP, "steps": MARKUP, "style": MARKUP, "size": MARKUP}))
+    for answer in answers:
+        page = Page(answer.text)
+        shown = [page.text, *(value for _, found in page.elements for value in found.values())]
+        assert any(MARKUP in each for each in shown)
+        assert all("src" in found for found in page.all("script"))
+        assert not [found for _, found in page.elements if any(name.startswith("on") for name in found)]
+
+
+async def test_pages_keep_to_their_policy(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """No page has an inline script or style, nor names anything that is not ours."""
+    path = await submit(browser)
+    answers = [await browser.get(each) for each in ("/", path, f"/jobs/{new_job_id()}")]
+    await worker.succeed(job_id(path), b"picture")
+    for answer in [*answers, await browser.get(path)]:
+        page = Page(answer.text)
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert not page.all("style")
+        assert not [found for _, found in page.elements if "style" in found]
+        links = [
+            value for _, found in page.elements for name in ("src", "href", "action") if (value := found.get(name))
+        ]
+        assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in links)
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.test"},
+        {"Origin": "null"},
+        {"Origin": "http://[broken"},
+    ],
+)
+@pytest.mark.parametrize("action", ["/", "cancel", "retry", "delete"])
+async def test_other_sites_may_not_post(
+    app: ASGIApp, browser: httpx2.AsyncClient, backends: Backends, sender: dict[str, str], action: str
+) -> None:
+    """A form sent from another site is refused and changes nothing."""
+    path = await submit(browser)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as other:
+        target = "/" if action == "/" else f"{path}/{action}"
+        answer = await other.post(target, data={"product": "tea pot"}, headers=sender)
+    assert answer.status_code == 403
+    assert [(job.job_id, job.state) for job in await backends.statuses.list()] == [(job_id(path), State.QUEUED)]
+
+
+@pytest.mark.parametrize("settings", [{"public_url": "https://photos.example"}], indirect=True)
+@pytest.mark.parametrize("origin", ["http://studio.test", "https://photos.example", None])
+async def test_own_pages_may_post(app: ASGIApp, origin: str | None) -> None:
+    """Where `Sec-Fetch-Site` is missing, our own origin is taken: by Host, by the public URL, or no browser at all."""
+    headers = {} if origin is None else {"Origin": origin}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as client:
+        assert (await client.post("/", data={"product": "tea pot"}, headers=headers)).status_code == 303
+
+
+async def test_lost_backend_is_a_page(
+    browser: httpx2.AsyncClient, backends: Backends, settings: Settings, catalogue: Catalogue, state: dict[str, object]
+) -> None:
+    """With the status store away, form and job page answer 503 for people, without a word of where it is."""
+    path = await submit(browser)
+    down = without(backends, "statuses")
+    state["gateway"], state["backends"] = Gateway(down, catalogue, settings), down
+    for answer in (await browser.get(path), await browser.post("/", data={"product": "tea pot"})):
+        assert answer.status_code == 503
+        assert "The studio is not answering" in answer.text
+        assert "secret-host" not in answer.text
+    assert Page(answer.text).fields()["product"] == "tea pot"
+
+
+async def test_assets_are_kept_by_content(browser: httpx2.AsyncClient) -> None:
+    """Style sheet, script and icon are named by their content and kept forever; by another name they are not."""
+    page = Page((await browser.get("/")).text)
+    names = [
+        page.one("link", rel="stylesheet")["href"],
+        page.one("script")["src"],
+        page.one("link", rel="icon")["href"],
+    ]
+    for name in names:
+        assert re.fullmatch(r"/static/[a-z.]+\?v=[0-9a-f]{12}", name)
+        assert "immutable" in (await browser.get(name)).headers["Cache-Control"]
+        stale = await browser.get(name[:-3] + "xyz")
+        assert (stale.status_code, stale.headers["Cache-Control"]) == (200, "no-cache")
+    assert (await browser.get("/static/../templates/home.html")).status_code == 404
+
+
+async def test_pages_are_never_stored(browser: httpx2.AsyncClient) -> None:
+    """No cache keeps a page: each shows a moment, and its form has a key of its own."""
+    first, second = await browser.get("/"), await browser.get("/")
+    assert first.headers["Cache-Control"] == "no-store"
+    assert Page(first.text).fields()["token"] != Page(second.text).fields()["token"]
