@@ -37,7 +37,6 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     for chatty in (
-        "aiosqlite",
         "aiormq",
         "aio_pika",
         "botocore",
