@@ -1,4 +1,4 @@
-"""What only the embedded broker has: leases, its queue limit, wake-ups between processes, and kill -9."""
+"""What only the embedded broker has: its own queue limit, wake-ups between processes, and kill -9."""
 
 import asyncio
 import os
@@ -9,13 +9,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.errors import QueueFull
-from services.common.ports import Settlement
 from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive
 from tests.services.messages import new_message
 
@@ -41,29 +39,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-class OtherConsumer(Thread):
-    """Has an event loop of its own; takes one message, holds it until told to leave, and requeues it."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.holding, self.leave = Event(), Event()
-        self._file = file
-
-    def run(self) -> None:
-        asyncio.run(self._hold())
-
-    async def _hold(self) -> None:
-        async with (
-            open_sqlite_broker(self._file, queue_limit=3, lease_seconds=60) as broker,
-            aclosing(broker.consume(MODEL, 1)) as deliveries,
-            asyncio.timeout(PATIENCE_SECONDS),
-        ):
-            delivery = await anext(deliveries)
-            self.holding.set()
-            await asyncio.to_thread(self.leave.wait, PATIENCE_SECONDS)
-            await delivery.settle(Settlement.REQUEUE)
 
 
 @pytest.fixture
@@ -154,42 +129,6 @@ async def test_consumer_polls_without_wake_up(file: Path, monkeypatch: pytest.Mo
         await asyncio.sleep(0.1)
         [message_id] = await publish(broker, MODEL, 1)
         assert [message_id] == [delivery.message_id for delivery in await receiving]
-
-
-async def test_lease_is_renewed_while_the_broker_lives(broker: SQLiteBroker, file: Path) -> None:
-    """A delivery handled for longer than a lease lasts is given to nobody else."""
-    await publish(broker, MODEL, 1)
-    async with (
-        aclosing(broker.consume(MODEL, 1)) as deliveries,
-        await anext(deliveries),
-        open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as elsewhere,
-    ):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(LEASE_SECONDS * 2.5):
-                await receive(elsewhere, MODEL, 1)
-
-    assert await broker.depth(MODEL) == 0
-
-
-@pytest.mark.parametrize("settlement", Settlement)
-async def test_lost_lease_settles_to_nothing(file: Path, settlement: Settlement) -> None:
-    """A consumer too slow to renew its lease cannot settle the message that another consumer holds by then."""
-    async with open_sqlite_broker(file, queue_limit=3, lease_seconds=0.2) as broker:
-        [message_id] = await publish(broker, MODEL, 1)
-        async with aclosing(broker.consume(MODEL, 1)) as deliveries:
-            slow = await anext(deliveries)
-        other = OtherConsumer(file)
-        other.start()
-        other.holding.wait(PATIENCE_SECONDS)  # blocks the event loop, which is what is too slow here
-
-        await slow.settle(settlement)
-
-        assert await broker.depth(MODEL) == 0
-        assert await broker.dead_letters() == []
-        other.leave.set()
-        await asyncio.to_thread(other.join)
-        [again] = await receive(broker, MODEL, 1)
-        assert (again.message_id, again.deliveries) == (message_id, 2)
 
 
 async def test_queued_message_is_queued_once(broker: SQLiteBroker) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ async def test_locked_file_is_answered_in_time(tmp_path: Path) -> None:
         statuses = await stack.enter_async_context(open_sqlite_status_store(file, Limits()))
         record = await statuses.create(new_record(message))
         holder = sqlite3.connect(file, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+        holder.execute("BEGIN EXCLUSIVE")
         try:
             started = time.monotonic()
             published, created = await asyncio.gather(
@@ -67,7 +67,7 @@ async def test_consumer_outlasts_a_locked_file(tmp_path: Path) -> None:
     async with open_sqlite_broker(file, queue_limit=9, lease_seconds=10) as broker:
         await broker.publish(message)
         holder = sqlite3.connect(file, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+        holder.execute("BEGIN EXCLUSIVE")
         deliveries = broker.consume(message.model, 1)
         pulling = asyncio.ensure_future(anext(deliveries))
         await asyncio.wait((pulling,), timeout=2.6)
@@ -113,3 +113,16 @@ async def test_processes_make_and_fill_one_file_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     async with open_sqlite_status_store(file, Limits()) as statuses:
         assert len(await statuses.list(limit=1000)) == 80
+
+
+async def test_forgotten_records_leave_the_file(tmp_path: Path) -> None:
+    """What is past its retention is not only hidden: the next job that is created clears it away."""
+    file = tmp_path / "studio.db"
+    async with open_sqlite_status_store(file, Limits(retention_seconds=0.1)) as statuses:
+        ended = await statuses.create(new_record(new_message()))
+        await statuses.request_cancel(ended.job_id)
+        await asyncio.sleep(0.15)
+        live = await statuses.create(new_record(new_message()))
+
+    with closing(sqlite3.connect(file)) as reader:
+        assert reader.execute("SELECT job_id FROM statuses").fetchall() == [(live.job_id,)]
