@@ -1,6 +1,5 @@
 """What the job page shows of a job: the words for its state, how far it is, its pictures and what can be done."""
 
-import re
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -23,16 +22,12 @@ _DETAILS: Final = {
     State.CANCELED: "It was stopped before it was done.",
     State.EXPIRED: "The line was too long. Nothing was drawn.",
 }
-_SLUG: Final = re.compile(r"[^\w]+")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """`filename` is what a download is saved as."""
-
     artifact: Artifact
     url: str
-    filename: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class JobCard:
             announcement=headline if not percent else f"{headline}: {percent // QUARTER * QUARTER} % done",
             percent=percent,
             poll_seconds=None if job.state.terminal else poll_seconds * factor,
-            pictures=tuple(_picture(job, product, artifact) for artifact in job.artifacts),
+            pictures=tuple(Picture(each, f"/v1/jobs/{job.job_id}/artifacts/{each.index}") for each in job.artifacts),
         )
 
     @property
@@ -141,10 +136,3 @@ def _percent(job: StatusRecord) -> int | None:
     if job.state is not State.RUNNING or progress is None or progress.phase == "loading" or not progress.total:
         return None
     return min(100, 100 * progress.step // progress.total)
-
-
-def _picture(job: StatusRecord, product: str, artifact: Artifact) -> Picture:
-    suffix = artifact.key.rpartition(".")[2]
-    name = _SLUG.sub("-", product.lower()).strip("-")[:60] or "photo"
-    unique = artifact.index if artifact.seed is None else artifact.seed
-    return Picture(artifact, f"/v1/jobs/{job.job_id}/artifacts/{artifact.index}", f"{name}-{unique}.{suffix}")

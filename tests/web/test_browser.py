@@ -158,7 +158,7 @@ def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
     expect(page.locator("#job img")).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
-    assert re.fullmatch(r"amber-glass-perfume-bottle-\d+\.png", download.value.suggested_filename)
+    assert download.value.suggested_filename.endswith("-0.png")
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("The photo and its files are gone.")).to_be_visible()
