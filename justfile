@@ -55,6 +55,11 @@ test *ARGS: setup
 test-services *ARGS: setup
     {{ python }} -m pytest -m services {{ ARGS }}
 
+# The pages in a real browser (needs Debian's chromium)
+[group("test")]
+test-web *ARGS: setup
+    {{ python }} -m pytest -m browser {{ ARGS }}
+
 # Pictures of the pages into docs/img (needs Debian's chromium)
 [group("dev")]
 screenshots: setup

@@ -16,10 +16,11 @@ _SEED = 20_240_229
 
 def build(folder: Path) -> None:
     """Write the pipeline into the empty `folder`, with the same weights every time (safetensors)."""
+    silence_libraries()  # first: importing a pipeline logs already
+
     import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    silence_libraries()
     with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
         torch.manual_seed(_SEED)
         pipeline = StableDiffusionPipeline(

@@ -24,8 +24,7 @@ else
     redis.call('HSET', JOB, 'error', ARGV[7])
   end
 end
-local key = get('key_name')
-if ARGV[8] == '1' and key then
-  redis.call('DEL', key)
+if ARGV[8] == '1' then
+  free_key()
 end
 return 'HELD'

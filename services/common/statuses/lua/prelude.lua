@@ -54,3 +54,10 @@ local function runs_under(token)
   return token ~= '' and get('state') == 'running' and get('lease_token') == token
 end
 
+-- Forget the idempotency key, unless another job has it by now.
+local function free_key()
+  local key = get('key_name')
+  if key and redis.call('GET', key) == ID then
+    redis.call('DEL', key)
+  end
+end

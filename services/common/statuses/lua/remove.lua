@@ -1,7 +1,4 @@
-local key = get('key_name')
-if key then
-  redis.call('DEL', key)
-end
+free_key()
 redis.call('DEL', JOB)
 redis.call('ZREM', LIVE, ID)
 return 'OK'
