@@ -1,0 +1,96 @@
+"""The command line: everything in one process tree, and one photo without a browser."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.system import System, free_port, running_system
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    with running_system(tmp_path, {}) as running:
+        yield running
+
+
+def _generate(system: System, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**system.environment, **{f"STUDIO_{name.upper()}": value for name, value in settings.items()}}
+    command = [sys.executable, "-m", "services", "generate", *arguments]
+    return subprocess.run(
+        command, cwd=system.folder, env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def _until_ready(system: System) -> None:
+    deadline = time.monotonic() + 60
+    while "Studio is ready" not in system.log() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert f"Studio is ready: {system.url}" in system.log()
+
+
+def test_one_command(system: System) -> None:
+    """`studio` serves, starts another worker when one goes down, and leaves no process behind when it stops."""
+    studio = system.start()
+    _until_ready(system)
+    poison, good = system.submit("KILL every worker"), system.submit("then paint")
+    assert system.wait(poison["id"])["error"]["code"] == "poison"
+    assert system.wait(good["id"])["state"] == "succeeded"
+
+    workers = psutil.Process(studio.pid).children(recursive=True)
+    studio.send_signal(signal.SIGTERM)
+    assert studio.wait(timeout=30) == 0
+    assert workers
+    assert not any(worker.is_running() for worker in workers)
+    assert "never retrieved" not in system.log()
+
+
+def test_worker_does_not_outlive_a_killed_studio(system: System) -> None:
+    """kill -9 of `studio` ends its worker too, which finishes what it has in hand."""
+    studio = system.start()
+    _until_ready(system)
+    workers = psutil.Process(studio.pid).children(recursive=True)
+    studio.kill()
+    studio.wait()
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+
+
+def test_generate_alone(system: System) -> None:
+    """Without a gateway one is started for the photo; only the path goes to standard output."""
+    done = _generate(system, "red cup", "-o", "cup.png", "--seed", "5")
+    assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
+    assert (system.folder / "cup.png").read_bytes().startswith(b"\x89PNG")
+    failed = _generate(system, "FAIL cup", "-o", "none.png")
+    assert failed.returncode == 1
+    assert "the model failed" in failed.stderr
+    assert not (system.folder / "none.png").exists()
+
+
+def test_generate_on_a_running_gateway(system: System) -> None:
+    """A running gateway gets the job; `--json` prints it with every file written."""
+    system.start_gateway()
+    system.start_worker()
+    done = _generate(system, "red cup", "--count", "2", "-o", "cups.png", "--json")
+    assert done.returncode == 0, done.stderr
+    job = json.loads(done.stdout)
+    assert job["files"] == ["cups-1.png", "cups-2.png"]
+    assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
+
+
+def test_generate_exit_codes(system: System) -> None:
+    """2 for a wrong request, told in one sentence; 3 when nobody answers where a gateway should be."""
+    system.start_gateway()
+    wrong = _generate(system, "red cup", "--size", "7x7")
+    assert wrong.returncode == 2
+    assert "width" in wrong.stderr
+    assert _generate(system, "red cup", "--size", "big").returncode == 2
+    assert _generate(system).returncode == 2
+    away = _generate(system, "red cup", url=f"http://127.0.0.1:{free_port()}")
+    assert (away.returncode, away.stdout) == (3, "")
