@@ -55,9 +55,9 @@ class BarePipeline:
         source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent, data_dir=folder)
         self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=threads)
 
-    async def seconds(self, seed: int) -> float:
-        """One picture with the model's defaults, as it leaves the pipeline."""
-        params = self.model.parameters({"prompt": PROMPT, "seed": seed})
+    async def seconds(self, seed: int, **given: int) -> float:
+        """One picture, with the model's defaults for what is not given, as it leaves the pipeline."""
+        params = self.model.parameters({"prompt": PROMPT, "seed": seed, **given})
         assert isinstance(params, Txt2ImgParams)
         item = Item("bare", 0, seed, PROMPT, "", params)
         context = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
