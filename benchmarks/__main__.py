@@ -4,6 +4,8 @@ import argparse
 import sys
 from importlib import import_module
 
+from services.common.logging import configure_logging
+
 NAMES = ("overhead", "saturation", "looplag")
 
 
@@ -14,6 +16,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    configure_logging("warning")  # to standard error: standard output is for figures
     met = True
     for name in arguments.names or NAMES:
         for figure in import_module(f"benchmarks.{name}").run():
