@@ -1,5 +1,6 @@
 """Which device a model runs on, and in which number format."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,21 @@ class Hardware:
     @property
     def generator_device(self) -> str:
         return "cpu" if self.device.type == "mps" else str(self.device)
+
+
+def prepare_torch(threads: int) -> None:
+    """Call in the model thread, before anything loads torch: OpenMP reads its environment when it is loaded.
+
+    By default its threads spin while they wait for each other; with fewer free cores than threads every call then
+    takes about ten times as long. Raises ModelUnavailable when torch is not installed.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import torch
+    except ImportError as exc:
+        raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes
 
 
 def choose_hardware(device: str) -> Hardware:

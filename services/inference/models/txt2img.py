@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from services.common.errors import GenerationError, ModelUnavailable
+from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
 from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
-from services.inference.hardware import Hardware, choose_hardware, free_device_cache
+from services.inference.hardware import Hardware, choose_hardware, free_device_cache, prepare_torch
 from services.inference.outputs import ImageOutput, Output
 from services.inference.pipelines import load_pipeline
 
@@ -25,12 +25,7 @@ class Txt2Img(ModelAdapter):
 
     @classmethod
     def prepare_thread(cls, threads: int) -> None:
-        try:
-            import torch
-        except ImportError as exc:
-            raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
-        torch.set_num_threads(threads)
-        torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes
+        prepare_torch(threads)
 
     def load(self, device: str) -> None:
         self._hardware = choose_hardware(device)
