@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+
+from tests.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0
@@ -153,9 +154,3 @@ def running_system(folder: Path, backends: Mapping[str, str], catalogue: Path | 
         yield system
     finally:
         system.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

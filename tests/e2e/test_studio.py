@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system import System, free_port, running_system
+from tests.servers.server import free_port
+from tests.system import System, running_system
 
 
 @pytest.fixture
