@@ -1,7 +1,9 @@
 """Small stand-ins: a worker that does as it is told, and backends that do not answer."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from services.common.backends import Backends
@@ -46,6 +48,23 @@ class FakeWorker:
         lease = await self.begin(job_id)
         assert await self._backends.statuses.finish(lease, outcome) is Verdict.HELD
         await Manifests(self._backends.objects).write(await self._backends.statuses.get(job_id))
+
+
+class Deaf:
+    """A claim whose `progress` swallows the first cancellation, as asyncio.wait_for may; `asked` when it is called."""
+
+    removed = False
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def progress(self, _progress: Progress) -> Verdict:
+        if self.asked.is_set():
+            return Verdict.HELD
+        self.asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return Verdict.HELD
 
 
 class Down:

@@ -27,6 +27,7 @@ class Heartbeat:
         self._claim = claim
         self._progress = Progress()
         self._changed = asyncio.Event()
+        self._over = False
 
     @property
     def wanted(self) -> bool:
@@ -43,11 +44,12 @@ class Heartbeat:
         try:
             yield
         finally:
+            self._over = True  # a client library may swallow the cancellation, and the job must not wait for ever
             task.cancel()
             await asyncio.wait([task])
 
     async def _beat(self) -> None:
-        while True:
+        while not self._over:
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._changed.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
@@ -10,7 +11,7 @@ from redis.asyncio import Redis
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
-from services.common.schemas import Progress, State
+from services.common.schemas import Progress, State, StatusRecord
 from services.common.statuses.redis import RedisStatusStore, open_redis_status_store
 from tests.services.messages import new_message, new_record
 from tests.stack import Stack
@@ -123,6 +124,45 @@ async def test_canceled_call_leaves_no_reply_behind(statuses: RedisStatusStore, 
         stack.redis.resume()
 
         assert second == await statuses.get(second.job_id)
+
+
+async def test_every_cancellation_is_heard(statuses: RedisStatusStore) -> None:
+    """A task that calls the store in a loop ends when it is cancelled, whichever step of a call that meets."""
+    record = await statuses.create(new_record(new_message()))
+
+    async def forever() -> None:
+        while True:
+            await statuses.get(record.job_id)
+
+    loops = []
+    for hops in range(60):
+        loops.append(asyncio.create_task(forever()))
+        for _ in range(hops):
+            await asyncio.sleep(0)
+        loops[-1].cancel()
+    await asyncio.wait(loops, timeout=1)
+    deaf = [loop for loop in loops if not loop.done()]
+    for loop in deaf:
+        loop.cancel()
+
+    assert deaf == []
+    assert all(loop.cancelled() for loop in loops)
+
+
+async def test_cleaning_up_may_call(statuses: RedisStatusStore) -> None:
+    """A task that is being cancelled still gets its answers from the store."""
+    record = await statuses.create(new_record(new_message()))
+
+    async def clean_up() -> StatusRecord:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return await statuses.get(record.job_id)
+
+    task = asyncio.create_task(clean_up())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    assert record == await task
 
 
 async def test_answer_lost_on_the_way_is_given_again(statuses: RedisStatusStore) -> None:

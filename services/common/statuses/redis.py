@@ -7,8 +7,8 @@ make up names of keys, so this is for a single Redis or a replicated one, not fo
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote
@@ -110,14 +110,33 @@ class RedisStatusStore:
     async def _run(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Any:
         ended = _milliseconds(self._limits.retention_seconds)
         live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                return await self._scripts[script](
-                    keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys],
-                    args=[job_id, live, ended, *args],
-                )
-        except (RedisError, OSError, TimeoutError) as exc:
-            raise BackendUnavailable("statuses", str(exc) or f"no answer within {CALL_SECONDS:g} s") from exc
+        with _keeping_cancellation():
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    return await self._scripts[script](
+                        keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys],
+                        args=[job_id, live, ended, *args],
+                    )
+            except (RedisError, OSError, TimeoutError) as exc:
+                raise BackendUnavailable("statuses", str(exc) or f"no answer within {CALL_SECONDS:g} s") from exc
+
+
+@contextmanager
+def _keeping_cancellation() -> Iterator[None]:
+    """Raise CancelledError when the task was cancelled inside the block, whatever became of that there.
+
+    redis-py sends within asyncio.wait_for, which before Python 3.12 returns as if nothing had been when the
+    cancellation meets its result (https://github.com/python/cpython/issues/86296): a loop that ends by being
+    cancelled then goes on for ever. Counts are compared because a task that is being cancelled may clean up with
+    calls of its own. Not for the inside of an asyncio.timeout: that cancels, too, and takes it back at its end.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _record(row: Sequence[str]) -> StatusRecord:
