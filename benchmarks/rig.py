@@ -19,6 +19,7 @@ from tests.system import ROOT, System, running_system
 CATALOGUE = ROOT / "models" / "models.toml"
 BACKENDS = ("embedded", "distributed")
 CORES = os.cpu_count() or 1
+BATCH_SECONDS = 180.0  # a few dozen jobs on a slow machine; longer than that something hangs
 PROMPT = "matte black coffee grinder"
 
 
@@ -44,6 +45,15 @@ def open_system(backends: str) -> Iterator[System]:
 
 def _shared(folder: Path) -> dict[str, str]:
     return {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data"), "STUDIO_PREFETCH": "2"}
+
+
+def wait_for_job(system: System, job_id: str) -> None:
+    """Look rarely, so that looking costs the system nothing. Raises TimeoutError when it is not over in time."""
+    deadline = time.monotonic() + BATCH_SECONDS
+    while system.client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"job {job_id} is not over after {BATCH_SECONDS:g} s\n{system.log()[-3000:]}")
+        time.sleep(0.5)
 
 
 class BarePipeline:

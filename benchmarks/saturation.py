@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from benchmarks.figure import Figure
-from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system
+from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system, wait_for_job
 from tests.system import System
 
 JOBS = 20
@@ -43,8 +43,7 @@ async def _measure(system: System) -> list[float]:
 def _system_seconds(system: System) -> float:
     """From the begin of the first job to the end of the last, by the records' own times."""
     ids = [system.submit(PROMPT, seed=seed)["id"] for seed in range(JOBS)]
-    while system.client.get(f"/v1/jobs/{ids[-1]}").json()["state"] in ("queued", "running"):
-        time.sleep(0.5)
+    wait_for_job(system, ids[-1])
     done = [system.wait(job_id) for job_id in ids]
     if {job["state"] for job in done} != {"succeeded"}:
         raise RuntimeError("a job failed")
