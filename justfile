@@ -28,6 +28,17 @@ generate *ARGS: setup
 models: setup
     @{{ python }} -m services models
 
+# Train the model that ships, from nothing; started again, it goes on (about two hours on two cores)
+[group("model")]
+train-studio-tiny *ARGS: setup
+    {{ python }} -m pip install --quiet --constraint constraints.txt --editable ".[training]"
+    {{ python }} -m training {{ ARGS }}
+
+# How often studio-tiny draws what it is asked for, and how fast
+[group("model")]
+eval-studio-tiny *ARGS: setup
+    @{{ python }} -m training.evaluate {{ ARGS }}
+
 # Format, lint, type-check and check the architecture; writes nothing
 [group("check")]
 check: setup

@@ -1,0 +1,81 @@
+"""`python -m training`: from nothing to the folder models/studio-tiny. Started again, it goes on where it was."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from services.common.catalogue import load_catalogue
+from training import networks
+from training.loop import device
+from training.photos import render_photos
+from training.recipe import Recipe
+from training.train_autoencoder import encode_photos, train_autoencoder
+from training.train_text_encoder import build_tokenizer, tokenize, train_text_encoder
+from training.train_unet import train_unet
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train(folder: Path, target: Path, recipe: Recipe) -> None:
+    """Work in `folder`, write the pipeline to `target`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    styles = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml").styles
+    templates = {name: style.template for name, style in styles.items()}
+    tokenizer = build_tokenizer(folder, templates, recipe)
+    photos = render_photos(folder, recipe.photos, recipe.seed)
+    autoencoder = train_autoencoder(folder, photos, recipe)
+    latents = encode_photos(folder, autoencoder, photos)
+    text_encoder = train_text_encoder(folder, tokenizer, templates, recipe)
+
+    def read(texts: list[str]) -> torch.Tensor:
+        with torch.no_grad():
+            return text_encoder(tokenize(tokenizer, texts).to(device())).last_hidden_state  # type: ignore[no-any-return]
+
+    def draw(unet: Any, texts: list[str]) -> torch.Tensor:
+        pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
+        generators = [torch.Generator().manual_seed(number) for number in range(len(texts))]
+        found = pipeline(
+            texts,
+            num_inference_steps=12,
+            guidance_scale=3.0,
+            generator=generators,
+            output_type="pt",
+            width=256,
+            height=256,
+        )
+        return found.images * 2 - 1  # type: ignore[no-any-return]
+
+    unet = train_unet(folder, latents, read, draw, templates, recipe)
+    pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
+    pipeline.to(torch.float16).save_pretrained(target, safe_serialization=True)
+
+
+def _pipeline(autoencoder: Any, text_encoder: Any, tokenizer: Any, unet: Any) -> Any:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline(
+        vae=autoencoder,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=networks.scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="just train-studio-tiny", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="checkpoints and pictures")
+    parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="where the pipeline goes")
+    arguments = parser.parse_args()
+    train(arguments.folder, arguments.target, Recipe())
+
+
+if __name__ == "__main__":
+    main()

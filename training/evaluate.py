@@ -1,0 +1,152 @@
+"""`python -m training.evaluate [--json]`: how often studio-tiny draws what it is asked for, and how fast.
+
+A classifier trained on renders alone judges the pictures; its own accuracy is printed beside, on renders and on
+pictures labelled by a person.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.figure import Figure
+from services.common.catalogue import Catalogue, load_catalogue
+from training.exam import Question, write_exam
+from training.grid import save_grid
+from training.judge import ASKED, Judge, judge_pictures, labels_of, render_exam, train_judge
+from training.photos import pixels
+from training.scenes import Scene
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "studio-tiny"
+LABELLED = Path(__file__).with_name("labelled.json")
+QUESTIONS = 240
+RENDERS = 600
+GOALS = {"product": ">= 95", "colour": ">= 95", "background": ">= 90"}
+SHEET = (
+    *("red mug", "matte black coffee grinder", "two yellow bottles", "a glossy green teapot", "blue vase", "pink lamp"),
+    *("an orange bell pepper", "a purple perfume flask", "white cup", "a navy book", "lime can", "turquoise bowl"),
+)
+
+
+def evaluate(folder: Path) -> Iterator[Figure]:
+    """Figures, the judge's own first. `folder` keeps the trained judge."""
+    catalogue = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
+    defaults = catalogue.models["studio-tiny"].defaults
+    judge = train_judge(folder)
+    yield from _judge_itself(judge)
+    pipeline = load(MODEL)
+    yield from _speed(pipeline, defaults)
+    questions = write_exam({name: style.template for name, style in catalogue.styles.items()}, QUESTIONS)
+    pictures = draw(pipeline, [question.prompt for question in questions], defaults["steps"], defaults["guidance"])
+    yield from _score(judge, questions, pictures)
+    few = questions[:60]
+    longer = draw(pipeline, [question.prompt for question in few], 20, defaults["guidance"])
+    yield _steps_figure(judge, few, pictures[:60], longer)
+    yield from _labelled(judge, pictures)
+    _save_sheet(pipeline, catalogue, defaults)
+
+
+def load(folder: Path) -> Any:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw(pipeline: Any, prompts: Sequence[str], steps: int, guidance: float) -> torch.Tensor:
+    """One picture a prompt, in -1..1; picture k has the seed k."""
+    drawn = []
+    for start in range(0, len(prompts), 8):
+        part = list(prompts[start : start + 8])
+        generators = [torch.Generator().manual_seed(start + number) for number in range(len(part))]
+        with torch.inference_mode():
+            made = pipeline(
+                part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="pt"
+            )
+        drawn.append(made.images * 2 - 1)
+    return torch.cat(drawn)
+
+
+def _judge_itself(judge: Judge) -> Iterator[Figure]:
+    photos, scenes = render_exam(1_000_003, RENDERS)
+    right = judge_pictures(judge, torch.cat([pixels(photo[None]) for photo in photos])) == labels_of(scenes)
+    for place, name in enumerate(ASKED):
+        yield _share(f"judge.renders.{name}", right[:, place], ">= 98")
+
+
+def _score(judge: Judge, questions: Sequence[Question], pictures: torch.Tensor) -> Iterator[Figure]:
+    right = judge_pictures(judge, pictures) == labels_of([question.scene for question in questions])
+    for place, name in enumerate(ASKED):
+        yield _share(f"studio-tiny.{name}", right[:, place], GOALS[name])
+    unseen = torch.tensor([question.unseen for question in questions], device=right.device)
+    yield _share("studio-tiny.unseen-pairs", right[unseen, :2].all(dim=1), ">= 85")
+
+
+def _steps_figure(judge: Judge, few: Sequence[Question], short: torch.Tensor, longer: torch.Tensor) -> Figure:
+    """How many more of 60 pictures are right after 20 steps than after the default number."""
+    wanted = labels_of([question.scene for question in few])
+    short_right, long_right = ((judge_pictures(judge, each) == wanted).all(dim=1).float() for each in (short, longer))
+    gain = (long_right.mean() - short_right.mean()).item() * 100
+    return Figure.of("studio-tiny.gain-of-20-steps", gain, "points", "<= 3", [gain])
+
+
+def _labelled(judge: Judge, pictures: torch.Tensor) -> Iterator[Figure]:
+    """The judge beside a person who looked at the first pictures of the exam; see labelled.json."""
+    seen = json.loads(LABELLED.read_text("utf-8"))
+    labels = labels_of([Scene(**each) for each in seen])
+    right = judge_pictures(judge, pictures[: len(seen)]) == labels
+    for place, name in enumerate(ASKED):
+        yield _share(f"judge.labelled.{name}", right[:, place], ">= 95")
+
+
+def _speed(pipeline: Any, defaults: Mapping[str, Any]) -> Iterator[Figure]:
+    """One picture at the defaults, and what one step more costs."""
+    draw(pipeline, ["warm up"], 2, defaults["guidance"])
+    whole: list[float] = []
+    shorter: list[float] = []
+    for _ in range(7):
+        for steps, times in ((defaults["steps"], whole), (defaults["steps"] // 2, shorter)):
+            begin = time.perf_counter()
+            draw(pipeline, ["red mug"], steps, defaults["guidance"])
+            times.append(time.perf_counter() - begin)
+    yield Figure.of("studio-tiny.seconds", statistics.median(whole), "s", "<= 2", whole)
+    saved = defaults["steps"] - defaults["steps"] // 2
+    costs = [(full - part) / saved * 1000 for full, part in zip(whole, shorter, strict=True)]
+    yield Figure.of("studio-tiny.step", statistics.median(costs), "ms", "<= 100", costs)
+
+
+def _save_sheet(pipeline: Any, catalogue: Catalogue, defaults: Mapping[str, Any]) -> None:
+    styles = list(catalogue.styles.values())
+    prompts = [styles[number % len(styles)].prompt(product) for number, product in enumerate(SHEET)]
+    file = ROOT / "docs" / "img" / "studio-tiny.png"
+    save_grid(file, draw(pipeline, prompts, defaults["steps"], defaults["guidance"]), columns=6)
+
+
+def _share(name: str, right: torch.Tensor, goal: str) -> Figure:
+    samples = (right.float() * 100).tolist()
+    return Figure.of(name, statistics.mean(samples), "%", goal, samples)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="just eval-studio-tiny", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="where the judge is kept")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    met = True
+    for figure in evaluate(arguments.folder):
+        figure.print(as_json=arguments.json)
+        met = met and figure.ok
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

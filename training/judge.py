@@ -1,0 +1,94 @@
+"""A small classifier that looks at a picture and says what it shows. Trained on renders only, of all pairs."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from training.captions import FACTS
+from training.loop import Loop, descend, device, half_precision, rate_at
+from training.photos import pixels
+from training.render import render
+from training.scenes import Scene, sample_scene
+
+ASKED: Final = ("product", "colour", "background")
+_SEED: Final = 7
+_STEPS: Final = 2_600
+_BATCH: Final = 48
+_PHOTOS: Final = 12_000
+
+
+class Judge(nn.Module):
+    """Pictures of 256 x 256 in -1..1 in, scores of each of ASKED out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 32, 48, 64, 96, 128)
+        stages: list[nn.Module] = [nn.AvgPool2d(2)]
+        for before, after in pairwise(widths):
+            stages += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+            stages += [nn.Conv2d(after, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        self.body = nn.Sequential(*stages, nn.Flatten(), nn.Dropout(0.2))
+        self.heads = nn.ModuleList(nn.Linear(widths[-1] * 16, len(FACTS[name])) for name in ASKED)
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        seen = self.body(pictures)
+        return [head(seen) for head in self.heads]
+
+
+def train_judge(folder: Path) -> Judge:
+    """Trained, or loaded where it was trained before."""
+    torch.manual_seed(_SEED)
+    model = Judge()
+    model.to(device()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.02)
+    photos: list[NDArray[np.uint8]] = []
+    scenes: list[Scene] = []
+
+    def step(number: int) -> float:
+        if not photos:
+            photos[:], scenes[:] = render_exam(_SEED, _PHOTOS)
+        chosen = np.random.default_rng([_SEED, number]).integers(len(photos), size=_BATCH)
+        pictures = pixels(np.stack([photos[one] for one in chosen])).to(device(), memory_format=torch.channels_last)
+        # Pictures of a model are a little softer and noisier than renders; neither is to matter.
+        if number % 2:
+            pictures = functional.interpolate(functional.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear")
+        pictures = pictures + 0.04 * torch.randn_like(pictures)
+        wanted = labels_of([scenes[one] for one in chosen])
+        with half_precision():
+            scores = model(pictures)
+        losses = [functional.cross_entropy(score.float(), wanted[:, place]) for place, score in enumerate(scores)]
+        return descend(optimiser, torch.stack(losses).sum(), rate_at(number, _STEPS, 2e-3))
+
+    Loop("judge", folder, {"model": model, "optimiser": optimiser}, 120).run(_STEPS, step, lambda _number: None)
+    return model.eval()
+
+
+def render_exam(seed: int, count: int) -> tuple[list[NDArray[np.uint8]], list[Scene]]:
+    """Renders of any pairs, trained or held out."""
+    rng = np.random.default_rng(seed)
+    scenes = [sample_scene(rng, held_out=bool(rng.random() < 0.12)) for _ in range(count)]
+    return [render(scene, rng) for scene in scenes], scenes
+
+
+def labels_of(scenes: list[Scene]) -> torch.Tensor:
+    """One row a scene, one column of each of ASKED."""
+    return torch.tensor(
+        [[FACTS[name].index(getattr(scene, name)) for name in ASKED] for scene in scenes], device=device()
+    )
+
+
+def judge_pictures(model: Judge, pictures: torch.Tensor) -> torch.Tensor:
+    """What each of the pictures shows: pictures x ASKED."""
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                torch.stack([score.argmax(1) for score in model(part.to(device()))], dim=1)
+                for part in torch.split(pictures, 32)
+            ]
+        )

@@ -1,0 +1,101 @@
+"""The parts of the pipeline before training: their sizes, and the tokenizer's vocabulary."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+LATENT_CHANNELS: Final = 16
+LATENT_SIDE: Final = 16  # a sixteenth of the picture's side
+TOKENS: Final = 64  # what is longer is cut, as every CLIP pipeline does
+VOCABULARY: Final = 2048
+TEXT_WIDTH: Final = 160
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+
+
+def autoencoder() -> Any:
+    """Five stages of 32 channels. The finest has no block of its own: it would take most of the time for little."""
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny(
+        latent_channels=LATENT_CHANNELS,
+        encoder_block_out_channels=(32,) * 5,
+        decoder_block_out_channels=(32,) * 5,
+        num_encoder_blocks=(0, 1, 2, 3, 3),
+        num_decoder_blocks=(3, 3, 3, 2, 0),
+    )
+
+
+def text_encoder() -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    config = CLIPTextConfig(
+        vocab_size=VOCABULARY,
+        bos_token_id=VOCABULARY - 2,
+        eos_token_id=VOCABULARY - 1,
+        pad_token_id=VOCABULARY - 1,
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=4 * TEXT_WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=TOKENS,
+    )
+    return CLIPTextModel(config)
+
+
+def unet() -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(64, 128, 160),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=4,  # diffusers means the number of heads
+        norm_num_groups=16,
+        cross_attention_dim=TEXT_WIDTH,
+    )
+
+
+def tokenizer(texts: Iterable[str]) -> Any:
+    """Byte-pair encoding learned from `texts`. Single bytes are in it, so no word is unknown, only spelt out."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+    from transformers import CLIPTokenizer
+
+    letters = sorted(ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    learner = CLIPTokenizer(vocab=_numbered([*tokens, _START, _END]), merges=[]).backend_tokenizer
+    trainer = BpeTrainer(
+        vocab_size=VOCABULARY - 256 - 2, initial_alphabet=letters, end_of_word_suffix="</w>", show_progress=False
+    )
+    learner.train_from_iterator(texts, trainer)
+    merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
+    tokens += list(dict.fromkeys(left + right for left, right in merges))
+    room = VOCABULARY - 2
+    tokens = (tokens + [f"<|unused{number}|>" for number in range(room)])[:room]
+    merges = [merge for merge in merges if "".join(merge) in set(tokens)]
+    return CLIPTokenizer(vocab=_numbered([*tokens, _START, _END]), merges=merges, model_max_length=TOKENS)
+
+
+def _numbered(tokens: list[str]) -> dict[str, int]:
+    return {token: number for number, token in enumerate(tokens)}
+
+
+def scheduler() -> Any:
+    """Noise up to none of the picture left (zero terminal SNR), so that dark and bright photos start alike."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )

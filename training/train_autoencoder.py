@@ -1,0 +1,87 @@
+"""Trains the autoencoder on crops of the photos, then encodes all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch.nn import functional
+
+from training import networks
+from training.grid import save_grid
+from training.loop import Ema, Loop, descend, device, half_precision, rate_at
+from training.photos import pixels
+from training.recipe import Recipe
+
+_RATE = 1e-3
+_NOISE = 0.06  # on the latents, so that the decoder forgives what the denoiser gets slightly wrong
+
+
+def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -> Any:
+    """The trained model, on the device, with its mean weights."""
+    torch.manual_seed(recipe.seed)
+    model = networks.autoencoder().to(device(), memory_format=torch.channels_last)
+    ema = Ema(model, 0.997)
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+
+    def step(number: int) -> float:
+        batch = _crops(photos, recipe, number).to(device(), memory_format=torch.channels_last)
+        with half_precision():
+            latents = model.encoder(batch)
+            noisy = latents + _NOISE * torch.randn_like(latents)
+            drawn = model.decoder(noisy)
+        loss = _distance(drawn.float(), batch) + 0.02 * _spread(latents.float())
+        value = descend(optimiser, loss, rate_at(number, recipe.autoencoder_steps, _RATE))
+        ema.update(number)
+        return value
+
+    def show(_number: int) -> None:
+        shown = pixels(photos[:8]).to(device())
+        other = networks.autoencoder().to(device())
+        other.load_state_dict(ema.state_dict())
+        with torch.inference_mode():
+            again = other.decoder(other.encoder(shown))
+        save_grid(folder / "autoencoder.png", torch.cat([shown, again]), columns=8)
+
+    parts = {"model": model, "ema": ema, "optimiser": optimiser}
+    Loop("autoencoder", folder, parts, recipe.save_seconds).run(recipe.autoencoder_steps, step, show)
+    model.load_state_dict(ema.state_dict())
+    return model.eval()
+
+
+def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """`photos` x channels x side x side."""
+    file = folder / "latents.npy"
+    if not file.exists():
+        shape = (len(photos), networks.LATENT_CHANNELS, networks.LATENT_SIDE, networks.LATENT_SIDE)
+        latents = np.zeros(shape, np.float16)
+        for start in track(range(0, len(photos), 32), "latents"):
+            batch = pixels(photos[start : start + 32]).to(device(), memory_format=torch.channels_last)
+            with torch.inference_mode(), half_precision():
+                latents[start : start + len(batch)] = model.encoder(batch).float().cpu().numpy()
+        np.save(file, latents)
+    return np.load(file)  # type: ignore[no-any-return]
+
+
+def _crops(photos: NDArray[np.uint8], recipe: Recipe, number: int) -> torch.Tensor:
+    rng = np.random.default_rng([recipe.seed, number])
+    size, room = recipe.crop, photos.shape[1] - recipe.crop + 1
+    places = zip(
+        rng.integers(len(photos), size=recipe.autoencoder_batch), rng.integers(room, size=(99, 2)), strict=False
+    )
+    return pixels(np.stack([photos[one, top : top + size, left : left + size] for one, (top, left) in places]))
+
+
+def _distance(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of the pixels, of their differences to the neighbours (edges) and of 4 x 4 means (colour)."""
+    error = drawn - wanted
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + edges + functional.avg_pool2d(error, 4).abs().mean()
+
+
+def _spread(latents: torch.Tensor) -> torch.Tensor:
+    """How far each channel is from mean 0 and deviation 1, which the denoiser takes for granted."""
+    deviation, mean = torch.std_mean(latents, dim=(0, 2, 3))
+    return (mean.square() + (deviation - 1).square()).mean()
