@@ -1,10 +1,9 @@
 """What the system adds to a lone job beyond the bare pipeline call: everything a client sees, polling every 5 ms.
 
 Both use half of the cores, so that a client and a gateway that are awake every 5 ms do not slow the very call they
-wait for: that would measure how small the machine is. The placeholder draws noise, which is the hardest thing to
-encode as PNG; the two sizes show how much of the figure that is. Jobs and bare calls take turns, and the value is the
-median of each job's time less the mean of the calls right before and after it: on a shared machine the same call takes
-half as long again from one second to the next, which the difference of two medians would not cancel out.
+wait for: that would measure how small the machine is. Jobs and bare calls take turns, and the value is the median of
+each job's time less the mean of the calls right before and after it: on a shared machine the same call takes half as
+long again from one second to the next, which the difference of two medians would not cancel out.
 """
 
 import asyncio
@@ -23,49 +22,46 @@ from tests.system import System
 
 JOBS = 40
 WARM_UP = 5
-SIDES = (256, 128)
+STEPS = 3  # a call below 200 ms
 POLL_SECONDS = 0.005
 JOB_SECONDS = 60.0
 GOALS = {"embedded": "<= 15", "distributed": "<= 30"}
 
 
 def run() -> Iterator[Figure]:
-    """A figure per kind of backends and size; bare calls and jobs take turns in one run."""
+    """A figure per kind of backends; bare calls and jobs take turns in one run."""
     for backends in BACKENDS:
         with open_system(backends) as system:
             system.start_gateway()
             system.start_worker(workers="2")  # as if two shared the machine: each gets half of the cores
-            yield from asyncio.run(_figures(system, backends))
+            yield asyncio.run(_figure(system, backends))
 
 
-async def _figures(system: System, backends: str) -> list[Figure]:
-    bare = BarePipeline(system.folder / "data", threads=max(1, CORES // 2))
+async def _figure(system: System, backends: str) -> Figure:
+    bare = BarePipeline(threads=max(1, CORES // 2))
     await bare.executor.load()
-    figures = []
-    for side in SIDES:
-        calls, jobs = await _measure(system, bare, side)
-        around = [(before + after) / 2 for before, after in pairwise(calls)]
-        added = [(job - call) * 1000 for job, call in zip(jobs, around, strict=True)]
-        name = f"overhead.{backends} ({bare.model.name} {side}x{side}, {statistics.median(calls) * 1000:.0f} ms a call)"
-        figures.append(Figure.of(name, statistics.median(added), "ms", GOALS[backends], added))
+    calls, jobs = await _measure(system, bare)
     await bare.executor.close()
-    return figures
+    around = [(before + after) / 2 for before, after in pairwise(calls)]
+    added = [(job - call) * 1000 for job, call in zip(jobs, around, strict=True)]
+    name = f"overhead.{backends} ({bare.model.name} {STEPS} steps, {statistics.median(calls) * 1000:.0f} ms a call)"
+    return Figure.of(name, statistics.median(added), "ms", GOALS[backends], added)
 
 
-async def _measure(system: System, bare: BarePipeline, side: int) -> tuple[list[float], list[float]]:
+async def _measure(system: System, bare: BarePipeline) -> tuple[list[float], list[float]]:
     """Seconds of the bare calls, and of the jobs between them: one less."""
     jobs: list[float] = []
-    calls = [await bare.seconds(0, width=side, height=side)]
+    calls = [await bare.seconds(0, steps=STEPS)]
     with closing(HTTPConnection("127.0.0.1", system.port, timeout=JOB_SECONDS)) as client:
         for seed in range(WARM_UP + JOBS):
-            jobs.append(await asyncio.to_thread(_job_seconds, client, seed, side))
-            calls.append(await bare.seconds(seed, width=side, height=side))
+            jobs.append(await asyncio.to_thread(_job_seconds, client, seed))
+            calls.append(await bare.seconds(seed, steps=STEPS))
     return calls[WARM_UP:], jobs[WARM_UP:]
 
 
-def _job_seconds(client: HTTPConnection, seed: int, side: int) -> float:
+def _job_seconds(client: HTTPConnection, seed: int) -> float:
     begin = time.perf_counter()
-    job = _ask(client, "POST", "/v1/jobs", {"prompt": PROMPT, "seed": seed, "width": side, "height": side})
+    job = _ask(client, "POST", "/v1/jobs", {"prompt": PROMPT, "seed": seed, "steps": STEPS})
     while job["state"] in ("queued", "running"):
         if time.perf_counter() - begin > JOB_SECONDS:
             raise TimeoutError(f"job {job['id']} is still {job['state']} after {JOB_SECONDS:g} s")

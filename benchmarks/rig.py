@@ -59,10 +59,10 @@ def wait_for_job(system: System, job_id: str) -> None:
 class BarePipeline:
     """The default model's adapter in its own thread, as in the worker, with nothing around it."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         self.model: Model = catalogue().default_model
         adapter = resolve_adapter(self.model.adapter)
-        source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent, data_dir=folder)
+        source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent)
         self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=threads)
 
     async def seconds(self, seed: int, **given: int) -> float:

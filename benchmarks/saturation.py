@@ -30,7 +30,7 @@ def run() -> Iterator[Figure]:
 
 
 async def _figures(system: System, backends: str) -> list[Figure]:
-    bare = BarePipeline(system.folder / "data", threads=CORES)
+    bare = BarePipeline(threads=CORES)
     await bare.executor.load()
     figures = []
     for steps in STEPS:

@@ -8,6 +8,7 @@ import torch
 
 from services.common.catalogue import load_catalogue
 from training import networks
+from training.curves import save_curves
 from training.loop import device
 from training.photos import render_photos
 from training.recipe import Recipe
@@ -42,14 +43,16 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
             guidance_scale=3.0,
             generator=generators,
             output_type="pt",
-            width=256,
-            height=256,
         )
         return found.images * 2 - 1  # type: ignore[no-any-return]
 
     unet = train_unet(folder, latents, read, draw, templates, recipe)
     pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
-    pipeline.to(torch.float16).save_pretrained(target, safe_serialization=True)
+    # Half the size. The text encoder stays as it is: transformers loads weights in the format they have, diffusers in
+    # single precision, and the two must meet.
+    pipeline.unet.half()
+    pipeline.vae.half()
+    pipeline.save_pretrained(target, safe_serialization=True)
 
 
 def _pipeline(autoencoder: Any, text_encoder: Any, tokenizer: Any, unet: Any) -> Any:
@@ -75,6 +78,7 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="where the pipeline goes")
     arguments = parser.parse_args()
     train(arguments.folder, arguments.target, Recipe())
+    save_curves(arguments.folder, arguments.target / "training.png")
 
 
 if __name__ == "__main__":

@@ -18,17 +18,17 @@ from training.scenes import Scene, sample_scene
 
 ASKED: Final = ("product", "colour", "background")
 _SEED: Final = 7
-_STEPS: Final = 2_600
+_STEPS: Final = 2_000
 _BATCH: Final = 48
-_PHOTOS: Final = 12_000
+_PHOTOS: Final = 9_000
 
 
 class Judge(nn.Module):
-    """Pictures of 256 x 256 in -1..1 in, scores of each of ASKED out."""
+    """Pictures of 128 x 128 in -1..1 in, scores of each of ASKED out."""
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (3, 32, 48, 64, 96, 128)
+        widths = (3, 48, 64, 96, 128)
         stages: list[nn.Module] = [nn.AvgPool2d(2)]
         for before, after in pairwise(widths):
             stages += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]

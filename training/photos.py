@@ -41,7 +41,7 @@ def render_photos(folder: Path, count: int, seed: int) -> NDArray[np.uint8]:
 
 def pixels(photos: NDArray[np.uint8]) -> torch.Tensor:
     """Pictures as networks take them: batch x 3 x height x width in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _render_chunk(chunk: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -9,13 +9,20 @@ from training.products import DRAW, ZOOM
 from training.scenes import COLOURS, Array, Scene
 from training.surfaces import Easel
 
-SIDE = 256
+SIDE = 128
+_FINER = 2  # drawn this much larger and averaged, which smooths what the surfaces' own edges leave
 _UNIT = 0.68  # of the frame's side, at size 1
 _SHADOW_FALL = {"left": 0.16, "right": -0.16, "above": 0.0}
 
 
 def render(scene: Scene, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
     """`side` x `side` x 3. What the scene does not say (place, lean, exact colour) is drawn from `rng`."""
+    fine = (np.clip(_draw(scene, rng, _FINER * side), 0, 1) * 255 + 0.5).astype(np.uint8)
+    mean: Array = fine.reshape(side, _FINER, side, _FINER, 3).mean(axis=(1, 3), dtype=np.float32)
+    return mean.round().astype(np.uint8)
+
+
+def _draw(scene: Scene, rng: np.random.Generator, side: int) -> Array:
     frame = paint_backdrop(scene.background, scene.light, side, rng)
     base = np.asarray(COLOURS[scene.colour], np.float32)
     colour = tuple(np.clip(base * rng.uniform(0.92, 1.06) + rng.uniform(-0.02, 0.02, 3), 0.02, 0.98).tolist())
@@ -24,7 +31,7 @@ def render(scene: Scene, rng: np.random.Generator, side: int = SIDE) -> NDArray[
         DRAW[scene.product](easel, colour, float(np.clip(scene.turn + rng.normal(0, 0.05), -1, 1)))
         _cast(frame, easel, scene)
         frame += easel.rgb - easel.alpha[..., None] * frame
-    return (np.clip(frame, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return frame
 
 
 def _places(scene: Scene, rng: np.random.Generator) -> list[tuple[tuple[float, float], float]]:

@@ -55,7 +55,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
 
 def _executor(settings: Settings, model: Model) -> ModelExecutor:
     adapter = resolve_adapter(model.adapter)
-    source = resolve_source(model, catalogue_folder=settings.catalogue.parent, data_dir=settings.data_dir)
+    source = resolve_source(model, catalogue_folder=settings.catalogue.parent)
     threads = max(1, _cores() // settings.workers)
     return ModelExecutor(adapter(model, source), device=settings.device, threads=threads)
 

@@ -27,7 +27,7 @@ class Limits(BaseModel):
 
 
 class Model(BaseModel):
-    """One model on offer. `source` is a folder, `hub:OWNER/NAME` or `build:package.module:function`."""
+    """One model on offer. `source` is a folder or `hub:OWNER/NAME`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -28,7 +28,7 @@ def data_folder(name: str) -> Path:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path(".studio"), description="Folder of the embedded backends and of built models.")
+    data_dir: Path = Field(Path(".studio"), description="Folder of the embedded backends.")
     broker_url: str = Field(
         default_factory=lambda data: f"sqlite:///{data['data_dir']}/studio.db",
         description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST",

@@ -78,7 +78,6 @@ class ModelExecutor:
     def _load(self) -> None:
         # In the thread itself: OpenMP counts threads per calling thread, so a number set elsewhere is not seen here.
         self.adapter.prepare_thread(self._cpu_threads)
-        self.adapter.source.prepare()
         self.adapter.load(self._device)
 
     async def _call(self, function: Callable[[], T]) -> T:

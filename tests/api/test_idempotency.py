@@ -46,4 +46,4 @@ async def test_concurrent_requests_with_one_key_make_one_job(client: httpx2.Asyn
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
     assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 409)
     assert len(await backends.statuses.list()) == 1
-    assert await backends.broker.depth("placeholder") == 1
+    assert await backends.broker.depth("studio-tiny") == 1

@@ -35,7 +35,7 @@ async def test_submitted_job_is_accepted_and_queued(client: httpx2.AsyncClient, 
     assert job["state"] == "queued"
     assert job["params"]["seed"] == 7
     assert job["params"]["width"] == 128
-    assert job["params"]["height"] == 256  # the model's own default
+    assert job["params"]["height"] == 128  # the model's own default
     assert job["links"] == {
         "self": f"/v1/jobs/{job['id']}",
         "cancel": f"/v1/jobs/{job['id']}/cancel",
@@ -44,7 +44,7 @@ async def test_submitted_job_is_accepted_and_queued(client: httpx2.AsyncClient, 
     }
     created, expires = datetime.fromisoformat(job["created_at"]), datetime.fromisoformat(job["expires_at"])
     assert (expires - created).total_seconds() == pytest.approx(3600)
-    assert await backends.broker.depth("placeholder") == 1
+    assert await backends.broker.depth("studio-tiny") == 1
 
 
 async def test_seed_is_chosen_when_none_is_given(client: httpx2.AsyncClient) -> None:

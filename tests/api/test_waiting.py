@@ -20,7 +20,7 @@ async def test_waiting_client_gets_the_finished_job(
     """`Prefer: wait` answers 200 with the result when the job ends in time."""
 
     async def work() -> None:
-        async with aclosing(backends.broker.consume("placeholder", 1)) as deliveries, await anext(deliveries) as body:
+        async with aclosing(backends.broker.consume("studio-tiny", 1)) as deliveries, await anext(deliveries) as body:
             await worker.succeed(JobMessage.decode(body).job_id, b"picture")
 
     working = asyncio.create_task(work())

@@ -7,10 +7,10 @@ from services.inference.adapter import Context, Item
 QUIET = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
 
 
-def placeholder_model(source: str = "build:services.inference.placeholder:build", revision: str | None = None) -> Model:
+def tiny_model(source: str = "nowhere", revision: str | None = None) -> Model:
     return Model(
-        name="placeholder",
-        title="Placeholder",
+        name="tiny",
+        title="Tiny",
         modality=Modality.TXT2IMG,
         adapter="txt2img",
         source=source,

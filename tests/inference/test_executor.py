@@ -8,7 +8,6 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 import pytest
 import structlog
@@ -20,7 +19,7 @@ from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import Output
 from services.inference.sources import Source
-from tests.inference.models import QUIET, item, placeholder_model
+from tests.inference.models import QUIET, item, tiny_model
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +29,10 @@ request: ContextVar[str] = ContextVar("request", default="none")
 class Calls(ModelAdapter):
     """Does `work` when it is asked to generate, and notes what is called in which thread."""
 
-    modality = placeholder_model().modality
+    modality = tiny_model().modality
 
     def __init__(self, work: Callable[[], object] = lambda: None, source: Source | None = None) -> None:
-        super().__init__(placeholder_model(), source or Source("nowhere"))
+        super().__init__(tiny_model(), source or Source("nowhere"))
         self._work = work
         self.calls: list[tuple[str, str]] = []
         self.threads: list[int] = []
@@ -79,21 +78,8 @@ async def test_one_thread_named_model() -> None:
     assert threading.get_ident() not in adapter.threads
 
 
-async def test_source_is_prepared_before_load(tmp_path: Path) -> None:
-    """A built model is built in the model thread, before the adapter loads it."""
-    source = Source(str(tmp_path / "built"), builder="tests.inference.test_sources:build")
-    seen: list[bool] = []
-
-    class Loads(Calls):
-        def load(self, device: str) -> None:
-            seen.append(Path(self.source.location, "weights").is_file())
-
-    async with executing(Loads(source=source)):
-        assert seen == [True]
-
-
 @pytest.mark.parametrize("threads", [1, 3])
-async def test_thread_count(placeholder: Model, threads: int) -> None:
+async def test_thread_count(tiny: Model, threads: int) -> None:
     """The model thread computes with as many CPU threads as it was given, whatever other threads use."""
     import torch
 
@@ -104,7 +90,7 @@ async def test_thread_count(placeholder: Model, threads: int) -> None:
             seen.append(torch.get_num_threads())
             return []
 
-    async with ModelExecutor(Counts(placeholder, Source(placeholder.source)), threads=threads) as executor:
+    async with ModelExecutor(Counts(tiny, Source(tiny.source)), threads=threads) as executor:
         await executor.load()
         await executor.generate([item(1)], QUIET)
     assert seen == [threads]
@@ -259,9 +245,9 @@ async def test_abandoned_thread_is_not_waited_for() -> None:
     assert [what for what, _ in adapter.calls] == ["generate"]
 
 
-async def test_loop_answers_while_the_pipeline_runs(placeholder: Model) -> None:
+async def test_loop_answers_while_the_pipeline_runs(tiny: Model) -> None:
     """The event loop goes on turning while pictures are drawn."""
-    async with executing(Txt2Img(placeholder, Source(placeholder.source))) as executor:
+    async with executing(Txt2Img(tiny, Source(tiny.source))) as executor:
         call = asyncio.create_task(executor.generate([item(1, width=256, steps=20)], QUIET))
         begin = last = time.perf_counter()
         gaps: list[float] = []

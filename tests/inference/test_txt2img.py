@@ -36,9 +36,9 @@ def test_same_seed_same_bytes(txt2img: Txt2Img) -> None:
     assert first.tobytes() == again.tobytes()
 
 
-def test_a_new_adapter_draws_the_same(txt2img: Txt2Img, placeholder: Model) -> None:
+def test_a_new_adapter_draws_the_same(txt2img: Txt2Img, tiny: Model) -> None:
     """A seed gives the same bytes after a restart of the worker."""
-    fresh = Txt2Img(placeholder, Source(placeholder.source))
+    fresh = Txt2Img(tiny, Source(tiny.source))
     fresh.load("cpu")
     assert draw(fresh, item(1))[0].tobytes() == draw(txt2img, item(1))[0].tobytes()
     fresh.close()
@@ -108,25 +108,25 @@ def test_long_prompts_are_cut_quietly(
     assert (*capfd.readouterr(), caplog.text) == ("", "", "")
 
 
-def test_loading_prints_nothing(placeholder: Model, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_prints_nothing(tiny: Model, capfd: pytest.CaptureFixture[str]) -> None:
     """No library draws its progress bars while a model is loaded."""
-    adapter = Txt2Img(placeholder, Source(placeholder.source))
+    adapter = Txt2Img(tiny, Source(tiny.source))
     adapter.load("cpu")
     adapter.close()
     assert capfd.readouterr() == ("", "")
 
 
-def test_numbers_that_overflow_are_an_error(placeholder: Model, tmp_path: Path) -> None:
+def test_numbers_that_overflow_are_an_error(tiny: Model, tmp_path: Path) -> None:
     """A pipeline that draws no numbers fails the job, where diffusers would store a black picture."""
     import torch
     from safetensors.torch import load_file, save_file
 
-    folder = _copy(placeholder, tmp_path)
+    folder = _copy(tiny, tmp_path)
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
     tensors["decoder.conv_out.bias"] = torch.full((3,), torch.nan)
     save_file(tensors, weights)
-    adapter = Txt2Img(placeholder, Source(str(folder)))
+    adapter = Txt2Img(tiny, Source(str(folder)))
     adapter.load("cpu")
     with pytest.raises(GenerationError, match="no picture"):
         draw(adapter, item(1))
@@ -137,44 +137,44 @@ def test_numbers_that_overflow_are_an_error(placeholder: Model, tmp_path: Path) 
     ("component", "pickled"),
     [("unet", "diffusion_pytorch_model.bin"), ("text_encoder", "pytorch_model.bin")],
 )
-def test_pickled_weights_are_refused(placeholder: Model, tmp_path: Path, component: str, pickled: str) -> None:
+def test_pickled_weights_are_refused(tiny: Model, tmp_path: Path, component: str, pickled: str) -> None:
     """A folder whose weights can run code when they are read is not loaded, also when all else is safe."""
     import torch
     from safetensors.torch import load_file
 
-    folder = _copy(placeholder, tmp_path)
+    folder = _copy(tiny, tmp_path)
     (safe,) = (folder / component).glob("*.safetensors")
     torch.save(load_file(safe), folder / component / pickled)
     safe.unlink()
     with pytest.raises(ModelUnavailable, match="safetensors weights, and pickled ones can run code"):
-        Txt2Img(placeholder, Source(str(folder))).load("cpu")
+        Txt2Img(tiny, Source(str(folder))).load("cpu")
 
 
-def test_code_in_a_model_folder_is_not_run(placeholder: Model, tmp_path: Path) -> None:
+def test_code_in_a_model_folder_is_not_run(tiny: Model, tmp_path: Path) -> None:
     """A component that brings its own Python file is refused, and the file is not run."""
-    folder = _copy(placeholder, tmp_path)
+    folder = _copy(tiny, tmp_path)
     (folder / "unet" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     index = json.loads((folder / "model_index.json").read_text())
     index["unet"] = ["evil", "Evil"]
     (folder / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(ModelUnavailable):
-        Txt2Img(placeholder, Source(str(folder))).load("cpu")
+        Txt2Img(tiny, Source(str(folder))).load("cpu")
     assert not (tmp_path / "ran").exists()
 
 
-def test_folder_without_a_pipeline(placeholder: Model, tmp_path: Path) -> None:
+def test_folder_without_a_pipeline(tiny: Model, tmp_path: Path) -> None:
     """A folder that holds something else is named as what it is."""
     with pytest.raises(ModelUnavailable, match=r"no model_index\.json"):
-        Txt2Img(placeholder, Source(str(tmp_path))).load("cpu")
+        Txt2Img(tiny, Source(str(tmp_path))).load("cpu")
 
 
-def test_hub_out_of_reach(placeholder: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_out_of_reach(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub model that is neither cached nor to be had says which command fetches it."""
     import huggingface_hub.constants as hub
 
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)  # what the environment variable sets at import
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    adapter = Txt2Img(placeholder, Source("owner/name", revision="0" * 40))
+    adapter = Txt2Img(tiny, Source("owner/name", revision="0" * 40))
     with pytest.raises(ModelUnavailable, match=f"hf download owner/name --revision {'0' * 40}"):
         adapter.load("cpu")
     adapter.close()
@@ -189,7 +189,7 @@ def test_hub_out_of_reach(placeholder: Model, tmp_path: Path, monkeypatch: pytes
     ],
 )
 def test_hub_refuses(
-    placeholder: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, advice: str
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, advice: str
 ) -> None:
     """What the hub says of a model that it does not hand out becomes what to do about it."""
     import huggingface_hub.constants as hub
@@ -199,14 +199,14 @@ def test_hub_refuses(
         monkeypatch.setattr(api, "endpoint", url)  # what HF_ENDPOINT sets at import
         monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
         with pytest.raises(ModelUnavailable, match=advice):
-            Txt2Img(placeholder, Source("owner/name", revision="0" * 40)).load("cpu")
+            Txt2Img(tiny, Source("owner/name", revision="0" * 40)).load("cpu")
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_device_that_is_not_there(placeholder: Model, device: str) -> None:
+def test_device_that_is_not_there(tiny: Model, device: str) -> None:
     """A device that torch cannot use is named, with what to set instead."""
     with pytest.raises(ModelUnavailable, match=f"{device}.*STUDIO_DEVICE"):
-        Txt2Img(placeholder, Source(placeholder.source)).load(device)
+        Txt2Img(tiny, Source(tiny.source)).load(device)
 
 
 def _copy(model: Model, tmp_path: Path) -> Path:

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.anyio
 
 async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """What was chosen in the form is what the job is asked for, in the types the model takes."""
-    path = await submit(browser, style="macro", size="312x208", count="3", steps="4", guidance="2.5", seed="7")
+    path = await submit(browser, style="macro", size="160x112", count="3", steps="4", guidance="2.5", seed="7")
     params = (await backends.statuses.get(job_id(path))).message.params
     assert params == {
         "prompt": "matte black coffee grinder",
         "style": "macro",
-        "width": 312,
-        "height": 208,
+        "width": 160,
+        "height": 112,
         "num_images": 3,
         "steps": 4,
         "guidance": 2.5,
@@ -31,7 +31,7 @@ async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backend
 async def test_untouched_form_takes_the_models_defaults(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """Only the product has to be typed: the rest is the model's own, with a seed by chance."""
     params = (await backends.statuses.get(job_id(await submit(browser)))).message.params
-    assert (params["width"], params["height"], params["steps"], params["guidance"]) == (256, 256, 8, 4.0)
+    assert (params["width"], params["height"], params["steps"], params["guidance"]) == (128, 128, 8, 3.0)
     assert isinstance(params["seed"], int)
 
 
@@ -65,8 +65,8 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
         ("guidance", "nan", "A number from 0 to 30."),
         ("guidance", "lots", "A number from 0 to 30."),
         ("count", "5", "Choose 1 to 4 pictures."),
-        ("size", "1024x1024", "draws 64 to 512 pixels a side"),
-        ("size", "0x0", "draws 64 to 512 pixels a side"),
+        ("size", "1024x1024", "draws 96 to 192 pixels a side"),
+        ("size", "0x0", "draws 96 to 192 pixels a side"),
         ("style", "nope", "There is no such look"),
         ("negative_prompt", "y" * 1001, "At most 1000 characters fit."),
     ],
@@ -75,7 +75,7 @@ async def test_wrong_field_is_told_beside_it(
     browser: httpx2.AsyncClient, backends: Backends, field: str, typed: str, told: str
 ) -> None:
     """A fault comes back as 422 with a sentence at its field, everything typed still there, and no job made."""
-    data = {"product": "tea pot", "negative_prompt": "people", "style": "macro", "size": "256x256", "seed": "9"}
+    data = {"product": "tea pot", "negative_prompt": "people", "style": "macro", "size": "128x128", "seed": "9"}
     answer = await browser.post("/", data={**data, field: typed})
     page = Page(answer.text)
     assert answer.status_code == 422
@@ -98,12 +98,12 @@ async def test_double_click_makes_one_job(browser: httpx2.AsyncClient, backends:
 
 async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """The edit link of a picture leads to a form with the job's words and that picture's seed."""
-    path = await submit(browser, style="macro", size="64x128", negative_prompt="people", seed="8")
+    path = await submit(browser, style="macro", size="96x128", negative_prompt="people", seed="8")
     await worker.succeed(job_id(path), b"one", b"two")
     links = [link["href"] for link in Page((await browser.get(path)).text).all("a") if "seed=1" in link["href"]]
     form = Page((await browser.get(links[0])).text)
-    wanted = {"product": "matte black coffee grinder", "style": "macro", "size": "64x128", "seed": "1"}
-    assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "4"}.items() <= form.fields().items()
+    wanted = {"product": "matte black coffee grinder", "style": "macro", "size": "96x128", "seed": "1"}
+    assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "3"}.items() <= form.fields().items()
     assert "open" in form.one("details")
 
 

@@ -1,8 +1,4 @@
-"""Builds the placeholder model: a real text-to-image pipeline of 2.4 million random weights, without a download.
-
-It draws coloured noise that depends on prompt and seed, fast enough (a 256x256 picture in about a seventh of a second
-on two CPU cores) to try, test and measure everything around a model.
-"""
+"""A real text-to-image pipeline of 2.4 million random weights, built without a download: for tests of the adapter."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,7 @@ _TOKENS = 128  # one a letter; what is longer is cut, as every CLIP pipeline doe
 _SEED = 20_240_229
 
 
-def build(folder: Path) -> None:
+def build_pipeline(folder: Path) -> None:
     """Write the pipeline into the empty `folder`, with the same weights every time (safetensors)."""
     silence_libraries()  # first: importing a pipeline logs already
 

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from services.common.catalogue import Model
+from services.common.params import Modality
+from services.inference.models.txt2img import Txt2Img
+from services.inference.sources import Source
+from tests.inference.models import QUIET, item
+from training.__main__ import train
+from training.recipe import Recipe
+
+TINY = Recipe(
+    photos=64, autoencoder_steps=2, autoencoder_batch=2, crop=64, text_steps=2, text_batch=4, unet_steps=2, unet_batch=2
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("training")
+    train(folder / "work", folder / "model", TINY)
+    return folder / "work", folder / "model"
+
+
+def test_training_makes_a_pipeline_the_adapter_loads(trained: tuple[Path, Path]) -> None:
+    """What training writes is an ordinary pipeline folder, small enough to ship."""
+    _, target = trained
+    model = Model(name="trained", title="Trained", modality=Modality.TXT2IMG, adapter="txt2img", source=str(target))
+    adapter = Txt2Img(model, Source(str(target)))
+    adapter.load("cpu")
+    (output,) = adapter.generate([item(1, steps=2)], QUIET)
+    adapter.close()
+
+    assert output.encode({}).width == 64
+    assert sum(file.stat().st_size for file in target.rglob("*")) < 25_000_000
+    assert not list(target.rglob("*.bin"))
+
+
+def test_training_goes_on_where_it_was(trained: tuple[Path, Path]) -> None:
+    """Run again, a finished training trains nothing once more; with more steps, it does only those."""
+    folder, target = trained
+    before = {file: file.stat().st_mtime_ns for file in folder.glob("*.pt")}
+    train(folder, target, TINY)
+
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*.pt")} == before
+    assert sorted(file.stem for file in before) == ["autoencoder", "text-encoder", "unet"]
+
+
+def test_trained_pipeline_redraws_a_picture(trained: tuple[Path, Path]) -> None:
+    """The same folder serves image to image, by the pipeline of the same family."""
+    from diffusers import AutoPipelineForImage2Image
+    from PIL import Image
+
+    pipeline = AutoPipelineForImage2Image.from_pretrained(trained[1])
+    pipeline.set_progress_bar_config(disable=True)
+    start = Image.new("RGB", (128, 128), "red")
+    redrawn = pipeline("a red mug", image=start, strength=0.5, num_inference_steps=4).images[0]
+
+    assert redrawn.size == start.size
+    assert redrawn.tobytes() != start.tobytes()
