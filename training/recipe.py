@@ -9,7 +9,7 @@ class Recipe:
 
     seed: int = 20_261_124
     photos: int = 24_000
-    autoencoder_steps: int = 2_600
+    autoencoder_steps: int = 5_200
     autoencoder_batch: int = 24
     crop: int = 64  # pixels, of the pictures the autoencoder sees
     text_steps: int = 900
