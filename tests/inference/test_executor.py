@@ -31,8 +31,8 @@ class Calls(ModelAdapter):
 
     modality = tiny_model().modality
 
-    def __init__(self, work: Callable[[], object] = lambda: None, source: Source | None = None) -> None:
-        super().__init__(tiny_model(), source or Source("nowhere"))
+    def __init__(self, work: Callable[[], object] = lambda: None) -> None:
+        super().__init__(tiny_model(), Source("nowhere"))
         self._work = work
         self.calls: list[tuple[str, str]] = []
         self.threads: list[int] = []
