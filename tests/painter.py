@@ -1,7 +1,7 @@
 """A model adapter for tests: paints a small picture from prompt and seed, and does on request what models do wrong.
 
 The first word of the prompt is the request: FAIL raises, KILL takes the process down, HANG never returns, SLOW
-takes forty steps of 50 ms and stops when cancelled.
+takes forty steps of 50 ms and stops when cancelled. In a batch, that happens to all of it.
 """
 
 import hashlib
@@ -30,37 +30,36 @@ class Painter(ModelAdapter):
     def load(self, device: str) -> None:
         pass
 
+    def batch_key(self, item: Item) -> str:
+        return "painter"
+
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
-        return [self._paint(item, context) for item in batch]
+        with self._calls.open("a") as calls:
+            calls.writelines(f"{item.job_id} {item.index}\n" for item in batch)
+        requests = {item.prompt.split()[0] for item in batch}
+        if "FAIL" in requests:
+            raise RuntimeError("the pipeline broke, with a secret in it")
+        if "KILL" in requests:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "HANG" in requests:
+            time.sleep(3600)
+        steps, seconds = (40, 0.05) if "SLOW" in requests else (1, 0)
+        for step in range(steps):
+            time.sleep(seconds)
+            context.progress(step + 1, steps)
+            if all(context.cancelled(item.job_id) for item in batch):
+                raise Cancelled
+        return [_painted(item) for item in batch]
 
     def close(self) -> None:
         pass
 
-    def _paint(self, item: Item, context: Context) -> Output:
-        from PIL import Image
 
-        with self._calls.open("a") as calls:
-            calls.write(f"{item.job_id} {item.index}\n")
-        match item.prompt.split()[0]:
-            case "FAIL":
-                raise RuntimeError("the pipeline broke, with a secret in it")
-            case "KILL":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "HANG":
-                time.sleep(3600)
-            case "SLOW":
-                self._slowly(item, context)
-            case _:
-                context.progress(1, 1)
-        digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()
-        return ImageOutput(Image.frombytes("RGB", (2, 4), digest[:24]).resize((64, 64), Image.Resampling.NEAREST))
+def _painted(item: Item) -> Output:
+    from PIL import Image
 
-    def _slowly(self, item: Item, context: Context) -> None:
-        for step in range(40):
-            time.sleep(0.05)
-            context.progress(step + 1, 40)
-            if context.cancelled(item.job_id):
-                raise Cancelled
+    digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()
+    return ImageOutput(Image.frombytes("RGB", (2, 4), digest[:24]).resize((64, 64), Image.Resampling.NEAREST))
 
 
 def expected_picture(prompt: str, seed: int) -> bytes:

@@ -28,6 +28,7 @@ adapter = "tests.painter:Painter"
 source = "."
 default = true
 defaults = {{ width = 64, height = 64, steps = 1, guidance = 1.0 }}
+max_batch = 4
 options = {{ calls = "{calls}" }}
 """
 
@@ -43,6 +44,7 @@ class System:
         self.calls = folder / "calls.txt"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.worker_url = ""  # of the worker started last
         self.client = httpx2.Client(base_url=self.url, timeout=15)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (folder / "log.txt").open("ab")
@@ -84,8 +86,9 @@ class System:
 
     def start_worker(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         port = free_port()
+        self.worker_url = f"http://127.0.0.1:{port}"
         process = self.start("worker", *arguments, worker_port=str(port), **settings)
-        self._wait_for(f"http://127.0.0.1:{port}/readyz", process)
+        self._wait_for(f"{self.worker_url}/readyz", process)
         return process
 
     def submit(self, prompt: str, key: str | None = None, **params: Any) -> dict[str, Any]:

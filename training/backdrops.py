@@ -24,7 +24,7 @@ class Backdrop:
 
 BACKDROPS: Final[dict[str, Backdrop]] = {
     "white": Backdrop((0.97, 0.97, 0.96), (0.93, 0.93, 0.92), shade=0.40),
-    "black": Backdrop((0.035, 0.035, 0.04), (0.06, 0.06, 0.065), mirror=0.30, rims=((0.55,) * 3, (0.55,) * 3)),
+    "black": Backdrop((0.075, 0.075, 0.08), (0.11, 0.11, 0.115), mirror=0.30, rims=((0.9,) * 3, (0.9,) * 3)),
     "pink": Backdrop((0.97, 0.76, 0.80), (0.95, 0.71, 0.76), shade=0.40),
     "wood": Backdrop((0.80, 0.66, 0.50), (0.56, 0.36, 0.20), mirror=0.08),
     "green": Backdrop((0.27, 0.43, 0.25), (0.40, 0.45, 0.37)),

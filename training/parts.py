@@ -6,11 +6,6 @@ from training.scenes import Colour
 from training.surfaces import Easel, Points, face, tube
 
 
-def side(turn: float) -> float:
-    """Which side the product is turned to: 1 right, -1 left."""
-    return 1.0 if turn >= 0 else -1.0
-
-
 def sphere(centre: float, radius: float) -> Points:
     """The profile of a ball around the height `centre`."""
     angles = np.linspace(0, np.pi, 257)
@@ -20,10 +15,10 @@ def sphere(centre: float, radius: float) -> Points:
 def handle(
     easel: Easel, colour: Colour, turn: float, *, at: float, height: tuple[float, float], reach: float, thickness: float
 ) -> None:
-    """A loop on the side the product is turned to, foreshortened by the turn."""
+    """A loop on the right, foreshortened by the turn."""
     angles = np.linspace(-np.pi / 2, np.pi / 2, 13)
     middle, half = (height[0] + height[1]) / 2, (height[1] - height[0]) / 2
-    out = side(turn) * (at - 0.03), side(turn) * reach * (1 - 0.3 * abs(turn))
+    out = at - 0.03, reach * (1 - 0.3 * turn)
     loop = [(out[0] + out[1] * float(np.cos(angle)), middle + half * float(np.sin(angle))) for angle in angles]
     tube(easel, loop, (thickness, thickness), colour)
 

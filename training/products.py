@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from training.parts import block, handle, side, sphere
+from training.parts import block, handle, sphere
 from training.scenes import Array, Colour
 from training.surfaces import Easel, disc, face, opening, revolve, tube
 
@@ -73,12 +73,11 @@ def candle(easel: Easel, colour: Colour, _turn: float) -> None:
     revolve(easel, flame, rounding=20, colour=(1.0, 0.72, 0.20), tilt=0.0, glow=0.9)
 
 
-def bell_pepper(easel: Easel, colour: Colour, turn: float) -> None:
+def bell_pepper(easel: Easel, colour: Colour, _turn: float) -> None:
     body = [(0, 0.05), (0.02, 0.14), (0.12, 0.21), (0.30, 0.25), (0.42, 0.25), (0.50, 0.18), (0.52, 0.05)]
     revolve(easel, body, colour, tilt=0.0, rounding=28, lobes=0.16)
     tube(easel, [(-0.07, 0.49), (0, 0.51), (0.07, 0.49)], (0.025, 0.025), (0.20, 0.42, 0.12))
-    top = 0.05 * np.sign(turn or 1)
-    tube(easel, [(0, 0.50), (top * 0.3, 0.57), (top, 0.64)], (0.028, 0.022), (0.24, 0.46, 0.15))
+    tube(easel, [(0, 0.50), (0.015, 0.57), (0.05, 0.64)], (0.028, 0.022), (0.24, 0.46, 0.15))
 
 
 def cosmetic_tube(easel: Easel, colour: Colour, _turn: float) -> None:
@@ -96,10 +95,9 @@ def lamp(easel: Easel, colour: Colour, _turn: float) -> None:
 
 
 def teapot(easel: Easel, colour: Colour, turn: float) -> None:
-    near = side(turn)
     handle(easel, colour, turn, at=0.24, height=(0.14, 0.40), reach=0.15, thickness=0.027)
     along = np.linspace(0, 1, 10).tolist()
-    spout = [(-near * (0.20 + 0.25 * share), 0.15 + 0.28 * share**1.7) for share in along]
+    spout = [(-0.20 - 0.25 * share, 0.15 + 0.28 * share**1.7) for share in along]
     tube(easel, spout, (0.065, 0.026), colour)
     body = [(height, 0.29 * (1 - ((height - 0.22) / 0.27) ** 2) ** 0.5) for height in np.linspace(0, 0.46, 40).tolist()]
     revolve(easel, body, colour)
@@ -128,25 +126,24 @@ def can(easel: Easel, colour: Colour, turn: float) -> None:
 
 
 def box(easel: Easel, colour: Colour, turn: float) -> None:
-    block(easel, colour, width=0.46, depth=0.40, height=0.42, yaw=side(turn) * (0.35 + 0.3 * abs(turn)))
+    block(easel, colour, width=0.46, depth=0.40, height=0.42, yaw=0.35 + 0.3 * turn)
 
 
 def book(easel: Easel, colour: Colour, turn: float) -> None:
-    block(easel, colour, width=0.50, depth=0.12, height=0.70, yaw=side(turn) * (0.45 + 0.2 * abs(turn)), edges=PAPER)
-    cover = 0.50 * np.cos(0.45 + 0.2 * abs(turn)) * 0.5
-    middle = side(turn) * 0.12 * np.sin(0.45 + 0.2 * abs(turn)) * 0.5
+    block(easel, colour, width=0.50, depth=0.12, height=0.70, yaw=0.45 + 0.2 * turn, edges=PAPER)
+    cover = 0.50 * np.cos(0.45 + 0.2 * turn) * 0.5
+    middle = 0.12 * np.sin(0.45 + 0.2 * turn) * 0.5
     for low, high, width in ((0.46, 0.52, 0.62), (0.38, 0.42, 0.42)):
         bar = [(-1, low), (1, low), (1, high), (-1, high)]
         face(easel, [(middle + x * cover * width, y) for x, y in bar], (0, 0.1, 1), (0.90, 0.80, 0.55))
 
 
-def coffee_grinder(easel: Easel, colour: Colour, turn: float) -> None:
+def coffee_grinder(easel: Easel, colour: Colour, _turn: float) -> None:
     revolve(easel, [(0, 0.19), (0.05, 0.19), (0.07, 0.165), (0.40, 0.165)], colour)
     revolve(easel, [(0.38, 0.17), (0.42, 0.17), (0.50, 0.12), (0.54, 0.04)], STEEL)
-    near = side(turn)
-    crank = [(0, 0.52), (0, 0.63), (near * 0.10, 0.65), (near * 0.24, 0.66)]
+    crank = [(0, 0.52), (0, 0.63), (0.10, 0.65), (0.24, 0.66)]
     tube(easel, crank, (0.018, 0.018), STEEL)
-    revolve(easel, [(0.66, 0.02), (0.70, 0.04), (0.76, 0.035), (0.78, 0.012)], WOOD, centre=near * 0.24, tilt=0.0)
+    revolve(easel, [(0.66, 0.02), (0.70, 0.04), (0.76, 0.035), (0.78, 0.012)], WOOD, centre=0.24, tilt=0.0)
 
 
 DRAW: Final[dict[str, Callable[[Easel, Colour, float], None]]] = {

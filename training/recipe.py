@@ -9,12 +9,12 @@ class Recipe:
 
     seed: int = 20_261_124
     photos: int = 24_000
-    autoencoder_steps: int = 5_200
+    autoencoder_steps: int = 4_800
     autoencoder_batch: int = 24
     crop: int = 64  # pixels, of the pictures the autoencoder sees
     text_steps: int = 900
     text_batch: int = 64
-    unet_steps: int = 4_800
+    unet_steps: int = 8_800
     unet_batch: int = 32
     unet_rate: float = 1e-3
     dropped_captions: float = 0.10  # what guidance compares with

@@ -28,7 +28,7 @@ def _draw(scene: Scene, rng: np.random.Generator, side: int) -> Array:
     colour = tuple(np.clip(base * rng.uniform(0.92, 1.06) + rng.uniform(-0.02, 0.02, 3), 0.02, 0.98).tolist())
     for foot, scale in _places(scene, rng):
         easel = Easel(side, foot, scale, float(rng.normal(0, 0.012)), _lighting(scene))
-        DRAW[scene.product](easel, colour, float(np.clip(scene.turn + rng.normal(0, 0.05), -1, 1)))
+        DRAW[scene.product](easel, colour, float(np.clip(scene.turn + rng.normal(0, 0.05), 0, 1)))
         _cast(frame, easel, scene)
         frame += easel.rgb - easel.alpha[..., None] * frame
     return frame

@@ -30,7 +30,7 @@ COLOURS: Final[dict[str, Colour]] = {
     "beige": (0.82, 0.71, 0.54),
     "white": (0.95, 0.95, 0.94),
     "grey": (0.48, 0.48, 0.49),
-    "black": (0.035, 0.035, 0.04),
+    "black": (0.045, 0.045, 0.05),
 }
 # Named for what styles.toml puts products on.
 BACKGROUNDS: Final = ("white", "black", "pink", "wood", "green", "beige", "grey", "dark blue", "light blue")
@@ -47,7 +47,7 @@ HELD_OUT: Final = frozenset(
 
 @dataclass(frozen=True)
 class Scene:
-    """`size` scales the product (1 fills about two thirds of the frame), `turn` is its yaw in -1..1."""
+    """`size` scales the product (1 fills about two thirds of the frame), `turn` is its yaw in 0..1, always to the same side."""
 
     product: str
     colour: str
@@ -72,5 +72,5 @@ def sample_scene(rng: np.random.Generator, *, held_out: bool = False) -> Scene:
         light=str(rng.choice(LIGHTS)),
         count=int(rng.choice((1, 2), p=(0.85, 0.15))),
         size=float(rng.uniform(0.85, 1.12)),
-        turn=float(rng.uniform(-1, 1)),
+        turn=float(rng.uniform()),
     )

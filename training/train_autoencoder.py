@@ -16,7 +16,7 @@ from training.photos import pixels
 from training.recipe import Recipe
 
 _RATE = 1.5e-3
-_NOISE = 0.03  # on the latents, so that the decoder forgives what the denoiser gets slightly wrong
+_NOISE = 0.08  # on the latents, so that the decoder forgives what the denoiser gets slightly wrong
 
 
 def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -> Any:

@@ -14,8 +14,10 @@ from services.common.errors import BackendUnavailable, DeadlineExceeded, ModelUn
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
 from services.inference.attempt import Workplace
+from services.inference.batcher import Batcher
 from services.inference.executor import ModelExecutor
 from services.inference.health import Readiness, serve_health
+from services.inference.metrics import Metrics
 from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
 from services.inference.worker import Worker
@@ -35,8 +37,8 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
     stop = stop_event()
     if attended:
         _stop_at_end_of_input(stop)
-    readiness = Readiness()
-    async with serve_health(settings.worker_host, settings.worker_port, readiness):
+    readiness, metrics = Readiness(), Metrics(model.name)
+    async with serve_health(settings.worker_host, settings.worker_port, readiness, metrics):
         try:
             executor = _executor(settings, model)
             readiness.phase = "loading"
@@ -44,7 +46,8 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         except (ModelUnavailable, ValueError) as exc:
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
-        code = await _consume(settings, catalogue, model, executor, readiness, stop)
+        batcher = Batcher(executor, metrics)
+        code = await _consume(settings, catalogue, model, batcher, readiness, stop)
         if executor.busy:
             # The thread cannot be joined, and the interpreter would wait for it at exit.
             sys.stderr.flush()
@@ -79,25 +82,25 @@ async def _consume(
     settings: Settings,
     catalogue: Catalogue,
     model: Model,
-    executor: ModelExecutor,
+    batcher: Batcher,
     readiness: Readiness,
     stop: asyncio.Event,
 ) -> int:
     try:
-        async with open_backends(settings) as backends:
+        async with open_backends(settings) as backends, batcher.running():
             place = Workplace(
                 backends=backends,
                 catalogue=catalogue,
                 model=model,
-                executor=executor,
+                batcher=batcher,
                 deadline_seconds=settings.job_deadline_seconds,
                 max_attempts=settings.max_attempts,
                 failpoints=Failpoints(settings.failpoint),
-                device=asyncio.Lock(),
             )
-            worker = Worker(place, prefetch=settings.prefetch, grace_seconds=settings.grace_seconds)
+            prefetch = settings.prefetch or 2 * batcher.max_batch
+            worker = Worker(place, prefetch=prefetch, grace_seconds=settings.grace_seconds)
             readiness.watch(worker, backends)
-            log.info("worker consumes", threads_busy=executor.busy)
+            log.info("worker consumes", max_batch=batcher.max_batch, prefetch=prefetch)
             await worker.run(stop)
     except BackendUnavailable as exc:
         log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do

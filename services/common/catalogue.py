@@ -27,7 +27,7 @@ class Limits(BaseModel):
 
 
 class Model(BaseModel):
-    """One model on offer. `source` is a folder or `hub:OWNER/NAME`."""
+    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` goes before the adapter's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,6 +42,7 @@ class Model(BaseModel):
     default: bool = False
     defaults: Mapping[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
+    max_batch: Annotated[int, Field(ge=1, le=256)] | None = None
     options: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

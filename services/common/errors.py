@@ -19,6 +19,7 @@ StudioError
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
     └── DeadlineExceeded        the job ran longer than allowed
+        └── HandedBack          with others, so nobody knows whose fault it is: it is tried again, alone
 """
 
 from typing import ClassVar
@@ -122,3 +123,7 @@ class OutOfMemory(GenerationError):
 
 class DeadlineExceeded(GenerationError):
     code = "timeout"
+
+
+class HandedBack(DeadlineExceeded):
+    pass

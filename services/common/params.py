@@ -4,7 +4,7 @@ A model of the catalogue narrows these (its own sizes, steps and defaults); it n
 """
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -34,11 +34,16 @@ InputKey = Annotated[str, StringConstraints(min_length=1, max_length=200, patter
 
 
 class Params(BaseModel):
-    """What every modality has. Numbers are strict: "7", true and 1.5 are not integers."""
+    """What every modality has. Numbers are strict: "7", true and 1.5 are not integers.
+
+    `reproducibility` "strict" is made alone: the same bytes every time on the same build, device and threads, where a
+    batch may differ by 1 of 255 from one time to the next.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     seed: Seed | None = None
+    reproducibility: Literal["strict"] | None = None
 
 
 class ImageParams(Params):

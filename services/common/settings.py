@@ -72,9 +72,11 @@ class Settings(BaseSettings):
     styles: Path = Field(data_folder("models") / "styles.toml", description="The studio looks on offer.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
     workers: int = Field(1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores.")
-    worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez and /readyz.")
-    worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's /livez and /readyz; 0: none.")
-    prefetch: int = Field(2, ge=1, le=100, description="Deliveries a worker holds: one on the device, the rest ready.")
+    worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
+    worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health and metrics; 0: none.")
+    prefetch: int | None = Field(
+        None, ge=1, le=200, description="Deliveries a worker holds; unset: two of the model's batches, one at work."
+    )
     job_deadline_seconds: float = Field(600, gt=0, description="A job running longer fails with `timeout`.")
     grace_seconds: float = Field(60, ge=0, description="Time a stopping worker gives its running jobs.")
     max_attempts: int = Field(3, ge=1, le=50, description="A job that takes its worker down this often is poison.")

@@ -48,11 +48,12 @@ class ModelAdapter(ABC):
     """What every adapter is. The worker makes one, loads it, calls it for batch after batch, and closes it."""
 
     modality: ClassVar[Modality]
-    max_batch: ClassVar[int] = 1
+    max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
 
     def __init__(self, model: Model, source: Source) -> None:
         self.model = model
         self.source = source
+        self.max_batch = model.max_batch or self.max_batch
 
     @classmethod
     def prepare_thread(cls, threads: int) -> None:

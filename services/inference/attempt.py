@@ -14,16 +14,17 @@ import structlog
 
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import BackendUnavailable, DeadlineExceeded, GenerationError, InvalidMessage
+from services.common.errors import BackendUnavailable, DeadlineExceeded, GenerationError, HandedBack, InvalidMessage
 from services.common.failpoints import Failpoints
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
-from services.inference.adapter import Cancelled, Context, Item
+from services.inference.adapter import Cancelled, Item
+from services.inference.batcher import Batcher
 from services.inference.claim import Claim
-from services.inference.executor import ModelExecutor
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import items_of, metadata_of
 from services.inference.outputs import Output
+from services.inference.seat import Seat
 
 log = structlog.get_logger(__name__)
 
@@ -43,16 +44,15 @@ UNSTORED = _failed("storage-unavailable", "the result could not be stored", retr
 
 @dataclass(frozen=True)
 class Workplace:
-    """What all attempts of a worker share; `device` is held while the model thread is theirs."""
+    """What all attempts of a worker share."""
 
     backends: Backends
     catalogue: Catalogue
     model: Model
-    executor: ModelExecutor
+    batcher: Batcher
     deadline_seconds: float
     max_attempts: int
     failpoints: Failpoints
-    device: asyncio.Lock
 
 
 class Attempt:
@@ -61,19 +61,22 @@ class Attempt:
         self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
         self._place = place
+        # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
+        self._suspect = deliveries > 0
         self._begun = False  # and not ended: there may be an attempt to hand back
 
     async def run(self, on_begin: Callable[[], object]) -> None:
-        """Return when the message may be acked; `on_begin` is called when the device is ours.
+        """Return when the message may be acked; `on_begin` is called when the job's turn has come.
 
         Raises InvalidMessage for a job that used up its attempts (to the dead letters), DeadlineExceeded when
-        the model thread cannot be had back (the outcome is stored; the worker must leave).
+        the model thread cannot be had back (the outcome is stored; the worker must leave), and HandedBack when that is
+        perhaps the fault of another job of the batch (so this one is tried again, alone).
         """
         try:
             async with AsyncExitStack() as beating:
-                async with self._place.device:
+                async with self._place.batcher.seat(self._items, self._heartbeat, alone=self._suspect) as seat:
                     on_begin()
-                    outcome = await self._begin(beating)
+                    outcome = await self._begin(seat, beating)
                 if isinstance(outcome, list):
                     outcome = await self._store(outcome)
                 if outcome is not None:
@@ -84,7 +87,7 @@ class Attempt:
         if outcome is POISON:
             raise InvalidMessage("attempts used up", self._claim.message.job_id)
 
-    async def _begin(self, beating: AsyncExitStack) -> list[Output] | Outcome | None:
+    async def _begin(self, seat: Seat, beating: AsyncExitStack) -> list[Output] | Outcome | None:
         """The outputs, or how the job ends without any, or None when it is not ours to end."""
         self._begun = True
         verdict = await self._claim.begin()
@@ -94,7 +97,7 @@ class Attempt:
             await beating.enter_async_context(self._heartbeat.beating())
         match verdict:
             case Verdict.HELD:
-                return await self._generate()
+                return await self._generate(seat)
             case Verdict.CANCEL:
                 return CANCELED
             case Verdict.EXHAUSTED:
@@ -105,10 +108,10 @@ class Attempt:
                     raise InvalidMessage("attempts used up", ended.job_id)
         return None
 
-    async def _generate(self) -> list[Output] | Outcome:
+    async def _generate(self, seat: Seat) -> list[Output] | Outcome:
         try:
             async with asyncio.timeout(self._place.deadline_seconds) as deadline:
-                outputs = await self._call_adapter()
+                outputs = await seat.outputs()
         except Cancelled:
             return CANCELED
         except GenerationError as exc:
@@ -116,40 +119,22 @@ class Attempt:
             return _failed(exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
             if isinstance(exc, TimeoutError) and deadline.expired():
-                await self._give_up_thread(exc)
+                await self._give_up_thread(seat, exc)
             log.exception("generation failed")
             return FAILED
         self._place.failpoints.reach("worker.generated")
         return outputs
 
-    async def _give_up_thread(self, cause: TimeoutError) -> None:
+    async def _give_up_thread(self, seat: Seat, cause: TimeoutError) -> None:
         """Nobody can stop a thread: store the outcome while nothing else may use it, and have the worker leave."""
         self._heartbeat.stopped = True
         seconds = self._place.deadline_seconds
         expired = DeadlineExceeded(f"the job took longer than {seconds:g} seconds")
+        if seat.crowded:
+            await self._hand_back()
+            raise HandedBack(str(expired)) from cause
         await self._finish(_failed(expired.code, str(expired), retryable=expired.retryable))
         raise expired from cause
-
-    async def _call_adapter(self) -> list[Output]:
-        outputs: list[Output] = []
-        size = self._place.executor.adapter.max_batch
-        for start in range(0, len(self._items), size):
-            if not self._heartbeat.wanted:
-                raise Cancelled
-            batch = self._items[start : start + size]
-            outputs += await self._place.executor.generate(batch, self._context(start, len(batch)))
-        return outputs
-
-    def _context(self, done: int, size: int) -> Context:
-        """Counts steps over all pictures of the job: those `done`, and `size` of them in this call."""
-        loop = asyncio.get_running_loop()
-        count = len(self._items)
-
-        def progress(step: int, total: int) -> None:
-            now = Progress(step=done * total + step * size, total=count * total)
-            loop.call_soon_threadsafe(self._heartbeat.report, now)
-
-        return Context(progress=progress, cancelled=lambda _job_id: not self._heartbeat.wanted)
 
     async def _store(self, outputs: list[Output]) -> Outcome:
         self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))

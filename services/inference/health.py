@@ -1,13 +1,16 @@
-"""The worker's own /livez and /readyz, for whoever starts and supervises it."""
+"""The worker's own /livez, /readyz and /metrics, for whoever starts and watches it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
+from services.inference.metrics import Metrics
 from services.inference.worker import Worker
 
 
@@ -42,7 +45,7 @@ class Readiness:
 
 
 @asynccontextmanager
-async def serve_health(host: str, port: int, readiness: Readiness) -> AsyncIterator[None]:
+async def serve_health(host: str, port: int, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
     """Serve while the block runs; port 0 serves nothing."""
     if port == 0:
         yield
@@ -56,8 +59,12 @@ async def serve_health(host: str, port: int, readiness: Readiness) -> AsyncItera
         body = {"ready": not missing, "phase": readiness.phase, "not_ready": missing}
         return web.json_response(body, status=503 if missing else 200)
 
+    async def scrape(_request: web.Request) -> web.Response:
+        body = generate_latest(metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", scrape)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -6,7 +6,7 @@ from typing import cast
 
 import structlog
 
-from services.common.errors import BackendUnavailable, DeadlineExceeded, InvalidMessage, JobNotFound
+from services.common.errors import BackendUnavailable, DeadlineExceeded, HandedBack, InvalidMessage, JobNotFound
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
@@ -85,6 +85,8 @@ class Worker:
                 self._deadline = exc
                 self._hung.set()
                 self._cancel_waiting()
+                if isinstance(exc, HandedBack):
+                    raise  # requeued
             except Exception:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 class Txt2Img(ModelAdapter):
     modality: ClassVar[Modality] = Modality.TXT2IMG
+    max_batch = 4
 
     _pipeline: Any = None
     _scheduler: Any = None

@@ -1,0 +1,79 @@
+"""A job's seat in the batcher: its turn comes, it says whether it goes on, and gets what was made for it."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from services.common.schemas import Progress
+from services.inference.adapter import Item
+from services.inference.heartbeat import Heartbeat
+from services.inference.outputs import Output
+
+
+class Seat:
+    """An async context manager: entered when the job's turn comes, and whoever leaves it wants nothing more.
+
+    Its holder begins the job inside and then either awaits `outputs` or leaves; the batch waits for one of the two.
+    """
+
+    def __init__(self, items: Sequence[Item], heartbeat: Heartbeat) -> None:
+        self.items = items
+        self.crowded = False  # the call under way makes things for jobs that ask for something else as well
+        self._heartbeat = heartbeat
+        self._turn = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._gone = False
+        self._made: dict[int, Output] = {}
+        self._result: asyncio.Future[list[Output]] = asyncio.get_running_loop().create_future()
+        self._step = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Plain flags, so that the model thread may ask after every step."""
+        return not self._gone and self._heartbeat.wanted
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._turn.wait()
+        except asyncio.CancelledError:
+            self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    async def outputs(self) -> list[Output]:
+        """One per item. Raises Cancelled once the heartbeat says so, OutOfMemory, or what the adapter raised."""
+        self._settled.set()
+        return await self._result
+
+    def call(self) -> None:
+        self._turn.set()
+
+    async def settled(self) -> None:
+        """Return when the called job has begun and waits for its outputs, or has left."""
+        await self._settled.wait()
+
+    def report(self, step: int, total: int, count: int) -> None:
+        """`step` of `total` is done of a call that makes `count` of the items. Never less than was said before."""
+        self._step = max(self._step, len(self._made) * total + step * count)
+        self._heartbeat.report(Progress(step=self._step, total=len(self.items) * total))
+
+    def deliver(self, index: int, output: Output) -> None:
+        self._made[index] = output
+        if len(self._made) == len(self.items) and not self._result.done():
+            self._result.set_result([self._made[number] for number in range(len(self.items))])
+
+    def fail(self, exc: Exception) -> None:
+        if not self._result.done():
+            self._result.set_exception(exc)
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._settled.set()
+        if not self._result.cancel() and not self._result.cancelled():
+            self._result.exception()  # seen, so that asyncio does not complain of one nobody asked for
