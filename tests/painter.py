@@ -8,7 +8,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from services.common.catalogue import Model
@@ -30,8 +30,8 @@ class Painter(ModelAdapter):
     def load(self, device: str) -> None:
         pass
 
-    def batch_key(self, item: Item) -> str:
-        return "painter"
+    def batch_key(self, item: Item) -> Hashable:
+        return getattr(item.params, "steps", None)
 
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         with self._calls.open("a") as calls:

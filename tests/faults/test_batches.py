@@ -13,7 +13,7 @@ MATES = 6  # with four to a call
 
 def _submit(system: System, *prompts: str) -> list[str]:
     """Ids of the jobs. One more goes before them: while it is made, alone, they come together behind it."""
-    system.submit("SLOW start")
+    system.submit("SLOW start", steps=2)
     return [str(system.submit(prompt, seed=number)["id"]) for number, prompt in enumerate(prompts)]
 
 
