@@ -1,12 +1,16 @@
-"""`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit 1 when a goal is missed."""
+"""`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit 1 when a goal is missed.
+
+What was measured goes into docs/benchmarks.md as well, in place of what stood there of the same benchmarks.
+"""
 
 import argparse
 import sys
 from importlib import import_module
 
+from benchmarks.report import write_report
 from services.common.logging import configure_logging
 
-NAMES = ("overhead", "saturation", "looplag")
+NAMES = ("chart", "saturation", "overhead", "looplag", "arrivals", "memory", "peers")
 
 
 def main() -> int:
@@ -19,9 +23,13 @@ def main() -> int:
     configure_logging("warning")  # to standard error: standard output is for figures
     met = True
     for name in arguments.names or NAMES:
-        for figure in import_module(f"benchmarks.{name}").run():
+        benchmark = import_module(f"benchmarks.{name}")
+        figures = []
+        for figure in benchmark.run():
             figure.print(as_json=arguments.json)
+            figures.append(figure)
             met = met and figure.ok
+        write_report(name, str(benchmark.__doc__), figures)
     return 0 if met else 1
 
 

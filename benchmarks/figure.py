@@ -11,7 +11,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Figure:
-    """`goal` reads ">= 0.97" or "<= 15"; `spread` is the interquartile range of the `n` samples."""
+    """`goal` reads ">= 0.97" or "<= 15", or is empty; `spread` is the interquartile range of the `n` samples."""
 
     name: str
     value: float
@@ -24,16 +24,17 @@ class Figure:
 
     @classmethod
     def of(cls, name: str, value: float, unit: str, goal: str, samples: Sequence[float]) -> Self:
-        relation, limit = goal.split()
-        ok = value >= float(limit) if relation == ">=" else value <= float(limit)
+        relation, _, limit = goal.partition(" ")
+        ok = not goal or (value >= float(limit) if relation == ">=" else value <= float(limit))
         return cls(name, round(value, 4), unit, goal, ok, len(samples), round(_spread(samples), 4), _machine())
 
     def print(self, *, as_json: bool) -> None:
         if as_json:
             print(json.dumps(asdict(self)), flush=True)
             return
-        mark = "ok  " if self.ok else "MISS"
-        print(f"{mark} {self.name}: {self.value:g} {self.unit} (goal {self.goal}, n={self.n}, spread {self.spread:g})")
+        mark = "    " if not self.goal else "ok  " if self.ok else "MISS"
+        goal = f"goal {self.goal}, " if self.goal else ""
+        print(f"{mark} {self.name}: {self.value:g} {self.unit} ({goal}n={self.n}, spread {self.spread:g})")
 
 
 def _spread(samples: Sequence[float]) -> float:

@@ -44,7 +44,7 @@ def open_system(backends: str) -> Iterator[System]:
 
 
 def _shared(folder: Path) -> dict[str, str]:
-    return {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data"), "STUDIO_PREFETCH": "2"}
+    return {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data")}
 
 
 def wait_for_job(system: System, job_id: str) -> None:
@@ -65,12 +65,12 @@ class BarePipeline:
         source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent)
         self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=threads)
 
-    async def seconds(self, seed: int, **given: int) -> float:
-        """One picture, with the model's defaults for what is not given, as it leaves the pipeline."""
-        params = self.model.parameters({"prompt": PROMPT, "seed": seed, **given})
+    async def seconds(self, *seeds: int, **given: int) -> float:
+        """One call for a picture a seed, with the model's defaults for what is not given."""
+        params = self.model.parameters({"prompt": PROMPT, **given})
         assert isinstance(params, Txt2ImgParams)
-        item = Item("bare", 0, seed, PROMPT, "", params)
+        items = [Item("bare", index, seed, PROMPT, "", params) for index, seed in enumerate(seeds)]
         context = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
         begin = time.perf_counter()
-        await self.executor.generate([item], context)
+        await self.executor.generate(items, context)
         return time.perf_counter() - begin

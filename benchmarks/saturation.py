@@ -1,4 +1,4 @@
-"""Images a second of the whole system with 20 queued jobs, over the bare pipeline called in a loop.
+"""Images a second of the whole system with queued jobs, over the bare pipeline called in a loop with full batches.
 
 Both may use all cores, so what the system does beside the model (encoding, storing, answering) takes time away from
 it: about the same for every job, so its share shrinks as the calls get longer. Two lengths of a call show that.
@@ -15,9 +15,10 @@ from benchmarks.figure import Figure
 from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system, wait_for_job
 from tests.system import System
 
-JOBS = 20
-ROUNDS = 3
+JOBS = 32
+ROUNDS = 5
 STEPS = (8, 24)
+AHEAD_STEPS = 50  # of a picture that is drawn alone while the jobs come together behind it
 
 
 def run() -> Iterator[Figure]:
@@ -34,13 +35,14 @@ async def _figures(system: System, backends: str) -> list[Figure]:
     await bare.executor.load()
     figures = []
     for steps in STEPS:
-        await bare.seconds(0, steps=steps)  # both warm up
+        await _loop_seconds(bare, steps)  # both warm up
         await asyncio.to_thread(_system_seconds, system, steps)
         loops, rounds = await _measure(system, bare, steps)
         around = [(before + after) / 2 for before, after in pairwise(loops)]
         ratios = [loop / taken for loop, taken in zip(around, rounds, strict=True)]
-        call = statistics.median(loops) / JOBS * 1000
-        name = f"saturation.{backends} ({bare.model.name} {steps} steps, {call:.0f} ms a call)"
+        size = bare.executor.adapter.max_batch
+        call = statistics.median(loops) / (JOBS / size) * 1000
+        name = f"saturation.{backends} ({bare.model.name} {steps} steps, batches of {size}, {call:.0f} ms a call)"
         figures.append(Figure.of(name, statistics.median(ratios), "ratio", ">= 0.97", ratios))
     await bare.executor.close()
     return figures
@@ -57,16 +59,20 @@ async def _measure(system: System, bare: BarePipeline, steps: int) -> tuple[list
 
 
 async def _loop_seconds(bare: BarePipeline, steps: int) -> float:
-    return sum([await bare.seconds(seed, steps=steps) for seed in range(JOBS)])
+    size = bare.executor.adapter.max_batch
+    seeds = range(JOBS)
+    calls = [seeds[start : start + size] for start in range(0, JOBS, size)]
+    return sum([await bare.seconds(*call, steps=steps) for call in calls])
 
 
 def _system_seconds(system: System, steps: int) -> float:
     """From the begin of the first job to the end of the last, by the records' own times."""
+    ahead = system.submit(PROMPT, steps=AHEAD_STEPS)
     ids = [system.submit(PROMPT, seed=seed, steps=steps)["id"] for seed in range(JOBS)]
     wait_for_job(system, ids[-1])
-    done = [system.wait(job_id) for job_id in ids]
-    if {job["state"] for job in done} != {"succeeded"}:
+    jobs = [system.wait(job_id) for job_id in ids]
+    if {job["state"] for job in (*jobs, system.wait(ahead["id"]))} != {"succeeded"}:
         raise RuntimeError("a job failed")
-    begin = min(datetime.fromisoformat(job["started_at"]) for job in done)
-    end = max(datetime.fromisoformat(job["finished_at"]) for job in done)
+    begin = min(datetime.fromisoformat(job["started_at"]) for job in jobs)
+    end = max(datetime.fromisoformat(job["finished_at"]) for job in jobs)
     return (end - begin).total_seconds()

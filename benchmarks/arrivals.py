@@ -1,0 +1,72 @@
+"""How long jobs wait when they come at random times (a Poisson process) at a share of what the system can do.
+
+Capacity is measured first, with a full queue. Waiting is from the acceptance of a job to the begin of its call, by the
+record's own times.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+from benchmarks.figure import Figure
+from benchmarks.rig import PROMPT, catalogue, open_system, wait_for_job
+from tests.system import System
+
+SHARES = (0.50, 0.80, 0.95)
+SECONDS = 30.0  # of arrivals at each share
+BURST = 40  # jobs that show the capacity
+CLIENTS = 16
+
+
+def run() -> Iterator[Figure]:
+    """The capacity in images/s, then median and 95th percentile of the wait at each share of it."""
+    model = catalogue().default_model
+    with open_system("embedded") as system:
+        system.start_gateway()
+        system.start_worker()
+        _capacity(system)  # warms up
+        capacities = [_capacity(system) for _ in range(3)]
+        capacity = statistics.median(capacities)
+        yield Figure.of(f"arrivals.capacity ({model.name})", capacity, "images/s", "", capacities)
+        for share in SHARES:
+            waits = _waits(system, share * capacity)
+            percentiles = statistics.quantiles(waits, n=20)
+            name = f"arrivals.{share:.0%}"
+            yield Figure.of(f"{name}.p50", statistics.median(waits), "s", "", waits)
+            yield Figure.of(f"{name}.p95", percentiles[18], "s", "", waits)
+
+
+def _capacity(system: System) -> float:
+    jobs = _over(system, [system.submit(PROMPT, seed=seed)["id"] for seed in range(BURST)])
+    begin = min(_time(job, "started_at") for job in jobs)
+    return BURST / (max(_time(job, "finished_at") for job in jobs) - begin)
+
+
+def _waits(system: System, rate: float) -> list[float]:
+    """Requests are sent when their time has come, whether those before have been answered or not."""
+    chance = random.Random(1)  # noqa: S311 - arrivals, no secrets
+    sent: list[Future[dict[str, Any]]] = []
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        due = begin = time.perf_counter()
+        while due < begin + SECONDS:
+            time.sleep(max(0.0, due - time.perf_counter()))
+            sent.append(clients.submit(system.submit, PROMPT, seed=len(sent)))
+            due += chance.expovariate(rate)
+    jobs = _over(system, [future.result()["id"] for future in sent])
+    return [_time(job, "started_at") - _time(job, "created_at") for job in jobs]
+
+
+def _over(system: System, ids: list[str]) -> list[dict[str, Any]]:
+    wait_for_job(system, ids[-1])
+    jobs = [system.wait(job_id) for job_id in ids]
+    if {job["state"] for job in jobs} != {"succeeded"}:
+        raise RuntimeError("a job failed")
+    return jobs
+
+
+def _time(job: dict[str, Any], name: str) -> float:
+    return datetime.fromisoformat(job[name]).timestamp()

@@ -1,0 +1,67 @@
+"""The chart of the project this one descends from: ten requests at once, with 1, 2 and 4 workers on one device.
+
+Its workers took one job at a time, each with all the cores; so do ours with a prefetch of 1. The other bar is one
+worker as it is started by default. All of them run all the time, idle but for their own turn, on backends of their own.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from benchmarks.figure import Figure
+from benchmarks.rig import PROMPT, catalogue, open_system
+from tests.system import System
+
+REQUESTS = 10
+ROUNDS = 5
+CROWDS = (1, 2, 4)  # workers of the seed's kind
+
+
+def run() -> Iterator[Figure]:
+    """Images a second of every bar, and how much faster batching is than the best of the others."""
+    model = catalogue().default_model
+    label = f"{model.name} {model.defaults['width']}x{model.defaults['height']}, {model.defaults['steps']} steps"
+    with ExitStack() as stack:
+        bars = {f"one at a time, {count} workers": _one_at_a_time(stack, count) for count in CROWDS}
+        bars["batching, 1 worker"] = ours = stack.enter_context(open_system("embedded"))
+        ours.start_gateway()
+        ours.start_worker()
+        seconds: dict[str, list[float]] = {name: [] for name in bars}
+        for number in range(-1, ROUNDS):  # the first warms up
+            for name, system in bars.items():
+                taken = _ten_at_once(system, number)
+                if number >= 0:
+                    seconds[name].append(taken)
+    for name, rounds in seconds.items():
+        rates = [REQUESTS / each for each in rounds]
+        yield Figure.of(f"chart.{name} ({label})", statistics.median(rates), "images/s", "", rates)
+    *others, batching = seconds.values()
+    best = min(others, key=statistics.median)
+    gains = [other / own for other, own in zip(best, batching, strict=True)]
+    yield Figure.of(f"chart.gain ({label})", statistics.median(gains), "ratio", ">= 2.0", gains)
+
+
+def _one_at_a_time(stack: ExitStack, workers: int) -> System:
+    system = stack.enter_context(open_system("embedded"))
+    system.start_gateway()
+    for _ in range(workers):
+        system.start_worker(prefetch="1")
+    return system
+
+
+def _ten_at_once(system: System, number: int) -> float:
+    """From the first request to the last answer, as the clients see it."""
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(REQUESTS) as clients:
+        states = set(clients.map(lambda index: _request(system, REQUESTS * number + index), range(1, REQUESTS + 1)))
+    if states != {"succeeded"}:
+        raise RuntimeError(f"not all jobs succeeded: {states}")
+    return time.perf_counter() - begin
+
+
+def _request(system: System, seed: int) -> str:
+    body = {"prompt": PROMPT, "seed": seed % 2**32}
+    job = system.client.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"}, timeout=40).json()
+    return str(system.wait(job["id"])["state"])
