@@ -6,6 +6,7 @@ from typing import Any, Final
 
 LATENT_CHANNELS: Final = 16
 LATENT_SIDE: Final = 16  # an eighth of the picture's side
+LATENT_SCALE: Final = 1.6  # makes their deviation 1 over all channels: measured, since details turn out fainter
 TOKENS: Final = 64  # what is longer is cut, as every CLIP pipeline does
 VOCABULARY: Final = 2048
 TEXT_WIDTH: Final = 160
@@ -22,6 +23,7 @@ def autoencoder() -> Any:
         decoder_block_out_channels=(32,) * 4,
         num_encoder_blocks=(0, 1, 2, 3),
         num_decoder_blocks=(3, 3, 2, 1),
+        scaling_factor=LATENT_SCALE,
     )
     _start_as_blur(model)
     return model

@@ -52,7 +52,7 @@ def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -
 
 
 def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """`photos` x channels x side x side."""
+    """`photos` x channels x side x side, scaled as the pipeline expects them."""
     file = folder / "latents.npy"
     if not file.exists():
         shape = (len(photos), networks.LATENT_CHANNELS, networks.LATENT_SIDE, networks.LATENT_SIDE)
@@ -60,7 +60,7 @@ def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArra
         for start in track(range(0, len(photos), 32), "latents"):
             batch = pixels(photos[start : start + 32]).to(device(), memory_format=torch.channels_last)
             with torch.inference_mode(), half_precision():
-                latents[start : start + len(batch)] = model.encoder(batch).float().cpu().numpy()
+                latents[start : start + len(batch)] = (networks.LATENT_SCALE * model.encoder(batch)).float().cpu().numpy()
         np.save(file, latents)
     return np.load(file)  # type: ignore[no-any-return]
 

@@ -13,7 +13,7 @@ from services.inference.claim import Claim
 
 log = structlog.get_logger(__name__)
 
-BUSY_SECONDS = 0.1  # at most this often, however fast the steps come
+BUSY_SECONDS = 0.25  # at most this often, however fast the steps come: clients look once a second
 IDLE_SECONDS = 1.0  # at least this often, however slow they are
 
 
