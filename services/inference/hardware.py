@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.common.errors import ModelUnavailable
 
@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     import torch
 
 
+PRECISIONS: Final = ("auto", "float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class Hardware:
-    """`generator_device` is where random numbers are drawn: on the CPU where the device's own are not repeatable."""
+    """`dtype` is what weights and latents are kept in, `compute` what the denoiser calculates in.
+
+    `generator_device` is where random numbers are drawn: on the CPU where the device's own are not repeatable.
+    """
 
     device: "torch.device"
     dtype: "torch.dtype"
+    compute: "torch.dtype"
 
     @property
     def generator_device(self) -> str:
@@ -37,10 +44,15 @@ def prepare_torch(threads: int) -> None:
     torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes
 
 
-def choose_hardware(device: str) -> Hardware:
-    """`auto` takes CUDA, then MPS, then the CPU. Raises ModelUnavailable when torch cannot use what was named."""
+def choose_hardware(device: str, precision: str = "auto") -> Hardware:
+    """`auto` takes CUDA, then MPS, then the CPU, and for it the precision that is fastest and still draws well.
+
+    Raises ModelUnavailable when torch cannot use what was named.
+    """
     import torch
 
+    if precision not in PRECISIONS:
+        raise ModelUnavailable(f"precision {precision!r} is none of {', '.join(PRECISIONS)}; see the model's `options`")
     try:
         chosen = torch.device(_best() if device == "auto" else device)
         torch.empty(1, device=chosen)
@@ -49,7 +61,10 @@ def choose_hardware(device: str) -> Hardware:
         raise ModelUnavailable(
             f"device {device!r} cannot be used: {reason}; set STUDIO_DEVICE to auto, or install a torch built for it"
         ) from exc
-    return Hardware(chosen, _dtype(chosen))
+    if precision != "auto":
+        return Hardware(chosen, torch.float32, getattr(torch, precision))
+    dtype = _dtype(chosen)
+    return Hardware(chosen, dtype, torch.bfloat16 if chosen.type == "cpu" and _cpu_multiplies_bfloat16() else dtype)
 
 
 def free_device_cache() -> None:
@@ -68,6 +83,13 @@ def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    import torch
+
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _dtype(device: "torch.device") -> "torch.dtype":

@@ -28,7 +28,28 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
     except (OSError, ValueError, RuntimeError) as exc:
         raise ModelUnavailable(_advice(source, exc)) from exc
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(hardware.device)
+    pipeline.to(hardware.device)
+    if hardware.compute != hardware.dtype:
+        _compute_in(hardware, pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer)
+    return pipeline
+
+
+def _compute_in(hardware: Hardware, denoiser: Any) -> None:
+    """Only the denoiser, where the time goes, and not what it returns: guidance would triple that rounding.
+
+    Measured on a Zen 4 with studio-tiny: a call for eight takes two thirds of the time. With the decoder in it,
+    pictures of a batch differ by more than 2 of 255 from those drawn alone.
+    """
+    import torch
+
+    forward = denoiser.forward
+
+    def rounding_inside(*arguments: Any, **options: Any) -> tuple[Any, ...]:
+        with torch.autocast(hardware.device.type, hardware.compute):
+            found = forward(*arguments, **{**options, "return_dict": False})
+        return tuple(value.to(hardware.dtype) for value in found)
+
+    denoiser.forward = rounding_inside
 
 
 def _advice(source: Source, failure: Exception) -> str:

@@ -1,13 +1,17 @@
 """Catalogue entries, items and contexts for the tests of the model side."""
 
+from PIL import Image
+
 from services.common.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
 from services.inference.adapter import Context, Item
+from services.inference.models.txt2img import Txt2Img
+from services.inference.outputs import ImageOutput
 
 QUIET = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
 
 
-def tiny_model(source: str = "nowhere", revision: str | None = None) -> Model:
+def tiny_model(source: str = "nowhere", revision: str | None = None, **options: str) -> Model:
     return Model(
         name="tiny",
         title="Tiny",
@@ -15,9 +19,15 @@ def tiny_model(source: str = "nowhere", revision: str | None = None) -> Model:
         adapter="txt2img",
         source=source,
         revision=revision,
+        options=options,
     )
 
 
 def item(seed: int, prompt: str = "a coffee grinder", *, job_id: str = "job", width: int = 64, steps: int = 4) -> Item:
     params = Txt2ImgParams(prompt=prompt, width=width, height=64, steps=steps, guidance=4.0)
     return Item(job_id, 0, seed, prompt, "blurry", params)
+
+
+def draw(adapter: Txt2Img, *batch: Item, context: Context = QUIET) -> list[Image.Image]:
+    outputs = adapter.generate(batch, context)
+    return [output.image for output in outputs if isinstance(output, ImageOutput)]

@@ -3,32 +3,17 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops
 
 from services.common.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
 from services.inference.adapter import Cancelled, Context, Item
 from services.inference.models.txt2img import Txt2Img
-from services.inference.outputs import ImageOutput
 from services.inference.sources import Source
 from tests.inference.hub import refusing_hub
-from tests.inference.models import QUIET, item
-
-
-def draw(adapter: Txt2Img, *batch: Item, context: Context = QUIET) -> list[Image.Image]:
-    outputs = adapter.generate(batch, context)
-    return [output.image for output in outputs if isinstance(output, ImageOutput)]
-
-
-def difference(one: Image.Image, other: Image.Image) -> int:
-    """The largest difference of any value of any pixel, of 255."""
-    import numpy as np
-
-    return int(np.asarray(ImageChops.difference(one, other)).max())
+from tests.inference.models import draw, item
 
 
 def test_same_seed_same_bytes(txt2img: Txt2Img) -> None:
@@ -49,48 +34,6 @@ def test_a_new_adapter_draws_the_same(txt2img: Txt2Img, tiny: Model) -> None:
 def test_what_is_asked_for_changes_the_picture(txt2img: Txt2Img, other: Item) -> None:
     """Another seed, prompt or number of steps gives another picture."""
     assert draw(txt2img, item(1))[0].tobytes() != draw(txt2img, other)[0].tobytes()
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        "DDIMScheduler",
-        "DDPMScheduler",
-        "DPMSolverMultistepScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "EulerDiscreteScheduler",
-        "KDPM2AncestralDiscreteScheduler",
-        "LCMScheduler",
-        "UniPCMultistepScheduler",
-    ],
-)
-def scheduled(
-    request: pytest.FixtureRequest, tiny: Model, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Txt2Img]:
-    """The adapter with one scheduler after another, among them those that draw fresh noise in every step."""
-    import diffusers
-
-    folder = shutil.copytree(tiny.source, tmp_path_factory.mktemp("scheduled") / "model")
-    old = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    getattr(diffusers, request.param).from_config(old).save_pretrained(folder / "scheduler")
-    index = json.loads((folder / "model_index.json").read_text())
-    index["scheduler"] = ["diffusers", request.param]
-    (folder / "model_index.json").write_text(json.dumps(index))
-    adapter = Txt2Img(tiny, Source(str(folder)))
-    adapter.load("cpu")
-    yield adapter
-    adapter.close()
-
-
-@pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers, under numpy 2
-@pytest.mark.parametrize("size", [2, 4, 8])
-def test_pictures_of_a_batch_are_those_drawn_alone(scheduled: Txt2Img, size: int) -> None:
-    """Each picture of a batch comes from its own seed and prompt, within 1/255 of the one drawn alone."""
-    batch = [item(seed, f"product {seed}") for seed in range(size)]
-    alone = [draw(scheduled, single)[0] for single in batch]
-    together = draw(scheduled, *batch)
-    assert max(difference(one, other) for one, other in zip(alone, together, strict=True)) <= 1
-    assert difference(together[0], together[1]) > 10
 
 
 @pytest.mark.parametrize("width", [64, 72, 256])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class Txt2Img(ModelAdapter):
+    """The option `precision` of a catalogue entry is auto, float32 (the same picture on every CPU) or bfloat16."""
+
     modality: ClassVar[Modality] = Modality.TXT2IMG
     max_batch = 4
 
@@ -29,7 +31,7 @@ class Txt2Img(ModelAdapter):
         prepare_torch(threads)
 
     def load(self, device: str) -> None:
-        self._hardware = choose_hardware(device)
+        self._hardware = choose_hardware(device, str(self.model.options.get("precision", "auto")))
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
         self._scheduler = self._pipeline.scheduler
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
