@@ -32,7 +32,7 @@ models: setup
 [group("model")]
 train-studio-tiny *ARGS: setup
     {{ python }} -m pip install --quiet --constraint constraints.txt --editable ".[training]"
-    OMP_WAIT_POLICY=PASSIVE {{ python }} -m training {{ ARGS }}
+    {{ python }} -m training {{ ARGS }}
 
 # How often studio-tiny draws what it is asked for, and how fast
 [group("model")]
