@@ -22,6 +22,7 @@ from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
+from services.api.openai_images import openai_routes
 from services.api.pages import page_routes
 from services.api.problems import RequestRefused, describe, on_error, on_http_exception
 from services.api.state import AppState
@@ -71,6 +72,7 @@ def _routes(settings: Settings) -> list[BaseRoute]:
         *job_routes(),
         *artifact_routes(),
         *catalogue_routes(),
+        *openai_routes(),
         *health_routes(),
         Route("/problems/{code}", describe, methods=["GET"]),
         *page_routes(settings),

@@ -36,6 +36,8 @@ def _model(model: Model) -> dict[str, Any]:
     return {
         "id": model.name,
         "object": "model",
+        "created": 0,  # OpenAI's clients expect these two
+        "owned_by": "studio",
         "title": model.title,
         "modality": model.modality,
         "default": model.default,

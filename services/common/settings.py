@@ -62,6 +62,9 @@ class Settings(BaseSettings):
         "stream", description="How artifacts reach clients: through the gateway, or by a presigned URL."
     )
     poll_seconds: float = Field(1.0, gt=0, le=60, description="How often clients are told to poll a running job.")
+    image_wait_seconds: float = Field(
+        120, ge=0, description="How long POST /v1/images/generations waits for its job before it answers 504."
+    )
     queue_limit: int = Field(1000, ge=1, description="Jobs waiting per model; more are refused with 503.")
     job_ttl_seconds: float = Field(3600, gt=0, description="A job not begun by then expires.")
     retention_seconds: float = Field(604_800, gt=0, description="How long status records of finished jobs are kept.")

@@ -123,13 +123,15 @@ class Batcher:
         return self._fitting.get(work.key, self.max_batch)
 
     async def _make(self, batch: list[_Work]) -> None:
-        crowded = len({work.item.job_id for work in batch}) > 1
+        jobs = sorted({work.item.job_id for work in batch})
+        crowded = len(jobs) > 1
         for seat in _count(batch):
             seat.crowded = crowded
         self._metrics.calls.inc()
         self._metrics.batch_size.observe(len(batch))
         try:
-            outputs = await self._executor.generate([work.item for work in batch], self._context(batch))
+            with structlog.contextvars.bound_contextvars(job_ids=jobs):  # for what the adapter logs
+                outputs = await self._executor.generate([work.item for work in batch], self._context(batch))
         except Cancelled as exc:
             self._make_later([work for work in batch if work.wanted])  # an identical job came at the last moment
             _fail_all([work for work in batch if not work.wanted], exc)

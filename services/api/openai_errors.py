@@ -1,0 +1,47 @@
+"""Errors in the shape that OpenAI's clients read: `{"error": {"message", "type", "param", "code"}}`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api.problems import on_error
+from services.common.schemas import State, StatusRecord
+
+# Their clients send a request that failed again by themselves, which would make a second job.
+_DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
+
+
+async def openai_error(
+    request: Request[Any], exc: Exception, names: Mapping[str, str], headers: Mapping[str, str]
+) -> Response:
+    """The problem for `exc` in the other shape; `names` maps what clients call a parameter to its own name."""
+    problem = await on_error(request, exc)
+    said = json.loads(bytes(problem.body))
+    theirs = {ours: name for name, ours in names.items()} | {"width": "size", "height": "size"}
+    pointer = next((str(error["pointer"]) for error in said.get("errors", [])), "")
+    field = pointer.strip("/").partition("/")[0]
+    kept = {name: problem.headers[name] for name in ("Retry-After",) if name in problem.headers}
+    return _response(
+        problem.status_code, said["detail"], said.get("code"), theirs.get(field, field) or None, {**kept, **headers}
+    )
+
+
+def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
+    """The answer for a job that is not over yet, or ended without a result."""
+    if not record.state.terminal:
+        message = f"job {record.job_id} is still {record.state}; it goes on: GET /v1/jobs/{record.job_id}"
+        return _response(504, message, "timeout", None, {**_DO_NOT_REPEAT, **headers})
+    if record.error is not None:
+        repeat = {} if record.error.retryable else _DO_NOT_REPEAT
+        return _response(500, record.error.message, record.error.code, None, {**repeat, **headers})
+    status = 504 if record.state is State.EXPIRED else 409
+    return _response(status, f"the job is {record.state}", str(record.state), None, {**_DO_NOT_REPEAT, **headers})
+
+
+def _response(status: int, message: str, code: str | None, param: str | None, headers: Mapping[str, str]) -> Response:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return Response(json.dumps(body).encode(), status, {"Cache-Control": "no-store", **headers}, "application/json")

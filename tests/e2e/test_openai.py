@@ -1,0 +1,118 @@
+"""OpenAI's own client against a running gateway and worker, told nothing but the base URL."""
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import openai
+import pytest
+from PIL import Image
+
+from tests.painter import expected_picture
+from tests.system import System, running_system
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running_system(Path(tmp_path_factory.mktemp("openai")), {}) as running:
+        running.start_gateway(image_wait_seconds="1.5")
+        running.start_worker()
+        yield running
+
+
+@pytest.fixture
+def client(system: System) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{system.url}/v1", api_key="unused") as connected:
+        yield connected
+
+
+def _pixels(png: bytes) -> bytes:
+    return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
+
+
+def test_pictures_by_url(client: openai.OpenAI) -> None:
+    """`n` pictures come as URLs that can be fetched as they are, each from its own seed."""
+    made = client.images.generate(prompt="red mug", n=2, size="64x64", extra_body={"seed": 3})
+    assert made.data is not None
+    assert made.size == "64x64"
+    pictures = [httpx2.get(str(image.url)).content for image in made.data]
+    assert [_pixels(picture) for picture in pictures] == [
+        expected_picture("red mug", 3),
+        expected_picture("red mug", 4),
+    ]
+
+
+def test_pictures_inline(client: openai.OpenAI) -> None:
+    """`response_format` b64_json brings the file itself."""
+    made = client.images.generate(prompt="red mug", response_format="b64_json", extra_body={"seed": 5})
+    assert made.data is not None
+    (image,) = made.data
+    assert image.url is None
+    assert _pixels(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
+
+
+def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:
+    """What other servers of the kind take through `extra_body` reaches the job, which is one like any other."""
+    extra = {"seed": 1, "negative_prompt": "blurry", "num_inference_steps": 2, "guidance_scale": 3.5}
+    raw = client.images.with_raw_response.generate(prompt="blue vase", extra_body=extra)
+    job = system.client.get(f"/v1/jobs/{raw.headers['X-Job-Id']}").json()
+    assert job["state"] == "succeeded"
+    expected = {"prompt": "blue vase", "seed": 1, "negative_prompt": "blurry", "steps": 2, "guidance": 3.5}
+    assert expected.items() <= job["params"].items()
+
+
+def test_models(client: openai.OpenAI) -> None:
+    """The models on offer are listed as the client expects them."""
+    (model,) = client.models.list()
+    assert model.id.startswith("painter")
+    assert (model.object, model.owned_by) == ("model", "studio")
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"quality": "hd"}, "quality"),
+        ({"output_format": "webp"}, "output_format"),
+        ({"extra_body": {"num_inference_steps": 100_000}}, "num_inference_steps"),
+        ({"n": 11}, "n"),
+        ({"size": "64x65"}, "size"),
+        ({"style": "vivid"}, "style"),
+        ({"model": "dall-e-3"}, "model"),
+    ],
+)
+def test_what_cannot_be_honoured(client: openai.OpenAI, given: dict[str, object], param: str) -> None:
+    """An unsupported field or value is refused under the client's own name for it, never ignored."""
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.images.generate(prompt="red mug", **given)  # type: ignore[call-overload]
+    assert (caught.value.code, caught.value.type) == ("validation-error", "invalid_request_error")
+    assert caught.value.param == param
+
+
+def test_failed_job(client: openai.OpenAI, system: System) -> None:
+    """A job the model fails on is an error with its code and id."""
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.with_options(max_retries=0).images.generate(prompt="FAIL please")
+    assert caught.value.code == "generation-failed"
+    job = system.client.get(f"/v1/jobs/{caught.value.response.headers['X-Job-Id']}").json()
+    assert job["state"] == "failed"
+
+
+def test_slow_job(client: openai.OpenAI, system: System) -> None:
+    """A job that outlasts the wait is a 504 the client does not repeat; it goes on, and its id is in the error."""
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.images.generate(prompt="SLOW kettle")
+    assert caught.value.status_code == 504
+    job_id = caught.value.response.headers["X-Job-Id"]
+    assert job_id in caught.value.message
+    assert system.wait(job_id)["state"] == "succeeded"
+    assert system.pictures_painted()[job_id] == 1
+
+
+def test_idempotency_key(client: openai.OpenAI) -> None:
+    """The same key brings the same job's pictures again."""
+    ask = client.images.with_raw_response.generate
+    first, second = (ask(prompt="red mug", extra_headers={"Idempotency-Key": "once"}) for _ in range(2))
+    assert first.headers["X-Job-Id"] == second.headers["X-Job-Id"]
+    assert first.parse().data == second.parse().data
