@@ -46,7 +46,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         except (ModelUnavailable, ValueError) as exc:
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
-        batcher = Batcher(executor, metrics)
+        batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
         code = await _consume(settings, catalogue, model, batcher, readiness, stop)
         if executor.busy:
             # The thread cannot be joined, and the interpreter would wait for it at exit.
@@ -93,7 +93,6 @@ async def _consume(
                 catalogue=catalogue,
                 model=model,
                 batcher=batcher,
-                deadline_seconds=settings.job_deadline_seconds,
                 max_attempts=settings.max_attempts,
                 failpoints=Failpoints(settings.failpoint),
             )

@@ -11,23 +11,24 @@ from types import TracebackType
 from typing import Protocol
 from uuid import uuid4
 
-from services.common.errors import InvalidMessage
+from services.common.errors import HandedBack, InvalidMessage
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State, StatusRecord
 
 
 class Settlement(Enum):
     ACK = auto()
     REJECT = auto()  # to the dead letters
-    REQUEUE = auto()
+    REQUEUE = auto()  # not the message's fault
+    RETRY = auto()  # perhaps its fault: it counts as delivered, whatever broker it is
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A message handed to one consumer, as an async context manager that settles it.
 
-    Leaving normally acks, InvalidMessage rejects to the dead letters, anything else (cancellation included)
-    requeues. `deliveries` counts earlier deliveries of this message. A delivery whose connection is gone
-    settles to nothing: the broker has requeued it already.
+    Leaving normally acks, InvalidMessage rejects to the dead letters, HandedBack has it delivered again and counted,
+    anything else (cancellation included) requeues. `deliveries` counts earlier deliveries of this message. A delivery
+    whose connection is gone settles to nothing: the broker has requeued it already.
     """
 
     body: bytes
@@ -45,6 +46,9 @@ class Delivery:
             await self.settle(Settlement.ACK)
         elif issubclass(kind, InvalidMessage):
             await self.settle(Settlement.REJECT)
+            return True
+        elif issubclass(kind, HandedBack):
+            await self.settle(Settlement.RETRY)
             return True
         else:
             await self.settle(Settlement.REQUEUE)

@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     prefetch: int | None = Field(
         None, ge=1, le=200, description="Deliveries a worker holds; unset: two of the model's batches, one at work."
     )
-    job_deadline_seconds: float = Field(600, gt=0, description="A job running longer fails with `timeout`.")
+    job_deadline_seconds: float = Field(
+        600, gt=0, description="A call of the model that takes longer fails its job: `timeout`."
+    )
     grace_seconds: float = Field(60, ge=0, description="Time a stopping worker gives its running jobs.")
     max_attempts: int = Field(3, ge=1, le=50, description="A job that takes its worker down this often is poison.")
     status_lease_seconds: float = Field(30, gt=0, description="A worker silent for this long loses its job.")

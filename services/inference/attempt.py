@@ -50,7 +50,6 @@ class Workplace:
     catalogue: Catalogue
     model: Model
     batcher: Batcher
-    deadline_seconds: float
     max_attempts: int
     failpoints: Failpoints
 
@@ -70,34 +69,37 @@ class Attempt:
 
         Raises InvalidMessage for a job that used up its attempts (to the dead letters), DeadlineExceeded when
         the model thread cannot be had back (the outcome is stored; the worker must leave), and HandedBack when that is
-        perhaps the fault of another job of the batch (so this one is tried again, alone).
+        perhaps another job's fault (so this one is tried again, alone).
         """
         try:
             async with AsyncExitStack() as beating:
                 async with self._place.batcher.seat(self._items, self._heartbeat, alone=self._suspect) as seat:
                     on_begin()
-                    outcome = await self._begin(seat, beating)
-                if isinstance(outcome, list):
-                    outcome = await self._store(outcome)
+                    verdict = await self._begin(beating)
+                    found = await self._generate(seat) if verdict is Verdict.HELD else None
+                outcome = await self._store(found) if isinstance(found, list) else found
+                if verdict is not Verdict.HELD:
+                    outcome = await self._without_outputs(verdict)
                 if outcome is not None:
                     await self._finish(outcome)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, HandedBack):
             await self._hand_back()
             raise
         if outcome is POISON:
             raise InvalidMessage("attempts used up", self._claim.message.job_id)
 
-    async def _begin(self, seat: Seat, beating: AsyncExitStack) -> list[Output] | Outcome | None:
-        """The outputs, or how the job ends without any, or None when it is not ours to end."""
+    async def _begin(self, beating: AsyncExitStack) -> Verdict:
         self._begun = True
         verdict = await self._claim.begin()
         self._place.failpoints.reach("worker.begun")
         log.info("job begun", verdict=verdict.name.lower())
         if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
             await beating.enter_async_context(self._heartbeat.beating())
+        return verdict
+
+    async def _without_outputs(self, verdict: Verdict) -> Outcome | None:
+        """How a job ends that is not to be made, or None when it is not ours to end."""
         match verdict:
-            case Verdict.HELD:
-                return await self._generate(seat)
             case Verdict.CANCEL:
                 return CANCELED
             case Verdict.EXHAUSTED:
@@ -110,31 +112,24 @@ class Attempt:
 
     async def _generate(self, seat: Seat) -> list[Output] | Outcome:
         try:
-            async with asyncio.timeout(self._place.deadline_seconds) as deadline:
-                outputs = await seat.outputs()
+            outputs = await seat.outputs()
         except Cancelled:
             return CANCELED
+        except HandedBack:
+            raise
+        except DeadlineExceeded as exc:
+            # Nobody can stop a thread: the outcome is stored while nothing else uses it, then the worker leaves.
+            self._heartbeat.stopped = True
+            await self._finish(_failed(exc.code, str(exc), retryable=exc.retryable))
+            raise
         except GenerationError as exc:
             log.warning("generation failed", code=exc.code, reason=str(exc))
             return _failed(exc.code, str(exc), retryable=exc.retryable)
-        except Exception as exc:
-            if isinstance(exc, TimeoutError) and deadline.expired():
-                await self._give_up_thread(seat, exc)
+        except Exception:
             log.exception("generation failed")
             return FAILED
         self._place.failpoints.reach("worker.generated")
         return outputs
-
-    async def _give_up_thread(self, seat: Seat, cause: TimeoutError) -> None:
-        """Nobody can stop a thread: store the outcome while nothing else may use it, and have the worker leave."""
-        self._heartbeat.stopped = True
-        seconds = self._place.deadline_seconds
-        expired = DeadlineExceeded(f"the job took longer than {seconds:g} seconds")
-        if seat.crowded:
-            await self._hand_back()
-            raise HandedBack(str(expired)) from cause
-        await self._finish(_failed(expired.code, str(expired), retryable=expired.retryable))
-        raise expired from cause
 
     async def _store(self, outputs: list[Output]) -> Outcome:
         self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))

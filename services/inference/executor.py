@@ -9,7 +9,7 @@ import contextvars
 import gc
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -24,7 +24,7 @@ _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough m
 
 
 class ModelExecutor:
-    """Calls `adapter` in its own thread, in the caller's context variables (so `job_id` is in its logs).
+    """Calls `adapter` in its own thread, in the caller's context variables (so the jobs' ids are in its logs).
 
     Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and what is called
     next waits behind it. A thread cannot be stopped; the way out is `abandon` and then leaving the process with
@@ -95,8 +95,9 @@ class ModelExecutor:
         """
         try:
             return function()
-        except StopIteration as exc:  # a future refuses it and would leave the caller waiting for ever
-            raise RuntimeError("the adapter raised StopIteration") from exc
+        except (StopIteration, CancelledError, asyncio.CancelledError, TimeoutError) as exc:
+            # A future refuses the first and would leave the caller waiting for ever; the others mean something to it.
+            raise RuntimeError(f"the adapter raised {type(exc).__name__}") from exc
         except Exception as exc:
             if not _is_out_of_memory(exc):
                 _clear_frames(exc)

@@ -1,7 +1,7 @@
 """Tells the status store how far a job is, which renews its lease and brings back whether to go on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -28,6 +28,7 @@ class Heartbeat:
         self._progress = Progress()
         self._changed = asyncio.Event()
         self._over = False
+        self._unwanted: Callable[[], object] = lambda: None
 
     @property
     def wanted(self) -> bool:
@@ -55,11 +56,18 @@ class Heartbeat:
                     await self._changed.wait()
             self._changed.clear()
             try:
-                self._note(await self._claim.progress(self._progress))
+                self.note(await self._claim.progress(self._progress))
             except BackendUnavailable as exc:
                 log.warning("progress not stored", reason=str(exc))
             await asyncio.sleep(BUSY_SECONDS)
 
-    def _note(self, verdict: Verdict) -> None:
+    def when_unwanted(self, call: Callable[[], object]) -> None:
+        """Have `call` called, on the event loop, when the store says that the job is canceled or lost."""
+        self._unwanted = call
+
+    def note(self, verdict: Verdict) -> None:
+        """What the store said of the job."""
         self.canceled = self.canceled or verdict is Verdict.CANCEL or self._claim.removed
         self.lost = self.lost or verdict is Verdict.LOST
+        if not self.wanted:
+            self._unwanted()

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from services.common.schemas import Progress
-from services.inference.adapter import Item
+from services.inference.adapter import Cancelled, Item
 from services.inference.heartbeat import Heartbeat
 from services.inference.outputs import Output
 
@@ -19,7 +19,7 @@ class Seat:
 
     def __init__(self, items: Sequence[Item], heartbeat: Heartbeat) -> None:
         self.items = items
-        self.crowded = False  # the call under way makes things for jobs that ask for something else as well
+        self.second_try = False
         self._heartbeat = heartbeat
         self._turn = asyncio.Event()
         self._settled = asyncio.Event()
@@ -27,6 +27,8 @@ class Seat:
         self._made: dict[int, Output] = {}
         self._result: asyncio.Future[list[Output]] = asyncio.get_running_loop().create_future()
         self._step = 0
+        # Whatever becomes of the work, nobody is left waiting for what is not wanted any more.
+        heartbeat.when_unwanted(lambda: self.fail(Cancelled()))
 
     @property
     def wanted(self) -> bool:
@@ -47,7 +49,7 @@ class Seat:
         self._leave()
 
     async def outputs(self) -> list[Output]:
-        """One per item. Raises Cancelled once the heartbeat says so, OutOfMemory, or what the adapter raised."""
+        """One per item. Raises Cancelled once the heartbeat says so, DeadlineExceeded, or what the adapter raised."""
         self._settled.set()
         return await self._result
 

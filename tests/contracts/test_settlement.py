@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
+from services.common.errors import HandedBack
 from services.common.ports import Broker, Settlement
 from services.common.schemas import JobMessage
 from tests.contracts.conftest import OpenBroker
@@ -28,6 +29,20 @@ async def test_failed_delivery_comes_back_first_and_is_counted(broker: Broker) -
 
     assert [first, second] == [delivery.message_id for delivery in again]
     assert again[0].deliveries >= 1  # RabbitMQ counts a message it sent ahead and got back unseen, too
+
+
+async def test_message_handed_back_is_counted(broker: Broker) -> None:
+    """A message that may have been at fault is delivered again, and says so: it is to be handled alone then."""
+    model = new_model()
+    [message_id] = await publish(broker, model, 1)
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
+        delivery = await anext(deliveries)
+        assert delivery.deliveries == 0
+        async with delivery:
+            raise HandedBack
+
+    [again] = await receive(broker, model, 1)
+    assert (message_id, 1) == (again.message_id, again.deliveries)
 
 
 async def test_cancelled_delivery_comes_back(broker: Broker) -> None:

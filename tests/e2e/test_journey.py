@@ -161,7 +161,7 @@ def test_deadline(system: System) -> None:
     """A hung pipeline ends failed/timeout, its worker leaves, and the next worker does the next job."""
     system.start_gateway()
     worker = system.start_worker(job_deadline_seconds="1")
-    hung, following = system.submit("HANG forever"), system.submit("afterwards")
+    hung, following = system.submit("HANG forever"), system.submit("afterwards", steps=2)  # never in one batch
     job = system.wait(hung["id"])
 
     assert (job["state"], job["error"]["code"]) == ("failed", "timeout")

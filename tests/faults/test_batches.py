@@ -28,6 +28,7 @@ def test_one_that_fails(system: System) -> None:
     system.start_worker()
     assert system.wait(bad)["error"]["code"] == "generation-failed"
     assert [system.wait(job_id)["state"] for job_id in mates] == ["succeeded"] * MATES
+    assert system.pictures_painted()[mates[0]] > 1  # with the bad one, and again without
 
 
 def test_one_that_kills_the_worker(system: System) -> None:

@@ -131,7 +131,7 @@ class SQLiteBroker:
             await asyncio.shield(self._file.write(partial(sqlite_queue.settle, token, settlement)))
         finally:
             slots.release()
-        if settlement is Settlement.REQUEUE:
+        if settlement in (Settlement.REQUEUE, Settlement.RETRY):
             self._wakeup.notify()
 
 

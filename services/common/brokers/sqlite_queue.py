@@ -112,4 +112,4 @@ def _reject(token: str, connection: sqlite3.Connection) -> None:
     _ack(token, connection)
 
 
-_SETTLE = {Settlement.ACK: _ack, Settlement.REJECT: _reject, Settlement.REQUEUE: _requeue}
+_SETTLE = {Settlement.ACK: _ack, Settlement.REJECT: _reject, Settlement.REQUEUE: _requeue, Settlement.RETRY: _requeue}

@@ -139,6 +139,8 @@ async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> N
             work = message.ack()
         case Settlement.REJECT:
             work = message.reject(requeue=False)
+        case Settlement.RETRY:
+            work = message.reject(requeue=True)
         case Settlement.REQUEUE:
             work = message.nack(requeue=True)  # since RabbitMQ 4.3 a nack does not count as a failure
     try:

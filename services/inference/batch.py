@@ -1,0 +1,41 @@
+"""The works of one call of the model thread."""
+
+import asyncio
+from collections import Counter
+
+from services.inference.adapter import Context, Item
+from services.inference.seat import Seat
+from services.inference.work import Work
+
+
+class Batch(list[Work]):
+    """Not changed while its call is under way: the model thread reads it."""
+
+    @property
+    def items(self) -> list[Item]:
+        return [work.item for work in self]
+
+    @property
+    def jobs(self) -> list[str]:
+        """Ids of those that asked first."""
+        return sorted({work.item.job_id for work in self})
+
+    def seats(self) -> Counter[Seat]:
+        """Every seat it is made for, and how many of its works are for it."""
+        return Counter(seat for work in self for seat, _ in work.seats)
+
+    def context(self) -> Context:
+        """What the adapter is handed with the items; made on the event loop, used in the model thread."""
+        loop = asyncio.get_running_loop()
+
+        def progress(step: int, total: int) -> None:
+            loop.call_soon_threadsafe(self._report, step, total)
+
+        def cancelled(job_id: str) -> bool:
+            return not any(work.wanted for work in self if work.item.job_id == job_id)
+
+        return Context(progress=progress, cancelled=cancelled)
+
+    def _report(self, step: int, total: int) -> None:
+        for seat, count in self.seats().items():
+            seat.report(step, total, count)

@@ -1,0 +1,28 @@
+"""One thing to make, and everyone it is made for."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from services.inference.adapter import Item
+from services.inference.seat import Seat
+
+
+@dataclass(eq=False)
+class Work:
+    """`seats` pairs each seat with the item's index there; there are several where identical jobs wait.
+
+    Works with equal `key` may share a call. `seats` is replaced, never changed: the model thread reads it.
+    """
+
+    item: Item
+    key: Hashable
+    identity: Hashable
+    seats: tuple[tuple[Seat, int], ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        return any(seat.wanted for seat, _ in self.seats)
+
+    def fail(self, exc: Exception) -> None:
+        for seat, _ in self.seats:
+            seat.fail(exc)

@@ -1,0 +1,130 @@
+"""A batcher over a real model thread, with an adapter that stops at every step until it is let go on."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
+
+from services.common.params import Txt2ImgParams
+from services.common.ports import Verdict
+from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.batcher import Batcher
+from services.inference.claim import Claim
+from services.inference.executor import ModelExecutor
+from services.inference.heartbeat import Heartbeat
+from services.inference.metrics import Metrics
+from services.inference.outputs import Encoded, Output
+from services.inference.seat import Seat
+from services.inference.sources import Source
+from tests.inference.models import tiny_model
+
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Name:
+    """An output that says of which item it is."""
+
+    text: str
+
+    def encode(self, metadata: dict[str, str]) -> Encoded:
+        raise NotImplementedError
+
+
+class Stepper(ModelAdapter):
+    """Takes STEPS steps, each when `gate` lets it; `fault` is asked before the first."""
+
+    modality = tiny_model().modality
+    max_batch = 4
+
+    def __init__(self, fault: Callable[[list[str]], None] = lambda _names: None) -> None:
+        super().__init__(tiny_model(), Source("nowhere"))
+        self.gate = threading.Semaphore(0)
+        self.stopped = threading.Event()
+        self.calls: list[list[str]] = []
+        self._fault = fault
+
+    def load(self, device: str) -> None:
+        pass
+
+    def batch_key(self, item: Item) -> int | None:
+        return cast("Txt2ImgParams", item.params).width
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        names = [f"{item.prompt}{item.seed}" for item in batch]
+        self.calls.append(names)
+        for step in range(STEPS):
+            self.gate.acquire()
+            if all(context.cancelled(item.job_id) for item in batch):
+                self.stopped.set()
+                raise Cancelled
+            context.progress(step + 1, STEPS)
+        self._fault(names)
+        return [Name(name) for name in names if name != "dropped0"]
+
+    def close(self) -> None:
+        self.go()
+
+    def go(self) -> None:
+        """From now on every step at once."""
+        self.gate.release(1000)
+
+
+class Rig:
+    """Submits jobs the way an attempt does, and keeps their heartbeats."""
+
+    def __init__(self, adapter: Stepper, batcher: Batcher, metrics: Metrics) -> None:
+        self.adapter = adapter
+        self.batcher = batcher
+        self._metrics = metrics
+        self.heartbeats: dict[str, Heartbeat] = {}
+
+    def submit(
+        self, name: str, job: str = "", *, count: int = 1, alone: bool = False, **given: object
+    ) -> asyncio.Task[list[str]]:
+        """A job of `count` items; `name` is its prompt, and its id unless `job` is given."""
+        params = Txt2ImgParams.model_validate({"prompt": name, "width": 64, "num_images": count, "seed": 0, **given})
+        job_id = job or name
+        heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
+        items = [Item(job_id, index, index, name, "", params) for index in range(count)]
+        return asyncio.create_task(_hold(self.batcher.seat(items, heartbeat, alone=alone)))
+
+    def cancel(self, job: str) -> None:
+        self.heartbeats[job].note(Verdict.CANCEL)
+
+    async def under_way(self, calls: int) -> None:
+        """The adapter has been called that often, and what was submitted has a seat."""
+        async with asyncio.timeout(5):
+            while len(self.adapter.calls) < calls:
+                await asyncio.sleep(0.005)
+
+    def counted(self, name: str) -> float | None:
+        return self._metrics.registry.get_sample_value(name, {"model": "tiny"})
+
+
+@asynccontextmanager
+async def rig(
+    fault: Callable[[list[str]], None] = lambda _names: None, deadline_seconds: float = 60
+) -> AsyncIterator[Rig]:
+    adapter = Stepper(fault)
+    metrics = Metrics("tiny")
+    async with AsyncExitStack() as stack:
+        executor = await stack.enter_async_context(ModelExecutor(adapter))
+        stack.callback(adapter.go)  # before the executor is closed, which waits for the thread
+        batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds)
+        await stack.enter_async_context(batcher.running())
+        await stack.enter_async_context(asyncio.timeout(10))
+        yield Rig(adapter, batcher, metrics)
+
+
+def heartbeat_of_a_job() -> Heartbeat:
+    """Nobody beats it: a test says what the status store would."""
+    return Heartbeat(cast("Claim", SimpleNamespace(removed=False)))
+
+
+async def _hold(held: Seat) -> list[str]:
+    async with held as seat:
+        return [output.text for output in await seat.outputs() if isinstance(output, Name)]

@@ -1,0 +1,156 @@
+"""Batches that raise, do not fit or hang: whose fault it is, and what becomes of the others."""
+
+import asyncio
+import concurrent.futures
+from unittest.mock import patch
+
+import pytest
+
+from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
+from services.inference.batcher import Batcher
+from tests.inference.stepper import STEPS, Stepper, rig
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_out_of_memory_halves_the_batch() -> None:
+    """A batch that does not fit is split until it does, and the next one of its kind is made that small at once."""
+
+    def fault(names: list[str]) -> None:
+        if len(names) > 2:
+            raise MemoryError
+
+    async with rig(fault) as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in "bcdefg"]
+        jobs.adapter.go()
+        assert await asyncio.gather(first, *rest) == [[f"{name}0"] for name in "abcdefg"]
+    assert [len(call) for call in jobs.adapter.calls] == [1, 4, 2, 2, 2]
+
+
+async def test_what_fitted_is_remembered_for_odd_batches() -> None:
+    """Of three that do not fit, two do: what is remembered is two."""
+
+    def fault(names: list[str]) -> None:
+        if len(names) > 2:
+            raise MemoryError
+
+    async with rig(fault) as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in "bcd"]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+        await asyncio.gather(*(jobs.submit(name) for name in "efgh"))
+    assert [len(call) for call in jobs.adapter.calls] == [1, 3, 2, 1, 2, 2]
+
+
+async def test_too_large_by_itself() -> None:
+    """What does not fit alone either is out of memory, and only that."""
+
+    def fault(names: list[str]) -> None:
+        if "huge0" in names:
+            raise MemoryError
+
+    async with rig(fault) as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in ("b", "huge", "c")]
+        jobs.adapter.go()
+        results = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert isinstance(results[2], OutOfMemory)
+    assert [results[number] for number in (0, 1, 3)] == [["a0"], ["b0"], ["c0"]]
+
+
+async def test_one_jobs_fault_is_not_anothers() -> None:
+    """A batch that raises is made in parts, so that only the job whose fault it is fails."""
+
+    def fault(names: list[str]) -> None:
+        if "bad0" in names:
+            raise RuntimeError("cannot draw this")
+
+    async with rig(fault) as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in ("b", "bad", "c", "d")]
+        jobs.adapter.go()
+        results = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert isinstance(results[2], RuntimeError)
+    assert [results[number] for number in (0, 1, 3, 4)] == [["a0"], ["b0"], ["c0"], ["d0"]]
+
+
+async def test_adapter_that_makes_too_few() -> None:
+    """Nobody gets another job's output when the adapter leaves one out: only the job it left out fails."""
+    async with rig() as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in ("dropped", "b", "c")]
+        jobs.adapter.go()
+        results = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert isinstance(results[1], RuntimeError)
+    assert [results[number] for number in (0, 2, 3)] == [["a0"], ["b0"], ["c0"]]
+
+
+async def test_call_that_hangs() -> None:
+    """A job that asked for all of a call that hangs is to blame; nothing else is called after it."""
+    async with rig(deadline_seconds=0.2) as jobs:
+        hung, other = jobs.submit("a"), jobs.submit("b", width=128)
+        with pytest.raises(DeadlineExceeded) as caught:
+            await hung
+        assert not isinstance(caught.value, HandedBack)
+        jobs.adapter.go()
+        await asyncio.sleep(0.05)
+        assert not other.done()
+        other.cancel()
+    assert jobs.adapter.calls == [["a0"]]
+
+
+async def test_batch_that_hangs() -> None:
+    """Jobs that asked for a part of a call that hangs are handed back; so are those with more to be made."""
+    async with rig(deadline_seconds=0.2) as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        large, small = jobs.submit("b", count=4), jobs.submit("c", count=1)
+        rest = jobs.submit("d", count=4)
+        jobs.adapter.gate.release(2 * STEPS)
+        await jobs.under_way(3)
+        assert await first == ["a0"]
+        assert len(await large) == 4
+        for job in (small, rest):
+            with pytest.raises(HandedBack):
+                await job
+    assert jobs.adapter.calls[2] == ["c0", "d0", "d1", "d2"]
+
+
+async def test_follower_of_a_part_is_not_to_blame() -> None:
+    """Of a job of two pictures and another that asks for one of them, the first is to blame for both hanging."""
+    async with rig(deadline_seconds=0.2) as jobs:
+        both, one = jobs.submit("a", count=2, job="both"), jobs.submit("a", count=1, job="one")
+        with pytest.raises(DeadlineExceeded, match="the job took"):
+            await both
+        with pytest.raises(HandedBack):
+            await one
+
+
+async def test_batcher_that_breaks_ends_its_user() -> None:
+    """A fault of the batcher's own is not a silence in which jobs wait for ever."""
+    with patch.object(Batcher, "_next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+        async with rig() as jobs:
+            await jobs.submit("a")
+
+
+async def test_adapters_mistakes_end_one_job() -> None:
+    """A batch key that is none, and an exception that futures take for their own, fail their job and no other."""
+
+    def fault(names: list[str]) -> None:
+        if "odd0" in names:
+            raise concurrent.futures.CancelledError
+
+    async with rig(fault) as jobs:
+        jobs.adapter.go()
+        with patch.object(Stepper, "batch_key", lambda _self, _item: []), pytest.raises(TypeError):
+            jobs.submit("a")
+        with pytest.raises(RuntimeError, match="CancelledError"):
+            await jobs.submit("odd")
+        assert await jobs.submit("b") == ["b0"]
