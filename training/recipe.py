@@ -14,7 +14,7 @@ class Recipe:
     crop: int = 64  # pixels, of the pictures the autoencoder sees
     text_steps: int = 900
     text_batch: int = 64
-    unet_steps: int = 7_200
+    unet_steps: int = 6_400
     unet_batch: int = 32
     unet_rate: float = 1e-3
     dropped_captions: float = 0.10  # what guidance compares with
