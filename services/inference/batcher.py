@@ -1,32 +1,23 @@
-"""Brings waiting jobs together into calls of the model thread, and makes the same thing only once.
-
-Things to make wait in the order they came. The oldest decides what the next call is: everything waiting with its batch
-key joins it, up to the model's `max_batch`, so nothing is overtaken for ever and a job larger than the room is made in
-several calls. A job is begun (its attempt counted) when its turn comes, not earlier.
-"""
+"""Calls the model thread for one batch after another, and sees to it that what befalls one job befalls no other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
 
 import structlog
 
 from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
 from services.inference.adapter import Cancelled, Item
+from services.inference.backlog import Backlog
 from services.inference.batch import Batch
 from services.inference.executor import ModelExecutor
 from services.inference.heartbeat import Heartbeat
-from services.inference.items import identity_of
 from services.inference.metrics import Metrics
 from services.inference.outputs import Output
 from services.inference.seat import Seat
 from services.inference.work import Work
 
 log = structlog.get_logger(__name__)
-
-WINDOW_SECONDS: Final = 0.01  # what more may come in, when others wait already and there is room
-KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
 
 
 class Batcher:
@@ -37,10 +28,7 @@ class Batcher:
         self._executor = executor
         self._metrics = metrics
         self._deadline_seconds = deadline_seconds
-        self._waiting: list[Work] = []
-        self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
-        self._arrived = asyncio.Event()
-        self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
+        self._backlog = Backlog(executor.adapter)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -61,58 +49,18 @@ class Batcher:
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
-        seat = Seat(items, heartbeat)
-        for index, item in enumerate(items):
-            identity = identity_of(item), alone
-            work = self._works.get(identity)
-            if work is None:
-                strict = item.params.reproducibility == "strict"
-                company = identity if strict else item.job_id if alone else None
-                work = Work(item, (self._executor.adapter.batch_key(item), company), identity)
-                hash(work.key)  # an adapter's mistake is this job's fault, not the next one's
-                self._works[identity] = work
-                self._waiting.append(work)
-            elif work not in self._waiting:
-                seat.call()  # it is being made already
-            work.seats += ((seat, index),)
-        self._arrived.set()
-        return seat
+        return self._backlog.seat(items, heartbeat, alone=alone)
 
     async def _run(self) -> None:
         """Until a call does not come back: then the thread is lost, and the worker is about to leave."""
         while True:
-            await self._arrived.wait()
-            if batch := await self._next_batch():
+            if batch := await self._backlog.next_batch():
                 try:
                     await self._make(batch)
                 except DeadlineExceeded as exc:
-                    for work in self._works.values():  # what has begun and waits for another call
+                    for work in self._backlog:  # what has begun and waits for another call
                         work.fail(HandedBack(str(exc)))
                     return
-
-    async def _next_batch(self) -> Batch:
-        """What still is wanted once every job in it has begun; may be empty."""
-        self._forget(*(work for work in self._waiting if not work.wanted))
-        if not self._waiting:
-            self._arrived.clear()
-            return Batch()
-        if 1 < len(self._of_the_oldest()) < self._room():
-            await asyncio.sleep(WINDOW_SECONDS)
-        batch = Batch(self._of_the_oldest()[: self._room()])
-        self._waiting = [work for work in self._waiting if work not in batch]
-        seats = batch.seats()
-        for seat in seats:
-            seat.call()
-        for seat in seats:
-            await seat.settled()
-        return self._wanted(batch)
-
-    def _of_the_oldest(self) -> list[Work]:
-        return [work for work in self._waiting if work.key == self._waiting[0].key]
-
-    def _room(self) -> int:
-        shape = self._executor.adapter.batch_key(self._waiting[0].item)
-        return self._fitting.get(shape, self.max_batch)
 
     async def _make(self, batch: Batch) -> None:
         """Raises DeadlineExceeded when the thread is lost."""
@@ -131,9 +79,12 @@ class Batcher:
             self._deliver(batch, outputs)
 
     async def _call(self, batch: Batch) -> list[Output]:
+        now = asyncio.get_running_loop().time
+        begin = now()
         with structlog.contextvars.bound_contextvars(job_ids=batch.jobs):  # for what the adapter logs
             async with asyncio.timeout(self._deadline_seconds):
                 outputs = await self._executor.generate(batch.items, batch.context())
+        self._backlog.expect(len(batch), now() - begin)
         if len(outputs) != len(batch):
             raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
         return outputs
@@ -147,7 +98,7 @@ class Batcher:
         return DeadlineExceeded(f"a call took {took}")
 
     def _deliver(self, batch: Batch, outputs: list[Output]) -> None:
-        self._forget(*batch)
+        self._backlog.forget(*batch)
         for work, output in zip(batch, outputs, strict=True):
             self._metrics.made.inc()
             self._metrics.shared.inc(len(work.seats) - 1)
@@ -160,9 +111,9 @@ class Batcher:
         if len(batch) > 1 and (len(batch.jobs) > 1 or isinstance(exc, OutOfMemory)):
             log.warning("batch halved", size=len(batch), reason=type(exc).__name__)
             if isinstance(exc, OutOfMemory):
-                self._remember(batch[0], half)
+                self._backlog.shrink(batch[0], half)
             for part in (batch[:half], batch[half:]):
-                if wanted := self._wanted(part):
+                if wanted := self._backlog.still_wanted(part):
                     await self._make(wanted)
             return
         for work in batch:
@@ -179,26 +130,7 @@ class Batcher:
                 seat.second_try = True
             else:
                 seat.fail(exc)
-        self._forget(work)
+        self._backlog.forget(work)
         if again:
             work.seats = again
-            self._works[work.identity] = work
-            self._waiting.insert(0, work)
-            self._arrived.set()
-
-    def _remember(self, work: Work, fitting: int) -> None:
-        if len(self._fitting) >= KEYS_REMEMBERED:
-            self._fitting.clear()
-        self._fitting[self._executor.adapter.batch_key(work.item)] = fitting
-
-    def _wanted(self, works: Sequence[Work]) -> Batch:
-        self._forget(*(work for work in works if not work.wanted))
-        return Batch(work for work in works if work.wanted)
-
-    def _forget(self, *works: Work) -> None:
-        """A job that asks for the same from now on gets a work of its own."""
-        for work in works:
-            if work in self._waiting:
-                self._waiting.remove(work)
-            if self._works.get(work.identity) is work:
-                del self._works[work.identity]
+            self._backlog.put_first(work)

@@ -25,6 +25,27 @@ async def test_waiting_jobs_share_calls() -> None:
     assert jobs.counted("studio_batch_size_sum") == 7
 
 
+async def test_who_was_answered_together_is_waited_for() -> None:
+    """After a call for three jobs, the next call waits a moment for as many, which come one after the other."""
+    async with rig() as jobs:
+        first = jobs.submit("a")
+        await jobs.under_way(1)
+        rest = [jobs.submit(name) for name in "bcd"]
+        jobs.adapter.gate.release(STEPS)
+        await jobs.under_way(2)
+        await asyncio.sleep(0.6)
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+        again = []
+        for name in "efg":
+            again.append(jobs.submit(name))
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*again)
+        await jobs.submit("h")
+        await jobs.submit("i")
+    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"], ["h0"], ["i0"]]
+
+
 async def test_other_keys_wait_their_turn() -> None:
     """Jobs of another size never share a call, and none is overtaken by calls that its elders do not need."""
     async with rig() as jobs:

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
-from services.inference.batcher import Batcher
+from services.inference.backlog import Backlog
 from tests.inference.stepper import STEPS, Stepper, rig
 
 pytestmark = pytest.mark.anyio
@@ -135,7 +135,7 @@ async def test_follower_of_a_part_is_not_to_blame() -> None:
 
 async def test_batcher_that_breaks_ends_its_user() -> None:
     """A fault of the batcher's own is not a silence in which jobs wait for ever."""
-    with patch.object(Batcher, "_next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+    with patch.object(Backlog, "next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         async with rig() as jobs:
             await jobs.submit("a")
 

@@ -1,0 +1,39 @@
+"""BentoML: adaptive batching in a service of its own, behind one that takes single requests.
+
+That is how its documentation serves a batchable endpoint of several parameters:
+https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html#handle-multiple-parameters
+The window adapts itself to the load; `max_latency_ms` stays at its default of 60 s, because what would take longer
+is refused. The batch's size is what the pipeline takes.
+"""
+
+from typing import Annotated
+
+import bentoml
+from pydantic import BaseModel
+
+from benchmarks.peer_servers.pictures import MAX_BATCH, Pictures
+
+
+class Order(BaseModel):
+    prompt: str
+    seed: int
+
+
+@bentoml.service(workers=1, traffic={"timeout": 120}, logging={"access": {"enabled": False}})
+class StudioTiny:
+    def __init__(self) -> None:
+        self.pictures = Pictures()
+
+    @bentoml.api(batchable=True, max_batch_size=MAX_BATCH)
+    def draw(self, orders: list[Order]) -> list[bytes]:
+        return self.pictures.draw([order.prompt for order in orders], [order.seed for order in orders])
+
+
+@bentoml.service(workers=1, traffic={"timeout": 120}, logging={"access": {"enabled": False}})
+class Studio:
+    tiny = bentoml.depends(StudioTiny)
+
+    @bentoml.api
+    async def generate(self, prompt: str, seed: int) -> Annotated[bytes, bentoml.validators.ContentType("image/png")]:
+        pictures: list[bytes] = await self.tiny.to_async.draw([Order(prompt=prompt, seed=seed)])
+        return pictures[0]

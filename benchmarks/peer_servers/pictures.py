@@ -1,0 +1,69 @@
+"""The model, loaded and called the same way in every peer."""
+
+import io
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+NAME = "studio-tiny"
+ENTRY = tomllib.loads((MODELS / "models.toml").read_text())["models"][NAME]
+MAX_BATCH: int = ENTRY["max_batch"]
+# Clients that got their pictures together ask again within that time; a call takes at least twenty times as long.
+BATCH_WINDOW_SECONDS = 0.02
+
+
+class Pictures:
+    """One copy of the pipeline. Calls must not overlap: a scheduler keeps state between the steps of a call."""
+
+    def __init__(self) -> None:
+        from diffusers import StableDiffusionPipeline
+
+        self._pipeline = StableDiffusionPipeline.from_pretrained(MODELS / ENTRY["source"], use_safetensors=True)
+        self._pipeline.set_progress_bar_config(disable=True)
+        _compute_as_we_do(self._pipeline.unet)
+        # Tells the benchmark which process holds the model.
+        Path(os.environ["PEER_PID_FILE"]).write_text(str(os.getpid()))
+
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
+        """A PNG for each prompt, all drawn in one call of the pipeline."""
+        import torch
+
+        with torch.inference_mode():
+            images = self._pipeline(
+                list(prompts),
+                width=ENTRY["defaults"]["width"],
+                height=ENTRY["defaults"]["height"],
+                num_inference_steps=ENTRY["defaults"]["steps"],
+                guidance_scale=ENTRY["defaults"]["guidance"],
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            ).images
+        return [_png(image) for image in images]
+
+
+def _compute_as_we_do(denoiser: Any) -> None:
+    """In bfloat16 where the CPU multiplies it, as services/inference/pipelines.py has it: the race is not about that."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    if not (capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")):
+        return
+    forward = denoiser.forward
+
+    def rounding_inside(*arguments: Any, **options: Any) -> tuple[Any, ...]:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = forward(*arguments, **{**options, "return_dict": False})
+        return tuple(value.float() for value in found)
+
+    denoiser.forward = rounding_inside
+
+
+def _png(image: "Image") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,123 @@
+"""What waits to be made, in the order it came, and which of it makes up the next call."""
+
+import asyncio
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+from services.inference.adapter import Item, ModelAdapter
+from services.inference.batch import Batch
+from services.inference.heartbeat import Heartbeat
+from services.inference.items import identity_of
+from services.inference.seat import Seat
+from services.inference.work import Work
+
+WINDOW_SECONDS: Final = 0.01  # what more may come in, when others wait already and there is room
+# Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
+PATIENCE_SHARE: Final = 0.15
+PATIENCE_SECONDS: Final = 0.1  # at most
+KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
+
+
+class Backlog:
+    """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
+    is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
+    """
+
+    def __init__(self, adapter: ModelAdapter) -> None:
+        self._adapter = adapter
+        self._waiting: list[Work] = []
+        self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
+        self._arrived = asyncio.Event()
+        self._crowd, self._patient_until = 0, 0.0  # how many the last call was for, and until when they may be back
+        self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
+
+    def __iter__(self) -> Iterator[Work]:
+        """Everything waiting or being made."""
+        return iter(self._works.values())
+
+    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
+        """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
+        seat = Seat(items, heartbeat)
+        for index, item in enumerate(items):
+            identity = identity_of(item), alone
+            work = self._works.get(identity)
+            if work is None:
+                strict = item.params.reproducibility == "strict"
+                company = identity if strict else item.job_id if alone else None
+                work = Work(item, (self._adapter.batch_key(item), company), identity)
+                hash(work.key)  # an adapter's mistake is this job's fault, not the next one's
+                self._works[identity] = work
+                self._waiting.append(work)
+            elif work not in self._waiting:
+                seat.call()  # it is being made already
+            work.seats += ((seat, index),)
+        self._arrived.set()
+        return seat
+
+    async def next_batch(self) -> Batch:
+        """What still is wanted once every job in it has begun; may be empty."""
+        await self._arrived.wait()
+        self.forget(*(work for work in self._waiting if not work.wanted))
+        if not self._waiting:
+            self._arrived.clear()
+            return Batch()
+        await self._let_more_come()
+        batch = Batch(self._of_the_oldest()[: self._room()])
+        self._waiting = [work for work in self._waiting if work not in batch]
+        seats = batch.seats()
+        for seat in seats:
+            seat.call()
+        for seat in seats:
+            await seat.settled()
+        return self.still_wanted(batch)
+
+    def still_wanted(self, works: Sequence[Work]) -> Batch:
+        """The others are forgotten."""
+        self.forget(*(work for work in works if not work.wanted))
+        return Batch(work for work in works if work.wanted)
+
+    def forget(self, *works: Work) -> None:
+        """A job that asks for the same from now on gets a work of its own."""
+        for work in works:
+            if work in self._waiting:
+                self._waiting.remove(work)
+            if self._works.get(work.identity) is work:
+                del self._works[work.identity]
+
+    def put_first(self, work: Work) -> None:
+        """Have it made next; jobs that ask for the same may join again."""
+        self._works[work.identity] = work
+        self._waiting.insert(0, work)
+        self._arrived.set()
+
+    def expect(self, crowd: int, call_seconds: float) -> None:
+        """A call for so many things has come back."""
+        patience = min(PATIENCE_SECONDS, PATIENCE_SHARE * call_seconds)
+        self._crowd, self._patient_until = crowd, asyncio.get_running_loop().time() + patience
+
+    def shrink(self, work: Work, room: int) -> None:
+        """No more than `room` of its kind fit into the memory."""
+        if len(self._fitting) >= KEYS_REMEMBERED:
+            self._fitting.clear()
+        self._fitting[self._adapter.batch_key(work.item)] = room
+
+    async def _let_more_come(self) -> None:
+        """Where that is likely; a lone job is not kept waiting."""
+        now = asyncio.get_running_loop().time
+        window = now() + WINDOW_SECONDS
+        while (count := len(self._of_the_oldest())) < self._room():
+            until = max(window if count > 1 else 0, self._patient_until if count < self._crowd else 0)
+            if until <= now():
+                break
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._arrived.wait()
+        self._arrived.set()
+
+    def _of_the_oldest(self) -> list[Work]:
+        return [work for work in self._waiting if work.key == self._waiting[0].key]
+
+    def _room(self) -> int:
+        return self._fitting.get(self._adapter.batch_key(self._waiting[0].item), self._adapter.max_batch)
