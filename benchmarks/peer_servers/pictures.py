@@ -47,7 +47,7 @@ class Pictures:
 
 
 def _compute_as_we_do(denoiser: Any) -> None:
-    """In bfloat16 where the CPU multiplies it, as services/inference/pipelines.py has it: the race is not about that."""
+    """In bfloat16 where the CPU multiplies it, as in services/inference/pipelines.py: the race is not about that."""
     import torch
 
     capabilities = torch.cpu.get_capabilities()
