@@ -40,7 +40,7 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
         found = pipeline(
             texts,
             num_inference_steps=12,
-            guidance_scale=3.0,
+            guidance_scale=2.0,
             generator=generators,
             output_type="pt",
         )
