@@ -95,7 +95,7 @@ class Peer(Contender):
             **{key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")},
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": str(CORES),
-            "OMP_WAIT_POLICY": "PASSIVE",  # as in our worker: see services/inference/hardware.py
+            "GOMP_SPINCOUNT": "1000",  # as in our worker: see services/inference/hardware.py
             "HF_HUB_OFFLINE": "1",
             "PEER_PORT": str(self.port),
             "PEER_PID_FILE": str(self._pid_file),

@@ -18,7 +18,7 @@ from benchmarks.peer_rig import Contender, Peer, Studio
 from benchmarks.rig import open_system
 from tests.system import System
 
-ROUNDS = 3
+ROUNDS = 2
 LOADS = {1: 12, 4: 32, 16: 64}  # requests of a turn, by number of clients
 COMPARED = (4, 16)
 WARM_UP = {1: 8, 16: 16}  # BentoML learns its window from the first dozen calls

@@ -16,8 +16,8 @@ from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system, w
 from tests.system import System
 
 JOBS = 32
-ROUNDS = 5
-STEPS = (8, 24)
+ROUNDS = 3
+STEPS = (8, 16)
 AHEAD_STEPS = 50  # of a picture that is drawn alone while the jobs come together behind it
 
 

@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 
 # Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
-WATCH_SECONDS = 0.05
+WATCH_SECONDS = 0.05  # between looks at a job somebody waits for; the longer it takes, the rarer they are
+WATCH_SHARE = 0.1  # of the time waited so far
 
 
 class Gateway:
@@ -118,7 +119,8 @@ class Gateway:
             left = deadline - time.monotonic()
             if record.state.terminal or left <= 0:
                 return record
-            await asyncio.sleep(min(WATCH_SECONDS, left))
+            waited = seconds - left
+            await asyncio.sleep(min(max(WATCH_SECONDS, WATCH_SHARE * waited), left))
 
     async def cancel(self, job_id: str) -> StatusRecord:
         """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""

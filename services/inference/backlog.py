@@ -63,13 +63,12 @@ class Backlog:
             self._arrived.clear()
             return Batch()
         await self._let_more_come()
-        batch = Batch(self._of_the_oldest()[: self._room()])
-        self._waiting = [work for work in self._waiting if work not in batch]
-        seats = batch.seats()
-        for seat in seats:
-            seat.call()
-        for seat in seats:
-            await seat.settled()
+        key, room, batch = self._waiting[0].key, self._room(), Batch()
+        # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
+        while joining := [work for work in self._waiting if work.key == key][: room - len(batch)]:
+            self._waiting = [work for work in self._waiting if work not in joining]
+            batch += joining
+            await _begun(Batch(joining))
         return self.still_wanted(batch)
 
     def still_wanted(self, works: Sequence[Work]) -> Batch:
@@ -121,3 +120,12 @@ class Backlog:
 
     def _room(self) -> int:
         return self._fitting.get(self._adapter.batch_key(self._waiting[0].item), self._adapter.max_batch)
+
+
+async def _begun(batch: Batch) -> None:
+    """Call the jobs, and return when each has begun or left."""
+    seats = batch.seats()
+    for seat in seats:
+        seat.call()
+    for seat in seats:
+        await seat.settled()

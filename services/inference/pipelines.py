@@ -14,6 +14,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
     """A pipeline of the diffusers class `auto`, on its device. Raises ModelUnavailable saying what to do."""
     try:
         import diffusers
+        import torch
     except ImportError as exc:
         raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
     silence_libraries()
@@ -29,6 +30,9 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
         raise ModelUnavailable(_advice(source, exc)) from exc
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(hardware.device)
+    if hasattr(pipeline, "vae"):
+        # Measured on a Zen 4: the decoder takes a fifth less time for eight pictures, the denoiser no less.
+        pipeline.vae.to(memory_format=torch.channels_last)
     if hardware.compute != hardware.dtype:
         _compute_in(hardware, pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer)
     return pipeline
