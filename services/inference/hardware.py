@@ -32,11 +32,12 @@ class Hardware:
 def prepare_torch(threads: int) -> None:
     """Call in the model thread, before anything loads torch: OpenMP reads its environment when it is loaded.
 
-    By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads every
-    call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a call
-    for one small picture, because between two operators there are only microseconds. So they spin for a few of those:
-    measured with studio-tiny on two cores, pictures a second of one worker and of two that compete for the cores are
-    2.4 and 5.3 at a count of 200, 3.7 and 3.7 at 1000, 4.4 and 0.9 at 10000. Raises ModelUnavailable without torch.
+    By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads
+    every call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a
+    call for one small picture, because between two operators there are only microseconds. So they spin for a few of
+    those: measured with studio-tiny on two cores, pictures a second of one worker and of two that compete for the
+    cores are 2.4 and 5.3 at a count of 200, 3.7 and 3.7 at 1000, 4.4 and 0.9 at 10000. Raises ModelUnavailable
+    without torch.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -63,7 +63,7 @@ async def test_too_large_by_itself() -> None:
     assert [results[number] for number in (0, 1, 3)] == [["a0"], ["b0"], ["c0"]]
 
 
-async def test_one_jobs_fault_is_not_anothers() -> None:
+async def test_one_jobs_fault_is_its_own() -> None:
     """A batch that raises is made in parts, so that only the job whose fault it is fails."""
 
     def fault(names: list[str]) -> None:
