@@ -47,7 +47,7 @@ HELD_OUT: Final = frozenset(
 
 @dataclass(frozen=True)
 class Scene:
-    """`size` scales the product (1 fills about two thirds of the frame), `turn` is its yaw in 0..1, always to the same side."""
+    """`size` scales the product (1 fills about two thirds of the frame), `turn` in 0..1 is its yaw, always to one side."""
 
     product: str
     colour: str

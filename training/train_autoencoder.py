@@ -60,7 +60,9 @@ def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArra
         for start in track(range(0, len(photos), 32), "latents"):
             batch = pixels(photos[start : start + 32]).to(device(), memory_format=torch.channels_last)
             with torch.inference_mode(), half_precision():
-                latents[start : start + len(batch)] = (networks.LATENT_SCALE * model.encoder(batch)).float().cpu().numpy()
+                latents[start : start + len(batch)] = (
+                    (networks.LATENT_SCALE * model.encoder(batch)).float().cpu().numpy()
+                )
         np.save(file, latents)
     return np.load(file)  # type: ignore[no-any-return]
 
