@@ -47,7 +47,7 @@ HELD_OUT: Final = frozenset(
 
 @dataclass(frozen=True)
 class Scene:
-    """`size` scales the product (1 fills about two thirds of the frame), `turn` in 0..1 is its yaw, always to one side."""
+    """`size` scales the product (1 fills two thirds of the frame), `turn` in 0..1 is its yaw, always to one side."""
 
     product: str
     colour: str
