@@ -131,7 +131,7 @@ def test_drain(system: System) -> None:
     """SIGTERM lets the running job finish, gives the next one back uncounted, and the worker exits cleanly."""
     system.start_gateway()
     worker = system.start_worker()
-    first, second = system.submit("SLOW first"), system.submit("second")
+    first, second = system.submit("SLOW first"), system.submit("second", steps=2)
     system.wait_for(first["id"], lambda now: now["state"] == "running")
     worker.send_signal(signal.SIGTERM)
 
@@ -173,7 +173,7 @@ def test_deadline(system: System) -> None:
 def test_poison(system: System) -> None:
     """A job that takes every worker down is failed/poison after its attempts, and the other jobs are done."""
     system.start_gateway()
-    poison, good = system.submit("KILL the worker"), system.submit("innocent")
+    poison, good = system.submit("KILL the worker"), system.submit("innocent", steps=2)  # never in one batch
     for _ in range(3):
         assert system.start("worker").wait(timeout=30) == -signal.SIGKILL
     system.start_worker()

@@ -60,7 +60,7 @@ def test_while_running(system: System, stack: Stack) -> None:
     """A running job's record is made again by its worker, the job is done once, and the next one as well."""
     system.start_gateway()
     system.start_worker()
-    running, following = system.submit("SLOW vase"), system.submit("next")
+    running, following = system.submit("SLOW vase"), system.submit("next", steps=2)
     system.wait_for(running["id"], lambda job: job["state"] == "running")
     _flush(stack)
 

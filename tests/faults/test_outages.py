@@ -40,7 +40,7 @@ def test_broker_killed_with_a_job_running(system: System, stack: Stack) -> None:
     system.start_gateway()
     system.start_worker()
     stack.rabbitmq.sync()
-    running, following = system.submit("SLOW vase"), system.submit("next")
+    running, following = system.submit("SLOW vase"), system.submit("next", steps=2)
     system.wait_for(running["id"], lambda job: job["state"] == "running")
     stack.rabbitmq.kill()
     stack.rabbitmq.start()

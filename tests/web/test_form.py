@@ -31,7 +31,7 @@ async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backend
 async def test_untouched_form_takes_the_models_defaults(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """Only the product has to be typed: the rest is the model's own, with a seed by chance."""
     params = (await backends.statuses.get(job_id(await submit(browser)))).message.params
-    assert (params["width"], params["height"], params["steps"], params["guidance"]) == (128, 128, 8, 3.0)
+    assert (params["width"], params["height"], params["steps"], params["guidance"]) == (128, 128, 8, 2.0)
     assert isinstance(params["seed"], int)
 
 
@@ -103,7 +103,7 @@ async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeW
     links = [link["href"] for link in Page((await browser.get(path)).text).all("a") if "seed=1" in link["href"]]
     form = Page((await browser.get(links[0])).text)
     wanted = {"product": "matte black coffee grinder", "style": "macro", "size": "96x128", "seed": "1"}
-    assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "3"}.items() <= form.fields().items()
+    assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "2"}.items() <= form.fields().items()
     assert "open" in form.one("details")
 
 
