@@ -147,8 +147,18 @@ class Gateway:
         self._failpoints.reach("gateway.forgotten")
         await self._manifests.clear(job_id)
 
+    def model(self, name: object) -> Model:
+        """The one of this name, or the one that requests without a name get. Raises InvalidRequest."""
+        if name is None:
+            name = self._settings.model or self.catalogue.default_model.name
+        if isinstance(name, str) and name in self.catalogue.models:
+            return self.catalogue.models[name]
+        got = name[:200] if isinstance(name, str) else name
+        allowed = sorted(self.catalogue.models)
+        raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
+
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
-        model = self._model(body.get("model"))
+        model = self.model(body.get("model"))
         params = model.parameters({name: value for name, value in body.items() if name != "model"})
         style = getattr(params, "style", None)
         if style is not None and style not in self.catalogue.styles:
@@ -174,15 +184,6 @@ class Gateway:
             body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
             created_at=now,
         )
-
-    def _model(self, name: object) -> Model:
-        if name is None:
-            name = self._settings.model or self.catalogue.default_model.name
-        if isinstance(name, str) and name in self.catalogue.models:
-            return self.catalogue.models[name]
-        got = name[:200] if isinstance(name, str) else name
-        allowed = sorted(self.catalogue.models)
-        raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
 
     async def _queue_is_full(self, record: StatusRecord) -> bool:
         return await self._backends.broker.depth(record.message.model) >= self._settings.queue_limit

@@ -23,10 +23,9 @@ async def openai_error(
     theirs = {ours: name for name, ours in names.items()} | {"width": "size", "height": "size"}
     pointer = next((str(error["pointer"]) for error in said.get("errors", [])), "")
     field = pointer.strip("/").partition("/")[0]
-    kept = {name: problem.headers[name] for name in ("Retry-After",) if name in problem.headers}
-    return _response(
-        problem.status_code, said["detail"], said.get("code"), theirs.get(field, field) or None, {**kept, **headers}
-    )
+    retry = {"Retry-After": problem.headers["Retry-After"]} if "Retry-After" in problem.headers else {}
+    param = theirs.get(field, field) or None
+    return _response(problem.status_code, said["detail"], said["code"], param, {**retry, **headers})
 
 
 def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
@@ -41,7 +40,8 @@ def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
     return _response(status, f"the job is {record.state}", str(record.state), None, {**_DO_NOT_REPEAT, **headers})
 
 
-def _response(status: int, message: str, code: str | None, param: str | None, headers: Mapping[str, str]) -> Response:
+def _response(status: int, message: str, code: str, param: str | None, headers: Mapping[str, str]) -> Response:
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    return Response(json.dumps(body).encode(), status, {"Cache-Control": "no-store", **headers}, "application/json")
+    # ASCII, as in problems.py: a message may quote what the client sent.
+    return Response(json.dumps(body).encode("ascii"), status, headers, "application/json")

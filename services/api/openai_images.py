@@ -5,12 +5,11 @@ removed. Fields this service cannot honour are refused, never ignored.
 """
 
 import base64
-import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.idempotency import idempotency_key
@@ -19,6 +18,7 @@ from services.api.openai_errors import job_error, openai_error
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
 from services.api.state import AppState
+from services.common.catalogue import faults_of
 from services.common.errors import InvalidRequest, StudioError
 from services.common.params import PARAMS, ImageParams
 from services.common.schemas import State, StatusRecord
@@ -68,41 +68,32 @@ def openai_routes() -> list[BaseRoute]:
 
 async def generate(request: Request[AppState]) -> Response:
     """200 with the pictures once the job is over; 504 with its id when that takes longer than the client may wait."""
-    job: dict[str, str] = {}
+    gateway, wait_seconds = request.state["gateway"], request.state["settings"].image_wait_seconds
+    headers = {"Cache-Control": "no-store"}
     try:
-        record = await _job(request, job)
+        key = idempotency_key(request)
+        asked = _asked(await read_json_object(request))
+        model = gateway.model(asked.model)
+        if not issubclass(PARAMS[model.modality], ImageParams):
+            raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
+        record, _ = await gateway.accept(asked.job(), idempotency_key=key)
+        headers["X-Job-Id"] = record.job_id
+        record = await gateway.wait(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
-            return await _pictures(request, record)
+            return JSONResponse(await _pictures(request, asked, record), headers=headers)
     except (StudioError, RequestRefused) as exc:
-        return await openai_error(request, exc, _NAMES, job)
-    return job_error(record, job)
+        return await openai_error(request, exc, _NAMES, headers)
+    return job_error(record, headers)
 
 
-async def _job(request: Request[AppState], job: dict[str, str]) -> StatusRecord:
-    """The job, over or waited for in vain; `job` gets its header as soon as there is one."""
-    gateway = request.state["gateway"]
-    key = idempotency_key(request)
-    body = _checked(await read_json_object(request))
-    model = gateway.catalogue.models.get(body.model or "", gateway.catalogue.default_model)
-    if not issubclass(PARAMS[model.modality], ImageParams):
-        raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
-    record, _ = await gateway.accept(body.job(), idempotency_key=key)
-    job["X-Job-Id"] = record.job_id
-    return await gateway.wait(record.job_id, request.state["settings"].image_wait_seconds)
-
-
-def _checked(body: dict[str, Any]) -> ImagesRequest:
+def _asked(body: dict[str, Any]) -> ImagesRequest:
     try:
         return ImagesRequest.model_validate(body)
     except ValidationError as exc:
-        faults = exc.errors(include_url=False, include_input=False, include_context=False)
-        raise InvalidRequest(
-            [{"pointer": "".join(f"/{part}" for part in fault["loc"]), "detail": fault["msg"]} for fault in faults]
-        ) from exc
+        raise InvalidRequest(faults_of(exc, ImagesRequest)) from exc
 
 
-async def _pictures(request: Request[AppState], record: StatusRecord) -> Response:
-    asked = ImagesRequest.model_validate(await read_json_object(request))  # the body is kept by the request
+async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> dict[str, Any]:
     host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
     view = JobView.of(record, request.state["settings"].public_url or f"http://{host}:{port}")
     data: list[dict[str, str]] = []
@@ -113,11 +104,5 @@ async def _pictures(request: Request[AppState], record: StatusRecord) -> Respons
             chunks = [chunk async for chunk in request.state["backends"].objects.get(artifact.key)]
             data.append({"b64_json": base64.b64encode(b"".join(chunks)).decode()})
     first = record.artifacts[0]
-    body = {
-        "created": int(record.created_at),
-        "data": data,
-        "output_format": "png",
-        "size": f"{first.width}x{first.height}",
-    }
-    headers = {"X-Job-Id": record.job_id, "Cache-Control": "no-store"}
-    return Response(json.dumps(body).encode(), 200, headers, "application/json")
+    size = f"{first.width}x{first.height}"
+    return {"created": int(record.created_at), "data": data, "output_format": asked.output_format, "size": size}

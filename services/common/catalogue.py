@@ -57,7 +57,7 @@ class Model(BaseModel):
         try:
             params = schema.model_validate(dict(given))
         except ValidationError as exc:
-            raise InvalidRequest([_fault(error, schema) for error in exc.errors(include_url=False)]) from exc
+            raise InvalidRequest(faults_of(exc, schema)) from exc
         missing = {key: value for key, value in self.defaults.items() if getattr(params, key, None) is None}
         params = params.model_copy(update=missing)
         if isinstance(params, ImageParams):
@@ -141,7 +141,12 @@ def _table(path: Path, name: str) -> dict[str, Any]:
     return {key: {"name": key, **entry} for key, entry in entries.items()}
 
 
-def _fault(error: Any, schema: type[Params]) -> dict[str, object]:
+def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:
+    """What InvalidRequest holds of an object that does not fit `schema`."""
+    return [_fault(error, schema) for error in exc.errors(include_url=False)]
+
+
+def _fault(error: Any, schema: type[BaseModel]) -> dict[str, object]:
     path = [str(part) for part in error["loc"]]
     fault: dict[str, object] = {"pointer": "".join(f"/{part}" for part in path), "detail": error["msg"]}
     got = error.get("input")
