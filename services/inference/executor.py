@@ -7,9 +7,11 @@ wait for any of them.
 import asyncio
 import contextvars
 import gc
+import inspect
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -121,5 +123,9 @@ def _clear_frames(exc: BaseException) -> None:
     link: BaseException | None = exc
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        traceback.clear_frames(link.__traceback__)
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            # One that was raised before has been through the event loop: to clear a coroutine is to end it.
+            if not frame.f_code.co_flags & inspect.CO_COROUTINE:
+                with suppress(RuntimeError):  # it is still being executed
+                    frame.clear()
         link = link.__cause__ or link.__context__

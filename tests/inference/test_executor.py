@@ -111,6 +111,30 @@ async def test_context_is_carried() -> None:
     assert seen == ["one", {"job_id": "one"}, "two", {"job_id": "two"}]
 
 
+async def test_the_same_exception_again() -> None:
+    """An adapter that raises one exception object twice ends no coroutine that the first raise went through."""
+    failure = RuntimeError("kept by the adapter")
+
+    def fail() -> None:
+        raise failure
+
+    async def job() -> str:
+        try:
+            await executor.generate([item(1)], QUIET)
+        except RuntimeError:
+            await again.wait()  # in the traceback of the second raise, and not over
+        return "went on"
+
+    again = asyncio.Event()
+    async with executing(Calls(fail)) as executor:
+        first = asyncio.create_task(job())
+        await asyncio.sleep(0.05)
+        with pytest.raises(RuntimeError, match="kept"):
+            await executor.generate([item(1)], QUIET)
+        again.set()
+        assert await first == "went on"
+
+
 class Hang:
     """Work that does not end before `go`."""
 
