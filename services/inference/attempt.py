@@ -77,9 +77,10 @@ class Attempt:
                     on_begin()
                     verdict = await self._begin(beating)
                     found = await self._generate(seat) if verdict is Verdict.HELD else None
-                outcome = await self._store(found) if isinstance(found, list) else found
                 if verdict is not Verdict.HELD:
                     outcome = await self._without_outputs(verdict)
+                else:
+                    outcome = await self._store(found) if isinstance(found, list) else found
                 if outcome is not None:
                     await self._finish(outcome)
         except (asyncio.CancelledError, HandedBack):

@@ -38,7 +38,7 @@ class Backlog:
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
-        seat = Seat(items, heartbeat)
+        seat = Seat(len(items), heartbeat)
         for index, item in enumerate(items):
             identity = identity_of(item), alone
             work = self._works.get(identity)

@@ -125,11 +125,11 @@ class Batcher:
     def _try_again(self, work: Work, seats: Sequence[tuple[Seat, int]], exc: Exception) -> None:
         """For those of the seats that still want it and have not failed before; the others fail."""
         again = tuple(pair for pair in seats if pair[0].wanted and not pair[0].second_try)
-        for seat, _ in seats:
-            if any(seat is other for other, _ in again):
-                seat.second_try = True
+        for pair in seats:
+            if pair in again:
+                pair[0].second_try = True
             else:
-                seat.fail(exc)
+                pair[0].fail(exc)
         self._backlog.forget(work)
         if again:
             work.seats = again

@@ -1,12 +1,11 @@
 """A job's seat in the batcher: its turn comes, it says whether it goes on, and gets what was made for it."""
 
 import asyncio
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from services.common.schemas import Progress
-from services.inference.adapter import Cancelled, Item
+from services.inference.adapter import Cancelled
 from services.inference.heartbeat import Heartbeat
 from services.inference.outputs import Output
 
@@ -14,12 +13,13 @@ from services.inference.outputs import Output
 class Seat:
     """An async context manager: entered when the job's turn comes, and whoever leaves it wants nothing more.
 
-    Its holder begins the job inside and then either awaits `outputs` or leaves; the batch waits for one of the two.
+    It is for `count` things of one job. Its holder begins the job inside and then either awaits `outputs` or leaves;
+    the batch waits for one of the two.
     """
 
-    def __init__(self, items: Sequence[Item], heartbeat: Heartbeat) -> None:
-        self.items = items
+    def __init__(self, count: int, heartbeat: Heartbeat) -> None:
         self.second_try = False
+        self._count = count
         self._heartbeat = heartbeat
         self._turn = asyncio.Event()
         self._settled = asyncio.Event()
@@ -63,12 +63,12 @@ class Seat:
     def report(self, step: int, total: int, count: int) -> None:
         """`step` of `total` is done of a call that makes `count` of the items. Never less than was said before."""
         self._step = max(self._step, len(self._made) * total + step * count)
-        self._heartbeat.report(Progress(step=self._step, total=len(self.items) * total))
+        self._heartbeat.report(Progress(step=self._step, total=self._count * total))
 
     def deliver(self, index: int, output: Output) -> None:
         self._made[index] = output
-        if len(self._made) == len(self.items) and not self._result.done():
-            self._result.set_result([self._made[number] for number in range(len(self.items))])
+        if len(self._made) == self._count and not self._result.done():
+            self._result.set_result([self._made[number] for number in range(self._count)])
 
     def fail(self, exc: Exception) -> None:
         if not self._result.done():

@@ -86,7 +86,7 @@ class Worker:
                 self._hung.set()
                 self._cancel_waiting()
                 if isinstance(exc, HandedBack):
-                    raise  # requeued
+                    raise  # delivered again
             except Exception:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise
