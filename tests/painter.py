@@ -5,6 +5,7 @@ takes forty steps of 50 ms and stops when cancelled. In a batch, that happens to
 """
 
 import hashlib
+import io
 import os
 import signal
 import time
@@ -60,6 +61,13 @@ def _painted(item: Item) -> Output:
 
     digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()
     return ImageOutput(Image.frombytes("RGB", (2, 4), digest[:24]).resize((64, 64), Image.Resampling.NEAREST))
+
+
+def shown(png: bytes) -> bytes:
+    """The pixel rows a stored picture shows, to compare with `expected_picture`."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
 
 
 def expected_picture(prompt: str, seed: int) -> bytes:

@@ -8,14 +8,10 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.painter import expected_picture
+from tests.painter import expected_picture, shown
 from tests.system import System
 
 pytest_plugins = ["tests.processes"]
-
-
-def _pixels(png: bytes) -> bytes:
-    return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
 
 
 def _picture(system: System, job: dict[str, object], index: int = 0) -> bytes:
@@ -39,7 +35,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     made_from = Image.open(io.BytesIO(png)).text  # type: ignore[attr-defined]
     assert "red mug {} %s" in made_from["prompt"]
     assert made_from["seed"] == "7"
-    assert _pixels(png) == expected_picture(made_from["prompt"], 7)
+    assert shown(png) == expected_picture(made_from["prompt"], 7)
     assert system.client.get(submitted.headers["Location"]).status_code == 200
 
 

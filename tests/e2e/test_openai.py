@@ -1,16 +1,14 @@
 """OpenAI's own client against a running gateway and worker, told nothing but the base URL."""
 
 import base64
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import openai
 import pytest
-from PIL import Image
 
-from tests.painter import expected_picture
+from tests.painter import expected_picture, shown
 from tests.system import System, running_system
 
 
@@ -28,17 +26,13 @@ def client(system: System) -> Iterator[openai.OpenAI]:
         yield connected
 
 
-def _pixels(png: bytes) -> bytes:
-    return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
-
-
 def test_pictures_by_url(client: openai.OpenAI) -> None:
     """`n` pictures come as URLs that can be fetched as they are, each from its own seed."""
     made = client.images.generate(prompt="red mug", n=2, size="64x64", extra_body={"seed": 3})
     assert made.data is not None
     assert made.size == "64x64"
     pictures = [httpx2.get(str(image.url)).content for image in made.data]
-    assert [_pixels(picture) for picture in pictures] == [
+    assert [shown(picture) for picture in pictures] == [
         expected_picture("red mug", 3),
         expected_picture("red mug", 4),
     ]
@@ -50,7 +44,7 @@ def test_pictures_inline(client: openai.OpenAI) -> None:
     assert made.data is not None
     (image,) = made.data
     assert image.url is None
-    assert _pixels(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
+    assert shown(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
 
 
 def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:

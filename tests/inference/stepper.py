@@ -92,6 +92,12 @@ class Rig:
         items = [Item(job_id, index, index, name, "", params) for index in range(count)]
         return asyncio.create_task(_hold(self.batcher.seat(items, heartbeat, alone=alone)))
 
+    async def at_work(self) -> asyncio.Task[list[str]]:
+        """The job `a`, which is being made, alone: what is submitted next comes together behind it."""
+        first = self.submit("a")
+        await self.under_way(1)
+        return first
+
     def cancel(self, job: str) -> None:
         self.heartbeats[job].note(Verdict.CANCEL)
 
@@ -118,6 +124,26 @@ async def rig(
         await stack.enter_async_context(batcher.running())
         await stack.enter_async_context(asyncio.timeout(10))
         yield Rig(adapter, batcher, metrics)
+
+
+def fits(most: int) -> Callable[[list[str]], None]:
+    """The fault of a device with memory for `most` things at a time."""
+
+    def fault(names: list[str]) -> None:
+        if len(names) > most:
+            raise MemoryError
+
+    return fault
+
+
+def refuses(name: str, exc: BaseException) -> Callable[[list[str]], None]:
+    """The fault of a model that raises `exc` whenever `name` is in the batch."""
+
+    def fault(names: list[str]) -> None:
+        if name in names:
+            raise exc
+
+    return fault
 
 
 def heartbeat_of_a_job() -> Heartbeat:

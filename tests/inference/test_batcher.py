@@ -15,8 +15,7 @@ pytestmark = pytest.mark.anyio
 async def test_waiting_jobs_share_calls() -> None:
     """What waits while a call runs joins the next ones, oldest first and at most `max_batch` at a time."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcdefg"]
         jobs.adapter.go()
         assert await asyncio.gather(first, *rest) == [[f"{name}0"] for name in "abcdefg"]
@@ -28,8 +27,7 @@ async def test_waiting_jobs_share_calls() -> None:
 async def test_who_was_answered_together_is_waited_for() -> None:
     """After a call for three jobs, the next call waits a moment for as many, which come one after the other."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcd"]
         jobs.adapter.gate.release(STEPS)
         await jobs.under_way(2)
@@ -49,8 +47,7 @@ async def test_who_was_answered_together_is_waited_for() -> None:
 async def test_other_keys_wait_their_turn() -> None:
     """Jobs of another size never share a call, and none is overtaken by calls that its elders do not need."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit(name, width=width) for name, width in (("b", 64), ("c", 128), ("d", 64), ("e", 128))]
         rest += [jobs.submit(name) for name in "fgh"]
         jobs.adapter.go()
@@ -61,8 +58,7 @@ async def test_other_keys_wait_their_turn() -> None:
 async def test_job_larger_than_the_room() -> None:
     """A job of six is begun with what fits, goes on before younger jobs, and counts its steps over all calls."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit("b", count=2), jobs.submit("c", count=4), jobs.submit("d")]
         seen: list[Progress] = []
         jobs.heartbeats["c"].report = seen.append  # type: ignore[assignment, method-assign]
@@ -75,8 +71,7 @@ async def test_job_larger_than_the_room() -> None:
 async def test_cancelled_member_does_not_wait_for_the_batch() -> None:
     """A canceled job of a batch ends at once while the others go on and get what they asked for."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         jobs.adapter.gate.release(STEPS)
         rest = [jobs.submit(name) for name in "bc"]
         await first
@@ -92,8 +87,7 @@ async def test_cancelled_member_does_not_wait_for_the_batch() -> None:
 async def test_nobody_wants_the_batch() -> None:
     """A batch of which every job is canceled is stopped in the model thread."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         jobs.cancel("a")
         with pytest.raises(Cancelled):
             await first
@@ -117,8 +111,7 @@ async def test_job_that_leaves_at_its_turn_is_not_made() -> None:
 async def test_what_runs_alone(how: str) -> None:
     """A job that was delivered before, and one that wants the same bytes every time, has its call for itself."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [
             jobs.submit("b"),
             jobs.submit("c", alone=how == "alone", reproducibility="strict" if how == "strict" else None),

@@ -8,21 +8,15 @@ import pytest
 
 from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
 from services.inference.backlog import Backlog
-from tests.inference.stepper import STEPS, Stepper, rig
+from tests.inference.stepper import STEPS, Stepper, fits, refuses, rig
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_out_of_memory_halves_the_batch() -> None:
     """A batch that does not fit is split until it does, and the next one of its kind is made that small at once."""
-
-    def fault(names: list[str]) -> None:
-        if len(names) > 2:
-            raise MemoryError
-
-    async with rig(fault) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+    async with rig(fits(2)) as jobs:
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcdefg"]
         jobs.adapter.go()
         assert await asyncio.gather(first, *rest) == [[f"{name}0"] for name in "abcdefg"]
@@ -31,14 +25,8 @@ async def test_out_of_memory_halves_the_batch() -> None:
 
 async def test_what_fitted_is_remembered_for_odd_batches() -> None:
     """Of three that do not fit, two do: what is remembered is two."""
-
-    def fault(names: list[str]) -> None:
-        if len(names) > 2:
-            raise MemoryError
-
-    async with rig(fault) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+    async with rig(fits(2)) as jobs:
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcd"]
         jobs.adapter.go()
         await asyncio.gather(first, *rest)
@@ -48,14 +36,8 @@ async def test_what_fitted_is_remembered_for_odd_batches() -> None:
 
 async def test_too_large_by_itself() -> None:
     """What does not fit alone either is out of memory, and only that."""
-
-    def fault(names: list[str]) -> None:
-        if "huge0" in names:
-            raise MemoryError
-
-    async with rig(fault) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+    async with rig(refuses("huge0", MemoryError())) as jobs:
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in ("b", "huge", "c")]
         jobs.adapter.go()
         results = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -65,14 +47,8 @@ async def test_too_large_by_itself() -> None:
 
 async def test_one_jobs_fault_is_its_own() -> None:
     """A batch that raises is made in parts, so that only the job whose fault it is fails."""
-
-    def fault(names: list[str]) -> None:
-        if "bad0" in names:
-            raise RuntimeError("cannot draw this")
-
-    async with rig(fault) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+    async with rig(refuses("bad0", RuntimeError("cannot draw this"))) as jobs:
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in ("b", "bad", "c", "d")]
         jobs.adapter.go()
         results = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -83,8 +59,7 @@ async def test_one_jobs_fault_is_its_own() -> None:
 async def test_adapter_that_makes_too_few() -> None:
     """Nobody gets another job's output when the adapter leaves one out: only the job it left out fails."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit(name) for name in ("dropped", "b", "c")]
         jobs.adapter.go()
         results = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -109,8 +84,7 @@ async def test_call_that_hangs() -> None:
 async def test_batch_that_hangs() -> None:
     """Jobs that asked for a part of a call that hangs are handed back; so are those with more to be made."""
     async with rig(deadline_seconds=0.2) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         large, small = jobs.submit("b", count=4), jobs.submit("c", count=1)
         rest = jobs.submit("d", count=4)
         jobs.adapter.gate.release(2 * STEPS)
@@ -142,12 +116,7 @@ async def test_batcher_that_breaks_ends_its_user() -> None:
 
 async def test_adapters_mistakes_end_one_job() -> None:
     """A batch key that is none, and an exception that futures take for their own, fail their job and no other."""
-
-    def fault(names: list[str]) -> None:
-        if "odd0" in names:
-            raise concurrent.futures.CancelledError
-
-    async with rig(fault) as jobs:
+    async with rig(refuses("odd0", concurrent.futures.CancelledError())) as jobs:
         jobs.adapter.go()
         with patch.object(Stepper, "batch_key", lambda _self, _item: []), pytest.raises(TypeError):
             jobs.submit("a")

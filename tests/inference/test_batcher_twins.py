@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.inference.adapter import Cancelled
-from tests.inference.stepper import STEPS, rig
+from tests.inference.stepper import STEPS, refuses, rig
 
 pytestmark = pytest.mark.anyio
 
@@ -86,14 +86,8 @@ async def test_what_always_fails_fails_everybody() -> None:
 
 async def test_twin_of_a_job_that_failed_while_its_batch_goes_on() -> None:
     """What is asked for again is tried again, although the rest of the batch it failed in is still being made."""
-
-    def fault(names: list[str]) -> None:
-        if "bad0" in names:
-            raise RuntimeError("cannot draw this")
-
-    async with rig(fault) as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+    async with rig(refuses("bad0", RuntimeError("cannot draw this"))) as jobs:
+        first = await jobs.at_work()
         bad, good = jobs.submit("bad"), jobs.submit("c")
         jobs.adapter.gate.release(3 * STEPS)
         await jobs.under_way(4)
@@ -107,8 +101,7 @@ async def test_twin_of_a_job_that_failed_while_its_batch_goes_on() -> None:
 async def test_suspect_keeps_to_itself() -> None:
     """A job that was delivered before does not join an identical one that has company."""
     async with rig() as jobs:
-        first = jobs.submit("a")
-        await jobs.under_way(1)
+        first = await jobs.at_work()
         rest = [jobs.submit("b"), jobs.submit("c"), jobs.submit("b", job="suspect", alone=True)]
         jobs.adapter.go()
         await asyncio.gather(first, *rest)
