@@ -9,11 +9,10 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, open_system, wait_for_job
+from benchmarks.rig import PROMPT, catalogue, finished, open_system, seconds_between
 from tests.system import System
 
 SHARES = (0.50, 0.80, 0.95)
@@ -41,9 +40,8 @@ def run() -> Iterator[Figure]:
 
 
 def _capacity(system: System) -> float:
-    jobs = _over(system, [system.submit(PROMPT, seed=seed)["id"] for seed in range(BURST)])
-    begin = min(_time(job, "started_at") for job in jobs)
-    return BURST / (max(_time(job, "finished_at") for job in jobs) - begin)
+    jobs = finished(system, [system.submit(PROMPT, seed=seed)["id"] for seed in range(BURST)])
+    return BURST / seconds_between(jobs, "started_at", "finished_at")
 
 
 def _waits(system: System, rate: float) -> list[float]:
@@ -56,17 +54,5 @@ def _waits(system: System, rate: float) -> list[float]:
             time.sleep(max(0.0, due - time.perf_counter()))
             sent.append(clients.submit(system.submit, PROMPT, seed=len(sent)))
             due += chance.expovariate(rate)
-    jobs = _over(system, [future.result()["id"] for future in sent])
-    return [_time(job, "started_at") - _time(job, "created_at") for job in jobs]
-
-
-def _over(system: System, ids: list[str]) -> list[dict[str, Any]]:
-    wait_for_job(system, ids[-1])
-    jobs = [system.wait(job_id) for job_id in ids]
-    if {job["state"] for job in jobs} != {"succeeded"}:
-        raise RuntimeError("a job failed")
-    return jobs
-
-
-def _time(job: dict[str, Any], name: str) -> float:
-    return datetime.fromisoformat(job[name]).timestamp()
+    jobs = finished(system, [future.result()["id"] for future in sent])
+    return [seconds_between([job], "created_at", "started_at") for job in jobs]

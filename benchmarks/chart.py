@@ -9,10 +9,9 @@ import statistics
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, open_system, wait_for_job
+from benchmarks.rig import PROMPT, catalogue, finished, open_system, seconds_between
 from tests.system import System
 
 REQUESTS = 10
@@ -59,10 +58,4 @@ def _ten_at_once(system: System, number: int) -> float:
     seeds = [(REQUESTS * number + index) % 2**32 for index in range(REQUESTS)]
     with ThreadPoolExecutor(REQUESTS) as clients:
         ids = list(clients.map(lambda seed: system.submit(PROMPT, seed=seed)["id"], seeds))
-    for job_id in ids:
-        wait_for_job(system, job_id)
-    jobs = [system.wait(job_id) for job_id in ids]
-    if {job["state"] for job in jobs} != {"succeeded"}:
-        raise RuntimeError("a job failed")
-    begin = min(datetime.fromisoformat(job["created_at"]) for job in jobs)
-    return (max(datetime.fromisoformat(job["finished_at"]) for job in jobs) - begin).total_seconds()
+    return seconds_between(finished(system, ids), "created_at", "finished_at")

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import uvloop
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, open_system, wait_for_job
+from benchmarks.rig import PROMPT, catalogue, finished, open_system
 from services.cli.worker import run_worker
 from services.common.settings import Settings
 from tests.system import System
@@ -53,4 +53,4 @@ async def _sample(lags: list[float]) -> None:
 
 def _do_jobs(system: System, count: int) -> None:
     ids = [system.submit(PROMPT, seed=seed)["id"] for seed in range(count)]
-    wait_for_job(system, ids[-1])
+    finished(system, ids)

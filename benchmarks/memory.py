@@ -1,6 +1,5 @@
 """Memory of idle services, and what ten thousand queued jobs add to the gateway, the broker and the status store."""
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import psutil
 import redis
 
 from benchmarks.figure import Figure
-from benchmarks.rig import CATALOGUE, PROMPT
+from benchmarks.rig import CATALOGUE, PROMPT, ask, raise_queue_limit
 from tests.stack import Stack, start_stack
 from tests.system import System, running_system
 
@@ -26,11 +25,7 @@ MEGABYTE = 1024 * 1024
 def run() -> Iterator[Figure]:
     """Megabytes of each idle service, then bytes a queued job."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name, start_stack(Path(name) / "stack") as stack:
-        # The shipped policy stops at a thousand jobs a model; this one has a higher priority.
-        stack.rabbitmq.ctl(
-            *("set_policy", "bench", r"^studio\.jobs\.", json.dumps({"max-length": 2 * JOBS})),
-            *("--apply-to", "queues", "--priority", "9"),
-        )
+        raise_queue_limit(stack, 2 * JOBS)
         settings = {
             **stack.environment(),
             "STUDIO_LOG_LEVEL": "warning",
@@ -81,8 +76,4 @@ def _submit_all(system: System) -> None:
 def _submit(system: System, count: int) -> None:
     with closing(HTTPConnection("127.0.0.1", system.port, timeout=30)) as client:
         for _ in range(count):
-            client.request("POST", "/v1/jobs", json.dumps({"prompt": PROMPT}), {"Content-Type": "application/json"})
-            response = client.getresponse()
-            body = response.read()
-            if response.status != 202:
-                raise RuntimeError(f"not accepted: {body[:500]!r}")
+            ask(client, "POST", "/v1/jobs", {"prompt": PROMPT})

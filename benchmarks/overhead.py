@@ -7,17 +7,15 @@ long again from one second to the next, which the difference of two medians woul
 """
 
 import asyncio
-import json
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from itertools import pairwise
-from typing import Any
 
 from benchmarks.figure import Figure
-from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system
+from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, ask, open_system
 from tests.system import System
 
 JOBS = 40
@@ -61,24 +59,13 @@ async def _measure(system: System, bare: BarePipeline) -> tuple[list[float], lis
 
 def _job_seconds(client: HTTPConnection, seed: int) -> float:
     begin = time.perf_counter()
-    job = _ask(client, "POST", "/v1/jobs", {"prompt": PROMPT, "seed": seed, "steps": STEPS})
+    job = ask(client, "POST", "/v1/jobs", {"prompt": PROMPT, "seed": seed, "steps": STEPS})
     while job["state"] in ("queued", "running"):
         if time.perf_counter() - begin > JOB_SECONDS:
             raise TimeoutError(f"job {job['id']} is still {job['state']} after {JOB_SECONDS:g} s")
         time.sleep(POLL_SECONDS)
-        job = _ask(client, "GET", f"/v1/jobs/{job['id']}")
+        job = ask(client, "GET", f"/v1/jobs/{job['id']}")
     seconds = time.perf_counter() - begin
     if job["state"] != "succeeded":
         raise RuntimeError(f"job {job['state']}: {job['error']}")
     return seconds
-
-
-def _ask(client: HTTPConnection, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """On one connection of the standard library, so that a client library's own time does not count as ours."""
-    data = None if body is None else json.dumps(body).encode()
-    client.request(method, path, data, {"Content-Type": "application/json"})
-    response = client.getresponse()
-    job: dict[str, Any] = json.loads(response.read())
-    if response.status not in (200, 202):
-        raise RuntimeError(f"{method} {path}: {response.status} {job}")
-    return job

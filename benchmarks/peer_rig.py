@@ -19,6 +19,7 @@ from tests.system import ROOT, System
 
 SERVERS = Path(__file__).with_name("peer_servers")
 START_SECONDS = 180.0  # some load torch in more than one process
+LOG_TAIL = 3000  # characters
 STOP_SECONDS = 5.0  # nothing is at work then; LitServe leaves SIGTERM unheeded
 
 
@@ -46,6 +47,10 @@ class Contender(ABC):
         """SIGKILL to the process that holds the model. What starts it again is at work when this returns."""
 
     @abstractmethod
+    def log_tail(self) -> str:
+        """What its processes said last."""
+
+    @abstractmethod
     def _start(self) -> None: ...
 
     @abstractmethod
@@ -68,6 +73,9 @@ class Studio(Contender):
         worker.kill()
         worker.wait()
         self._processes.append(self._system.start_worker())
+
+    def log_tail(self) -> str:
+        return self._system.log()[-LOG_TAIL:]
 
     def _start(self) -> None:
         self._processes = [self._system.start_gateway()]
@@ -106,6 +114,9 @@ class Peer(Contender):
     def kill_model(self) -> None:
         os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
 
+    def log_tail(self) -> str:
+        return self._log.read_text(errors="replace")[-LOG_TAIL:]
+
     def _start(self) -> None:
         self._pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as log:
@@ -124,8 +135,7 @@ class Peer(Contender):
         deadline = time.monotonic() + START_SECONDS
         while not (self._pid_file.exists() and self._draws()):
             if time.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
-                tail = self._log.read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"{self.name} did not start:\n{tail}")
+                raise RuntimeError(f"{self.name} did not start:\n{self.log_tail()}")
             time.sleep(0.1)
 
     def _draws(self) -> bool:

@@ -6,6 +6,7 @@ when its bytes are there, so it pays for submitting, waiting and fetching.
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ def run() -> Iterator[Figure]:
             yield _lost(contender)
         rounds = [{contender.name: _turn(contender) for contender in contenders} for _ in range(ROUNDS)]
     for contender in contenders:
+        failed = [_failures(turns[contender.name]) for turns in rounds]
+        yield Figure.of(f"peers.{contender.name}.failed", sum(failed), "requests", "", failed)
         for clients in LOADS:
             turns = [turns[contender.name][clients] for turns in rounds]
             yield from _figures(f"peers.{contender.name}.{clients}", turns)
@@ -68,7 +71,10 @@ def _turn(contender: Contender) -> Turn:
         turn = {clients: contender.load(clients, requests).run() for clients, requests in LOADS.items()}
     failures = {answer.failure for answers in turn.values() for answer in answers if answer.failure}
     if failures:
-        raise RuntimeError(f"{contender.name}: {', '.join(sorted(failures))}")
+        told = f"{contender.name}: {', '.join(sorted(failures))}\n{contender.log_tail()}"
+        if isinstance(contender, Studio):
+            raise RuntimeError(told)
+        print(told, file=sys.stderr)  # a peer's own failures are a figure
     return turn
 
 
@@ -96,6 +102,7 @@ def _lost(contender: Contender) -> Figure:
 
 def _figures(name: str, turns: list[list[Answer]]) -> Iterator[Figure]:
     """Percentiles are taken over all turns together; the spread is that of the single turns."""
+    turns = [_drawn(answers) for answers in turns]
     rates = [_images_per_second(answers) for answers in turns]
     yield Figure.of(name, statistics.median(rates), "images/s", "", rates)
     together = [answer for answers in turns for answer in answers]
@@ -107,9 +114,17 @@ def _figures(name: str, turns: list[list[Answer]]) -> Iterator[Figure]:
 def _ahead(clients: int, rounds: list[dict[str, Turn]]) -> Figure:
     ratios = []
     for turns in rounds:
-        rates = {name: _images_per_second(turn[clients]) for name, turn in turns.items()}
+        rates = {name: _images_per_second(_drawn(turn[clients])) for name, turn in turns.items()}
         ratios.append(rates.pop(Studio.name) / max(rates.values()))
     return Figure.of(f"peers.ahead.{clients}", statistics.median(ratios), "ratio", ">= 1.0", ratios)
+
+
+def _failures(turn: Turn) -> int:
+    return sum(bool(answer.failure) for answers in turn.values() for answer in answers)
+
+
+def _drawn(answers: list[Answer]) -> list[Answer]:
+    return [answer for answer in answers if not answer.failure]
 
 
 def _images_per_second(answers: list[Answer]) -> float:

@@ -1,11 +1,15 @@
 """What the benchmarks share: the system as real processes on either kind of backends, and the bare pipeline."""
 
+import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.params import Txt2ImgParams
@@ -13,7 +17,7 @@ from services.inference.adapter import Context, Item
 from services.inference.executor import ModelExecutor
 from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
-from tests.stack import start_stack
+from tests.stack import Stack, start_stack
 from tests.system import ROOT, System, running_system
 
 CATALOGUE = ROOT / "models" / "models.toml"
@@ -28,32 +32,64 @@ def catalogue() -> Catalogue:
 
 
 @contextmanager
-def open_system(backends: str) -> Iterator[System]:
+def open_system(backends: str, queue_limit: int | None = None) -> Iterator[System]:
     """No process runs yet. `backends` is one of BACKENDS."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
         folder = Path(name)
+        settings = {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data")}
+        if queue_limit is not None:
+            settings["STUDIO_QUEUE_LIMIT"] = str(queue_limit)
         if backends == "embedded":
-            with running_system(folder, _shared(folder), CATALOGUE) as system:
+            with running_system(folder, settings, CATALOGUE) as system:
                 yield system
             return
-        with (
-            start_stack(folder / "stack") as stack,
-            running_system(folder, {**_shared(folder), **stack.environment()}, CATALOGUE) as system,
-        ):
-            yield system
+        with start_stack(folder / "stack") as stack:
+            if queue_limit is not None:
+                raise_queue_limit(stack, queue_limit)
+            with running_system(folder, {**settings, **stack.environment()}, CATALOGUE) as system:
+                yield system
 
 
-def _shared(folder: Path) -> dict[str, str]:
-    return {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data")}
+def raise_queue_limit(stack: Stack, limit: int) -> None:
+    """The shipped policy stops at a thousand jobs a model; this one has a higher priority."""
+    stack.rabbitmq.ctl(
+        *("set_policy", "bench", r"^studio\.jobs\.", json.dumps({"max-length": limit})),
+        *("--apply-to", "queues", "--priority", "9"),
+    )
 
 
-def wait_for_job(system: System, job_id: str) -> None:
-    """Look rarely, so that looking costs the system nothing. Raises TimeoutError when it is not over in time."""
+def finished(system: System, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The jobs once all are over. Looks rarely, so that looking costs the system nothing.
+
+    Raises TimeoutError when one is not over in time, RuntimeError when one did not succeed.
+    """
     deadline = time.monotonic() + BATCH_SECONDS
-    while system.client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running"):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"job {job_id} is not over after {BATCH_SECONDS:g} s\n{system.log()[-3000:]}")
-        time.sleep(0.5)
+    for job_id in reversed(ids):
+        while system.client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"job {job_id} is not over after {BATCH_SECONDS:g} s\n{system.log()[-3000:]}")
+            time.sleep(0.5)
+    jobs: list[dict[str, Any]] = [system.client.get(f"/v1/jobs/{job_id}").json() for job_id in ids]
+    if failed := [job for job in jobs if job["state"] != "succeeded"]:
+        raise RuntimeError(f"job {failed[0]['state']}: {failed[0]['error']}")
+    return jobs
+
+
+def seconds_between(jobs: Sequence[dict[str, Any]], begin: str, end: str) -> float:
+    """From the earliest `begin` to the latest `end`, by the records' own times, which are named as in their JSON."""
+    first = min(datetime.fromisoformat(job[begin]) for job in jobs)
+    return (max(datetime.fromisoformat(job[end]) for job in jobs) - first).total_seconds()
+
+
+def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """On one connection of the standard library, so that a client library's own time does not count as ours."""
+    data = None if body is None else json.dumps(body).encode()
+    client.request(method, path, data, {"Content-Type": "application/json"})
+    response = client.getresponse()
+    answer: dict[str, Any] = json.loads(response.read())
+    if response.status not in (200, 202):
+        raise RuntimeError(f"{method} {path}: {response.status} {answer}")
+    return answer
 
 
 class BarePipeline:

@@ -8,11 +8,10 @@ A round of the system is compared with the mean of the bare rounds right before 
 import asyncio
 import statistics
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
 
 from benchmarks.figure import Figure
-from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, open_system, wait_for_job
+from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, finished, open_system, seconds_between
 from tests.system import System
 
 JOBS = 32
@@ -69,10 +68,5 @@ def _system_seconds(system: System, steps: int) -> float:
     """From the begin of the first job to the end of the last, by the records' own times."""
     ahead = system.submit(PROMPT, steps=AHEAD_STEPS)
     ids = [system.submit(PROMPT, seed=seed, steps=steps)["id"] for seed in range(JOBS)]
-    wait_for_job(system, ids[-1])
-    jobs = [system.wait(job_id) for job_id in ids]
-    if {job["state"] for job in (*jobs, system.wait(ahead["id"]))} != {"succeeded"}:
-        raise RuntimeError("a job failed")
-    begin = min(datetime.fromisoformat(job["started_at"]) for job in jobs)
-    end = max(datetime.fromisoformat(job["finished_at"]) for job in jobs)
-    return (end - begin).total_seconds()
+    finished(system, [ahead["id"]])
+    return seconds_between(finished(system, ids), "started_at", "finished_at")

@@ -1,0 +1,20 @@
+"""`python -m benchmarks.uvicorn_gateway`: our gateway behind uvicorn, to tell what of a figure is the server's."""
+
+import uvicorn
+
+from services.api.app import create_app
+from services.common.catalogue import load_catalogue
+from services.common.logging import configure_logging
+from services.common.settings import load_settings
+
+
+def main() -> None:
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    app = create_app(settings, load_catalogue(settings.catalogue, settings.styles))
+    options = {"loop": "uvloop", "http": "httptools", "log_level": "warning", "access_log": False}
+    uvicorn.run(app, host=settings.host, port=settings.port, **options)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
