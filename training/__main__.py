@@ -13,6 +13,7 @@ from training.loop import device
 from training.photos import render_photos
 from training.recipe import Recipe
 from training.train_autoencoder import encode_photos, train_autoencoder
+from training.train_decoder import Redrawing, train_decoder
 from training.train_text_encoder import build_tokenizer, tokenize, train_text_encoder
 from training.train_unet import train_unet
 
@@ -47,6 +48,7 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
         return found.images * 2 - 1  # type: ignore[no-any-return]
 
     unet = train_unet(folder, latents, read, draw, templates, recipe)
+    autoencoder = train_decoder(folder, autoencoder, Redrawing(unet, read), photos, latents, templates, recipe)
     pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
     # Half the size. The text encoder stays as it is: transformers loads weights in the format they have, diffusers in
     # single precision, and the two must meet.

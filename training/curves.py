@@ -4,14 +4,14 @@ import csv
 from pathlib import Path
 from typing import Final
 
-STAGES: Final = ("autoencoder", "text-encoder", "unet")
+STAGES: Final = ("autoencoder", "text-encoder", "unet", "decoder")
 
 
 def save_curves(folder: Path, file: Path) -> None:
     """Draw what the loops in `folder` noted at their checkpoints."""
     from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
-    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    figure = Figure(figsize=(11, 2.8), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(STAGES)), STAGES, strict=True):
         with (folder / f"{stage}.csv").open(newline="") as rows:
             points = [(int(step), float(loss)) for step, loss in csv.reader(rows)]

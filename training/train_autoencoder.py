@@ -32,7 +32,7 @@ def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -
             latents = model.encoder(batch)
             noisy = latents + _NOISE * torch.randn_like(latents)
             drawn = model.decoder(noisy)
-        loss = _distance(drawn.float(), batch) + 0.05 * _spread(latents.float())
+        loss = distance(drawn.float(), batch) + 0.05 * _spread(latents.float())
         value = descend(optimiser, loss, rate_at(number, recipe.autoencoder_steps, _RATE))
         ema.update(number)
         return value
@@ -76,7 +76,7 @@ def _crops(photos: NDArray[np.uint8], recipe: Recipe, number: int) -> torch.Tens
     return pixels(np.stack([photos[one, top : top + size, left : left + size] for one, (top, left) in places]))
 
 
-def _distance(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def distance(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Mean absolute error of the pixels, of their differences to the neighbours (edges) and of 4 x 4 means (colour).
 
     The squared error weighs what is left: large errors, which are few, and all of them along outlines.

@@ -11,7 +11,16 @@ from training.__main__ import train
 from training.recipe import Recipe
 
 TINY = Recipe(
-    photos=64, autoencoder_steps=2, autoencoder_batch=2, crop=64, text_steps=2, text_batch=4, unet_steps=2, unet_batch=2
+    photos=64,
+    autoencoder_steps=2,
+    autoencoder_batch=2,
+    crop=64,
+    text_steps=2,
+    text_batch=4,
+    unet_steps=2,
+    unet_batch=2,
+    decoder_steps=3,
+    compiled=False,
 )
 
 
@@ -43,7 +52,7 @@ def test_training_goes_on_where_it_was(trained: tuple[Path, Path]) -> None:
     train(folder, target, TINY)
 
     assert {file: file.stat().st_mtime_ns for file in folder.glob("*.pt")} == before
-    assert sorted(file.stem for file in before) == ["autoencoder", "text-encoder", "unet"]
+    assert sorted(file.stem for file in before) == ["autoencoder", "decoder", "text-encoder", "unet"]
 
 
 def test_trained_pipeline_redraws_a_picture(trained: tuple[Path, Path]) -> None:
