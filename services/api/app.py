@@ -25,8 +25,10 @@ from services.api.middleware.unread_body import UnreadBody
 from services.api.openai_images import openai_routes
 from services.api.pages import page_routes
 from services.api.problems import RequestRefused, describe, on_error, on_http_exception
+from services.api.secret_key import secret_key
 from services.api.state import AppState
 from services.api.sweeper import Sweeper
+from services.api.visitor import Visitors
 from services.common.backends import open_backends
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
@@ -37,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None) -> Starlette:
-    """Raises OSError when the pages are missing; the lifespan raises as `open_backends` does."""
+    """Raises OSError when the pages are missing; the lifespan raises as `open_backends` and `secret_key` do."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
@@ -46,8 +48,10 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
                 # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
                 await backends.broker.depth(model)
             gateway = Gateway(backends, catalogue, settings, failpoints)
+            secure = (settings.public_url or "").startswith("https:")
+            visitors = Visitors(await asyncio.to_thread(secret_key, settings), secure=secure)
             async with _sweeping(Sweeper(gateway, backends, settings.sweep_seconds), settings.sweep_seconds):
-                yield {"gateway": gateway, "backends": backends, "settings": settings}
+                yield {"gateway": gateway, "backends": backends, "settings": settings, "visitors": visitors}
 
     app = Starlette(
         routes=_routes(settings),

@@ -42,15 +42,13 @@ class JobPages:
         """A new job like this one: `seed=same` keeps the seed, else the gateway chooses another."""
         job = await request.state["gateway"].read(_job_id(request))
         data = await read_form(request)
-        token, same_seed = data.get("token", ""), data.get("seed") == "same"
+        given, same_seed = data.get("token", ""), data.get("seed") == "same"
+        token = given if _TOKEN.fullmatch(given) else secrets.token_urlsafe(18)
         body = {"model": job.message.model, **job.message.params}
         if not same_seed:
             body.pop("seed", None)
-        key = f"{job.job_id}{same_seed}{token if _TOKEN.fullmatch(token) else secrets.token_urlsafe(18)}"
-        again = await submit_form(
-            request.state["gateway"], body, f"retry-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-        )
-        return _to_job(again.job_id)
+        key = hashlib.sha256(f"{job.job_id}{same_seed}{token}".encode()).hexdigest()[:32]
+        return await submit_form(request, body, f"retry-{key}", token)
 
     async def delete(self, request: Request[AppState]) -> Response:
         """Back to the form: the job's own page is gone for good."""

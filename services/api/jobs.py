@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, look at, cancel and remove jobs."""
+"""/v1/jobs: submit, list, look at, cancel and remove jobs."""
 
 import math
 from typing import Any
@@ -8,11 +8,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.conditional import conditional_json
+from services.api.history import History, HistoryQuery
 from services.api.idempotency import idempotency_key
 from services.api.json_body import read_json_object
 from services.api.preferences import Preferences
-from services.api.representation import JobView
+from services.api.query import read_query
+from services.api.representation import JobPageView, JobView
 from services.api.state import AppState
+from services.api.visitor import owner_of
 from services.common.errors import BackendUnavailable
 from services.common.schemas import State, StatusRecord
 from services.common.settings import Settings
@@ -24,6 +27,7 @@ QUEUED_POLL_FACTOR = 2
 def job_routes() -> list[BaseRoute]:
     return [
         Route("/v1/jobs", submit, methods=["POST"]),
+        Route("/v1/jobs", history, methods=["GET"]),
         Route("/v1/jobs/{job_id}", read, methods=["GET"]),
         Route("/v1/jobs/{job_id}", remove, methods=["DELETE"]),
         Route("/v1/jobs/{job_id}/cancel", cancel, methods=["POST"]),
@@ -36,7 +40,7 @@ async def submit(request: Request[AppState]) -> Response:
     preferences = Preferences.of(request)
     key = idempotency_key(request)
     body = await read_json_object(request)
-    record, replayed = await gateway.accept(body, idempotency_key=key)
+    record, replayed = await gateway.accept(body, owner=owner_of(request), idempotency_key=key)
     if preferences.wait_seconds is not None and not replayed:
         record = await _waited(request, record, preferences.wait_seconds)
     status = 200 if record.state.terminal and not replayed and preferences.wait_seconds is not None else 202
@@ -49,6 +53,16 @@ async def submit(request: Request[AppState]) -> Response:
         **({"Idempotency-Replayed": "true"} if replayed else {}),
     }
     return _json(view, status, headers)
+
+
+async def history(request: Request[AppState]) -> Response:
+    """The caller's own jobs, the newest first: a visitor's by the cookie, else those submitted without one."""
+    query = read_query(request, HistoryQuery)
+    page = await History.of(request, query.cursor, query.limit)
+    public_url = request.state["settings"].public_url
+    view = JobPageView(data=tuple(JobView.of(job, public_url) for job in page.jobs), next_cursor=page.next_cursor)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
+    return conditional_json(request, view.model_dump_json().encode(), headers)
 
 
 async def read(request: Request[AppState]) -> Response:

@@ -18,6 +18,7 @@ from services.api.openai_errors import job_error, openai_error
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
 from services.api.state import AppState
+from services.api.visitor import owner_of
 from services.common.catalogue import faults_of
 from services.common.errors import InvalidRequest, StudioError
 from services.common.params import PARAMS, ImageParams
@@ -76,7 +77,7 @@ async def generate(request: Request[AppState]) -> Response:
         model = gateway.model(asked.model)
         if not issubclass(PARAMS[model.modality], ImageParams):
             raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
-        record, _ = await gateway.accept(asked.job(), idempotency_key=key)
+        record, _ = await gateway.accept(asked.job(), owner=owner_of(request), idempotency_key=key)
         headers["X-Job-Id"] = record.job_id
         record = await gateway.wait(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:

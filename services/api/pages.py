@@ -1,7 +1,7 @@
 """The pages for people: the form, and a job's own page. They work without JavaScript, which only saves reloads."""
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from services.api.assets import Assets
@@ -72,7 +72,7 @@ class HomePage:
         data = await read_form(request)
         form = PhotoForm.sent(self._choices(request, data.get("model")), data)
         try:
-            job = await submit_form(request.state["gateway"], form.body(), form.idempotency_key())
+            return await submit_form(request, form.body(), form.idempotency_key(), form.token)
         except InvalidRequest as exc:
             form = form.refused(exc.errors)
             return self._templates.page("home.html", 422, form=form, examples=EXAMPLES, notice=None)
@@ -81,7 +81,6 @@ class HomePage:
             return self._templates.page(
                 "home.html", told.status, retry_headers(told), form=form, examples=EXAMPLES, notice=told
             )
-        return RedirectResponse(f"/jobs/{job.job_id}", 303)
 
     async def _like(self, request: Request[AppState], job_id: str, seed: str) -> PhotoForm:
         try:

@@ -1,7 +1,7 @@
 """What clients see of a job: times as ISO 8601 in UTC, links to follow, and nothing of how it is stored."""
 
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -121,6 +121,14 @@ class JobView(_Closed):
                 artifacts=f"{job}/artifacts",
             ),
         )
+
+
+class JobPageView(_Closed):
+    """Jobs, the newest first. `next_cursor` asks for those older than the last of these; null when there are none."""
+
+    object: Literal["list"] = "list"
+    data: tuple[JobView, ...]
+    next_cursor: str | None
 
 
 def _moment(seconds: float) -> datetime:

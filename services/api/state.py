@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from services.api.gateway import Gateway
+from services.api.visitor import Visitors
 from services.common.backends import Backends
 from services.common.settings import Settings
 
@@ -13,3 +14,4 @@ class AppState(TypedDict):
     gateway: Gateway
     backends: Backends
     settings: Settings
+    visitors: Visitors

@@ -1,12 +1,12 @@
-"""Takes a browser's form to the gateway, and a form sent twice to the one job it made."""
+"""Takes a browser's form to the gateway, a form sent twice to the one job it made, and the browser to that job."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
-from services.api.gateway import Gateway
 from services.api.state import AppState
 from services.common.errors import IdempotencyInFlight
 from services.common.schemas import StatusRecord
@@ -22,14 +22,24 @@ async def read_form(request: Request[AppState]) -> dict[str, str]:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-async def submit_form(gateway: Gateway, body: Mapping[str, Any], key: str) -> StatusRecord:
-    """Of a double click the browser shows only the second answer, so that one waits for the first.
+async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: str, token: str) -> Response:
+    """303 to the job's page, with the cookie by which its visitor finds it again. `token` is the form's own.
 
     Raises as `Gateway.submit`.
     """
+    visitors = request.state["visitors"]
+    owner = visitors.owner_of(request) or visitors.newcomer(token)
+    job = await _submitted(request, body, owner, key)
+    response = RedirectResponse(f"/jobs/{job.job_id}", 303)
+    visitors.remember(response, owner)
+    return response
+
+
+async def _submitted(request: Request[AppState], body: Mapping[str, Any], owner: str, key: str) -> StatusRecord:
+    # Of a double click the browser shows only the second answer, so that one waits for the first.
     for _ in range(TRIES):
         try:
-            return await gateway.submit(body, idempotency_key=key)
+            return await request.state["gateway"].submit(body, owner=owner, idempotency_key=key)
         except IdempotencyInFlight:
             await asyncio.sleep(PAUSE_SECONDS)
     raise IdempotencyInFlight

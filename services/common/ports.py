@@ -151,8 +151,12 @@ class StatusStore(Protocol):
     async def get(self, job_id: str) -> StatusRecord:
         """Raise StatusRebuilding when the store was emptied after this (young enough) id was made, else JobNotFound."""
 
-    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
-        """Live (queued or running) records in order of their ids, those behind `after`."""
+    async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
+        """Live (queued or running) records in order of their ids, the oldest first, those behind `after`.
+
+        With `owner` instead all that are kept of this owner's ("" for those without one), terminal ones included, the
+        newest first.
+        """
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, LOST (terminal) or MISSING.

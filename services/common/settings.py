@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         None, description="Gateway `studio generate` submits to; unset: the one on HOST:PORT, if any."
     )
     public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Signs the cookie by which a visitor finds his jobs again; the same on every gateway. "
+        "Unset: with records in SQLite one kept in the data folder, else one a process.",
+    )
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
     graceful_timeout_seconds: float = Field(

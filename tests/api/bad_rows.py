@@ -135,8 +135,8 @@ HTTP_ROWS = [
     Row(30, "two-hosts", (b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",), None, 400),
     Row(31, "connect", (b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",), *NOT_ALLOWED, allow="DELETE, GET, HEAD, POST"),
     Row(31, "trace", get("/nowhere", method="TRACE"), *NOT_ALLOWED, allow="DELETE, GET, HEAD, POST"),
-    Row(31, "put", get("/v1/jobs", method="PUT"), *NOT_ALLOWED, allow="POST"),
-    Row(31, "brew", get("/v1/jobs", method="BREW"), *NOT_ALLOWED, allow="POST"),
+    Row(31, "put", get("/v1/jobs", method="PUT"), *NOT_ALLOWED, allow="GET, HEAD, POST"),
+    Row(31, "brew", get("/v1/jobs", method="BREW"), *NOT_ALLOWED, allow="GET, HEAD, POST"),
     Row(31, "several-routes", get(f"/v1/jobs/{UNKNOWN_JOB}", method="PATCH"), *NOT_ALLOWED, allow="DELETE, GET, HEAD"),
     Row(31, "post-a-file", get("/static/studio.css", method="POST"), *NOT_ALLOWED, allow="GET, HEAD"),
     *many(

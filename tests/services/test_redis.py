@@ -65,7 +65,8 @@ async def test_every_key_expires(statuses: RedisStatusStore, client: Redis) -> N
 
     times = {key: await client.ttl(key) async for key in client.scan_iter()}
 
-    assert len(times) == 8  # four jobs, two idempotency keys, the index of live jobs and the epoch
+    # Four jobs, two idempotency keys, the jobs of two owners, the live jobs and the epoch.
+    assert len(times) == 10
     assert {key: seconds for key, seconds in times.items() if seconds <= 0} == {}
 
 
@@ -80,6 +81,21 @@ async def test_writes_renew_a_live_record(statuses: RedisStatusStore, client: Re
     await statuses.progress(lease, Progress(step=1, total=2))
 
     assert await client.ttl(f"studio:job:{message.job_id}") > 3600
+
+
+async def test_index_nobody_reads_does_not_grow(stack: Stack, client: Redis) -> None:
+    """Jobs whose record has gone leave their owner's index as new ones come, though it is never listed."""
+    owner = new_job_id()
+    async with open_redis_status_store(stack.statuses_url, Limits(retention_seconds=0.001)) as statuses:
+        for _ in range(5):
+            record = await statuses.create(new_record(new_message(owner=owner)))
+            await statuses.request_cancel(record.job_id)
+        async with asyncio.timeout(10):
+            while await client.exists(f"studio:job:{record.job_id}"):
+                await asyncio.sleep(0.01)
+        last = await statuses.create(new_record(new_message(owner=owner)))
+
+    assert [last.job_id] == await client.zrange(f"studio:owner:{owner}", 0, -1)
 
 
 async def test_flushed_store_says_so(statuses: RedisStatusStore, client: Redis) -> None:

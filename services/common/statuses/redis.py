@@ -1,8 +1,9 @@
 """The distributed status store: Redis, one hash per job, every transition one server-side script.
 
 The scripts are in `lua/`. Everything has a time to live: what is here is a fast record of truths kept elsewhere.
-Keys: `studio:job:<id>`, `studio:key:<owner>:<key>`, `studio:live` (ids of live jobs), `studio:epoch`. The scripts
-make up names of keys, so this is for a single Redis or a replicated one, not for a Redis Cluster.
+Keys: `studio:job:<id>`, `studio:key:<owner>:<key>`, `studio:live` (ids of live jobs), `studio:owner:<owner>` (ids of
+an owner's jobs), `studio:epoch`. The scripts make up names of keys, so this is for a single Redis or a replicated
+one, not for a Redis Cluster.
 """
 
 import asyncio
@@ -45,8 +46,8 @@ class RedisStatusStore:
         }
 
     async def create(self, record: StatusRecord) -> StatusRecord:
-        key = record.idempotency_key
-        keys = [_key_name(record.message.owner, key)] if key is not None else []
+        key, owner = record.idempotency_key, record.message.owner
+        keys = [_index_name(owner), *([_key_name(owner, key)] if key is not None else [])]
         row = await self._run(
             "create", record.job_id, JOB_PREFIX, _milliseconds(KEY_SECONDS), *_pairs(record), keys=keys
         )
@@ -55,8 +56,9 @@ class RedisStatusStore:
     async def get(self, job_id: str) -> StatusRecord:
         return self._known(job_id, await self._run("get", job_id))
 
-    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
-        rows = await self._run("list", "", JOB_PREFIX, after, limit)
+    async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
+        keys = [] if owner is None else [_index_name(owner)]
+        rows = await self._run("list", "", JOB_PREFIX, after, limit, keys=keys)
         return [_record(row) for row in rows]
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
@@ -70,7 +72,9 @@ class RedisStatusStore:
             message.expires_at,
             self._limits.lease_seconds,
             self._limits.max_attempts,
+            JOB_PREFIX,
             *(_pairs(record) if recreate else ()),
+            keys=[_index_name(message.owner)],
         )
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:
@@ -104,8 +108,8 @@ class RedisStatusStore:
             raise StatusRebuilding(job_id)
         raise JobNotFound(job_id)
 
-    async def _decide(self, script: str, job_id: str, *args: str | float) -> Verdict:
-        return Verdict[await self._run(script, job_id, *args)]
+    async def _decide(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Verdict:
+        return Verdict[await self._run(script, job_id, *args, keys=keys)]
 
     async def _run(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Any:
         ended = _milliseconds(self._limits.retention_seconds)
@@ -151,6 +155,10 @@ def _pairs(record: StatusRecord) -> list[str]:
 def _key_name(owner: str | None, key: str) -> str:
     # Quoted, or owner "a:b" with key "c" would meet owner "a" with key "b:c".
     return f"studio:key:{quote(owner or '', safe='')}:{key}"
+
+
+def _index_name(owner: str | None) -> str:
+    return f"studio:owner:{owner or ''}"
 
 
 def _milliseconds(seconds: float) -> int:

@@ -70,8 +70,10 @@ class SQLiteStatusStore:
     async def remove(self, job_id: str) -> None:
         await self._file.write(partial(sqlite_records.forget, job_id))
 
-    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
-        return await self._file.read(partial(sqlite_records.find_live, after, limit))
+    async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
+        if owner is None:
+            return await self._file.read(partial(sqlite_records.find_live, after, limit))
+        return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
 
     def _create(self, record: StatusRecord, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)

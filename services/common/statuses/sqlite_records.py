@@ -11,6 +11,8 @@ from services.common.schemas import StatusRecord
 from services.common.statuses.transitions import Entry
 
 KEY_SECONDS: Final = 24 * 3600.0
+BEHIND_EVERY_ID: Final = "~"
+_OWNER: Final = "ifnull(json_extract(record, '$.message.owner'), '')"
 
 # `forget_at` in Unix seconds; null while the job is live.
 SCHEMA = (
@@ -18,6 +20,7 @@ SCHEMA = (
         job_id TEXT PRIMARY KEY, record TEXT NOT NULL, exhausted INTEGER NOT NULL, ended_by TEXT, forget_at REAL)""",
     "CREATE INDEX IF NOT EXISTS statuses_live ON statuses (job_id) WHERE forget_at IS NULL",
     "CREATE INDEX IF NOT EXISTS statuses_ended ON statuses (forget_at) WHERE forget_at IS NOT NULL",
+    f"CREATE INDEX IF NOT EXISTS statuses_owned ON statuses ({_OWNER}, job_id)",
     """CREATE TABLE IF NOT EXISTS idempotency_keys (
         owner TEXT NOT NULL, key TEXT NOT NULL, job_id TEXT NOT NULL, forget_at REAL NOT NULL,
         PRIMARY KEY (owner, key))""",
@@ -58,6 +61,16 @@ def find_live(after: str, limit: int, connection: sqlite3.Connection) -> list[St
     rows = connection.execute(
         "SELECT record FROM statuses WHERE forget_at IS NULL AND job_id > ? ORDER BY job_id LIMIT ?",
         (after, limit),
+    )
+    return [StatusRecord.model_validate_json(record) for (record,) in rows]
+
+
+def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
+    """The newest first, those older than `before` where that is not empty."""
+    rows = connection.execute(
+        f"""SELECT record FROM statuses WHERE {_OWNER} = ? AND job_id < ? AND (forget_at IS NULL OR forget_at > ?)
+            ORDER BY job_id DESC LIMIT ?""",  # noqa: S608 - our own constant
+        (owner, before or BEHIND_EVERY_ID, time.time(), limit),
     )
     return [StatusRecord.model_validate_json(record) for (record,) in rows]
 

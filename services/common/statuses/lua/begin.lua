@@ -1,5 +1,6 @@
 -- ARGV: 4 token, 5 message id, 6 the lease's attempt, 7 expires_at, 8 lease in seconds, 9 most attempts,
--- 10.. fields and values to make a missing record of, if it is to be made again.
+-- 10 prefix of job keys, 11.. fields and values to make a missing record of, if it is to be made again.
+-- KEYS: 4 index of the owner's jobs.
 local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[9])
 
 local function lease(attempt)
@@ -17,11 +18,12 @@ end
 
 local state = get('state')
 if not state then
-  if #ARGV < 10 then
+  if #ARGV < 11 then
     return 'MISSING'
   end
   epoch()
-  redis.call('HSET', JOB, unpack(ARGV, 10))
+  redis.call('HSET', JOB, unpack(ARGV, 11))
+  add_to_owners(KEYS[4], ARGV[10])
   local attempt = tonumber(ARGV[6])
   if attempt > MOST then
     return exhaust(MOST)

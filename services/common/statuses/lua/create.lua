@@ -1,5 +1,6 @@
--- ARGV: 4 prefix of job keys, 5 time of the idempotency key in ms, 6.. fields and values. KEYS: 4 idempotency key.
-local KEY = KEYS[4]
+-- ARGV: 4 prefix of job keys, 5 time of the idempotency key in ms, 6.. fields and values.
+-- KEYS: 4 index of the owner's jobs, 5 idempotency key, if there is one.
+local KEY = KEYS[5]
 epoch()
 redis.call('PEXPIRE', EPOCH, LIVE_MS)
 
@@ -26,6 +27,7 @@ if KEY then
   redis.call('HSET', JOB, 'key_name', KEY)
 end
 redis.call('HSET', JOB, unpack(ARGV, 6))
+add_to_owners(KEYS[4], ARGV[4])
 if terminal(fields.state) then
   redis.call('PEXPIRE', JOB, ENDED_MS)
 else

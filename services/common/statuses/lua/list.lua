@@ -1,15 +1,26 @@
 -- ARGV: 4 prefix of job keys, 5 the id to start behind, 6 how many. JOB and ID are not used.
+-- KEYS: 4 index of an owner's jobs, whose newest come first; without it the live jobs, the oldest first.
+local INDEX = KEYS[4] or LIVE
 local found, after, wanted = {}, ARGV[5], tonumber(ARGV[6])
-while #found < wanted do
+
+local function page()
+  if KEYS[4] then
+    local from = after == '' and '+' or '(' .. after
+    return redis.call('ZREVRANGEBYLEX', INDEX, from, '-', 'LIMIT', 0, wanted - #found)
+  end
   local from = after == '' and '-' or '(' .. after
-  local ids = redis.call('ZRANGEBYLEX', LIVE, from, '+', 'LIMIT', 0, wanted - #found)
+  return redis.call('ZRANGEBYLEX', INDEX, from, '+', 'LIMIT', 0, wanted - #found)
+end
+
+while #found < wanted do
+  local ids = page()
   if #ids == 0 then
     break
   end
   for _, id in ipairs(ids) do
     local record = redis.call('HGETALL', ARGV[4] .. id)
     if #record == 0 then
-      redis.call('ZREM', LIVE, id)
+      redis.call('ZREM', INDEX, id)
     else
       found[#found + 1] = record
     end

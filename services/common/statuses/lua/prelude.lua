@@ -35,6 +35,19 @@ local function keep_live()
   redis.call('PEXPIRE', LIVE, LIVE_MS)
 end
 
+-- An index lists every job of one owner, also those that are over. Whose record has gone leaves it here, a few of the
+-- oldest at a time, and when the index is read: without that, one that nobody reads would only grow.
+local function add_to_owners(index, prefix)
+  redis.call('ZADD', index, 0, ID)
+  redis.call('PEXPIRE', index, LIVE_MS)
+  for _, id in ipairs(redis.call('ZRANGE', index, 0, 9)) do
+    if redis.call('EXISTS', prefix .. id) == 1 then
+      break
+    end
+    redis.call('ZREM', index, id)
+  end
+end
+
 local function release_lease()
   redis.call('HDEL', JOB, 'progress', 'exhausted', 'lease_token', 'lease_message_id', 'lease_expires_at')
 end

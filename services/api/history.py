@@ -1,0 +1,49 @@
+"""The jobs of whoever asks, the newest first, a page at a time."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
+
+from services.api.cursor import PATTERN, cursor_behind, position
+from services.api.state import AppState
+from services.api.visitor import owner_of
+from services.common.schemas import StatusRecord
+
+PAGE: Final = 20
+
+
+def _written_plainly(text: Any) -> Any:
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        raise ValueError("a whole number")
+    return text
+
+
+class HistoryQuery(BaseModel):
+    """`limit` is the most jobs on a page, `cursor` the `next_cursor` of the page before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_written_plainly)] = PAGE
+    cursor: Annotated[str, Field(pattern=PATTERN)] | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """`next_cursor` leads to the page of older jobs, None when there is none."""
+
+    jobs: tuple[StatusRecord, ...]
+    next_cursor: str | None
+
+    @classmethod
+    async def of(cls, request: Request[AppState], cursor: str | None = None, limit: int = PAGE) -> Self:
+        """Those of the visitor; without a cookie those made without one, by programs.
+
+        Raises ValueError for a cursor that is none, BackendUnavailable.
+        """
+        before = "" if cursor is None else position(cursor)
+        owner = owner_of(request) or ""
+        jobs = await request.state["backends"].statuses.list(before, limit + 1, owner=owner)
+        shown = tuple(jobs[:limit])
+        return cls(shown, cursor_behind(shown[-1].job_id) if len(jobs) > limit else None)

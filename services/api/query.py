@@ -1,0 +1,23 @@
+"""Reads the parameters after the question mark; what is not on offer is refused, as in a body."""
+
+from collections import Counter
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from services.common.catalogue import faults_of
+from services.common.errors import InvalidRequest
+
+Query = TypeVar("Query", bound=BaseModel)
+
+
+def read_query(request: Request[Any], schema: type[Query]) -> Query:
+    """Raises InvalidRequest for what breaks the schema, and for a parameter given twice."""
+    given = request.query_params.multi_items()
+    if twice := [name for name, times in Counter(name for name, _ in given).items() if times > 1]:
+        raise InvalidRequest([{"pointer": f"/{name}", "detail": "given more than once"} for name in twice])
+    try:
+        return schema.model_validate(dict(given))
+    except ValidationError as exc:
+        raise InvalidRequest(faults_of(exc, schema)) from exc

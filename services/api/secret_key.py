@@ -1,0 +1,40 @@
+"""The key that signs cookies: the operator's, or one made once and kept, where records are kept in SQLite."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from services.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FILE: Final = "secret_key"
+_BYTES: Final = 32
+
+
+def secret_key(settings: Settings) -> bytes:
+    """Reads or writes a small file, so not for the event loop. Raises OSError when that cannot be done."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value().encode()
+    if urlsplit(settings.statuses_url).scheme == "sqlite":
+        return _kept(settings.data_dir / FILE)
+    log.warning("no STUDIO_SECRET_KEY: visitors lose sight of their jobs at a restart, and between gateways")
+    return secrets.token_bytes(_BYTES)
+
+
+def _kept(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Linked into place whole, so that of two gateways starting at once neither reads half a key.
+        draft = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
+        draft.touch(0o600, exist_ok=False)
+        draft.write_text(secrets.token_hex(_BYTES), "ascii")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_bytes()

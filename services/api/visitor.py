@@ -1,0 +1,55 @@
+"""Whose jobs a browser's are: a signed cookie with a random name in it. No account, nothing stored of the visitor."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from itsdangerous import BadSignature, Signer
+from starlette.requests import Request
+from starlette.responses import Response
+
+COOKIE: Final = "studio_visitor"
+YEAR_SECONDS: Final = 365 * 24 * 3600
+_SALT: Final = "studio-visitor"
+_PREFIX: Final = "visitor:"
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Reads and sets the cookie. `secure`: browsers are to send it over HTTPS only."""
+
+    secret: bytes = field(repr=False)
+    secure: bool
+
+    def owner_of(self, request: Request[Any]) -> str | None:
+        """What `Gateway` calls the owner of this browser's jobs; None without a cookie, or with one not ours."""
+        try:
+            return _owner(self._signer.unsign(request.cookies.get(COOKIE, "")).decode())
+        except BadSignature:
+            return None
+
+    def newcomer(self, token: str) -> str:
+        """The owner that a form's random token leads to: the same for a form sent twice before the cookie was set."""
+        return _owner(hmac.digest(self.secret, f"{_SALT}:{token}".encode(), hashlib.sha256).hex()[:32])
+
+    def remember(self, response: Response, owner: str) -> None:
+        """Have the browser send the cookie of this owner from now on, for a year after the last time."""
+        value = self._signer.sign(owner.removeprefix(_PREFIX)).decode()
+        response.set_cookie(
+            COOKIE, value, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=self.secure, path="/"
+        )
+
+    @property
+    def _signer(self) -> Signer:
+        return Signer(self.secret, salt=_SALT, digest_method=hashlib.sha256)
+
+
+def owner_of(request: Request[Any]) -> str | None:
+    """The owner of the jobs this request may list; None for one without the cookie."""
+    visitors: Visitors = request.state["visitors"]
+    return visitors.owner_of(request)
+
+
+def _owner(name: str) -> str:
+    return _PREFIX + name
