@@ -106,7 +106,7 @@ class BarePipeline:
         params = self.model.parameters({"prompt": PROMPT, **given})
         assert isinstance(params, Txt2ImgParams)
         items = [Item("bare", index, seed, PROMPT, "", params) for index, seed in enumerate(seeds)]
-        context = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
+        context = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
         begin = time.perf_counter()
         await self.executor.generate(items, context)
         return time.perf_counter() - begin

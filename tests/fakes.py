@@ -2,14 +2,18 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
+from uuid import uuid4
 
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Verdict
+from services.common.presence import WORKERS, Pace, Presence
+from services.common.previews import preview_key
 from services.common.schemas import Artifact, JobError, Progress, State
 
 
@@ -28,6 +32,12 @@ class FakeWorker:
             await self._backends.statuses.progress(lease, progress)
         return lease
 
+    async def show(self, job_id: str, *previews: bytes) -> None:
+        """The job runs and shows these of its pictures."""
+        for index, data in enumerate(previews):
+            await self._backends.cache.put(preview_key(job_id, index), data, 60)
+        await self.begin(job_id, Progress(step=1, total=8, previews=1))
+
     async def succeed(self, job_id: str, *pictures: bytes) -> None:
         """The job succeeded with these files."""
         artifacts = []
@@ -38,6 +48,12 @@ class FakeWorker:
             fields = {"media_type": "image/png", "bytes": len(data), "width": 64, "height": 32, "seed": index}
             artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
         await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts)))
+
+    async def announce(self, model: str, phase: str = "ready", paces: Mapping[str, Pace] | None = None) -> None:
+        """A worker of this model is there, and has made pictures of these sizes."""
+        said = {"worker_id": uuid4().hex, "model": model, "phase": phase, "since": time.time(), "paces": paces or {}}
+        presence = Presence.model_validate(said)
+        await self._backends.cache.put(f"{WORKERS}/{presence.worker_id}", presence.model_dump_json().encode(), 60)
 
     async def fail(self, job_id: str, code: str = "out-of-memory") -> None:
         """The job failed with this code."""
@@ -96,4 +112,5 @@ def without(backends: Backends, *down: str) -> Backends:
         broker=Down("broker") if "broker" in down else backends.broker,
         statuses=Down("statuses") if "statuses" in down else backends.statuses,
         objects=DownObjects() if "objects" in down else backends.objects,
+        cache=Down("cache") if "cache" in down else backends.cache,
     )

@@ -20,7 +20,10 @@ from services.inference.sources import Source
 
 
 class Painter(ModelAdapter):
-    """`options.calls` names a file that gets one line a picture: job id and index."""
+    """`options.calls` names a file that gets one line a picture: job id and index.
+
+    With `options.gate`, the name of a file, loading takes until that file is there.
+    """
 
     modality = Modality.TXT2IMG
 
@@ -29,7 +32,9 @@ class Painter(ModelAdapter):
         self._calls = Path(str(model.options["calls"]))
 
     def load(self, device: str) -> None:
-        pass
+        gate = self.model.options.get("gate")
+        while gate is not None and not Path(str(gate)).exists():
+            time.sleep(0.02)
 
     def batch_key(self, item: Item) -> Hashable:
         return getattr(item.params, "steps", None)
@@ -47,7 +52,7 @@ class Painter(ModelAdapter):
         steps, seconds = (40, 0.05) if "SLOW" in requests else (1, 0)
         for step in range(steps):
             time.sleep(seconds)
-            context.progress(step + 1, steps)
+            context.progress(step + 1, steps, lambda: [_painted(item).image for item in batch])
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
         return [_painted(item) for item in batch]
@@ -56,7 +61,7 @@ class Painter(ModelAdapter):
         pass
 
 
-def _painted(item: Item) -> Output:
+def _painted(item: Item) -> ImageOutput:
     from PIL import Image
 
     digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()

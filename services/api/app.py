@@ -16,6 +16,7 @@ from services.api.catalogue_routes import catalogue_routes
 from services.api.gateway import Gateway
 from services.api.health import health_routes
 from services.api.jobs import job_routes
+from services.api.line import Line
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
 from services.api.middleware.request_id import RequestId
@@ -24,7 +25,9 @@ from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
 from services.api.openai_images import openai_routes
 from services.api.pages import page_routes
+from services.api.previews import preview_routes
 from services.api.problems import RequestRefused, describe, on_error, on_http_exception
+from services.api.queue import queue_routes
 from services.api.secret_key import secret_key
 from services.api.state import AppState
 from services.api.sweeper import Sweeper
@@ -51,7 +54,13 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
             secure = (settings.public_url or "").startswith("https:")
             visitors = Visitors(await asyncio.to_thread(secret_key, settings), secure=secure)
             async with _sweeping(Sweeper(gateway, backends, settings.sweep_seconds), settings.sweep_seconds):
-                yield {"gateway": gateway, "backends": backends, "settings": settings, "visitors": visitors}
+                yield {
+                    "gateway": gateway,
+                    "line": Line(backends, catalogue),
+                    "backends": backends,
+                    "settings": settings,
+                    "visitors": visitors,
+                }
 
     app = Starlette(
         routes=_routes(settings),
@@ -75,7 +84,9 @@ def _routes(settings: Settings) -> list[BaseRoute]:
     return [
         *job_routes(),
         *artifact_routes(),
+        *preview_routes(),
         *catalogue_routes(),
+        *queue_routes(),
         *openai_routes(),
         *health_routes(),
         Route("/problems/{code}", describe, methods=["GET"]),

@@ -8,8 +8,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.conditional import conditional_json
+from services.api.model_queue import ModelQueue
 from services.api.state import AppState
 from services.common.catalogue import Model
+from services.common.errors import BackendUnavailable
 from services.common.params import PARAMS
 
 
@@ -22,7 +24,12 @@ def catalogue_routes() -> list[BaseRoute]:
 
 async def models(request: Request[AppState]) -> Response:
     """Each with its limits and the JSON Schema of its parameters, from which a client can build its form."""
-    return _list(request, [_model(model) for model in request.state["gateway"].catalogue.models.values()])
+    offered = request.state["gateway"].catalogue.models.values()
+    try:
+        queues = await request.state["line"].queues()
+    except BackendUnavailable:
+        queues = {}  # what is on offer does not depend on it
+    return _list(request, [_model(model, queues.get(model.name)) for model in offered])
 
 
 async def styles(request: Request[AppState]) -> Response:
@@ -32,7 +39,9 @@ async def styles(request: Request[AppState]) -> Response:
     )
 
 
-def _model(model: Model) -> dict[str, Any]:
+def _model(model: Model, queue: ModelQueue | None) -> dict[str, Any]:
+    """`typical_seconds` is for one job with the defaults that does not wait, None until one has been made."""
+    seconds = queue.seconds(model.defaults) if queue else None
     return {
         "id": model.name,
         "object": "model",
@@ -45,6 +54,8 @@ def _model(model: Model) -> dict[str, Any]:
         "limits": model.limits.model_dump(),
         "licence": model.licence,
         "notes": model.notes,
+        "typical_seconds": None if seconds is None else float(f"{seconds:.2g}"),
+        "ready_workers": queue.taking_jobs if queue else None,
         "parameters": PARAMS[model.modality].model_json_schema(),
     }
 

@@ -31,6 +31,7 @@ from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Lease, Outcome, Verdict
+from services.common.previews import forget_previews
 from services.common.schemas import JobError, JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
@@ -70,7 +71,7 @@ class Gateway:
         """As `submit`; and whether this was a replay of an earlier request with the same key."""
         record = self._record(body, owner, idempotency_key)
         # Asked before anything is written: a broker that does not answer leaves nothing behind.
-        full = await self._queue_is_full(record)
+        full = await self._backends.broker.depth(record.message.model) >= self._settings.queue_limit
         stored = await self._backends.statuses.create(record)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:
@@ -145,6 +146,7 @@ class Gateway:
             await self._backends.statuses.request_cancel(job_id)
         await self._backends.statuses.remove(job_id)
         self._failpoints.reach("gateway.forgotten")
+        await forget_previews(self._backends.cache, record)
         await self._manifests.clear(job_id)
 
     def model(self, name: object) -> Model:
@@ -184,9 +186,6 @@ class Gateway:
             body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
             created_at=now,
         )
-
-    async def _queue_is_full(self, record: StatusRecord) -> bool:
-        return await self._backends.broker.depth(record.message.model) >= self._settings.queue_limit
 
     async def _publish_twice_at_most(self, message: JobMessage) -> None:
         """An unanswered publish may have arrived, so it is repeated under the same message id."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from services.api.jobs import QUEUED_POLL_FACTOR
+from services.api.line import Place
 from services.common.catalogue import Catalogue
 from services.common.params import Modality
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
-LINE_SHOWN = 25  # counting further costs more than knowing is worth
 QUARTER = 25  # percent between two announcements to a screen reader
 
 _HEADLINES: Final = {
@@ -49,12 +49,12 @@ class JobCard:
     pictures: tuple[Picture, ...]
 
     @classmethod
-    def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, ahead: int | None = None) -> Self:
-        """`ahead` is how many jobs come before a queued one, None when that is not known."""
+    def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, place: Place | None = None) -> Self:
+        """`place` is a queued job's, None when it is not known."""
         params = job.message.params
         style = catalogue.styles.get(str(params.get("style")))
         product = str(params.get("prompt") or params.get("text") or job.message.modality)
-        headline, detail = _words(job, ahead)
+        headline, detail = _words(job, place)
         percent = _percent(job)
         factor = QUEUED_POLL_FACTOR if job.state is State.QUEUED else 1
         return cls(
@@ -100,25 +100,20 @@ class JobCard:
         return None if job.started_at is None or job.finished_at is None else max(0.0, job.finished_at - job.started_at)
 
 
-def _words(job: StatusRecord, ahead: int | None) -> tuple[str, str]:
+def _words(job: StatusRecord, place: Place | None) -> tuple[str, str]:
     if job.state.terminal:
         return _HEADLINES[job.state], job.error.message if job.error else _DETAILS.get(job.state, "")
     if job.cancel_requested:
         return "Stopping", "It ends at the next step."
     if job.state is State.QUEUED:
-        return "In line", _line(ahead)
+        return _phase(Progress(phase="loading")) if place and place.loading else ("In line", _line(place))
     return _phase(job.progress)
 
 
-def _line(ahead: int | None) -> str:
-    match ahead:
-        case None:
-            return "Waiting for a free worker."
-        case 0:
-            return "Yours is next."
-        case _ if ahead > LINE_SHOWN:
-            return f"More than {LINE_SHOWN} ahead of yours."
-    return f"{ahead} ahead of yours."
+def _line(place: Place | None) -> str:
+    if place is None:
+        return "Waiting for a free worker."
+    return f"{place.position} ahead of yours." if place.position else "Yours is next."
 
 
 def _phase(progress: Progress | None) -> tuple[str, str]:

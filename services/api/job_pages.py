@@ -9,12 +9,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.api.job_card import LINE_SHOWN, JobCard
+from services.api.job_card import JobCard
 from services.api.page_templates import PageTemplates
 from services.api.state import AppState
 from services.api.submission import read_form, submit_form
-from services.common.errors import BackendUnavailable, JobFinished
-from services.common.schemas import State, StatusRecord
+from services.common.errors import JobFinished
 from services.common.settings import Settings
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -57,19 +56,9 @@ class JobPages:
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         job = await request.state["gateway"].read(_job_id(request))
-        ahead = await self._ahead(request, job) if job.state is State.QUEUED else None
-        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds, ahead)
+        place = await request.state["line"].place(job)
+        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds, place)
         return self._templates.page(name, card=card, token=secrets.token_urlsafe(18))
-
-    async def _ahead(self, request: Request[AppState], job: StatusRecord) -> int | None:
-        """Live jobs of the same model with an earlier id: a number that can only fall."""
-        try:
-            live = await request.state["backends"].statuses.list(limit=LINE_SHOWN + 1)
-        except BackendUnavailable:
-            return None
-        ahead = sum(other.job_id < job.job_id and other.message.model == job.message.model for other in live)
-        seen = any(other.job_id == job.job_id for other in live)
-        return ahead if seen or ahead > LINE_SHOWN else None
 
 
 def _job_id(request: Request[AppState]) -> str:

@@ -76,7 +76,8 @@ async def read(request: Request[AppState]) -> Response:
         **poll_headers(record, settings),
         **preferences.applied(200),
     }
-    return conditional_json(request, JobView.of(record, settings.public_url).model_dump_json().encode(), headers)
+    place = await request.state["line"].place(record)
+    return conditional_json(request, JobView.of(record, settings.public_url, place).model_dump_json().encode(), headers)
 
 
 async def cancel(request: Request[AppState]) -> Response:

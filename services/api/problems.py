@@ -36,6 +36,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not-found": Kind(404, "There is nothing here"),
     "job-not-found": Kind(404, "No such job"),
     "artifact-not-found": Kind(404, "The job has no such artifact"),
+    "preview-not-found": Kind(404, "The job shows no preview now"),
     "job-not-finished": Kind(404, "The job has no artifacts yet"),
     "object-not-found": Kind(404, "The artifact is not in the object store"),
     "method-not-allowed": Kind(405, "The method is not allowed here"),

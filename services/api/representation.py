@@ -5,6 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from services.api.line import Place
+from services.api.model_queue import Eta
 from services.common.params import Modality
 from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
 
@@ -14,7 +16,7 @@ class _Closed(BaseModel):
 
 
 class ProgressView(_Closed):
-    """`step` of `total` over all pictures of the job; `percent` from 0 to 100."""
+    """`phase` is loading, generating or saving; `step` of `total` over all pictures; `percent` from 0 to 100."""
 
     phase: str
     step: int
@@ -25,6 +27,13 @@ class ProgressView(_Closed):
     def of(cls, progress: Progress) -> Self:
         percent = min(100, 100 * progress.step // progress.total) if progress.total else 0
         return cls(phase=progress.phase, step=progress.step, total=progress.total, percent=percent)
+
+
+class QueueView(_Closed):
+    """`position` is how many come before it, a number that never grows; `eta_seconds` is None where nobody can tell."""
+
+    position: int
+    eta_seconds: Eta | None
 
 
 class ArtifactView(_Closed):
@@ -65,16 +74,20 @@ class MetricsView(_Closed):
 
 
 class LinksView(_Closed):
-    """`page` is for people; `cancel` takes a POST and is absent from a job that is over."""
+    """`page` is for people; `cancel` takes a POST and is None for a job that is over, `preview` where there is none."""
 
     self: str
     cancel: str | None
     page: str
     artifacts: str
+    preview: str | None
 
 
 class JobView(_Closed):
-    """`expires_at` is when a job not begun by then expires; `attempt` counts how often it was begun."""
+    """`expires_at` is when a job not begun by then expires; `attempt` counts how often it was begun.
+
+    `queue` is there while the job waits, unless nobody can tell.
+    """
 
     id: str
     state: State
@@ -86,6 +99,7 @@ class JobView(_Closed):
     expires_at: AwareDatetime
     attempt: int
     params: dict[str, Any]
+    queue: QueueView | None
     progress: ProgressView | None
     artifacts: tuple[ArtifactView, ...]
     error: ErrorView | None
@@ -93,7 +107,7 @@ class JobView(_Closed):
     links: LinksView
 
     @classmethod
-    def of(cls, record: StatusRecord, public_url: str | None = None) -> Self:
+    def of(cls, record: StatusRecord, public_url: str | None = None, place: Place | None = None) -> Self:
         """Links begin with `public_url`; without one they are relative. Never from the Host header, which lies."""
         base = (public_url or "").rstrip("/")
         job = f"{base}/v1/jobs/{record.job_id}"
@@ -108,7 +122,8 @@ class JobView(_Closed):
             expires_at=_moment(record.message.expires_at),
             attempt=record.attempt,
             params=record.message.params,
-            progress=ProgressView.of(record.progress) if record.progress else None,
+            queue=QueueView(position=place.position, eta_seconds=place.eta) if place else None,
+            progress=_progress(record, place),
             artifacts=tuple(
                 ArtifactView.of(artifact, f"{job}/artifacts/{artifact.index}") for artifact in record.artifacts
             ),
@@ -119,6 +134,7 @@ class JobView(_Closed):
                 cancel=None if record.state.terminal else f"{job}/cancel",
                 page=f"{base}/jobs/{record.job_id}",
                 artifacts=f"{job}/artifacts",
+                preview=f"{job}/preview?at={previews}" if (previews := previews_of(record)) else None,
             ),
         )
 
@@ -131,12 +147,23 @@ class JobPageView(_Closed):
     next_cursor: str | None
 
 
+def previews_of(record: StatusRecord) -> int:
+    """How many a running job has shown so far; one that does not run shows none."""
+    return record.progress.previews if record.state is State.RUNNING and record.progress else 0
+
+
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def _progress(record: StatusRecord, place: Place | None) -> ProgressView | None:
+    """A job nobody has begun is told that its model is being loaded."""
+    progress = Progress(phase="loading") if place and place.loading else record.progress
+    return ProgressView.of(progress) if progress else None
+
+
 def _metrics(record: StatusRecord) -> MetricsView:
-    """Only from recorded times, so that the representation, and with it the ETag, changes only with the record."""
+    """Only from recorded times: the representation, and with it the ETag, changes with the record and its place."""
     started, finished = record.started_at, record.finished_at
     return MetricsView(
         queue_seconds=None if started is None else round(max(0.0, started - record.created_at), 3),

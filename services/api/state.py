@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from services.api.gateway import Gateway
+from services.api.line import Line
 from services.api.visitor import Visitors
 from services.common.backends import Backends
 from services.common.settings import Settings
@@ -12,6 +13,7 @@ class AppState(TypedDict):
     """Typed as `Request[AppState]`; the catalogue is `gateway.catalogue`."""
 
     gateway: Gateway
+    line: Line
     backends: Backends
     settings: Settings
     visitors: Visitors

@@ -3,18 +3,21 @@
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 
 import structlog
 
 from services.cli.signals import stop_event
 from services.cli.supervisor import UNUSABLE
-from services.common.backends import open_backends
+from services.common.backends import open_backends, open_cache
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, DeadlineExceeded, ModelUnavailable
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
+from services.inference.announcer import Announcer
 from services.inference.attempt import Workplace
 from services.inference.batcher import Batcher
+from services.inference.best_effort import BestEffort
 from services.inference.executor import ModelExecutor
 from services.inference.health import Readiness, serve_health
 from services.inference.metrics import Metrics
@@ -38,7 +41,14 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
     if attended:
         _stop_at_end_of_input(stop)
     readiness, metrics = Readiness(), Metrics(model.name)
-    async with serve_health(settings.worker_host, settings.worker_port, readiness, metrics):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serve_health(settings.worker_host, settings.worker_port, readiness, metrics))
+        try:
+            cache = BestEffort(await stack.enter_async_context(open_cache(settings)))
+        except BackendUnavailable as exc:
+            log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
+            return UNAVAILABLE
+        announcer = await stack.enter_async_context(Announcer(cache, model.name).announcing())
         try:
             executor = _executor(settings, model)
             readiness.phase = "loading"
@@ -47,7 +57,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
         batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
-        code = await _consume(settings, catalogue, model, batcher, readiness, stop)
+        code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, stop)
         if executor.busy:
             # The thread cannot be joined, and the interpreter would wait for it at exit.
             sys.stderr.flush()
@@ -83,6 +93,8 @@ async def _consume(
     catalogue: Catalogue,
     model: Model,
     batcher: Batcher,
+    cache: BestEffort,
+    announcer: Announcer,
     readiness: Readiness,
     stop: asyncio.Event,
 ) -> int:
@@ -95,10 +107,13 @@ async def _consume(
                 batcher=batcher,
                 max_attempts=settings.max_attempts,
                 failpoints=Failpoints(settings.failpoint),
+                announcer=announcer,
+                cache=cache,
             )
             prefetch = settings.prefetch or 2 * batcher.max_batch
             worker = Worker(place, prefetch=prefetch, grace_seconds=settings.grace_seconds)
             readiness.watch(worker, backends)
+            announcer.serve(batcher.rhythm, batcher.max_batch)
             log.info("worker consumes", max_batch=batcher.max_batch, prefetch=prefetch)
             await worker.run(stop)
     except BackendUnavailable as exc:

@@ -1,4 +1,4 @@
-"""Opens the three backends that the URLs in the settings name, and closes them in reverse order."""
+"""Opens the backends that the URLs in the settings name, and closes them in reverse order."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.common.ports import Broker, Limits, ObjectStore, StatusStore
+from services.common.ports import Broker, Cache, Limits, ObjectStore, StatusStore
 from services.common.settings import Settings
 
 
@@ -15,6 +15,7 @@ class Backends:
     broker: Broker
     statuses: StatusStore
     objects: ObjectStore
+    cache: Cache
 
 
 @asynccontextmanager
@@ -27,7 +28,23 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         objects = await stack.enter_async_context(_objects(settings))
         statuses = await stack.enter_async_context(_statuses(settings))
         broker = await stack.enter_async_context(_broker(settings))
-        yield Backends(broker, statuses, objects)
+        cache = await stack.enter_async_context(open_cache(settings))
+        yield Backends(broker, statuses, objects, cache)
+
+
+def open_cache(settings: Settings) -> AbstractAsyncContextManager[Cache]:
+    """It is where the status store is. Raises as `open_backends` does."""
+    url = settings.statuses_url
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from services.common.caches.sqlite import open_sqlite_cache
+
+            return open_sqlite_cache(_path(url).with_suffix(".cache.db"))
+        case "redis" | "rediss":
+            from services.common.caches.redis import open_redis_cache
+
+            return open_redis_cache(url)
+    raise _unknown_statuses(url)
 
 
 def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
@@ -58,7 +75,11 @@ def _statuses(settings: Settings) -> AbstractAsyncContextManager[StatusStore]:
             from services.common.statuses.redis import open_redis_status_store
 
             return open_redis_status_store(url, limits)
-    raise ValueError(f"STUDIO_STATUSES_URL: {url!r} is neither sqlite:/// nor redis://")
+    raise _unknown_statuses(url)
+
+
+def _unknown_statuses(url: str) -> ValueError:
+    return ValueError(f"STUDIO_STATUSES_URL: {url!r} is neither sqlite:/// nor redis://")
 
 
 def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:

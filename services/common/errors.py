@@ -13,7 +13,7 @@ StudioError
 ├── NotAccepted                 the broker did not take the message
 │   ├── QueueFull               it said so: the queue is at its limit
 │   └── Unroutable              it said so: no queue for this model
-├── BackendUnavailable          broker, status store or object store cannot be reached in time
+├── BackendUnavailable          broker, store or cache cannot be reached in time
 │   └── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
@@ -95,7 +95,7 @@ class Unroutable(NotAccepted):
 
 
 class BackendUnavailable(StudioError):
-    """`backend` is "broker", "statuses" or "objects"."""
+    """`backend` is "broker", "statuses", "objects" or "cache"."""
 
     def __init__(self, backend: str, reason: object) -> None:
         super().__init__(f"{backend} unavailable: {reason}" if str(reason) else f"{backend} unavailable")

@@ -58,11 +58,12 @@ class JobError(_Frozen):
 
 
 class Progress(_Frozen):
-    """`step` of `total` pipeline steps over all pictures of the job; 0 of 0 before the first."""
+    """`step` of `total` pipeline steps over all pictures of the job; 0 of 0 before the first. `previews` so far."""
 
     phase: Literal["loading", "generating", "saving"] = "generating"
     step: int = 0
     total: int = 0
+    previews: int = 0
 
 
 class JobMessage(_Frozen):

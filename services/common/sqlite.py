@@ -29,8 +29,9 @@ class SQLiteFile:
     deadline the work may still be done.
     """
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._backend = backend
+        self._deadline_seconds = deadline_seconds
         self._thread = ThreadPoolExecutor(1, f"{backend}-sqlite")
         self._connection: sqlite3.Connection | None = None
         self.closed = False
@@ -45,7 +46,7 @@ class SQLiteFile:
 
     async def connect(self, path: Path, schema: Sequence[str]) -> None:
         """`schema` holds statements which may be repeated."""
-        await self._run(lambda: self._connect(path, schema))
+        await self._run(lambda: self._connect(path, schema), max(DEADLINE_SECONDS, self._deadline_seconds))
 
     async def close(self) -> None:
         """Finish the work handed in, then close. The thread ends by itself, even where the file hangs."""
@@ -55,14 +56,15 @@ class SQLiteFile:
             self.closed = True
             self._thread.shutdown(wait=False)
 
-    async def _run(self, function: Callable[[], T]) -> T:
+    async def _run(self, function: Callable[[], T], seconds: float | None = None) -> T:
+        seconds = seconds or self._deadline_seconds
         if self.closed:
             raise BackendUnavailable(self._backend, "closed")
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, function)
         except TimeoutError as exc:
-            raise BackendUnavailable(self._backend, f"no answer in {DEADLINE_SECONDS:g} s") from exc
+            raise BackendUnavailable(self._backend, f"no answer in {seconds:g} s") from exc
         except (sqlite3.Error, OSError) as exc:
             raise BackendUnavailable(self._backend, exc) from exc
 
@@ -104,9 +106,11 @@ class SQLiteFile:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, backend: str, schema: Sequence[str]) -> AsyncIterator[SQLiteFile]:
-    """Open the file, made with its folder where missing. `backend` is the name errors carry."""
-    file = SQLiteFile(backend)
+async def open_sqlite(
+    path: Path, backend: str, schema: Sequence[str], deadline_seconds: float = DEADLINE_SECONDS
+) -> AsyncIterator[SQLiteFile]:
+    """Open the file, made with its folder where missing. `backend` is the name that errors carry."""
+    file = SQLiteFile(backend, deadline_seconds)
     try:
         await file.connect(path, schema)
         yield file

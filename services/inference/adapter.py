@@ -7,12 +7,15 @@ no locks and may keep state between calls. It neither encodes nor stores what it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Params
 from services.inference.outputs import Output
 from services.inference.sources import Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,21 @@ class Item:
     params: Params
 
 
+class Report(Protocol):
+    def __call__(self, step: int, total: int, preview: "Callable[[], Sequence[Image]] | None" = None, /) -> None: ...
+
+
 @dataclass(frozen=True)
 class Context:
     """How a running call talks to the worker. Both may be called as often as one likes: they only touch memory.
 
-    `progress(step, total)` says that `step` of `total` steps of this call are done. `cancelled(job_id)` says
-    whether the job should stop; an adapter asks after every step and raises Cancelled when every item of its
-    batch is.
+    `progress(step, total, preview)` says that `step` of `total` steps of this call are done. `preview`, where there is
+    one, makes a small picture an item, in order, of what there is so far. It is called at once and in this thread, now
+    and then: so it costs nothing when nobody looks. `cancelled(job_id)` says whether the job should stop; an adapter
+    asks after every step and raises Cancelled when every item of its batch is.
     """
 
-    progress: Callable[[int, int], None]
+    progress: Report
     cancelled: Callable[[str], bool]
 
 

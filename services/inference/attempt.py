@@ -19,11 +19,14 @@ from services.common.failpoints import Failpoints
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
 from services.inference.adapter import Cancelled, Item
+from services.inference.announcer import Announcer
 from services.inference.batcher import Batcher
+from services.inference.best_effort import BestEffort
 from services.inference.claim import Claim
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import items_of, metadata_of
 from services.inference.outputs import Output
+from services.inference.previews import Previews
 from services.inference.seat import Seat
 
 log = structlog.get_logger(__name__)
@@ -52,6 +55,8 @@ class Workplace:
     batcher: Batcher
     max_attempts: int
     failpoints: Failpoints
+    announcer: Announcer
+    cache: BestEffort
 
 
 class Attempt:
@@ -59,6 +64,7 @@ class Attempt:
         self._items = items_of(message, place.model, place.catalogue)
         self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
+        self._previews = Previews(place.cache, message.job_id, self._heartbeat.shown)
         self._place = place
         # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
         self._suspect = deliveries > 0
@@ -73,8 +79,10 @@ class Attempt:
         """
         try:
             async with AsyncExitStack() as beating:
+                beating.push_async_callback(self._previews.clear)
                 async with self._place.batcher.seat(self._items, self._heartbeat, alone=self._suspect) as seat:
                     on_begin()
+                    seat.when_shown(self._previews.show)
                     verdict = await self._begin(beating)
                     found = await self._generate(seat) if verdict is Verdict.HELD else None
                 if verdict is not Verdict.HELD:

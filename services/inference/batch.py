@@ -2,10 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from services.inference.adapter import Context, Item
 from services.inference.seat import Seat
+from services.inference.shutter import Shutter
 from services.inference.work import Work
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Batch(list[Work]):
@@ -26,16 +32,20 @@ class Batch(list[Work]):
 
     def context(self) -> Context:
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""
-        loop = asyncio.get_running_loop()
+        loop, shutter = asyncio.get_running_loop(), Shutter()
 
-        def progress(step: int, total: int) -> None:
-            loop.call_soon_threadsafe(self._report, step, total)
+        def progress(step: int, total: int, preview: "Callable[[], Sequence[Image]] | None" = None, /) -> None:
+            pictures = () if preview is None or step >= total else shutter.pictures(preview)
+            loop.call_soon_threadsafe(self._report, step, total, pictures)
 
         def cancelled(job_id: str) -> bool:
             return not any(work.wanted for work in self if work.item.job_id == job_id)
 
         return Context(progress=progress, cancelled=cancelled)
 
-    def _report(self, step: int, total: int) -> None:
+    def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
         for seat, count in self.seats().items():
             seat.report(step, total, count)
+        for work, picture in zip(self, pictures, strict=False):
+            for seat, index in work.seats:
+                seat.show(index, picture)

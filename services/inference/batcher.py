@@ -14,6 +14,7 @@ from services.inference.executor import ModelExecutor
 from services.inference.heartbeat import Heartbeat
 from services.inference.metrics import Metrics
 from services.inference.outputs import Output
+from services.inference.rhythm import Rhythm
 from services.inference.seat import Seat
 from services.inference.work import Work
 
@@ -25,6 +26,7 @@ class Batcher:
 
     def __init__(self, executor: ModelExecutor, metrics: Metrics, *, deadline_seconds: float) -> None:
         self.max_batch = executor.adapter.max_batch
+        self.rhythm = Rhythm()
         self._executor = executor
         self._metrics = metrics
         self._deadline_seconds = deadline_seconds
@@ -81,7 +83,8 @@ class Batcher:
     async def _call(self, batch: Batch) -> list[Output]:
         now = asyncio.get_running_loop().time
         begin = now()
-        with structlog.contextvars.bound_contextvars(job_ids=batch.jobs):  # for what the adapter logs
+        named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
+        with named, self.rhythm.call(batch.items):
             async with asyncio.timeout(self._deadline_seconds):
                 outputs = await self._executor.generate(batch.items, batch.context())
         self._backlog.expect(len(batch), now() - begin)

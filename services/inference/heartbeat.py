@@ -26,6 +26,7 @@ class Heartbeat:
         self.stopped = False  # this worker does not want to go on: deadline or shutdown
         self._claim = claim
         self._progress = Progress()
+        self._previews = 0
         self._changed = asyncio.Event()
         self._over = False
         self._unwanted: Callable[[], object] = lambda: None
@@ -36,8 +37,13 @@ class Heartbeat:
 
     def report(self, progress: Progress) -> None:
         """Called on the event loop, for every step."""
-        self._progress = progress
+        self._progress = progress.model_copy(update={"previews": self._previews})
         self._changed.set()
+
+    def shown(self) -> None:
+        """There are new previews."""
+        self._previews += 1
+        self.report(self._progress)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:

@@ -1,13 +1,17 @@
 """A job's seat in the batcher: its turn comes, it says whether it goes on, and gets what was made for it."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from services.common.schemas import Progress
 from services.inference.adapter import Cancelled
 from services.inference.heartbeat import Heartbeat
 from services.inference.outputs import Output
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Seat:
@@ -27,6 +31,7 @@ class Seat:
         self._made: dict[int, Output] = {}
         self._result: asyncio.Future[list[Output]] = asyncio.get_running_loop().create_future()
         self._step = 0
+        self._showing: Callable[[int, Image], object] = lambda _index, _picture: None
         # Whatever becomes of the work, nobody is left waiting for what is not wanted any more.
         heartbeat.when_unwanted(lambda: self.fail(Cancelled()))
 
@@ -64,6 +69,14 @@ class Seat:
         """`step` of `total` is done of a call that makes `count` of the items. Never less than was said before."""
         self._step = max(self._step, len(self._made) * total + step * count)
         self._heartbeat.report(Progress(step=self._step, total=self._count * total))
+
+    def when_shown(self, call: "Callable[[int, Image], object]") -> None:
+        """Have `call` called with the item's index and a preview of it, whenever there is one."""
+        self._showing = call
+
+    def show(self, index: int, picture: "Image") -> None:
+        if self.wanted:
+            self._showing(index, picture)
 
     def deliver(self, index: int, output: Output) -> None:
         self._made[index] = output

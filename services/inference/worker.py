@@ -39,6 +39,7 @@ class Worker:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.consuming = False
+            self._place.announcer.drain()
             for task in running:
                 task.cancel()
             await asyncio.wait(running)

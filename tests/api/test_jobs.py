@@ -41,6 +41,7 @@ async def test_submitted_job_is_accepted_and_queued(client: httpx2.AsyncClient, 
         "cancel": f"/v1/jobs/{job['id']}/cancel",
         "page": f"/jobs/{job['id']}",
         "artifacts": f"/v1/jobs/{job['id']}/artifacts",
+        "preview": None,
     }
     created, expires = datetime.fromisoformat(job["created_at"]), datetime.fromisoformat(job["expires_at"])
     assert (expires - created).total_seconds() == pytest.approx(3600)

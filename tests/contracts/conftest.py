@@ -11,15 +11,18 @@ from redis import Redis
 
 from services.common.brokers.rabbitmq import open_rabbitmq_broker
 from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.caches.redis import open_redis_cache
+from services.common.caches.sqlite import open_sqlite_cache
 from services.common.objects.filesystem import open_filesystem_object_store
 from services.common.objects.s3 import open_s3_object_store
-from services.common.ports import Broker, Limits, ObjectStore, StatusStore
+from services.common.ports import Broker, Cache, Limits, ObjectStore, StatusStore
 from services.common.statuses.redis import open_redis_status_store
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.stack import Stack
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
 OpenStatuses = Callable[[Limits], AbstractAsyncContextManager[StatusStore]]
+OpenCache = Callable[[], AbstractAsyncContextManager[Cache]]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("rabbitmq", marks=pytest.mark.services)])
@@ -63,4 +66,20 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     else:
         opening = open_filesystem_object_store(tmp_path / "objects")
     async with opening as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
+def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCache:
+    if request.param == "redis":
+        stack: Stack = request.getfixturevalue("stack")
+        with Redis.from_url(stack.statuses_url) as client:
+            client.flushdb()
+        return partial(open_redis_cache, stack.statuses_url)
+    return partial(open_sqlite_cache, tmp_path / "studio.cache.db")
+
+
+@pytest.fixture
+async def cache(open_cache: OpenCache) -> AsyncIterator[Cache]:
+    async with open_cache() as opened:
         yield opened

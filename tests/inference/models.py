@@ -8,7 +8,7 @@ from services.inference.adapter import Context, Item
 from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import ImageOutput
 
-QUIET = Context(progress=lambda _step, _total: None, cancelled=lambda _job_id: False)
+QUIET = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
 
 
 def tiny_model(source: str = "nowhere", revision: str | None = None, **options: str) -> Model:

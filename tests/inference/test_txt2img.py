@@ -46,7 +46,11 @@ def test_size(txt2img: Txt2Img, width: int) -> None:
 def test_progress_counts_the_steps(txt2img: Txt2Img) -> None:
     """Every step of the pipeline is reported, in order, with their number."""
     seen: list[tuple[int, int]] = []
-    draw(txt2img, item(1), context=Context(lambda *step: seen.append(step), lambda _job_id: False))
+    draw(
+        txt2img,
+        item(1),
+        context=Context(lambda step, total, _preview=None: seen.append((step, total)), lambda _job_id: False),
+    )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -54,7 +58,7 @@ def test_cancel_stops_within_one_step(txt2img: Txt2Img) -> None:
     """A call whose jobs are all canceled during a step ends with that step, and the next call is none the worse."""
     expected = draw(txt2img, item(1))[0].tobytes()
     steps: list[int] = []
-    context = Context(lambda step, _total: steps.append(step), lambda _job_id: len(steps) == 2)
+    context = Context(lambda step, *_: steps.append(step), lambda _job_id: len(steps) == 2)
     with pytest.raises(Cancelled):
         draw(txt2img, item(1), context=context)
     assert steps == [1, 2]
@@ -65,14 +69,14 @@ def test_canceled_before_the_first_step(txt2img: Txt2Img) -> None:
     """A call that nobody wants any more draws nothing."""
     steps: list[int] = []
     with pytest.raises(Cancelled):
-        draw(txt2img, item(1), context=Context(lambda step, _total: steps.append(step), lambda _job_id: True))
+        draw(txt2img, item(1), context=Context(lambda step, *_: steps.append(step), lambda _job_id: True))
     assert steps == []
 
 
 def test_a_canceled_job_does_not_stop_its_batch_mates(txt2img: Txt2Img) -> None:
     """A batch goes on while one of its jobs is wanted."""
     batch = [item(1, job_id="unwanted"), item(2, job_id="wanted")]
-    context = Context(lambda _step, _total: None, lambda job_id: job_id == "unwanted")
+    context = Context(lambda *_: None, lambda job_id: job_id == "unwanted")
     assert len(draw(txt2img, *batch, context=context)) == 2
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import Redis
 
+from services.common.caches.redis import open_redis_cache
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
@@ -216,3 +217,30 @@ async def test_unreachable_redis_is_named_at_open() -> None:
     with pytest.raises(BackendUnavailable, match="statuses"):
         async with open_redis_status_store("redis://127.0.0.1:1/0", Limits()):
             pass
+
+
+async def test_hung_redis_does_not_hold_up_the_cache(stack: Stack) -> None:
+    """What may be lost at any moment is given up within a second, and there again once Redis goes on."""
+    async with open_redis_cache(stack.statuses_url) as cache:
+        await cache.put("workers/a", b"1", 60)
+        stack.redis.pause()
+        try:
+            started = time.monotonic()
+            with pytest.raises(BackendUnavailable):
+                await cache.get("workers/a")
+            assert time.monotonic() - started < 1
+        finally:
+            stack.redis.resume()
+        assert await cache.get("workers/a") == b"1"
+
+
+async def test_folder_lasts_as_long_as_what_is_in_it(stack: Stack, client: Redis) -> None:
+    """No key of the cache stays for ever, and a folder is there for the value that lasts longest."""
+    await client.flushall()
+    async with open_redis_cache(stack.statuses_url) as cache:
+        for name, seconds in (("a", 50), ("b", 500), ("c", 5)):
+            await cache.put(f"workers/{name}", b"1", seconds)
+    times = {key: await client.ttl(key) async for key in client.scan_iter()}
+    assert len(times) == 4
+    assert all(seconds > 0 for seconds in times.values())
+    assert times["studio:folder:workers"] > 490

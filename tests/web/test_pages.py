@@ -1,5 +1,6 @@
 """A job's page, as a browser without JavaScript sees it."""
 
+import asyncio
 import time
 from uuid import UUID
 
@@ -41,7 +42,9 @@ async def test_line_counts_only_earlier_jobs(browser: httpx2.AsyncClient, worker
     await submit(browser)
     assert "1 ahead of yours" in Page((await browser.get(f"{second}/fragment")).text).text
     await worker.succeed(job_id(first), b"picture")
-    assert "Yours is next" in Page((await browser.get(f"{second}/fragment")).text).text
+    async with asyncio.timeout(10):
+        while "Yours is next" not in Page((await browser.get(f"{second}/fragment")).text).text:
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("settings", [{"poll_seconds": 2.5}], indirect=True)

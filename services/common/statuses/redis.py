@@ -6,27 +6,23 @@ an owner's jobs), `studio:epoch`. The scripts make up names of keys, so this is 
 one, not for a Redis Cluster.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
 
 from services.common import ids
-from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
+from services.common.errors import JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.redis import answering, open_redis
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.row import from_row, to_row
 
 CALL_SECONDS: Final = 2.5
-SOCKET_SECONDS: Final = 1.0
 CONNECTIONS: Final = 50
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 KEY_SECONDS: Final = 24 * 3600.0
@@ -114,33 +110,10 @@ class RedisStatusStore:
     async def _run(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Any:
         ended = _milliseconds(self._limits.retention_seconds)
         live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
-        with _keeping_cancellation():
-            try:
-                async with asyncio.timeout(CALL_SECONDS):
-                    return await self._scripts[script](
-                        keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys],
-                        args=[job_id, live, ended, *args],
-                    )
-            except (RedisError, OSError, TimeoutError) as exc:
-                raise BackendUnavailable("statuses", str(exc) or f"no answer within {CALL_SECONDS:g} s") from exc
-
-
-@contextmanager
-def _keeping_cancellation() -> Iterator[None]:
-    """Raise CancelledError when the task was cancelled inside the block, whatever became of that there.
-
-    redis-py sends within asyncio.wait_for, which before Python 3.12 returns as if nothing had been when the
-    cancellation meets its result (https://github.com/python/cpython/issues/86296): a loop that ends by being
-    cancelled then goes on for ever. Counts are compared because a task that is being cancelled may clean up with
-    calls of its own. Not for the inside of an asyncio.timeout: that cancels, too, and takes it back at its end.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    try:
-        yield
-    finally:
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
+        async with answering("statuses", CALL_SECONDS):
+            return await self._scripts[script](
+                keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys], args=[job_id, live, ended, *args]
+            )
 
 
 def _record(row: Sequence[str]) -> StatusRecord:
@@ -167,23 +140,8 @@ def _milliseconds(seconds: float) -> int:
 
 @asynccontextmanager
 async def open_redis_status_store(url: str, limits: Limits) -> AsyncIterator[RedisStatusStore]:
-    """Raise BackendUnavailable when Redis does not answer.
-
-    redis-py's own defaults are 10 retries of 5 s each, and a pool that raises when it is empty instead of waiting.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=SOCKET_SECONDS,
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=SOCKET_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
-        decode_responses=True,
-    )
-    client = Redis.from_pool(pool)
-    try:
+    """Raise BackendUnavailable when Redis does not answer."""
+    async with open_redis(url, connections=CONNECTIONS, texts=True) as client:
         store = RedisStatusStore(client, limits)
         await store.open()
         yield store
-    finally:
-        await client.aclose()

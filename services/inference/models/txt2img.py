@@ -3,12 +3,14 @@
 import gc
 import inspect
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
 from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.hardware import Hardware, choose_hardware, free_device_cache, prepare_torch
+from services.inference.latents import LatentColours
 from services.inference.outputs import ImageOutput, Output
 from services.inference.pipelines import load_pipeline
 
@@ -24,6 +26,7 @@ class Txt2Img(ModelAdapter):
 
     _pipeline: Any = None
     _scheduler: Any = None
+    _colours: LatentColours | None = None
     _hardware: Hardware
 
     @classmethod
@@ -34,6 +37,7 @@ class Txt2Img(ModelAdapter):
         self._hardware = choose_hardware(device, str(self.model.options.get("precision", "auto")))
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
         self._scheduler = self._pipeline.scheduler
+        self._colours = LatentColours.of(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
 
     def batch_key(self, item: Item) -> Hashable:
@@ -56,7 +60,7 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = None
+        self._pipeline = self._scheduler = self._colours = None
         gc.collect()
         free_device_cache()
 
@@ -72,7 +76,7 @@ class Txt2Img(ModelAdapter):
             "guidance_scale": params.guidance,
             "generator": [self._generator(item.seed) for item in batch],
             "output_type": "pt",
-            "callback_on_step_end": _after_step(batch, context),
+            "callback_on_step_end": _after_step(batch, context, self._colours),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
 
@@ -83,9 +87,12 @@ class Txt2Img(ModelAdapter):
         return torch.Generator(self._hardware.generator_device).manual_seed(seed)
 
 
-def _after_step(batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
+def _after_step(
+    batch: Sequence[Item], context: Context, colours: LatentColours | None
+) -> Callable[..., dict[str, Any]]:
     def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        context.progress(step + 1, pipeline.num_timesteps)
+        preview = None if colours is None else partial(colours.pictures, tensors["latents"])
+        context.progress(step + 1, pipeline.num_timesteps, preview)
         _stop_if_unwanted(batch, context)
         return tensors
 

@@ -1,0 +1,96 @@
+"""Who waits for what: every model's queue and workers, looked at together and at most about once a second."""
+
+import asyncio
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from services.api.model_queue import Eta, ModelQueue
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue
+from services.common.errors import BackendUnavailable
+from services.common.presence import WORKERS, Presence, read_presences
+from services.common.schemas import State, StatusRecord
+
+FRESH_SECONDS: Final = 1.0
+LOOK_SHARE: Final = 0.1  # of the time may go into looking, however long the queues are
+PAGE: Final = 200
+TOLD: Final = "told"  # the folder in the cache: the least position a job was told
+TOLD_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A queued job's: how many come before it, when it may be done, and whether its model is only being loaded."""
+
+    position: int
+    eta: Eta | None
+    loading: bool
+
+
+class Line:
+    """Any number of polls share one look, so that they cost nothing but a key of the cache each."""
+
+    def __init__(self, backends: Backends, catalogue: Catalogue) -> None:
+        self._backends = backends
+        self._catalogue = catalogue
+        self._one_look = asyncio.Lock()
+        self._queues: dict[str, ModelQueue] = {}
+        self._looked_at = 0.0  # Unix seconds
+        self._rest_until = 0.0  # on the event loop's clock
+
+    async def queues(self, since: float = 0.0) -> dict[str, ModelQueue]:
+        """By model, all of the catalogue; not from before `since` (Unix seconds). Raises BackendUnavailable."""
+        async with self._one_look:
+            if self._looked_at < max(since, time.time() - FRESH_SECONDS):
+                await self._look()
+            return self._queues
+
+    async def place(self, job: StatusRecord) -> Place | None:
+        """None for a job that does not wait, and where it cannot be told."""
+        if job.state is not State.QUEUED:
+            return None
+        try:
+            queue = (await self.queues(job.created_at))[job.message.model]
+            position = await self._never_more(job.job_id, queue.position(job.job_id))
+        except (BackendUnavailable, KeyError):
+            return None
+        return Place(position, queue.eta(job.message.params, job.job_id), queue.loading)
+
+    async def _never_more(self, job_id: str, counted: int) -> int:
+        """Another gateway may have looked later than we did, so what was said is kept where all see it."""
+        cache, key = self._backends.cache, f"{TOLD}/{job_id}"
+        told = await cache.get(key)
+        if told is not None and int(told) <= counted:
+            return int(told)
+        await cache.put(key, b"%d" % counted, TOLD_SECONDS)
+        return counted
+
+    async def _look(self) -> None:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._rest_until - clock())
+        looked_at, begin = time.time(), clock()
+        jobs, workers = await asyncio.gather(self._live(), self._workers())
+        self._queues = {
+            name: ModelQueue(model, jobs[name], [each for each in workers if each.model == name])
+            for name, model in self._catalogue.models.items()
+        }
+        self._looked_at = looked_at
+        self._rest_until = clock() + (clock() - begin) / LOOK_SHARE
+
+    async def _live(self) -> dict[str, list[StatusRecord]]:
+        by_model: dict[str, list[StatusRecord]] = defaultdict(list)
+        page = await self._backends.statuses.list("", PAGE)
+        while page:
+            for record in page:
+                by_model[record.message.model].append(record)
+            more = len(page) == PAGE
+            page = await self._backends.statuses.list(page[-1].job_id, PAGE) if more else []
+        return by_model
+
+    async def _workers(self) -> list[Presence]:
+        with suppress(BackendUnavailable):
+            return read_presences((await self._backends.cache.list(WORKERS)).values())
+        return []

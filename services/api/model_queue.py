@@ -1,0 +1,106 @@
+"""One model's queue at one moment: how long it is, who works at it, and how long that may take."""
+
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import fmean
+from typing import Final, Self
+
+from services.common.catalogue import Model
+from services.common.presence import Pace, Presence
+from services.common.schemas import State, StatusRecord
+from services.common.workload import count_of, size_of, steps_of
+
+LEAST_SPREAD: Final = 0.1  # no two jobs take the same time
+MOST_SPREAD: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Eta:
+    """Seconds from now until a job may be done, at best and at worst."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, low: float, high: float) -> Self:
+        """In tenths below ten seconds, in whole ones above: more would only flicker."""
+        digits = 10 if high < 10 else 1
+        exact = round(low * digits, 6), round(high * digits, 6)  # 2.2 is no reason to say 2.3
+        return cls(math.floor(exact[0]) / digits, math.ceil(exact[1]) / digits)
+
+
+class ModelQueue:
+    """`jobs` are the model's live ones in order of their ids, `workers` those that have been heard of lately."""
+
+    def __init__(self, model: Model, jobs: Sequence[StatusRecord], workers: Sequence[Presence]) -> None:
+        self.model = model
+        self._ids = [job.job_id for job in jobs]
+        self.queued = sum(job.state is State.QUEUED for job in jobs)
+        self.running = len(jobs) - self.queued
+        self._oldest = next((job.created_at for job in jobs if job.state is State.QUEUED), None)
+        self.workers = workers
+        self._paces = _merged([worker for worker in workers if worker.takes_jobs])
+        # What every job leaves to do for those behind it: seconds of one worker, nan from the first unknown one on.
+        self._seconds = [0.0, *accumulate(self._remaining(job) for job in jobs)]
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """How long the one that waits longest has waited."""
+        return None if self._oldest is None else max(0.0, time.time() - self._oldest)
+
+    @property
+    def taking_jobs(self) -> int:
+        """Workers that are loaded and do not stop."""
+        return sum(worker.takes_jobs for worker in self.workers)
+
+    @property
+    def loading(self) -> bool:
+        """Nobody can begin a job, and somebody soon will."""
+        return not self.taking_jobs and any(worker.phase == "loading" for worker in self.workers)
+
+    def position(self, job_id: str) -> int:
+        """How many live jobs come before this one: those with an earlier id."""
+        return bisect_left(self._ids, job_id)
+
+    def eta(self, params: Mapping[str, object], job_id: str | None = None) -> Eta | None:
+        """For a job with these parameters, behind all others unless it is one of them; None when nobody can tell."""
+        ahead = len(self._ids) if job_id is None else self.position(job_id)
+        workers, waiting, pace = self.taking_jobs, self._seconds[ahead], self._paces.get(size_of(params))
+        if pace is None or not workers or math.isnan(waiting):
+            return None
+        own = _own_seconds(params, pace)
+        begun = own if ahead else 0.0  # a call that is under way and cannot be joined
+        low, high = waiting / workers + own, waiting / workers + own + begun
+        return Eta.of(low * (1 - pace.spread), high * (1 + pace.spread))
+
+    def seconds(self, params: Mapping[str, object]) -> float | None:
+        """What such a job takes where it does not wait."""
+        pace = self._paces.get(size_of(params))
+        return None if pace is None else _own_seconds(params, pace)
+
+    def _remaining(self, job: StatusRecord) -> float:
+        params = job.message.params
+        pace = self._paces.get(size_of(params))
+        if pace is None:
+            return math.nan
+        done = job.progress.step / job.progress.total if job.progress and job.progress.total else 0.0
+        return pace.each * steps_of(params) * count_of(params) * (1 - min(done, 1.0))
+
+
+def _own_seconds(params: Mapping[str, object], pace: Pace) -> float:
+    return steps_of(params) * max(pace.call, pace.each * count_of(params))
+
+
+def _merged(workers: Sequence[Presence]) -> dict[str, Pace]:
+    """The mean over the workers that have made this size; the widest spread of them."""
+    sizes = {size for worker in workers for size in worker.paces}
+    return {size: _mean([worker.paces[size] for worker in workers if size in worker.paces]) for size in sizes}
+
+
+def _mean(paces: Sequence[Pace]) -> Pace:
+    spread = min(max(LEAST_SPREAD, *(pace.spread for pace in paces)), MOST_SPREAD)
+    return Pace(call=fmean(pace.call for pace in paces), each=fmean(pace.each for pace in paces), spread=spread)

@@ -1,0 +1,1 @@
+"""Cache backends: `sqlite` (embedded) and `redis` (distributed)."""

@@ -1,0 +1,67 @@
+"""The embedded cache: a file beside the one of the status store, so that its writes keep no job waiting.
+
+SQLite lets one process write to a file at a time. The file may be deleted whenever nobody has it open.
+"""
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from services.common.sqlite import SQLiteFile, open_sqlite
+
+CALL_SECONDS: Final = 0.5  # what may be lost at any moment is not waited for
+
+# `forget_at` in Unix seconds.
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, folder TEXT NOT NULL, value BLOB, forget_at REAL)",
+    "CREATE INDEX IF NOT EXISTS cache_folders ON cache (folder)",
+    "CREATE INDEX IF NOT EXISTS cache_by_time ON cache (forget_at)",
+)
+
+
+class SQLiteCache:
+    """See the port `Cache`. Opened by `open_sqlite_cache`."""
+
+    def __init__(self, file: SQLiteFile) -> None:
+        self._file = file
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            now = time.time()
+            connection.execute("DELETE FROM cache WHERE forget_at <= ?", (now,))
+            row = (key, key.rpartition("/")[0], value, now + seconds)
+            connection.execute("INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?)", row)
+
+        await self._file.write(work)
+
+    async def get(self, key: str) -> bytes | None:
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            query = "SELECT value FROM cache WHERE key = ? AND forget_at > ?"
+            row = connection.execute(query, (key, time.time())).fetchone()
+            return row[0] if row else None
+
+        return await self._file.read(work)
+
+    async def list(self, folder: str) -> dict[str, bytes]:
+        def work(connection: sqlite3.Connection) -> dict[str, bytes]:
+            query = "SELECT key, value FROM cache WHERE folder = ? AND forget_at > ?"
+            return dict(connection.execute(query, (folder, time.time())).fetchall())
+
+        return await self._file.read(work)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM cache WHERE key = ?", [(key,) for key in keys])
+
+        if keys:
+            await self._file.write(work)
+
+
+@asynccontextmanager
+async def open_sqlite_cache(path: Path) -> AsyncIterator[SQLiteCache]:
+    """Raises BackendUnavailable when the file cannot be used; it is made where missing."""
+    async with open_sqlite(path, "cache", _SCHEMA, CALL_SECONDS) as file:
+        yield SQLiteCache(file)

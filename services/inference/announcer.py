@@ -1,0 +1,78 @@
+"""Tells the gateways, through the cache, that this worker is there and what it is at."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Literal, Self
+from uuid import uuid4
+
+from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, Presence
+from services.inference.best_effort import BestEffort
+from services.inference.rhythm import Rhythm
+
+LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
+
+Phase = Literal["loading", "ready", "busy", "draining"]
+
+
+class Announcer:
+    """Loading until `serve`, then ready or busy until `drain`."""
+
+    def __init__(self, cache: BestEffort, model: str) -> None:
+        self._cache = cache
+        self._key = f"{WORKERS}/{uuid4().hex}"
+        self._model = model
+        self._draining = False
+        self._rhythm: Rhythm | None = None
+        self._max_batch = 1
+        self._phase: Phase = "loading"
+        self._since = time.time()
+
+    def serve(self, rhythm: Rhythm, max_batch: int) -> None:
+        """The model is loaded and jobs are asked for."""
+        self._rhythm, self._max_batch = rhythm, max_batch
+
+    def drain(self) -> None:
+        """No job is taken any more."""
+        self._draining = True
+
+    @asynccontextmanager
+    async def announcing(self) -> AsyncIterator[Self]:
+        """Tell it while the block runs, and take it back at its end."""
+        task = asyncio.create_task(self._announce())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await self._cache.delete([self._key])
+
+    async def _announce(self) -> None:
+        while True:
+            news = self._news()
+            await self._cache.put(self._key, self._presence(news[0]).model_dump_json().encode(), FORGOTTEN_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    while self._news() == news:  # noqa: ASYNC110 - what is new is plain numbers
+                        await asyncio.sleep(LOOK_SECONDS)
+
+    def _presence(self, phase: Phase) -> Presence:
+        if phase != self._phase:
+            self._phase, self._since = phase, time.time()
+        return Presence(
+            worker_id=self._key.rpartition("/")[2],
+            model=self._model,
+            phase=phase,
+            since=self._since,
+            max_batch=self._max_batch,
+            paces=self._rhythm.paces if self._rhythm else {},
+        )
+
+    def _news(self) -> tuple[Phase, int]:
+        """What is told at once when it changes."""
+        if self._draining:
+            return "draining", 0
+        if self._rhythm is None:
+            return "loading", 0
+        return "busy" if self._rhythm.busy else "ready", self._rhythm.calls

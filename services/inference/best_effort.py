@@ -1,0 +1,37 @@
+"""The cache as a worker uses it: what does not work at once is let go, for no job may wait for it."""
+
+from collections.abc import Awaitable, Sequence
+
+import structlog
+
+from services.common.errors import BackendUnavailable
+from services.common.ports import Cache
+
+log = structlog.get_logger(__name__)
+
+
+class BestEffort:
+    """Raises nothing; an outage is logged once."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._failing = False
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        """Whether it is there now."""
+        return await self._done(self._cache.put(key, value, seconds))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """What stays is gone with its time."""
+        await self._done(self._cache.delete(keys))
+
+    async def _done(self, call: Awaitable[None]) -> bool:
+        try:
+            await call
+        except BackendUnavailable as exc:
+            if not self._failing:
+                log.warning("cache does not answer, doing without", reason=str(exc))
+            self._failing = True
+            return False
+        self._failing = False
+        return True

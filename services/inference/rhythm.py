@@ -1,0 +1,54 @@
+"""How fast the calls of the model are, for the gateways to tell who waits."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from services.common.presence import Pace
+from services.common.workload import size_of, steps_of
+from services.inference.adapter import Item
+
+NEWEST_SHARE: Final = 0.3  # of the newest call in the figures, which are moving averages
+FIRST_SPREAD: Final = 0.25  # what one call alone says of how far the next will be off
+SIZES: Final = 32  # remembered
+
+
+class Rhythm:
+    """`busy` while a call is under way; `paces` by size, the one used last being the last, of `calls` so far."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.busy = False
+        self.calls = 0
+        self.paces: dict[str, Pace] = {}
+        self._clock = clock
+
+    @contextmanager
+    def call(self, items: Sequence[Item]) -> Iterator[None]:
+        """Around one call for items that share it; one that raises says nothing of how long they take."""
+        self.busy, begin = True, self._clock()
+        try:
+            yield
+            self._note(items, self._clock() - begin)
+        finally:
+            self.busy = False
+
+    def _note(self, items: Sequence[Item], seconds: float) -> None:
+        self.calls += 1
+        params = items[0].params.model_dump()
+        size, step = size_of(params), seconds / steps_of(params)
+        newest = Pace(call=step, each=step / len(items), spread=FIRST_SPREAD)
+        if (known := self.paces.pop(size, None)) is not None:
+            off = abs(newest.each - known.each) / known.each
+            newest = Pace(
+                call=_moved(known.call, newest.call),
+                each=_moved(known.each, newest.each),
+                spread=_moved(known.spread, off),
+            )
+        self.paces[size] = newest
+        if len(self.paces) > SIZES:
+            del self.paces[next(iter(self.paces))]
+
+
+def _moved(before: float, newest: float) -> float:
+    return before + NEWEST_SHARE * (newest - before)

@@ -1,0 +1,84 @@
+"""A place in the line never moves back, whatever the gateways see."""
+
+import asyncio
+import time
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.api.line import Line
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue, Model
+from services.common.params import Modality
+from services.common.schemas import JobMessage, StatusRecord
+
+MODEL = Model(name="m", title="M", modality=Modality.TXT2IMG, adapter="none", source=".", default=True)
+CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
+
+
+class FakeStatuses:
+    """Lists what a test says is live."""
+
+    def __init__(self) -> None:
+        self.live: list[StatusRecord] = []
+
+    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
+        return [record for record in self.live if record.job_id > after][:limit]
+
+
+class FakeCache:
+    """Keeps everything."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        return self._kept.get(key)
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        self._kept[key] = value
+
+    async def list(self, folder: str) -> dict[str, bytes]:
+        return {}
+
+
+def job(number: int) -> StatusRecord:
+    job_id, long_ago = f"00000000-0000-7000-8000-{number:012d}", time.time() - 60
+    message = JobMessage(
+        job_id=job_id,
+        model="m",
+        modality=Modality.TXT2IMG,
+        params={"prompt": "a red cup"},
+        created_at=long_ago,
+        expires_at=long_ago + 3600,
+    )
+    return StatusRecord(job_id=job_id, message=message, created_at=long_ago)
+
+
+# Who is asked, whether it looks anew or remembers, and which jobs are live then: records come back after a flush, and
+# the clocks of gateways differ, so any may appear at any time.
+Poll = tuple[int, bool, set[int]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.sets(st.integers(0, 9)))))
+def test_position_never_grows(polls: list[Poll]) -> None:
+    """Whichever gateway is polled, and however old what it knows is, no position is larger than the one before."""
+    positions = asyncio.run(_positions(polls))
+    assert positions == sorted(positions, reverse=True)
+    assert all(0 <= position <= 5 for position in positions)
+
+
+async def _positions(polls: list[Poll]) -> list[int]:
+    statuses, cache, mine = FakeStatuses(), FakeCache(), job(5)
+    backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache}))
+    gateways = [Line(backends, CATALOGUE) for _ in range(3)]
+    positions: list[int] = []
+    for number, anew, live in polls:
+        statuses.live = [job(each) for each in sorted(live)]
+        if anew:
+            gateways[number] = Line(backends, CATALOGUE)
+        place = await gateways[number].place(mine)
+        assert place is not None
+        positions.append(place.position)
+    return positions

@@ -1,0 +1,74 @@
+"""What one who waits is told, by real processes: place, range of time, and that a model is being loaded."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+SECONDS = 30.0
+
+
+def queue_when(system: System, met: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The one model's entry of /v1/queue once it is as asked."""
+    deadline = time.monotonic() + SECONDS
+    entry: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        entry = system.client.get("/v1/queue").json()["data"][0]
+        if met(entry):
+            return entry
+        time.sleep(0.05)
+    raise AssertionError(f"not in {SECONDS} s: {entry}\n{system.log()[-3000:]}")
+
+
+def test_line_moves_and_names_a_time(system: System) -> None:
+    """Before and after submitting one sees a range around what such a job took, and places that only fall."""
+    system.start_gateway()
+    worker = system.start_worker()
+    system.wait(system.submit("SLOW first")["id"])  # forty steps of 50 ms
+    before = queue_when(system, lambda now: now["eta_seconds"] is not None and now["workers"]["ready"] == 1)
+    assert before["eta_seconds"]["low"] <= 2.2 <= before["eta_seconds"]["high"] * 1.5
+    jobs = [system.submit("SLOW one", reproducibility="strict")["id"] for _ in range(3)]
+    assert queue_when(system, lambda now: now["workers"]["busy"] == 1)["depth"] >= 1
+
+    places: list[int] = []
+    while (job := system.client.get(f"/v1/jobs/{jobs[-1]}").json())["state"] == "queued":
+        if job["queue"] is not None:
+            places.append(job["queue"]["position"])
+            assert job["queue"]["eta_seconds"]["high"] > 2
+        time.sleep(0.05)
+    assert places == sorted(places, reverse=True)
+    assert {1, 2} <= set(places)
+    assert job["queue"] is None
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=30) == 0
+    left = queue_when(system, lambda now: not any(now["workers"].values()))
+    assert left["eta_seconds"] is None
+
+
+@pytest.fixture
+def gate(system: System) -> Path:
+    """The painter of this system loads until this file is there."""
+    gate = system.folder / "loaded"
+    models = Path(system.environment["STUDIO_CATALOGUE"])
+    models.write_text(models.read_text().replace("options = {", f'options = {{ gate = "{gate}",'))
+    return gate
+
+
+def test_loading_is_told(system: System, gate: Path) -> None:
+    """A job that waits for its model to be loaded says so, and is made once it is."""
+    system.start_gateway()
+    job = system.submit("red mug")
+    assert job["progress"] is None
+    system.start("worker")
+    waiting = system.wait_for(job["id"], lambda now: now["progress"] is not None)
+    assert (waiting["state"], waiting["progress"]["phase"]) == ("queued", "loading")
+    gate.touch()
+    assert system.wait(job["id"])["state"] == "succeeded"
+    queue_when(system, lambda now: now["workers"]["ready"] == 1)

@@ -1,0 +1,79 @@
+"""What a worker tells the gateways of itself, and that it costs nothing when nobody can be told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.common.ports import Cache
+from services.common.presence import WORKERS, Presence, read_presences
+from services.inference.announcer import Announcer
+from services.inference.best_effort import BestEffort
+from services.inference.rhythm import Rhythm
+from tests.fakes import Down
+from tests.inference.models import item
+
+pytestmark = pytest.mark.anyio
+
+
+class Board:
+    """A cache in memory; `changed` with every write."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.changed = asyncio.Event()
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        self.kept[key] = value
+        self.changed.set()
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.kept.pop(key, None)
+
+    async def told(self, phase: str) -> Presence:
+        """What is told once that is the phase."""
+        async with asyncio.timeout(5):
+            while not (found := [one for one in read_presences(self.kept.values()) if one.phase == phase]):
+                self.changed.clear()
+                await self.changed.wait()
+        return found[0]
+
+
+@asynccontextmanager
+async def announcing(cache: object) -> AsyncIterator[Announcer]:
+    async with Announcer(BestEffort(cast("Cache", cache)), "m").announcing() as announcer:
+        yield announcer
+
+
+async def test_phases_are_told_as_they_come() -> None:
+    """Loading, ready, busy, with the newest figures, and draining are told under one key, which goes at the end."""
+    board, rhythm = Board(), Rhythm()
+    async with announcing(board) as announcer:
+        loading = await board.told("loading")
+        announcer.serve(rhythm, max_batch=4)
+        ready = await board.told("ready")
+        assert (ready.model, ready.max_batch, ready.paces) == ("m", 4, {})
+        assert ready.since > loading.since
+        with rhythm.call([item(1)]):
+            await board.told("busy")
+        assert set((await board.told("ready")).paces) == {"64x64"}
+        announcer.drain()
+        assert (await board.told("draining")).worker_id == loading.worker_id
+        assert list(board.kept) == [f"{WORKERS}/{loading.worker_id}"]
+    assert board.kept == {}
+
+
+async def test_outage_is_borne_in_silence() -> None:
+    """A cache that does not answer raises nothing, and is complained of once for as long as it lasts."""
+    board = Board()
+    cache = BestEffort(cast("Cache", Down("cache")))
+    with capture_logs() as logs:
+        assert [await cache.put("workers/a", b"", 1) for _ in range(3)] == [False] * 3
+        async with announcing(Down("cache")):
+            pass
+    assert [entry["event"] for entry in logs].count("cache does not answer, doing without") == 2  # each of the two
+    assert await BestEffort(cast("Cache", board)).put("workers/a", b"", 1)
