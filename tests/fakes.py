@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 from uuid import uuid4
 
+from PIL import Image
+
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
 from services.common.manifests import Manifests
@@ -15,6 +17,7 @@ from services.common.ports import Lease, Outcome, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.previews import preview_key
 from services.common.schemas import Artifact, JobError, Progress, State
+from services.inference.outputs import ImageOutput
 
 
 class FakeWorker:
@@ -64,6 +67,13 @@ class FakeWorker:
         lease = await self.begin(job_id)
         assert await self._backends.statuses.finish(lease, outcome) is Verdict.HELD
         await Manifests(self._backends.objects).write(await self._backends.statuses.get(job_id))
+
+
+def picture(**how: str) -> bytes:
+    """A PNG as a worker stores it: left half red, right half blue, and how it was made."""
+    image = Image.new("RGB", (64, 32), (200, 30, 30))
+    image.paste((30, 30, 200), (32, 0, 64, 32))
+    return ImageOutput(image).encode(how).data
 
 
 class Deaf:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.api.artifacts import artifact_routes
 from services.api.catalogue_routes import catalogue_routes
+from services.api.darkroom import open_darkroom
 from services.api.gateway import Gateway
 from services.api.health import health_routes
 from services.api.jobs import job_routes
@@ -46,7 +47,7 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
-        async with open_backends(settings) as backends:
+        async with open_backends(settings) as backends, open_darkroom() as darkroom:
             for model in catalogue.models:
                 # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
                 await backends.broker.depth(model)
@@ -57,6 +58,7 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
                 yield {
                     "gateway": gateway,
                     "line": Line(backends, catalogue),
+                    "darkroom": darkroom,
                     "backends": backends,
                     "settings": settings,
                     "visitors": visitors,

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Send
 
 from services.api.conditional import conditional_json, is_known
+from services.api.darkroom import PictureFormat, wanted_format
 from services.api.jobs import poll_headers
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
@@ -38,12 +39,18 @@ async def index(request: Request[AppState]) -> Response:
 
 
 async def read(request: Request[AppState]) -> Response:
-    """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them."""
+    """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them.
+
+    `?format=` has a picture in another format. That one's ETag is weak: another version of the encoder may write other
+    bytes for what looks the same.
+    """
     record = await request.state["gateway"].read(request.path_params["job_id"])
     artifact = _artifact(request, record)
-    etag = f'"{artifact.sha256}"'
-    filename = f"{record.job_id}-{artifact.index}{PurePosixPath(artifact.key).suffix}"
-    if request.state["settings"].artifact_delivery == "redirect":
+    wanted = wanted_format(artifact, request.query_params.get("format"))
+    etag = f'W/"{artifact.sha256}-{wanted.name}"' if wanted else f'"{artifact.sha256}"'
+    suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
+    filename = f"{record.job_id}-{artifact.index}{suffix}"
+    if wanted is None and request.state["settings"].artifact_delivery == "redirect":
         objects = request.state["backends"].objects
         url = await objects.url(
             artifact.key, media_type=artifact.media_type, filename=filename, seconds=PRESIGNED_SECONDS
@@ -58,6 +65,8 @@ async def read(request: Request[AppState]) -> Response:
     }
     if is_known(request, etag):
         return Response(status_code=304, headers=headers)
+    if wanted is not None:
+        return await _developed(request, artifact, wanted, headers)
     return await _stream(request, artifact, {**headers, "Content-Length": str(artifact.bytes)})
 
 
@@ -71,6 +80,14 @@ def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
             if artifact.index == int(number):
                 return artifact
     raise RequestRefused("artifact-not-found", f"the job has {len(record.artifacts)} artifacts, counted from 0")
+
+
+async def _developed(
+    request: Request[AppState], artifact: Artifact, wanted: PictureFormat, headers: dict[str, str]
+) -> Response:
+    data = await request.state["darkroom"].develop(request.state["backends"].objects.get(artifact.key), wanted)
+    headers = {**headers, "Content-Length": str(len(data))}
+    return Response(b"" if request.method == "HEAD" else data, headers=headers, media_type=wanted.media_type)
 
 
 class _ArtifactResponse(StreamingResponse):

@@ -21,4 +21,4 @@ def is_known(request: Request[Any], etag: str) -> bool:
     """Whether If-None-Match names this ETag; the comparison is the weak one, as it must be."""
     given = ",".join(request.headers.getlist("If-None-Match"))
     known = {part.strip().removeprefix("W/") for part in given.split(",")}
-    return etag in known or "*" in known
+    return etag.removeprefix("W/") in known or "*" in known

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from services.api.darkroom import wanted_format
 from services.api.idempotency import idempotency_key
 from services.api.json_body import read_json_object
 from services.api.openai_errors import job_error, openai_error
@@ -47,7 +48,7 @@ class ImagesRequest(BaseModel):
     n: int = 1
     size: Annotated[str, Field(pattern=r"^(auto|[0-9]{2,4}x[0-9]{2,4})$")] = "auto"
     response_format: Literal["url", "b64_json"] = "url"
-    output_format: Literal["png"] = "png"
+    output_format: Literal["png", "jpeg", "webp"] = "png"
     style: str | None = None
     seed: int | None = None
     negative_prompt: str | None = None
@@ -99,11 +100,13 @@ async def _pictures(request: Request[AppState], asked: ImagesRequest, record: St
     view = JobView.of(record, request.state["settings"].public_url or f"http://{host}:{port}")
     data: list[dict[str, str]] = []
     for artifact, shown in zip(record.artifacts, view.artifacts, strict=True):
+        wanted = wanted_format(artifact, asked.output_format)
         if asked.response_format == "url":
-            data.append({"url": shown.url})
+            data.append({"url": f"{shown.url}?format={wanted.name}" if wanted else shown.url})
         else:
-            chunks = [chunk async for chunk in request.state["backends"].objects.get(artifact.key)]
-            data.append({"b64_json": base64.b64encode(b"".join(chunks)).decode()})
+            stored = request.state["backends"].objects.get(artifact.key)
+            file = await request.state["darkroom"].develop(stored, wanted)
+            data.append({"b64_json": base64.b64encode(file).decode()})
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
     return {"created": int(record.created_at), "data": data, "output_format": asked.output_format, "size": size}

@@ -54,6 +54,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unroutable": Kind(503, "No queue serves this model", 10),
     "backend-unavailable": Kind(503, "A service this one depends on does not answer", 5),
     "status-rebuilding": Kind(503, "The status store was emptied and does not know this job yet", 5),
+    "too-busy": Kind(503, "Too much of this is asked for at the same time", 2),
     "not-ready": Kind(503, "The gateway is not ready", 5),
     # How a job ends, not how a request does.
     "generation-failed": Kind(0, "The model failed on this job"),

@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from services.api.darkroom import Darkroom
 from services.api.gateway import Gateway
 from services.api.line import Line
 from services.api.visitor import Visitors
@@ -14,6 +15,7 @@ class AppState(TypedDict):
 
     gateway: Gateway
     line: Line
+    darkroom: Darkroom
     backends: Backends
     settings: Settings
     visitors: Visitors

@@ -36,9 +36,13 @@ def identity_of(item: Item) -> Hashable:
 
 
 def metadata_of(item: Item, model: Model) -> dict[str, str]:
-    """How the thing was made, for the file itself; enough to make it again."""
+    """How the thing was made, for the file itself; enough to make it again.
+
+    `prompt` is what the model was given; with a style, `product` is what that style was put around.
+    """
     fields = {
         "prompt": item.prompt,
+        "product": getattr(item.params, "prompt", None) if getattr(item.params, "style", None) else None,
         "negative_prompt": item.negative_prompt,
         "style": getattr(item.params, "style", None),
         "seed": item.seed,

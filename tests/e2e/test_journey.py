@@ -34,7 +34,16 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     png = _picture(system, job)
     made_from = Image.open(io.BytesIO(png)).text  # type: ignore[attr-defined]
     assert "red mug {} %s" in made_from["prompt"]
-    assert made_from["seed"] == "7"
+    said = {name: made_from[name] for name in ("product", "style", "seed", "steps", "guidance", "model")}
+    assert said == {
+        "product": "red mug {} %s",
+        "style": "dark-luxury",
+        "seed": "7",
+        "steps": "1",
+        "guidance": "1.0",
+        "model": job["model"],
+    }
+    assert {"negative_prompt", "width", "height", "software"} <= set(made_from)
     assert shown(png) == expected_picture(made_from["prompt"], 7)
     assert system.client.get(submitted.headers["Location"]).status_code == 200
 

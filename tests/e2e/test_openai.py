@@ -1,12 +1,15 @@
 """OpenAI's own client against a running gateway and worker, told nothing but the base URL."""
 
 import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 import openai
 import pytest
+from PIL import Image
 
 from tests.painter import expected_picture, shown
 from tests.system import System, running_system
@@ -47,6 +50,21 @@ def test_pictures_inline(client: openai.OpenAI) -> None:
     assert shown(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
 
 
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+def test_output_format(client: openai.OpenAI, name: Literal["jpeg", "webp"]) -> None:
+    """`output_format` has the same picture in another format, by URL and inline."""
+    shown = []
+    for how in ("url", "b64_json"):
+        made = client.images.generate(prompt="red mug", response_format=how, output_format=name, extra_body={"seed": 5})
+        assert made.data is not None
+        assert made.output_format == name
+        (image,) = made.data
+        file = httpx2.get(image.url).content if image.url else base64.b64decode(str(image.b64_json))
+        assert Image.open(io.BytesIO(file)).format == name.upper()
+        shown.append(file)
+    assert shown[0] == shown[1]
+
+
 def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:
     """What other servers of the kind take through `extra_body` reaches the job, which is one like any other."""
     extra = {"seed": 1, "negative_prompt": "blurry", "num_inference_steps": 2, "guidance_scale": 3.5}
@@ -68,7 +86,8 @@ def test_models(client: openai.OpenAI) -> None:
     ("given", "param"),
     [
         ({"quality": "hd"}, "quality"),
-        ({"output_format": "webp"}, "output_format"),
+        ({"output_format": "gif"}, "output_format"),
+        ({"output_compression": 50}, "output_compression"),
         ({"extra_body": {"num_inference_steps": 100_000}}, "num_inference_steps"),
         ({"n": 11}, "n"),
         ({"size": "64x65"}, "size"),

@@ -1,0 +1,104 @@
+"""Stored pictures in another file format, for whoever needs one: made when asked for, and kept nowhere."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.api.problems import RequestRefused
+from services.common.errors import InvalidRequest
+from services.common.schemas import Artifact
+
+SECONDS: Final = 10.0  # for one picture, waiting for its turn included
+THREADS: Final = 2  # at a time, so that the gateway has time for everybody else
+
+_SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, sections 4.6.4 and 4.6.5
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """`options` are Pillow's, for a picture that looks like the stored one."""
+
+    name: str
+    media_type: str
+    extension: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+FORMATS: Final[Mapping[str, PictureFormat]] = {
+    "png": PictureFormat("png", "image/png", "png"),
+    "jpeg": PictureFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
+    "webp": PictureFormat("webp", "image/webp", "webp", {"quality": 90}),
+}
+_STORED: Final = {each.media_type for each in FORMATS.values()}
+
+
+def wanted_format(artifact: Artifact, name: str | None) -> PictureFormat | None:
+    """None for the artifact as it is stored. Raises InvalidRequest saying what there is."""
+    if name is None:
+        return None
+    allowed = sorted(FORMATS) if artifact.media_type in _STORED else []
+    if name not in allowed:
+        detail = f"{artifact.media_type} is not to be had in this format"
+        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
+    return None if FORMATS[name].media_type == artifact.media_type else FORMATS[name]
+
+
+class Darkroom:
+    """Opened by `open_darkroom`."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._room = asyncio.Semaphore(THREADS)
+
+    async def develop(self, stored: AsyncIterator[bytes], wanted: PictureFormat | None) -> bytes:
+        """The picture in this format, or as it is stored, with what its file says of how it was made.
+
+        Raises RequestRefused when too many wait, InvalidRequest for what is no picture, and whatever `stored` raises.
+        """
+        if wanted is None:
+            return await _whole(stored)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(SECONDS), self._room:
+                data = await _whole(stored)
+                return await loop.run_in_executor(self._threads, _developed, data, wanted)
+        except TimeoutError as exc:
+            detail = "too many pictures are asked for in other formats than the stored one"
+            raise RequestRefused("too-busy", detail) from exc
+
+
+@asynccontextmanager
+async def open_darkroom() -> AsyncIterator[Darkroom]:
+    threads = ThreadPoolExecutor(THREADS, "darkroom")
+    try:
+        yield Darkroom(threads)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _whole(stored: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in stored])
+
+
+def _developed(data: bytes, wanted: PictureFormat) -> bytes:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as stored:
+            made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
+            picture = stored.convert("RGB")
+    except OSError as exc:
+        detail = "this artifact is no picture that could be shown in another format"
+        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
+    # PNG has texts of any name, the others have EXIF: its comment holds them all, as JSON.
+    exif = Image.Exif()
+    exif[_SOFTWARE] = made_how.get("software", "")
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")
+    buffer = io.BytesIO()
+    picture.save(buffer, wanted.name, exif=exif, **wanted.options)
+    return buffer.getvalue()
