@@ -1,7 +1,6 @@
 """What a worker tells the gateways of itself, and that it costs nothing when nobody can be told."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -9,38 +8,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.common.ports import Cache
-from services.common.presence import WORKERS, Presence, read_presences
+from services.common.presence import WORKERS
 from services.inference.announcer import Announcer
 from services.inference.best_effort import BestEffort
 from services.inference.rhythm import Rhythm
 from tests.fakes import Down
+from tests.inference.board import Board
 from tests.inference.models import item
 
 pytestmark = pytest.mark.anyio
-
-
-class Board:
-    """A cache in memory; `changed` with every write."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.changed = asyncio.Event()
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        self.kept[key] = value
-        self.changed.set()
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.kept.pop(key, None)
-
-    async def told(self, phase: str) -> Presence:
-        """What is told once that is the phase."""
-        async with asyncio.timeout(5):
-            while not (found := [one for one in read_presences(self.kept.values()) if one.phase == phase]):
-                self.changed.clear()
-                await self.changed.wait()
-        return found[0]
 
 
 @asynccontextmanager
