@@ -60,7 +60,9 @@ async def history(request: Request[AppState]) -> Response:
     query = read_query(request, HistoryQuery)
     page = await History.of(request, query.cursor, query.limit)
     public_url = request.state["settings"].public_url
-    view = JobPageView(data=tuple(JobView.of(job, public_url) for job in page.jobs), next_cursor=page.next_cursor)
+    line = request.state["line"]
+    jobs = [JobView.of(job, public_url, await line.place(job)) for job in page.jobs]
+    view = JobPageView(data=tuple(jobs), next_cursor=page.next_cursor)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
     return conditional_json(request, view.model_dump_json().encode(), headers)
 

@@ -15,6 +15,7 @@ from services.common.presence import WORKERS, Presence, read_presences
 from services.common.schemas import State, StatusRecord
 
 FRESH_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 0.5  # for a look; what was seen last is told then
 LOOK_SHARE: Final = 0.1  # of the time may go into looking, however long the queues are
 PAGE: Final = 200
 TOLD: Final = "told"  # the folder in the cache: the least position a job was told
@@ -36,17 +37,25 @@ class Line:
     def __init__(self, backends: Backends, catalogue: Catalogue) -> None:
         self._backends = backends
         self._catalogue = catalogue
-        self._one_look = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
         self._queues: dict[str, ModelQueue] = {}
         self._looked_at = 0.0  # Unix seconds
         self._rest_until = 0.0  # on the event loop's clock
 
     async def queues(self, since: float = 0.0) -> dict[str, ModelQueue]:
-        """By model, all of the catalogue; not from before `since` (Unix seconds). Raises BackendUnavailable."""
-        async with self._one_look:
-            if self._looked_at < max(since, time.time() - FRESH_SECONDS):
-                await self._look()
-            return self._queues
+        """By model, all of the catalogue; where that can be had soon, not from before `since` (Unix seconds).
+
+        Looking at long queues takes a while, and nobody is kept waiting for that who could be told what was seen last.
+        Raises BackendUnavailable.
+        """
+        needed = max(since, time.time() - FRESH_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while self._looked_at < needed:
+                    await asyncio.shield(self._looking())
+        if not self._queues:
+            raise BackendUnavailable("statuses", "the queues are too long to be looked at in time")
+        return self._queues
 
     async def place(self, job: StatusRecord) -> Place | None:
         """None for a job that does not wait, and where it cannot be told."""
@@ -54,6 +63,8 @@ class Line:
             return None
         try:
             queue = (await self.queues(job.created_at))[job.message.model]
+            if self._looked_at < job.created_at:
+                return None
             position = await self._never_more(job.job_id, queue.position(job.job_id))
         except (BackendUnavailable, KeyError):
             return None
@@ -67,6 +78,13 @@ class Line:
             return int(told)
         await cache.put(key, b"%d" % counted, TOLD_SECONDS)
         return counted
+
+    def _looking(self) -> asyncio.Task[None]:
+        """The look under way, whoever began it: it goes on when he has no more patience."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look())
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting
+        return self._task
 
     async def _look(self) -> None:
         clock = asyncio.get_running_loop().time
