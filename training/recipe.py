@@ -14,7 +14,7 @@ class Recipe:
     crop: int = 64  # pixels, of the pictures the autoencoder sees
     text_steps: int = 900
     text_batch: int = 64
-    unet_steps: int = 12_000
+    unet_steps: int = 10_000
     unet_batch: int = 32
     unet_rate: float = 1e-3
     decoder_steps: int = 2_000

@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 # Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
-WATCH_SECONDS = 0.05  # between looks at a job somebody waits for; the longer it takes, the rarer they are
-WATCH_SHARE = 0.1  # of the time waited so far
 
 
 class Gateway:
@@ -100,28 +98,20 @@ class Gateway:
         finally:
             self._publishing.discard(record.job_id)
 
-    async def read(self, job_id: str) -> StatusRecord:
-        """Raises JobNotFound, StatusRebuilding or JobRemoved."""
+    async def read(self, job_id: str, wait: float = 0) -> StatusRecord:
+        """With `wait`, the record once it is terminal, or as it is after so many seconds.
+
+        Raises JobNotFound, StatusRebuilding or JobRemoved.
+        """
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
         try:
-            return await self._backends.statuses.get(job_id)
+            return await self._backends.statuses.get(job_id, wait)
         except JobNotFound:
             record = await self._manifests.read(job_id)
             if record is None:
                 raise
             return record
-
-    async def wait(self, job_id: str, seconds: float) -> StatusRecord:
-        """The record once it is terminal, or as it is after `seconds`. Raises as `read`."""
-        deadline = time.monotonic() + seconds
-        while True:
-            record = await self.read(job_id)
-            left = deadline - time.monotonic()
-            if record.state.terminal or left <= 0:
-                return record
-            waited = seconds - left
-            await asyncio.sleep(min(max(WATCH_SECONDS, WATCH_SHARE * waited), left))
 
     async def cancel(self, job_id: str) -> StatusRecord:
         """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""

@@ -71,7 +71,7 @@ async def read(request: Request[AppState]) -> Response:
     """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
     gateway, settings = request.state["gateway"], request.state["settings"]
     preferences = Preferences.of(request)
-    record = await gateway.wait(request.path_params["job_id"], preferences.wait_seconds or 0)
+    record = await gateway.read(request.path_params["job_id"], preferences.wait_seconds or 0)
     headers = {
         "Cache-Control": "private, no-cache",
         "Vary": "Prefer",
@@ -107,7 +107,7 @@ def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:
 
 async def _waited(request: Request[AppState], record: StatusRecord, seconds: float) -> StatusRecord:
     try:
-        return await request.state["gateway"].wait(record.job_id, seconds)
+        return await request.state["gateway"].read(record.job_id, seconds)
     except BackendUnavailable:
         # The job is accepted; that it cannot be watched just now must not look as if it were not.
         return record

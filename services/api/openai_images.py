@@ -80,7 +80,7 @@ async def generate(request: Request[AppState]) -> Response:
             raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
         record, _ = await gateway.accept(asked.job(), owner=owner_of(request), idempotency_key=key)
         headers["X-Job-Id"] = record.job_id
-        record = await gateway.wait(record.job_id, wait_seconds)
+        record = await gateway.read(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
             return JSONResponse(await _pictures(request, asked, record), headers=headers)
     except (StudioError, RequestRefused) as exc:

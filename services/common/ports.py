@@ -148,8 +148,11 @@ class StatusStore(Protocol):
         A known id only has its `published` flag raised when `record.published`: this is how it is confirmed.
         """
 
-    async def get(self, job_id: str) -> StatusRecord:
-        """Raise StatusRebuilding when the store was emptied after this (young enough) id was made, else JobNotFound."""
+    async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
+        """With `wait`, return once the job is over or so many seconds have passed, whichever comes first.
+
+        Raise StatusRebuilding when the store was emptied after this (young enough) id was made, else JobNotFound.
+        """
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         """Live (queued or running) records in order of their ids, the oldest first, those behind `after`.

@@ -5,8 +5,11 @@ import time
 
 import pytest
 
+from services.common.errors import JobNotFound
+from services.common.ids import new_job_id
 from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Artifact, JobError, Progress, State
+from services.common.statuses import waiting
 from tests.contracts.attempts import DONE, again, expired, lease_of, queued, running
 from tests.contracts.conftest import OpenStatuses
 
@@ -154,3 +157,36 @@ async def test_running_job_is_flagged(statuses: StatusStore) -> None:
     assert (record.state, record.cancel_requested) == (State.RUNNING, True)
     assert await statuses.get(message.job_id) == record
     assert await statuses.begin(message, lease_of(message)) is Verdict.CANCEL
+
+
+@pytest.mark.parametrize("ended_by", ["worker", "client"])
+async def test_whoever_waits_hears_of_the_end(
+    open_statuses: OpenStatuses, monkeypatch: pytest.MonkeyPatch, ended_by: str
+) -> None:
+    """`get` with `wait` returns when the job ends, in another process as in this one, without looking in between."""
+    monkeypatch.setattr(waiting, "LOOK_SECONDS", 60)
+    async with open_statuses(Limits()) as statuses, open_statuses(Limits()) as others:
+        message = await queued(statuses)
+        hearing = asyncio.create_task(statuses.get(message.job_id, 60))
+        await asyncio.sleep(0.2)
+        assert not hearing.done()
+        if ended_by == "worker":
+            lease = lease_of(message)
+            await others.begin(message, lease)
+            await others.finish(lease, DONE)
+        else:
+            await statuses.request_cancel(message.job_id)
+
+        async with asyncio.timeout(20):
+            record = await hearing
+
+    assert record.state is (State.SUCCEEDED if ended_by == "worker" else State.CANCELED)
+
+
+async def test_waiting_ends_with_the_job_as_it_is(statuses: StatusStore) -> None:
+    """`get` with `wait` returns a job that is not over when the time has passed, and raises for one unknown."""
+    message = await queued(statuses)
+
+    assert (await statuses.get(message.job_id, 0.05)).state is State.QUEUED
+    with pytest.raises(JobNotFound):
+        await statuses.get(new_job_id(), 0.05)

@@ -50,6 +50,19 @@ async def test_hung_redis_is_answered_in_time(statuses: RedisStatusStore, stack:
     assert record == await statuses.get(record.job_id)
 
 
+async def test_waiting_outlives_its_connection(statuses: RedisStatusStore, client: Redis) -> None:
+    """Whoever waits for a job hears of its end although the connection that would have told it was cut."""
+    record = await statuses.create(new_record(new_message()))
+    waiting = asyncio.create_task(statuses.get(record.job_id, 60))
+    async with asyncio.timeout(20):
+        while not await client.pubsub_numsub("studio:ended") > [("studio:ended", 0)]:
+            await asyncio.sleep(0.01)
+        assert await client.client_kill_filter(_type="pubsub") == 1
+        await statuses.request_cancel(record.job_id)
+
+        assert (await waiting).state is State.CANCELED
+
+
 async def test_every_key_expires(statuses: RedisStatusStore, client: Redis) -> None:
     """After whole lives of jobs, and in the middle of others, no key stays for ever."""
     await client.flushall()

@@ -6,26 +6,31 @@ an owner's jobs), `studio:epoch`. The scripts make up names of keys, so this is 
 one, not for a Redis Cluster.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from redis.asyncio import Redis
 
 from services.common import ids
-from services.common.errors import JobNotFound, StatusRebuilding
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.redis import answering, open_redis
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.row import from_row, to_row
+from services.common.statuses.waiting import Waiting, running
 
 CALL_SECONDS: Final = 2.5
 CONNECTIONS: Final = 50
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 KEY_SECONDS: Final = 24 * 3600.0
+HEAR_SECONDS: Final = 5.0  # between two looks whether the connection is still there
+RESTART_SECONDS: Final = 1.0
+ENDED: Final = "studio:ended"
 JOB_PREFIX: Final = "studio:job:"
 SCRIPTS: Final = ("create", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
 
@@ -33,8 +38,9 @@ SCRIPTS: Final = ("create", "get", "list", "begin", "progress", "finish", "reque
 class RedisStatusStore:
     """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
 
-    def __init__(self, client: Redis, limits: Limits) -> None:
+    def __init__(self, client: Redis, limits: Limits, waiting: Waiting) -> None:
         self._limits = limits
+        self._waiting = waiting
         folder = files("services.common.statuses") / "lua"
         prelude = (folder / "prelude.lua").read_text("utf-8")
         self._scripts = {
@@ -49,8 +55,8 @@ class RedisStatusStore:
         )
         return _record(row)
 
-    async def get(self, job_id: str) -> StatusRecord:
-        return self._known(job_id, await self._run("get", job_id))
+    async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
+        return await self._waiting.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         keys = [] if owner is None else [_index_name(owner)]
@@ -94,6 +100,9 @@ class RedisStatusStore:
     async def open(self) -> None:
         """Set the epoch on a store that is empty."""
         await self._run("get", "")
+
+    async def _get(self, job_id: str) -> StatusRecord:
+        return self._known(job_id, await self._run("get", job_id))
 
     def _known(self, job_id: str, answer: Sequence[Any]) -> StatusRecord:
         row, epoch = answer
@@ -142,6 +151,26 @@ def _milliseconds(seconds: float) -> int:
 async def open_redis_status_store(url: str, limits: Limits) -> AsyncIterator[RedisStatusStore]:
     """Raise BackendUnavailable when Redis does not answer."""
     async with open_redis(url, connections=CONNECTIONS, texts=True) as client:
-        store = RedisStatusStore(client, limits)
+        waiting = Waiting()
+        store = RedisStatusStore(client, limits, waiting)
         await store.open()
-        yield store
+        async with running(_hear(client, waiting)):
+            yield store
+
+
+async def _hear(client: Redis, waiting: Waiting) -> NoReturn:
+    """Tell those who wait what the scripts publish, over whatever becomes of the connection."""
+    while True:
+        await waiting.anyone()
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as channel:
+                async with answering("statuses", CALL_SECONDS):
+                    await channel.subscribe(ENDED)
+                waiting.look_again()
+                while True:
+                    async with answering("statuses", 2 * HEAR_SECONDS):
+                        message = await channel.get_message(timeout=HEAR_SECONDS)
+                    if message is not None:
+                        waiting.ended(message["data"])
+        except BackendUnavailable:
+            await asyncio.sleep(RESTART_SECONDS)  # they look by themselves meanwhile

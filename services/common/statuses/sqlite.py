@@ -3,20 +3,25 @@
 Every transition reads, decides (`transitions`) and writes inside one transaction.
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final, NoReturn
 
 from services.common import ids
-from services.common.errors import JobNotFound, StatusRebuilding
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_records, transitions
 from services.common.statuses.transitions import Entry
+from services.common.statuses.waiting import Waiting, running
+
+WATCH_SECONDS: Final = 0.02
 
 Change = Callable[[Entry | None], tuple[Entry | None, Verdict]]
 
@@ -24,15 +29,16 @@ Change = Callable[[Entry | None], tuple[Entry | None, Verdict]]
 class SQLiteStatusStore:
     """See the port `StatusStore`. Opened by `open_sqlite_status_store`."""
 
-    def __init__(self, file: SQLiteFile, limits: Limits) -> None:
+    def __init__(self, file: SQLiteFile, limits: Limits, waiting: Waiting) -> None:
         self._file = file
         self._limits = limits
+        self._waiting = waiting
 
     async def create(self, record: StatusRecord) -> StatusRecord:
         return await self._file.write(partial(self._create, record))
 
-    async def get(self, job_id: str) -> StatusRecord:
-        return (await self._file.read(partial(self._known, job_id))).record
+    async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
+        return await self._waiting.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
@@ -87,6 +93,9 @@ class SQLiteStatusStore:
             sqlite_records.store_key(owner, key, record.job_id, connection)
         return self._replace(None, Entry(record), connection).record
 
+    async def _get(self, job_id: str) -> StatusRecord:
+        return (await self._file.read(partial(self._known, job_id))).record
+
     def _known(self, job_id: str, connection: sqlite3.Connection) -> Entry:
         if entry := sqlite_records.find(job_id, connection):
             return entry
@@ -114,4 +123,22 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
-        yield SQLiteStatusStore(file, limits)
+        waiting = Waiting()
+        async with running(_watch(file, waiting)):
+            yield SQLiteStatusStore(file, limits, waiting)
+
+
+async def _watch(file: SQLiteFile, waiting: Waiting) -> NoReturn:
+    """Tell those who wait what anybody wrote to the file; asking whether somebody did reads none of it."""
+    seen: object = None
+    while True:
+        await waiting.anyone()
+        try:
+            version = await file.read(sqlite_records.version)
+            if version != seen:
+                for job_id in await file.read(partial(sqlite_records.ended, waiting.job_ids)):
+                    waiting.ended(job_id)
+            seen = version
+        except BackendUnavailable:
+            seen = None  # they look by themselves meanwhile
+        await asyncio.sleep(WATCH_SECONDS)

@@ -3,8 +3,10 @@
 A record is one JSON document; beside it stands only what is searched by.
 """
 
+import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from services.common.schemas import StatusRecord
@@ -73,6 +75,18 @@ def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connecti
         (owner, before or BEHIND_EVERY_ID, time.time(), limit),
     )
     return [StatusRecord.model_validate_json(record) for (record,) in rows]
+
+
+def version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Another one when anything was written, by another connection or by this one."""
+    other: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return other, connection.total_changes
+
+
+def ended(job_ids: Sequence[str], connection: sqlite3.Connection) -> list[str]:
+    """Those of these jobs that are over or gone."""
+    query = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT job_id FROM statuses WHERE forget_at IS NULL)"
+    return [job_id for (job_id,) in connection.execute(query, (json.dumps(job_ids),))]
 
 
 def store(entry: Entry, retention_seconds: float, connection: sqlite3.Connection) -> None:

@@ -57,6 +57,7 @@ local function finish(state)
   redis.call('HSET', JOB, 'state', state, 'finished_at', text(now()))
   redis.call('PEXPIRE', JOB, ENDED_MS)
   redis.call('ZREM', LIVE, ID)
+  redis.call('PUBLISH', 'studio:ended', ID)
 end
 
 local function held()
