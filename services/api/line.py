@@ -62,9 +62,11 @@ class Line:
         if job.state is not State.QUEUED:
             return None
         try:
-            queue = (await self.queues(job.created_at))[job.message.model]
-            if self._looked_at < job.created_at:
-                return None
+            queue = (await self.queues())[job.message.model]
+            if job.job_id not in queue:  # younger than the look, perhaps; and clocks of gateways differ
+                queue = (await self.queues(job.created_at))[job.message.model]
+                if self._looked_at < job.created_at:
+                    return None
             position = await self._never_more(job.job_id, queue.position(job.job_id))
         except (BackendUnavailable, KeyError):
             return None

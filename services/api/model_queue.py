@@ -47,6 +47,9 @@ class ModelQueue:
         # What every job leaves to do for those behind it: seconds of one worker, nan from the first unknown one on.
         self._seconds = [0.0, *accumulate(self._remaining(job) for job in jobs)]
 
+    def __contains__(self, job_id: object) -> bool:
+        return isinstance(job_id, str) and job_id in self._ids[self.position(job_id) :][:1]
+
     @property
     def oldest_seconds(self) -> float | None:
         """How long the one that waits longest has waited."""

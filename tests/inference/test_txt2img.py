@@ -3,9 +3,11 @@
 import json
 import logging
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from services.common.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
@@ -52,6 +54,20 @@ def test_progress_counts_the_steps(txt2img: Txt2Img) -> None:
         context=Context(lambda step, total, _preview=None: seen.append((step, total)), lambda _job_id: False),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_previews_change_no_picture(txt2img: Txt2Img) -> None:
+    """After every step there is a small picture of each item to be had, and whoever takes it changes nothing."""
+    sizes: list[list[tuple[int, int]]] = []
+
+    def look(step: int, total: int, preview: Callable[[], Sequence[Image.Image]] | None = None, /) -> None:
+        assert preview is not None
+        sizes.append([picture.size for picture in preview()])
+
+    looked = draw(txt2img, item(1), item(2), context=Context(look, lambda _job_id: False))
+    assert sizes == [[(8, 8), (8, 8)]] * 4
+    unlooked = draw(txt2img, item(1), item(2))
+    assert [each.tobytes() for each in looked] == [each.tobytes() for each in unlooked]
 
 
 def test_cancel_stops_within_one_step(txt2img: Txt2Img) -> None:
