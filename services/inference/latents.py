@@ -1,7 +1,7 @@
 """What a picture will look like, from the latents it is drawn in: a linear guess at the autoencoder's decoder.
 
-The smallest decoder takes some hundred times as long (measured with studio-tiny). The factors are found when a model is loaded, by least
-squares over a few patches that its own decoder decodes, so any latent space will do.
+Even a small decoder takes some hundred times as long (measured with studio-tiny's). The factors are found when a model
+is loaded, by least squares over a few patches that its own decoder decodes, so any latent space will do.
 """
 
 from typing import TYPE_CHECKING, Any, Final, Self

@@ -1,5 +1,7 @@
 """How long one waits: `queue` of a job, /v1/queue, and what /v1/models says of workers."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -8,6 +10,7 @@ import pytest
 from services.api.line import FRESH_SECONDS, Line
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
+from services.common.errors import BackendUnavailable
 from services.common.ports import StatusStore
 from services.common.presence import Pace
 from services.common.schemas import Progress, StatusRecord
@@ -121,28 +124,55 @@ async def test_models_say_who_serves_them(client: httpx2.AsyncClient, worker: Fa
 
 
 class Counted:
-    """A status store that counts how often it is listed."""
+    """A status store that counts how often it is listed; `ahead` is by how much the gateways' clocks are."""
 
-    def __init__(self, statuses: StatusStore) -> None:
+    def __init__(self, statuses: StatusStore, ahead: float = 0.0) -> None:
         self._statuses = statuses
+        self._ahead = ahead
         self.listed = 0
 
     async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
         self.listed += not after
         return await self._statuses.list(after, limit)
 
+    async def get(self, job_id: str) -> StatusRecord:
+        record = await self._statuses.get(job_id)
+        return record.model_copy(update={"created_at": record.created_at + self._ahead})
 
+
+def line_over(statuses: object, backends: Backends, catalogue: Catalogue) -> Line:
+    return Line(replace(backends, statuses=statuses), catalogue)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ahead", [0.0, 60.0])
 async def test_polls_share_a_look(
-    client: httpx2.AsyncClient, backends: Backends, state: dict[str, object], catalogue: Catalogue
+    client: httpx2.AsyncClient, backends: Backends, catalogue: Catalogue, ahead: float
 ) -> None:
-    """However many jobs are polled, the queue is looked through about once a second."""
-    statuses = Counted(backends.statuses)
-    state["line"] = Line(Backends(backends.broker, statuses, backends.objects, backends.cache), catalogue)  # type: ignore[arg-type]
+    """However many jobs are polled, and whatever the clocks that made them say, the queue is looked through once."""
+    statuses = Counted(backends.statuses, ahead)
+    line = line_over(statuses, backends, catalogue)
     jobs = [await submit(client) for _ in range(5)]
     for _ in range(4):
-        assert [(await queue_of(client, each))["position"] for each in jobs] == [0, 1, 2, 3, 4]
+        places = [await line.place(await statuses.get(job_id)) for job_id in jobs]
+        assert [place and place.position for place in places] == [0, 1, 2, 3, 4]
     assert statuses.listed <= 5  # one, and one for every time that a slow machine took longer than FRESH_SECONDS
     assert FRESH_SECONDS >= 1
+
+
+async def test_store_that_hangs_is_asked_once(backends: Backends, catalogue: Catalogue) -> None:
+    """Those who want a look at a store that does not answer do not wait for it one after the other."""
+
+    class Hung(Counted):
+        async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
+            self.listed += 1
+            await asyncio.sleep(0.05)
+            raise BackendUnavailable("statuses", "no answer within its time")
+
+    statuses = Hung(backends.statuses)
+    line = line_over(statuses, backends, catalogue)
+    answers = await asyncio.gather(*(line.queues() for _ in range(10)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {BackendUnavailable}
+    assert statuses.listed == 1
 
 
 async def test_unchanged_place_is_not_sent_again(client: httpx2.AsyncClient) -> None:
