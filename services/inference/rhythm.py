@@ -38,7 +38,8 @@ class Rhythm:
         params = items[0].params.model_dump()
         size, step = size_of(params), seconds / steps_of(params)
         newest = Pace(call=step, each=step / len(items), spread=FIRST_SPREAD)
-        if (known := self.paces.pop(size, None)) is not None:
+        known = self.paces.pop(size, None)
+        if known is not None and self.calls > 2:  # the first of all took longer, for it warmed up what lies below
             off = abs(newest.each - known.each) / known.each
             newest = Pace(
                 call=_moved(known.call, newest.call),

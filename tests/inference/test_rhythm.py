@@ -40,6 +40,7 @@ def test_pace_is_by_step_and_by_picture(rhythm: Rhythm, clock: Clock) -> None:
 
 def test_pace_follows_what_calls_take(rhythm: Rhythm, clock: Clock) -> None:
     """One slow call moves the figures a little, many move them all the way, and how far they scatter is told."""
+    call(rhythm, clock, 1, width=128)
     call(rhythm, clock, 4)
     call(rhythm, clock, 8)
     assert rhythm.paces["64x64"].model_dump() == pytest.approx({"call": 1.3, "each": 1.3, "spread": 0.475})
@@ -48,6 +49,13 @@ def test_pace_follows_what_calls_take(rhythm: Rhythm, clock: Clock) -> None:
     settled = rhythm.paces["64x64"]
     assert settled.call == pytest.approx(2, rel=0.01)
     assert settled.spread < 0.01
+
+
+def test_warming_up_is_not_counted(rhythm: Rhythm, clock: Clock) -> None:
+    """What the first call of all took beyond the second is forgotten with the second."""
+    call(rhythm, clock, 40)
+    call(rhythm, clock, 4)
+    assert rhythm.paces == {"64x64": Pace(call=1, each=1, spread=0.25)}
 
 
 def test_failed_call_says_nothing(rhythm: Rhythm) -> None:
