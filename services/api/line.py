@@ -82,7 +82,7 @@ class Line:
         return counted
 
     def _looking(self) -> asyncio.Task[None]:
-        """The look under way, whoever began it: it goes on when he has no more patience."""
+        """The look under way, whoever began it: it goes on although they have lost patience."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting
