@@ -11,8 +11,8 @@ from services.api.jobs import poll_headers
 from services.api.problems import RequestRefused
 from services.api.representation import previews_of
 from services.api.state import AppState
+from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import Cache
 from services.common.previews import preview_key
 
 

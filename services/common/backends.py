@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.common.ports import Broker, Cache, Limits, ObjectStore, StatusStore
+from services.common.cache import Cache
+from services.common.ports import Broker, Limits, ObjectStore, StatusStore
 from services.common.settings import Settings
 
 

@@ -1,5 +1,5 @@
-"""The four ports between the services and the outside. Each has an embedded and a distributed backend,
-and one contract suite in `tests/contracts` that runs over both.
+"""Three of the four ports between the services and the outside; `cache.py` has the fourth. Each has an embedded and a
+distributed backend, and one contract suite in `tests/contracts` that runs over both.
 
 Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
 """
@@ -201,22 +201,3 @@ class ObjectStore(Protocol):
 
     async def ping(self) -> None:
         """Raise BackendUnavailable unless the store answers and may be used."""
-
-
-class Cache(Protocol):
-    """What may be lost at any moment and then costs nothing: no promise of the system may rest on it.
-
-    A key is FOLDER/NAME, both of [a-z0-9._-]; the folder may have folders in it.
-    """
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        """Keep the value for so long, in place of what was there."""
-
-    async def get(self, key: str) -> bytes | None:
-        """None once it is lost or its time has passed."""
-
-    async def list(self, folder: str) -> dict[str, bytes]:
-        """All there is directly in the folder, by whole key."""
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Repeatable: a missing key is no error."""

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from typing import Final
 
+from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import Cache
 from services.common.schemas import StatusRecord
 from services.common.workload import count_of
 

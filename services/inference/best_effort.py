@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Sequence
 
 import structlog
 
+from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import Cache
 
 log = structlog.get_logger(__name__)
 

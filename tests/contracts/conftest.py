@@ -11,11 +11,12 @@ from redis import Redis
 
 from services.common.brokers.rabbitmq import open_rabbitmq_broker
 from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.cache import Cache
 from services.common.caches.redis import open_redis_cache
 from services.common.caches.sqlite import open_sqlite_cache
 from services.common.objects.filesystem import open_filesystem_object_store
 from services.common.objects.s3 import open_s3_object_store
-from services.common.ports import Broker, Cache, Limits, ObjectStore, StatusStore
+from services.common.ports import Broker, Limits, ObjectStore, StatusStore
 from services.common.statuses.redis import open_redis_status_store
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.stack import Stack

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.common.ports import Cache
+from services.common.cache import Cache
 from tests.contracts.conftest import OpenCache
 
 pytestmark = pytest.mark.anyio

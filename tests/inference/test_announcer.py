@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from services.common.ports import Cache
+from services.common.cache import Cache
 from services.common.presence import WORKERS
 from services.inference.announcer import Announcer
 from services.inference.best_effort import BestEffort

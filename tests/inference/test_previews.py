@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from services.common.ports import Cache
+from services.common.cache import Cache
 from services.common.previews import preview_key
 from services.inference.best_effort import BestEffort
 from services.inference.previews import MOST_SIDE, Previews
