@@ -44,7 +44,7 @@ eval-studio-tiny *ARGS: setup
 check: setup
     .venv/bin/ruff format --check . && .venv/bin/ruff check .
     .venv/bin/mypy && .venv/bin/lint-imports
-    .venv/bin/typos
+    .venv/bin/typos && sh scripts/check_deploy.sh
 
 # Mend what can be mended by itself
 [group("check")]
@@ -75,6 +75,44 @@ test-web *ARGS: setup
 [group("dev")]
 screenshots: setup
     {{ python }} -m scripts.screenshots
+
+# Start the system in containers, with the profiles that .env names
+[group("stack")]
+up *ARGS: setup
+    docker compose up --detach --build --wait {{ ARGS }}
+    @docker compose port gateway 8000
+
+# The same with the worker on a GPU
+[group("stack")]
+up-gpu *ARGS: setup
+    COMPOSE_PROFILES=gpu,minio docker compose up --detach --build --wait {{ ARGS }}
+    @docker compose port gateway 8000
+
+# Stop it; workers finish what they have begun, and nothing is lost
+[group("stack")]
+down:
+    docker compose --profile "*" down
+
+# Follow the logs, of all or of the services named
+[group("stack")]
+logs *SERVICES:
+    docker compose --profile "*" logs --follow --tail 100 {{ SERVICES }}
+
+# What runs, and how it is
+[group("stack")]
+ps:
+    docker compose --profile "*" ps --all
+
+# Stop it and delete every job, photo and downloaded weight
+[group("stack")]
+[confirm("Delete every job, photo and downloaded weight of the containers?")]
+nuke:
+    docker compose --profile "*" down --volumes
+
+# Is this machine ready for `just up`? Each FAIL comes with the command that mends it
+[group("stack")]
+doctor:
+    @python3 scripts/doctor.py
 
 # Measure: `just bench`, `just bench overhead --json`
 [group("bench")]

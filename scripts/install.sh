@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs the project and its tools into .venv, once per state of the files that say what is needed.
+# Writes the secrets that are missing from .env.
 set -eu
 cd "$(dirname "$0")/.."
+sh scripts/secrets.sh
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 wanted=$(cat pyproject.toml constraints.txt | cksum)
 [ "$(cat .venv/installed 2>/dev/null || true)" = "$wanted" ] && exit 0

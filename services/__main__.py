@@ -10,6 +10,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from services.cli.health import NotReady, Service, ask_health
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
@@ -56,6 +57,18 @@ def worker(
 
     settings, catalogue = context.obj
     raise typer.Exit(_run(run_worker(settings, catalogue, _model(settings, catalogue, model), attended=attended)))
+
+
+@app.command()
+def health(
+    context: typer.Context, service: Annotated[Service, typer.Argument(help="Which of the two to ask.")]
+) -> None:
+    """Exit with 0 if the gateway or worker on this machine is ready, else with 1."""
+    settings, _ = context.obj
+    try:
+        _run(ask_health(settings, service))
+    except NotReady as exc:
+        _exit(FAILED, str(exc))
 
 
 @app.command()

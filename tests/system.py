@@ -81,14 +81,14 @@ class System:
 
     def start_gateway(self, **settings: str) -> subprocess.Popen[bytes]:
         process = self.start("api", **settings)
-        self._wait_for(f"{self.url}/livez", process)
+        self.wait_until_ready(f"{self.url}/livez", process)
         return process
 
     def start_worker(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         port = free_port()
         self.worker_url = f"http://127.0.0.1:{port}"
         process = self.start("worker", *arguments, worker_port=str(port), **settings)
-        self._wait_for(f"{self.worker_url}/readyz", process)
+        self.wait_until_ready(f"{self.worker_url}/readyz", process)
         return process
 
     def submit(self, prompt: str, key: str | None = None, **params: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class System:
             process.wait()
         self._log.close()
 
-    def _wait_for(self, url: str, process: subprocess.Popen[bytes]) -> None:
+    def wait_until_ready(self, url: str, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:

@@ -1,7 +1,5 @@
 """A private RabbitMQ: own node name, cookie, ports, folders and epmd, with the definitions we ship."""
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -15,13 +13,20 @@ INSTALL = "apt-get install rabbitmq-server"
 # Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, who may not write our folder.
 BINARIES = "/usr/lib/rabbitmq/bin"
 USER, PASSWORD = "studio", "studio"  # of a server on loopback that lives as long as the tests
+USERS = {
+    # A server that boots with definitions makes no default user.
+    "users": [{"name": USER, "password": PASSWORD, "tags": ["administrator"]}],
+    "permissions": [{"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
+}
 
 
 class RabbitMQServer(Server):
     name = "rabbitmq"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, users: str = json.dumps(USERS)) -> None:
+        """`users` are definitions of users and permissions, loaded beside the policies we ship."""
         super().__init__(folder)
+        self._users = users
         self.port = free_port()
         self._distribution_port = free_port()
         self._epmd_port = free_port()
@@ -113,31 +118,17 @@ class RabbitMQServer(Server):
         raise RuntimeError("epmd did not start")
 
     def _write_configuration(self) -> None:
-        definitions = json.loads((SHIPPED / "definitions.json").read_text())
-        # A server that boots with definitions makes no default user.
-        definitions["users"] = [
-            {
-                "name": USER,
-                "password_hash": _password_hash(PASSWORD),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": ["administrator"],
-            }
-        ]
-        definitions["permissions"] = [{"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}]
-        (self.folder / "definitions.json").write_text(json.dumps(definitions))
+        definitions = self.folder / "definitions.d"
+        definitions.mkdir(exist_ok=True)
+        (definitions / "10-policies.json").write_text((SHIPPED / "definitions.json").read_text())
+        (definitions / "20-users.json").write_text(self._users)
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "advanced.config").write_text("[].\n")
         shipped = (SHIPPED / "rabbitmq.conf").read_text()
         (self.folder / "rabbitmq.conf").write_text(
             shipped.replace("disk_free_limit.absolute = 1GB", "disk_free_limit.absolute = 1MB")
-            + f"load_definitions = {self.folder / 'definitions.json'}\n"
+            + f"load_definitions = {definitions}\n"
             "loopback_users = none\n"
             "log.console = true\n"
             "log.file = false\n"
         )
-
-
-def _password_hash(password: str) -> str:
-    """https://www.rabbitmq.com/docs/passwords#computing-password-hash"""
-    salt = os.urandom(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

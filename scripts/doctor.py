@@ -1,0 +1,140 @@
+"""`just doctor`: is this machine ready for `just up`? One line a check, OK or FAIL, with the command that mends it.
+
+Needs nothing but Python, because it is asked when things do not work.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPOSE = (2, 24)
+DISK_BYTES = 20 * 10**9  # the images, and the weights of one real model
+SECRETS = (
+    "RABBITMQ_PASSWORD",
+    "REDIS_PASSWORD",
+    "S3_ACCESS_KEY",
+    "S3_SECRET_KEY",
+    "GATEWAY_SECRET",
+    "GRAFANA_PASSWORD",
+)
+SECONDS = 20
+
+
+class Failure(Exception):
+    """What is wrong, and the command that mends it."""
+
+    def __init__(self, fault: str, mend: str) -> None:
+        super().__init__(fault)
+        self.mend = mend
+
+
+def main() -> int:
+    failed = 0
+    for check in (installed, engine, compose, env, ports, disk, gpu):
+        try:
+            print(f"OK    {check.__name__}: {check()}")
+        except Failure as fault:
+            failed += 1
+            print(f"FAIL  {check.__name__}: {fault}\n      mend it: {fault.mend}")
+    return 1 if failed else 0
+
+
+def installed() -> str:
+    if not (ROOT / ".venv" / "installed").exists():
+        raise Failure("there is no complete .venv", "just setup")
+    return str(ROOT / ".venv")
+
+
+def engine() -> str:
+    version = _output("docker", "version", "--format", "{{.Server.Version}}")
+    if version is None:
+        mend = "sudo systemctl start docker" if shutil.which("docker") else "apt-get install docker.io"
+        raise Failure("no Docker engine answers", mend)
+    return version
+
+
+def compose() -> str:
+    version = _output("docker", "compose", "version", "--short")
+    if version is None:
+        raise Failure("there is no `docker compose`", "apt-get install docker-compose-plugin")
+    if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < COMPOSE:
+        raise Failure(f"{version}, and 2.24 is needed", "apt-get install --only-upgrade docker-compose-plugin")
+    return version
+
+
+def env() -> str:
+    file = ROOT / ".env"
+    given = _env(file)
+    missing = [name for name in SECRETS if not given.get(name)]
+    if missing:
+        raise Failure(f".env lacks {', '.join(missing)}", "just setup")
+    if file.stat().st_mode & 0o077:
+        raise Failure(".env holds secrets and others may read it", "chmod 600 .env")
+    example = (ROOT / ".env.example").read_text()
+    unknown = [name for name in given if name.startswith("STUDIO_") and f"# {name}=" not in example]
+    if unknown:
+        raise Failure(f".env names no setting of ours: {', '.join(unknown)}", f"sed -i '/^{unknown[0]}=/d' .env")
+    return f"{len(given)} variables"
+
+
+def ports() -> str:
+    """Free, or taken by this very project."""
+    if _output("docker", "compose", "ps", "--quiet"):
+        return "in use by this project, which is up"
+    gateway = int(_env(ROOT / ".env").get("GATEWAY_PORT", "8000"))
+    taken = [port for port in (gateway, 9001, 15672) if _taken(port)]
+    if taken:
+        raise Failure(f"taken: {', '.join(map(str, taken))}", f"ss -ltnp 'sport = :{taken[0]}', and stop what it names")
+    return f"{gateway}, 9001 and 15672 are free"
+
+
+def disk() -> str:
+    free = shutil.disk_usage(ROOT).free
+    if free < DISK_BYTES:
+        raise Failure(f"{free / 1e9:.0f} GB free, images and weights take up to 20", "docker system prune")
+    return f"{free / 1e9:.0f} GB free"
+
+
+def gpu() -> str:
+    """Only `just up-gpu` needs one."""
+    if "gpu" not in _env(ROOT / ".env").get("COMPOSE_PROFILES", "").split(","):
+        return "not asked for in COMPOSE_PROFILES"
+    if _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") is None:
+        raise Failure("no NVIDIA driver answers", "apt-get install nvidia-driver, and reboot")
+    runtimes = _output("docker", "info", "--format", "{{json .Runtimes}}")
+    if "nvidia" not in json.loads(runtimes or "{}"):
+        raise Failure("Docker cannot give a GPU to a container", "nvidia-ctk runtime configure --runtime=docker")
+    return "a container can have one"
+
+
+def _output(*command: str) -> str | None:
+    """What it printed; None if it is not there or failed."""
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _env(file: Path) -> dict[str, str]:
+    lines = file.read_text().splitlines() if file.exists() else []
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""compose.yaml: what can be checked of it without a container engine."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.common.settings import load_settings
+from tests.deploy.composition import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio
+
+OURS = ("gateway", "worker", "worker-gpu")
+PINNED = re.compile(r"@sha256:[0-9a-f]{64}$|:v?\d+\.\d+\.\d+$")
+
+
+def _seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def test_schema() -> None:
+    """The file is valid by the Compose specification's own schema."""
+    check = str(Path(sys.executable).with_name("check-jsonschema"))
+    command = [check, "--builtin-schema", "vendor.compose-spec", "compose.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every STUDIO_* variable of an image and its service is a setting with a value the settings take."""
+    environment = studio(of_ours(name)["environment"])
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+
+    settings = load_settings(environment, tmp_path / "none")
+
+    assert settings.broker_url.startswith("amqp://studio:")
+    assert settings.statuses_url.startswith("redis://")
+    assert settings.objects_url.startswith("s3://")
+    assert settings.log_format == "json"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_are_confined(name: str) -> None:
+    """Gateway and workers run as a user who is not root, without capabilities, on a file system they cannot change."""
+    service = of_ours(name)
+    assert int(service["image"]["user"].partition(":")[0]) >= 10000
+    assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", ["worker", "worker-gpu"])
+def test_a_worker_is_given_time(name: str) -> None:
+    """A stopped worker has time for a job that takes as long as a job may, and is not killed before it gave up."""
+    service = of_ours(name)
+    environment = service["environment"]
+    deadline, grace = environment["STUDIO_JOB_DEADLINE_SECONDS"], environment["STUDIO_GRACE_SECONDS"]
+    assert deadline < grace < _seconds(service["stop_grace_period"])
+
+
+def test_the_gateway_is_given_time() -> None:
+    """The gateway is not killed while it gives running requests their time."""
+    service = of_ours("gateway")
+    assert service["environment"]["STUDIO_GRACEFUL_TIMEOUT_SECONDS"] < _seconds(service["stop_grace_period"])
+
+
+@pytest.mark.parametrize(("name", "service"), services().items())
+def test_waiting_is_for_health(name: str, service: dict[str, Any]) -> None:
+    """Every service says when it is healthy, and none waits for less than that of what it needs."""
+    assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
+    assert "localhost" not in str(service["healthcheck"]["test"]), "may be ::1, where nothing listens"
+    for needed, condition in service.get("depends_on", {}).items():
+        assert needed in services()
+        assert condition["condition"] == "service_healthy"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_health_commands(name: str) -> None:
+    """The health command of compose.yaml is the image's own, and names a service that can be asked."""
+    command = of_ours(name)["healthcheck"]["test"]
+    kind = name.partition("-")[0]
+    assert command == ["CMD", "python", "-m", "services", "health", kind]
+    dockerfile = (ROOT / of_ours(name)["build"]["dockerfile"]).read_text()
+    assert f'CMD ["python", "-m", "services", "health", "{kind}"]' in dockerfile
+
+
+@pytest.mark.parametrize(("name", "service"), services().items())
+def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
+    """Nothing is published beyond this host unless the operator says so."""
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+@pytest.mark.parametrize(("name", "service"), services().items())
+def test_images_are_pinned(name: str, service: dict[str, Any]) -> None:
+    """Foreign images are pinned by digest or full version; MinIO's is not Docker Hub's, which is gone."""
+    if name in OURS:
+        return
+    assert PINNED.search(service["image"]), service["image"]
+    assert not service["image"].startswith("minio/")
+
+
+def test_profiles() -> None:
+    """What `just setup` chooses starts one worker, without a GPU, and one S3 server; `gpu` reserves a device."""
+
+    def started(*profiles: str) -> set[str]:
+        return {name for name, one in services().items() if not one.get("profiles") or {*one["profiles"]} & {*profiles}}
+
+    secrets = (ROOT / "scripts" / "secrets.sh").read_text()
+    assert "COMPOSE_PROFILES cpu,minio" in secrets
+    always = {"gateway", "rabbitmq", "redis"}
+    assert started("cpu", "minio") == always | {"worker", "minio"}
+    assert started("gpu", "seaweedfs") == always | {"worker-gpu", "seaweedfs"}
+    assert "deploy" not in services()["worker"]
+    devices = services()["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert [device["capabilities"] for device in devices] == [["gpu"]]
+
+
+@pytest.mark.parametrize("name", ["minio", "seaweedfs"])
+def test_one_address_for_s3(name: str) -> None:
+    """Whichever S3 server runs, it is found under the same name."""
+    assert services()[name]["networks"]["default"]["aliases"] == ["s3"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_default_credentials(secret: str) -> None:
+    """Without a secret nothing starts at all."""
+    with pytest.raises(KeyError, match=secret):
+        composition({name: value for name, value in SECRETS.items() if name != secret})
+    required = {name for name, kind, _ in VARIABLE.findall((ROOT / "compose.yaml").read_text()) if kind == "?"}
+    assert required == set(SECRETS)
+
+
+def test_secrets(tmp_path: Path) -> None:
+    """`just setup` adds what is missing to .env, readable by its owner only, and changes nothing that is there."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "secrets.sh", tmp_path / "scripts")
+    env = tmp_path / ".env"
+    env.write_text("STUDIO_PORT=9000\nREDIS_PASSWORD=mine")  # no newline at the end
+
+    subprocess.run([script], check=True, timeout=20)
+    first = env.read_text()
+    subprocess.run([script], check=True, timeout=20)
+
+    assert env.read_text() == first
+    assert env.stat().st_mode & 0o777 == 0o600
+    written = dict(line.split("=", 1) for line in first.splitlines())
+    assert (written["STUDIO_PORT"], written["REDIS_PASSWORD"]) == ("9000", "mine")
+    assert set(written) == {"STUDIO_PORT", "COMPOSE_PROFILES", *SECRETS}
+    made = [written[name] for name in SECRETS if name != "REDIS_PASSWORD"]
+    assert all(re.fullmatch(r"[0-9a-f]{20,40}", secret) for secret in made)
+    assert len(set(made)) == len(made)
+    assert load_settings({}, env).port == 9000

@@ -1,0 +1,103 @@
+"""`just doctor`: it says what is wrong and what mends it, and it says when nothing is."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.composition import ROOT, SECRETS
+
+DOCKER = """#!/bin/sh
+case "$*" in
+    "version "*) echo 28.2.2 ;;
+    "compose version --short") echo {compose} ;;
+    "compose ps --quiet") echo {running} ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout that was set up, on a machine without Docker."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed").touch()
+    shutil.copy(ROOT / "scripts" / "doctor.py", tmp_path / "scripts")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    env = tmp_path / ".env"
+    env.write_text("".join(f"{name}={value}\n" for name, value in {**SECRETS, "COMPOSE_PROFILES": "cpu"}.items()))
+    env.chmod(0o600)
+    return tmp_path
+
+
+def _install_docker(checkout: Path, *, compose: str = "2.40.0", running: str = "") -> None:
+    program = checkout / "bin" / "docker"
+    program.write_text(DOCKER.format(compose=compose, running=running))
+    program.chmod(0o755)
+
+
+def _doctor(checkout: Path) -> tuple[int, dict[str, str]]:
+    """The exit code, and for each check its line, with the command that mends it where there is one."""
+    command = [sys.executable, str(checkout / "scripts" / "doctor.py")]
+    environment = {"PATH": str(checkout / "bin")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    answers = done.stdout.replace("\n      mend it: ", " | ").splitlines()
+    return done.returncode, {line.split()[1].rstrip(":"): line for line in answers}
+
+
+def test_all_is_well(checkout: Path) -> None:
+    """With everything there and the system up, every line is OK and the exit code 0."""
+    _install_docker(checkout, running="0123456789ab")
+    code, lines = _doctor(checkout)
+    failed = [line for line in lines.values() if not line.startswith("OK ") and "disk" not in line]
+    assert (failed, code) == ([], 0 if lines["disk"].startswith("OK") else 1)
+
+
+def test_no_engine(checkout: Path) -> None:
+    """Without Docker there is a failure for the engine and for Compose, each with a command, and the exit code is 1."""
+    code, lines = _doctor(checkout)
+    assert code == 1
+    assert lines["engine"] == "FAIL  engine: no Docker engine answers | apt-get install docker.io"
+    assert lines["compose"].endswith("| apt-get install docker-compose-plugin")
+
+
+def test_old_compose(checkout: Path) -> None:
+    """A Compose too old for the file is a failure."""
+    _install_docker(checkout, compose="v2.19.1")
+    assert _doctor(checkout)[1]["compose"].startswith("FAIL  compose: v2.19.1, and 2.24 is needed")
+
+
+def _adding(line: str) -> Callable[[Path], object]:
+    return lambda env: env.write_text(f"{env.read_text()}{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault", "mend"),
+    [
+        (lambda env: env.write_text("REDIS_PASSWORD=x\n"), "lacks RABBITMQ_PASSWORD", "just setup"),
+        (lambda env: env.chmod(0o644), "others may read it", "chmod 600 .env"),
+        (_adding("STUDIO_PROT=1"), "STUDIO_PROT", "sed -i '/^STUDIO_PROT=/d' .env"),
+        (_adding("COMPOSE_PROFILES=gpu"), "no NVIDIA driver", "nvidia-driver"),
+    ],
+)
+def test_env(checkout: Path, change: Callable[[Path], object], fault: str, mend: str) -> None:
+    """Secrets that are missing or readable by others, misspelt settings, and a GPU asked for but not there are told."""
+    change(checkout / ".env")
+    (failure,) = [line for line in _doctor(checkout)[1].values() if line.startswith("FAIL") and fault in line]
+    assert mend in failure
+
+
+def test_taken_port(checkout: Path) -> None:
+    """A port that something else listens on is named."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        (checkout / ".env").write_text((checkout / ".env").read_text() + f"GATEWAY_PORT={port}\n")
+        assert f"taken: {port}" in _doctor(checkout)[1]["ports"]
