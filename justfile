@@ -114,6 +114,16 @@ nuke:
 doctor:
     @python3 scripts/doctor.py
 
+# The objects of an overlay: cpu, gpu, keda or observability
+[group("deploy")]
+k8s-render OVERLAY: setup
+    @.venv/bin/kubectl kustomize k8s/overlays/{{ OVERLAY }}
+
+# Check every object of every overlay by its schema, without a cluster
+[group("deploy")]
+k8s-validate: setup
+    @{{ python }} -m scripts.k8s
+
 # Measure: `just bench`, `just bench overhead --json`
 [group("bench")]
 bench *ARGS: setup

@@ -2,8 +2,15 @@
 # What a container engine, a cluster or the forge would read, checked without any of them.
 set -eu
 cd "$(dirname "$0")/.."
-bin=.venv/bin
-"$bin/hadolint" services/api/Dockerfile services/inference/Dockerfile
-"$bin/check-jsonschema" --quiet --builtin-schema vendor.compose-spec compose.yaml
-"$bin/check-jsonschema" --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
-"$bin/zizmor" --offline --quiet .github
+PATH="$PWD/.venv/bin:$PATH"
+for program in hadolint zizmor; do
+    command -v "$program" >/dev/null || {
+        echo "$program is missing: there is no wheel for this machine, install it with your package manager" >&2
+        exit 1
+    }
+done
+hadolint services/api/Dockerfile services/inference/Dockerfile
+check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+python -m scripts.k8s >/dev/null
+zizmor --offline --quiet .github

@@ -1,0 +1,185 @@
+"""k8s/: what can be checked of it without a cluster. Rendered once an overlay."""
+
+import copy
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+
+from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
+from services.common.brokers.amqp.topology import queue_name
+from services.common.catalogue import load_catalogue
+from services.common.settings import Settings, load_settings
+from services.inference.registry import resolve_adapter
+from tests.deploy.composition import ROOT, studio
+
+CATALOGUE = load_catalogue(Settings().catalogue, Settings().styles)
+every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+
+
+@cache
+def _rendered(overlay: str) -> list[Manifest]:
+    return render(overlay)
+
+
+def _of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
+    found = {one["metadata"]["name"]: one for one in _rendered(overlay) if one["kind"] == kind}
+    assert found, f"no {kind} in {overlay}"
+    return found
+
+
+def _pod(deployment: Manifest) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """The pod, its one container, and the labels."""
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    return template["spec"], container, template["metadata"]["labels"]
+
+
+def _environment(overlay: str, container: dict[str, Any]) -> dict[str, str]:
+    """What the container gets, but for the Secrets."""
+    configuration = _of_kind(overlay, "ConfigMap")
+    maps = [source["configMapRef"]["name"] for source in container["envFrom"] if "configMapRef" in source]
+    merged = {key: value for name in maps for key, value in configuration[name]["data"].items()}
+    return merged | {pair["name"]: pair["value"] for pair in container["env"]}
+
+
+@every_overlay
+def test_schemas(overlay: str) -> None:
+    """Every object of every overlay is valid, unknown fields refused."""
+    schemas = load_schemas()
+    assert {one["metadata"]["name"]: faults for one in _rendered(overlay) if (faults := faults_of(one, schemas))} == {}
+
+
+def test_schemas_refuse() -> None:
+    """A misspelt field of a Deployment and a number where KEDA wants a string are found."""
+    schemas = load_schemas()
+    deployment = copy.deepcopy(_of_kind("keda", "Deployment")["gateway"])
+    deployment["spec"]["template"]["spec"]["enableServiceLink"] = False
+    scaling = copy.deepcopy(_of_kind("keda", "ScaledObject")["worker-sd15"])
+    scaling["spec"]["triggers"][0]["metadata"]["value"] = 8
+    assert "enableServiceLink" in faults_of(deployment, schemas)[0]
+    assert faults_of(scaling, schemas) == ["spec.triggers.0.metadata.value: 8 is not of type 'string'"]
+
+
+@every_overlay
+def test_every_model_has_a_worker(overlay: str) -> None:
+    """There is one Deployment for each model of the catalogue, and it serves that model."""
+    served = {
+        _environment(overlay, _pod(deployment)[1])["STUDIO_MODEL"]: name
+        for name, deployment in _of_kind(overlay, "Deployment").items()
+        if name != "gateway"
+    }
+    assert served == {model: f"worker-{model}" for model in CATALOGUE.models}
+
+
+@every_overlay
+def test_settings(overlay: str) -> None:
+    """Every STUDIO_* variable is a setting, those of the Secrets that docs/operations.md makes included."""
+    documented = re.findall(r"--from-literal=(STUDIO_\w+)=", (ROOT / "docs" / "operations.md").read_text())
+    secrets = {"STUDIO_BROKER_URL", "STUDIO_STATUSES_URL", "STUDIO_S3_ACCESS_KEY", "STUDIO_S3_SECRET_KEY"}
+    assert set(documented) == secrets | {"STUDIO_SECRET_KEY"}
+    for deployment in _of_kind(overlay, "Deployment").values():
+        environment = _environment(overlay, _pod(deployment)[1])
+        assert environment == studio(environment)
+        load_settings({**environment, **dict.fromkeys(documented, "")}, ROOT / "none")
+
+
+@every_overlay
+def test_pods_are_restricted(overlay: str) -> None:
+    """Pods meet the restricted standard, cannot write their image, and get no token and no variables of Services."""
+    for deployment in _of_kind(overlay, "Deployment").values():
+        pod, container, _ = _pod(deployment)
+        assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert re.search(r":\d+\.\d+\.\d+$", container["image"])
+
+
+@every_overlay
+def test_time_to_stop(overlay: str) -> None:
+    """A worker has time for the longest job; the gateway for its endpoints to change and its requests to end."""
+    for name, deployment in _of_kind(overlay, "Deployment").items():
+        pod, container, _ = _pod(deployment)
+        environment, grace = _environment(overlay, container), pod["terminationGracePeriodSeconds"]
+        if name == "gateway":
+            pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            assert pause + int(environment["STUDIO_GRACEFUL_TIMEOUT_SECONDS"]) < grace
+        else:
+            deadline = int(environment["STUDIO_JOB_DEADLINE_SECONDS"])
+            assert deadline < int(environment["STUDIO_GRACE_SECONDS"]) < grace
+
+
+@every_overlay
+def test_probes(overlay: str) -> None:
+    """Liveness asks for the loop alone, readiness for everything; a start may take as long as the model does."""
+    for name, deployment in _of_kind(overlay, "Deployment").items():
+        _, container, _ = _pod(deployment)
+        ports = {port["name"] for port in container["ports"]}
+        probes = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
+        assert {probe["port"] for probe in probes.values()} <= ports
+        assert (probes["readinessProbe"]["path"], probes["livenessProbe"]["path"]) == ("/readyz", "/livez")
+        start = container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"]
+        assert start >= {"gateway": 60, "worker-studio-tiny": 300, "worker-sd15": 1800}[name]
+
+
+@every_overlay
+def test_selectors(overlay: str) -> None:
+    """Services, disruption budgets and Deployments select the pods they mean and no others."""
+    labels = {name: _pod(deployment)[2] for name, deployment in _of_kind(overlay, "Deployment").items()}
+
+    def selected(selector: dict[str, str]) -> list[str]:
+        return [name for name, given in labels.items() if selector.items() <= given.items()]
+
+    assert selected(_of_kind(overlay, "Service")["gateway"]["spec"]["selector"]) == ["gateway"]
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        for name, manifest in _of_kind(overlay, kind).items():
+            assert selected(manifest["spec"]["selector"]["matchLabels"]) == [name]
+    policies = _of_kind(overlay, "NetworkPolicy")
+    assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert selected(policies["backends"]["spec"]["podSelector"]["matchLabels"]) == list(labels)
+    hub = [f"worker-{name}" for name, model in CATALOGUE.models.items() if model.source.startswith("hub:")]
+    assert selected(policies["hub"]["spec"]["podSelector"]["matchLabels"]) == hub
+
+
+@every_overlay
+def test_gpus(overlay: str) -> None:
+    """Workers of the overlays for GPUs have one each, those of the others none, and the gateway never."""
+    for name, deployment in _of_kind(overlay, "Deployment").items():
+        wanted = 1 if overlay in {"gpu", "keda"} and name != "gateway" else None
+        assert _pod(deployment)[1]["resources"]["limits"].get("nvidia.com/gpu") == wanted
+
+
+def test_scaling() -> None:
+    """Each worker scales on its own queue, by no less than it holds itself, and slowly down."""
+    scaled = _of_kind("keda", "ScaledObject")
+    for name, model in CATALOGUE.models.items():
+        spec = scaled[f"worker-{name}"]["spec"]
+        deployment = _of_kind("keda", "Deployment")[spec["scaleTargetRef"]["name"]]
+        assert "replicas" not in deployment["spec"]
+        (trigger,) = spec["triggers"]
+        asked = trigger["metadata"]
+        assert (asked["protocol"], asked["excludeUnacknowledged"]) == ("http", "false")
+        assert asked["queueName"] == queue_name(name)
+        max_batch = model.max_batch or resolve_adapter(model.adapter).max_batch
+        assert int(asked["value"]) >= 2 * max_batch
+        down = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
+        assert down["stabilizationWindowSeconds"] >= 300
+        assert spec["minReplicaCount"] >= 1
+
+
+def test_scraping() -> None:
+    """What is scraped is a port that the workers have, and the network lets it through."""
+    monitor = _of_kind("observability", "PodMonitor")["worker"]["spec"]
+    policy = _of_kind("observability", "NetworkPolicy")["scraping"]["spec"]
+    _, container, labels = _pod(_of_kind("observability", "Deployment")["worker-studio-tiny"])
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert policy["ingress"][0]["ports"] == [{"protocol": "TCP", "port": ports[endpoint["port"]]}]
+    for selector in (monitor["selector"], policy["podSelector"]):
+        assert selector["matchLabels"].items() <= labels.items()
