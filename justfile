@@ -79,14 +79,12 @@ screenshots: setup
 # Start the system in containers, with the profiles that .env names
 [group("stack")]
 up *ARGS: setup
-    docker compose up --detach --build --wait {{ ARGS }}
-    @docker compose port gateway 8000
+    @sh scripts/up.sh {{ ARGS }}
 
 # The same with the worker on a GPU
 [group("stack")]
 up-gpu *ARGS: setup
-    COMPOSE_PROFILES=gpu,minio docker compose up --detach --build --wait {{ ARGS }}
-    @docker compose port gateway 8000
+    @sh scripts/up.sh --gpu {{ ARGS }}
 
 # Stop it; workers finish what they have begun, and nothing is lost
 [group("stack")]

@@ -4,6 +4,7 @@ Needs nothing but Python, because it is asked when things do not work.
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -101,7 +102,8 @@ def disk() -> str:
 
 def gpu() -> str:
     """Only `just up-gpu` needs one."""
-    if "gpu" not in _env(ROOT / ".env").get("COMPOSE_PROFILES", "").split(","):
+    profiles = os.environ.get("COMPOSE_PROFILES") or _env(ROOT / ".env").get("COMPOSE_PROFILES", "")
+    if "gpu" not in profiles.split(","):
         return "not asked for in COMPOSE_PROFILES"
     if _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") is None:
         raise Failure("no NVIDIA driver answers", "apt-get install nvidia-driver, and reboot")

@@ -1,0 +1,58 @@
+"""`just up` and `just up-gpu`: which profiles they start, with a docker that only notes what it is told."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.composition import ROOT
+
+DOCKER = """#!/bin/sh
+echo "${{COMPOSE_PROFILES:-}}: $*" >>{calls}
+[ "$1" = info ] && echo '{runtimes}'
+[ "$2" = port ] && echo 127.0.0.1:8000
+exit 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "profiles", "removed"),
+    [
+        ("cpu,minio", [], "cpu,minio", "worker-gpu"),
+        ("cpu,seaweedfs", ["--gpu"], "gpu,seaweedfs", "worker"),
+        ("gpu,minio,observability", [], "gpu,minio,observability", "worker"),
+        ("gpu,minio", ["--gpu"], "gpu,minio", "worker"),
+    ],
+)
+def test_profiles(tmp_path: Path, env: str, arguments: list[str], profiles: str, removed: str) -> None:
+    """What .env names is started, up-gpu's with the other worker, and the worker that is not named is stopped."""
+    done, calls = _up(tmp_path, env, arguments, runtimes='{"nvidia": {}}')
+    assert done.returncode == 0
+    assert done.stdout == "Studio is ready: http://127.0.0.1:8000\n"
+    assert f"{profiles}: compose up --detach --build --wait" in calls
+    assert calls[-2].endswith(f" rm --stop --force {removed}")
+
+
+def test_no_gpu(tmp_path: Path) -> None:
+    """Where Docker has no GPU to give, up-gpu says so and starts nothing."""
+    done, calls = _up(tmp_path, "cpu,minio", ["--gpu"], runtimes='{"runc": {}}')
+    assert done.returncode == 1
+    assert "just doctor" in done.stderr
+    assert not any(" up " in call for call in calls)
+
+
+def _up(
+    checkout: Path, profiles: str, arguments: list[str], *, runtimes: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    (checkout / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "up.sh", checkout / "scripts")
+    (checkout / ".env").write_text(f"REDIS_PASSWORD=cpu\nCOMPOSE_PROFILES={profiles}\n")
+    docker = checkout / "docker"
+    calls = checkout / "calls.txt"
+    docker.write_text(DOCKER.format(calls=calls, runtimes=runtimes))
+    docker.chmod(0o755)
+    environment = {"PATH": f"{checkout}:/usr/bin:/bin"}
+    command = [script, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return done, calls.read_text().splitlines()
