@@ -7,7 +7,7 @@ python := ".venv/bin/python"
 _default:
     @just --list --unsorted
 
-# Make .venv and install everything into it (again only when a requirement changed)
+# Make .venv and install everything into it (again only when a requirement changed); write the secrets that .env lacks
 [group("setup")]
 setup:
     @sh scripts/install.sh

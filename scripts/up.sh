@@ -13,7 +13,9 @@ if [ "${1:-}" = --gpu ]; then
     COMPOSE_PROFILES=$(echo "$COMPOSE_PROFILES" | sed 's/cpu/gpu/')
 fi
 export COMPOSE_PROFILES
-docker compose up --detach --build --wait "$@"
+build=--build
+grep -q '^IMAGE_PREFIX=.' .env && build=--no-build # published images are pulled
+docker compose up --detach --wait "$build" "$@"
 # The other worker of an earlier start would go on consuming.
 case $COMPOSE_PROFILES in
 *gpu*) docker compose --profile "*" rm --stop --force worker ;;

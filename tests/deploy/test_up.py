@@ -30,8 +30,14 @@ def test_profiles(tmp_path: Path, env: str, arguments: list[str], profiles: str,
     done, calls = _up(tmp_path, env, arguments, runtimes='{"nvidia": {}}')
     assert done.returncode == 0
     assert done.stdout == "Studio is ready: http://127.0.0.1:8000\n"
-    assert f"{profiles}: compose up --detach --build --wait" in calls
+    assert f"{profiles}: compose up --detach --wait --build" in calls
     assert calls[-2].endswith(f" rm --stop --force {removed}")
+
+
+def test_published_images(tmp_path: Path) -> None:
+    """With IMAGE_PREFIX in .env nothing is built: the images are pulled from there."""
+    _, calls = _up(tmp_path, "cpu,minio\nIMAGE_PREFIX=registry.example.com/studio", [], runtimes="")
+    assert "cpu,minio: compose up --detach --wait --no-build" in calls
 
 
 def test_no_gpu(tmp_path: Path) -> None:
