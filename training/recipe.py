@@ -14,10 +14,10 @@ class Recipe:
     crop: int = 64  # pixels, of the pictures the autoencoder sees
     text_steps: int = 900
     text_batch: int = 64
-    unet_steps: int = 10_000
+    unet_steps: int = 8_400
     unet_batch: int = 32
     unet_rate: float = 1e-3
-    decoder_steps: int = 2_000
+    decoder_steps: int = 1_500
     compiled: bool = True  # the denoiser, where there is a C++ compiler
     dropped_captions: float = 0.10  # what guidance compares with
     save_seconds: float = 180.0

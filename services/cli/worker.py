@@ -23,6 +23,7 @@ from services.inference.health import Readiness, serve_health
 from services.inference.metrics import Metrics
 from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
+from services.inference.warm_up import warm_up
 from services.inference.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
         batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
+        await warm_up(executor, batcher.rhythm)
         code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, stop)
         if executor.busy:
             # The thread cannot be joined, and the interpreter would wait for it at exit.

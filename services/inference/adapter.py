@@ -82,6 +82,10 @@ class ModelAdapter(ABC):
         Raises Cancelled, OutOfMemory or any other exception (the job then fails with `generation-failed`).
         """
 
+    def sample(self) -> Item | None:
+        """Something usual, which the worker makes before it says that it is ready; None leaves that out."""
+        return None
+
     def free_cache(self) -> None:
         """Give back device memory that is cached and not in use; called after a call ran out of memory."""
 

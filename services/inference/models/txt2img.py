@@ -54,6 +54,10 @@ class Txt2Img(ModelAdapter):
             pictures = self._pipeline(**self._arguments(batch, context)).images
             return [ImageOutput(image) for image in _images(pictures)]
 
+    def sample(self) -> Item:
+        params = self.model.parameters({"prompt": "product"})
+        return Item("warm-up", 0, 0, "product", "", params)
+
     def free_cache(self) -> None:
         free_device_cache()
 

@@ -1,0 +1,35 @@
+"""What a worker does before its first job."""
+
+import pytest
+
+from services.common.catalogue import Model
+from services.common.workload import size_of
+from services.inference import warm_up as module
+from services.inference.executor import ModelExecutor
+from services.inference.models.txt2img import Txt2Img
+from services.inference.rhythm import Rhythm
+from services.inference.sources import Source
+from services.inference.warm_up import warm_up
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_first_job_can_be_foretold(tiny: Model) -> None:
+    """A worker that has made nothing yet knows how long the model's usual picture takes."""
+    rhythm = Rhythm()
+    async with ModelExecutor(Txt2Img(tiny, Source(tiny.source)), device="cpu") as executor:
+        await executor.load()
+        await warm_up(executor, rhythm)
+
+    assert list(rhythm.paces) == [size_of(tiny.defaults)]
+
+
+async def test_slow_model_is_not_kept_from_its_jobs(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose picture takes long makes one step of it and no more."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    rhythm = Rhythm()
+    async with ModelExecutor(Txt2Img(tiny, Source(tiny.source)), device="cpu") as executor:
+        await executor.load()
+        await warm_up(executor, rhythm)
+
+    assert not rhythm.paces
