@@ -9,14 +9,11 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from services.api.artifacts import artifact_routes
-from services.api.catalogue_routes import catalogue_routes
 from services.api.darkroom import open_darkroom
+from services.api.endpoints import endpoints
 from services.api.gateway import Gateway
-from services.api.health import health_routes
-from services.api.jobs import job_routes
 from services.api.line import Line
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -24,11 +21,9 @@ from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
-from services.api.openai_images import openai_routes
 from services.api.pages import page_routes
-from services.api.previews import preview_routes
-from services.api.problems import RequestRefused, describe, on_error, on_http_exception
-from services.api.queue import queue_routes
+from services.api.problems import RequestRefused, on_error, on_http_exception
+from services.api.reference import reference_routes
 from services.api.secret_key import secret_key
 from services.api.state import AppState
 from services.api.sweeper import Sweeper
@@ -65,7 +60,7 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
                 }
 
     app = Starlette(
-        routes=_routes(settings),
+        routes=_routes(settings, catalogue),
         middleware=[
             Middleware(RequestId),
             Middleware(UnreadBody),
@@ -82,16 +77,11 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
     return app
 
 
-def _routes(settings: Settings) -> list[BaseRoute]:
+def _routes(settings: Settings, catalogue: Catalogue) -> list[BaseRoute]:
+    table = endpoints()
     return [
-        *job_routes(),
-        *artifact_routes(),
-        *preview_routes(),
-        *catalogue_routes(),
-        *queue_routes(),
-        *openai_routes(),
-        *health_routes(),
-        Route("/problems/{code}", describe, methods=["GET"]),
+        *(endpoint.route for endpoint in table),
+        *reference_routes(table, catalogue, settings),
         *page_routes(settings),
     ]
 

@@ -3,17 +3,20 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
 from starlette.types import Send
 
-from services.api.conditional import conditional_json, is_known
-from services.api.darkroom import PictureFormat, wanted_format
-from services.api.jobs import poll_headers
+from services.api.conditional import CONDITIONAL, conditional_json, is_known
+from services.api.darkroom import FORMATS, PictureFormat, wanted_format
+from services.api.endpoint import Answer, Endpoint
+from services.api.jobs import JOB_PROBLEMS, poll_headers
 from services.api.problems import RequestRefused
-from services.api.representation import JobView
+from services.api.query import read_query
+from services.api.representation import ArtifactListView, JobView
 from services.api.state import AppState
 from services.common.schemas import Artifact, StatusRecord
 
@@ -21,10 +24,52 @@ PRESIGNED_SECONDS = 300
 MAX_DIGITS = 4
 
 
-def artifact_routes() -> list[BaseRoute]:
+_MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
+
+
+class ArtifactQuery(BaseModel):
+    """`download` 1 has browsers save the file instead of showing it; `format` is of pictures."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    download: Literal["0", "1"] = "0"
+    format: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FORMATS)})] | None = None
+
+
+def artifact_endpoints() -> list[Endpoint]:
     return [
-        Route("/v1/jobs/{job_id}/artifacts", index, methods=["GET"]),
-        Route("/v1/jobs/{job_id}/artifacts/{index}", read, methods=["GET"]),
+        Endpoint(
+            "GET",
+            "/v1/jobs/{job_id}/artifacts",
+            index,
+            "List a job's artifacts",
+            "Artifacts",
+            {200: Answer("The artifacts.", ArtifactListView, ["ETag"], ["Retry-After"]), **CONDITIONAL},
+            JOB_PROBLEMS,
+            headers=["If-None-Match"],
+        ),
+        Endpoint(
+            "GET",
+            "/v1/jobs/{job_id}/artifacts/{index}",
+            read,
+            "Fetch an artifact",
+            "Artifacts",
+            {
+                200: Answer("The file.", headers=["ETag", "Content-Disposition"], files=_MEDIA_TYPES),
+                307: Answer("Where it is stored, where the gateway hands that out.", headers=["Location"]),
+                **CONDITIONAL,
+            },
+            [
+                *JOB_PROBLEMS,
+                "job-not-finished",
+                "artifact-not-found",
+                "object-not-found",
+                "validation-error",
+                "too-busy",
+            ],
+            query=ArtifactQuery,
+            headers=["If-None-Match"],
+        ),
     ]
 
 
@@ -32,8 +77,7 @@ async def index(request: Request[AppState]) -> Response:
     """The artifacts as the job shows them; none before it is over."""
     record = await request.state["gateway"].read(request.path_params["job_id"])
     view = JobView.of(record, request.state["settings"].public_url)
-    data = ",".join(artifact.model_dump_json() for artifact in view.artifacts)
-    content = f'{{"object":"list","data":[{data}]}}'.encode()
+    content = ArtifactListView(data=view.artifacts).model_dump_json().encode()
     headers = {"Cache-Control": "private, no-cache", **poll_headers(record, request.state["settings"])}
     return conditional_json(request, content, headers)
 
@@ -44,9 +88,10 @@ async def read(request: Request[AppState]) -> Response:
     `?format=` has a picture in another format. That one's ETag is weak: another version of the encoder may write other
     bytes for what looks the same.
     """
+    query = read_query(request, ArtifactQuery)
     record = await request.state["gateway"].read(request.path_params["job_id"])
     artifact = _artifact(request, record)
-    wanted = wanted_format(artifact, request.query_params.get("format"))
+    wanted = wanted_format(artifact, query.format)
     etag = f'W/"{artifact.sha256}-{wanted.name}"' if wanted else f'"{artifact.sha256}"'
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     filename = f"{record.job_id}-{artifact.index}{suffix}"
@@ -57,7 +102,7 @@ async def read(request: Request[AppState]) -> Response:
         )
         if url is not None:
             return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
-    disposition = "attachment" if request.query_params.get("download") == "1" else "inline"
+    disposition = "attachment" if query.download == "1" else "inline"
     headers = {
         "ETag": etag,
         "Cache-Control": "private, max-age=31536000, immutable",

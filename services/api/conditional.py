@@ -2,10 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from services.api.endpoint import Answer
+
+CONDITIONAL: Final = {304: Answer("Unchanged since that ETag.", headers=["ETag"])}
 
 
 def conditional_json(request: Request[Any], content: bytes, headers: Mapping[str, str]) -> Response:

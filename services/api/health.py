@@ -7,8 +7,9 @@ from typing import Final
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
+from services.api.endpoint import Answer, Endpoint
+from services.api.health_views import LiveView, ReadyView
 from services.api.problems import problem
 from services.api.state import AppState
 from services.common.errors import BackendUnavailable
@@ -19,12 +20,24 @@ PING_SECONDS: Final = 2.0
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def health_routes() -> list[BaseRoute]:
-    return [Route("/livez", livez, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]
+def health_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint("GET", "/livez", livez, "Whether the gateway lives", "Health", {200: Answer("It does.", LiveView)}),
+        Endpoint(
+            "GET",
+            "/readyz",
+            readyz,
+            "Whether the gateway is ready",
+            "Health",
+            {200: Answer("Every backend answers.", ReadyView)},
+            ["not-ready"],
+        ),
+    ]
 
 
 async def livez(_request: Request[AppState]) -> Response:
-    return JSONResponse({"status": "live"}, headers=_NO_STORE)
+    """The process answers; of its backends it says nothing."""
+    return JSONResponse(LiveView().model_dump(), headers=_NO_STORE)
 
 
 async def readyz(request: Request[AppState]) -> Response:
@@ -41,7 +54,7 @@ async def readyz(request: Request[AppState]) -> Response:
     if missing:
         detail = f"not ready: {', '.join(missing)}"
         return problem(request, "not-ready", detail, dependencies=states, not_ready=missing)
-    return JSONResponse({"status": "ready", "dependencies": states}, headers=_NO_STORE)
+    return JSONResponse(ReadyView.model_validate({"dependencies": states}).model_dump(), headers=_NO_STORE)
 
 
 async def _answers(name: str, ping: Awaitable[object]) -> str:

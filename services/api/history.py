@@ -1,12 +1,13 @@
 """The jobs of whoever asks, the newest first, a page at a time."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from services.api.cursor import PATTERN, cursor_behind, position
+from services.api.query import PLAIN
 from services.api.state import AppState
 from services.api.visitor import owner_of
 from services.common.schemas import StatusRecord
@@ -14,18 +15,12 @@ from services.common.schemas import StatusRecord
 PAGE: Final = 20
 
 
-def _written_plainly(text: Any) -> Any:
-    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
-        raise ValueError("a whole number")
-    return text
-
-
 class HistoryQuery(BaseModel):
     """`limit` is the most jobs on a page, `cursor` the `next_cursor` of the page before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_written_plainly)] = PAGE
+    limit: Annotated[int, Field(ge=1, le=100), PLAIN] = PAGE
     cursor: Annotated[str, Field(pattern=PATTERN)] | None = None
 
 

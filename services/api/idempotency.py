@@ -1,16 +1,18 @@
 """The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header-07)."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
 from services.api.problems import RequestRefused
 
-MAX_LENGTH = 255
+MAX_LENGTH: Final = 255
 # A Structured Field String (RFC 9651, section 3.3.3); many clients leave the quotes out.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
+# What a documentation can say of both at once.
+PATTERN: Final = rf'^([!#-~][!-~]{{0,{MAX_LENGTH - 1}}}|"([ !#-\[\]-~]|\\["\\]){{1,{MAX_LENGTH}}}")$'
 
 
 def idempotency_key(request: Request[Any]) -> str | None:

@@ -5,12 +5,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from services.api.conditional import conditional_json
+from services.api.conditional import CONDITIONAL, conditional_json
+from services.api.endpoint import Answer, Endpoint
 from services.api.history import History, HistoryQuery
 from services.api.idempotency import idempotency_key
-from services.api.json_body import read_json_object
+from services.api.job_request import JOB_REQUEST
+from services.api.json_body import BODY_PROBLEMS, read_json_object
 from services.api.preferences import Preferences
 from services.api.query import read_query
 from services.api.representation import JobPageView, JobView
@@ -23,14 +24,78 @@ from services.common.settings import Settings
 # A job in the queue moves less often than one that runs.
 QUEUED_POLL_FACTOR = 2
 
+SUBMIT_PROBLEMS = (
+    "invalid-idempotency-key",
+    "idempotency-in-flight",
+    "idempotency-mismatch",
+    "not-accepted",
+    "queue-full",
+    "unroutable",
+    "backend-unavailable",
+)
+JOB_PROBLEMS = ("job-not-found", "job-removed", "status-rebuilding", "backend-unavailable")
 
-def job_routes() -> list[BaseRoute]:
+
+def job_endpoints() -> list[Endpoint]:
     return [
-        Route("/v1/jobs", submit, methods=["POST"]),
-        Route("/v1/jobs", history, methods=["GET"]),
-        Route("/v1/jobs/{job_id}", read, methods=["GET"]),
-        Route("/v1/jobs/{job_id}", remove, methods=["DELETE"]),
-        Route("/v1/jobs/{job_id}/cancel", cancel, methods=["POST"]),
+        Endpoint(
+            "POST",
+            "/v1/jobs",
+            submit,
+            "Submit a job",
+            "Jobs",
+            {
+                202: Answer(
+                    "The job cannot be lost any more.",
+                    JobView,
+                    ["Location"],
+                    ["Retry-After", "Preference-Applied", "Idempotency-Replayed"],
+                ),
+                200: Answer("It was waited for, and is over.", JobView, ["Location", "Preference-Applied"]),
+            },
+            [*SUBMIT_PROBLEMS, *BODY_PROBLEMS],
+            headers=["Idempotency-Key", "Prefer"],
+            body=JOB_REQUEST,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/jobs",
+            history,
+            "List your jobs",
+            "Jobs",
+            {200: Answer("A page of jobs.", JobPageView, ["ETag"]), **CONDITIONAL},
+            ["validation-error", "backend-unavailable"],
+            query=HistoryQuery,
+            headers=["If-None-Match"],
+        ),
+        Endpoint(
+            "GET",
+            "/v1/jobs/{job_id}",
+            read,
+            "Look at a job",
+            "Jobs",
+            {200: Answer("The job as it is.", JobView, ["ETag"], ["Retry-After", "Preference-Applied"]), **CONDITIONAL},
+            JOB_PROBLEMS,
+            headers=["Prefer", "If-None-Match"],
+        ),
+        Endpoint(
+            "POST",
+            "/v1/jobs/{job_id}/cancel",
+            cancel,
+            "Cancel a job",
+            "Jobs",
+            {202: Answer("Canceled, or about to be.", JobView, ["Location"], ["Retry-After"])},
+            [*JOB_PROBLEMS, "job-finished"],
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/jobs/{job_id}",
+            remove,
+            "Remove a job",
+            "Jobs",
+            {204: Answer("Gone for good.")},
+            JOB_PROBLEMS,
+        ),
     ]
 
 

@@ -2,12 +2,23 @@
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from starlette.requests import Request
 
 from services.api.problems import RequestRefused
 from services.common.errors import InvalidRequest
+
+# What any endpoint that reads one may answer.
+BODY_PROBLEMS: Final = (
+    "bad-request",
+    "malformed-json",
+    "body-timeout",
+    "body-too-large",
+    "unsupported-media-type",
+    "validation-error",
+)
+EXACT: Final = 2**53  # from here on not every whole number has a float of its own
 
 
 async def read_json_object(request: Request[Any]) -> dict[str, Any]:
@@ -19,7 +30,7 @@ async def read_json_object(request: Request[Any]) -> dict[str, Any]:
     except UnicodeDecodeError as exc:
         raise RequestRefused("malformed-json", f"not UTF-8 at byte {exc.start}") from exc
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_number, object_pairs_hook=_unique)
     except RecursionError as exc:
         raise RequestRefused("malformed-json", "nested too deeply") from exc
     except ValueError as exc:  # JSONDecodeError, and int() refusing thousands of digits
@@ -51,11 +62,12 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _number(text: str) -> int | float:
+    """2.0 is the whole number 2 (JSON Schema 2020-12, section 4.2.3), as long as a float can tell them apart."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is too large for a number")
-    return number
+    return int(number) if number.is_integer() and abs(number) < EXACT else number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

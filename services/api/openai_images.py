@@ -10,19 +10,21 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from services.api.darkroom import wanted_format
+from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key
-from services.api.json_body import read_json_object
+from services.api.jobs import SUBMIT_PROBLEMS
+from services.api.json_body import BODY_PROBLEMS, read_json_object
 from services.api.openai_errors import job_error, openai_error
+from services.api.openai_views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
 from services.api.state import AppState
 from services.api.visitor import owner_of
-from services.common.catalogue import faults_of
+from services.common.catalogue import Catalogue, faults_of
 from services.common.errors import InvalidRequest, StudioError
-from services.common.params import PARAMS, ImageParams
+from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
 from services.common.schemas import State, StatusRecord
 
 # What OpenAI's clients and other servers of the kind call a parameter, and what it is called here.
@@ -38,22 +40,26 @@ _NAMES: Final = {
 }
 
 
+# What reading the job and its pictures may answer.
+STORED_PROBLEMS: Final = ("job-removed", "job-not-found", "object-not-found", "status-rebuilding", "too-busy")
+
+
 class ImagesRequest(BaseModel):
     """Values are checked again by the model's own limits; `style` names one of /v1/styles."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    prompt: str
+    prompt: Text
     model: str | None = None
-    n: int = 1
+    n: Annotated[int, Field(ge=1, le=4)] = 1
     size: Annotated[str, Field(pattern=r"^(auto|[0-9]{2,4}x[0-9]{2,4})$")] = "auto"
     response_format: Literal["url", "b64_json"] = "url"
     output_format: Literal["png", "jpeg", "webp"] = "png"
     style: str | None = None
-    seed: int | None = None
-    negative_prompt: str | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
+    seed: Seed | None = None
+    negative_prompt: OptionalText | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
     reproducibility: Literal["strict"] | None = None
 
     def job(self) -> dict[str, Any]:
@@ -64,8 +70,26 @@ class ImagesRequest(BaseModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def openai_routes() -> list[BaseRoute]:
-    return [Route("/v1/images/generations", generate, methods=["POST"])]
+def openai_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "POST",
+            "/v1/images/generations",
+            generate,
+            "Make pictures as OpenAI's clients do",
+            "OpenAI",
+            {
+                200: Answer("The pictures.", ImagesResponse, ["X-Job-Id"]),
+                409: Answer("The job was canceled meanwhile.", OpenAIError, sometimes=["X-Job-Id"]),
+                500: Answer("The job failed.", OpenAIError, sometimes=["X-Job-Id", "x-should-retry"]),
+                504: Answer("The job goes on, longer than this waits.", OpenAIError, ["X-Job-Id", "x-should-retry"]),
+            },
+            [*SUBMIT_PROBLEMS, *BODY_PROBLEMS, *STORED_PROBLEMS],
+            headers=["Idempotency-Key"],
+            body=Body(_schemas, {"prompt": "matte black coffee grinder", "n": 2, "size": "128x128"}),
+            fault=OpenAIError,
+        )
+    ]
 
 
 async def generate(request: Request[AppState]) -> Response:
@@ -82,7 +106,8 @@ async def generate(request: Request[AppState]) -> Response:
         headers["X-Job-Id"] = record.job_id
         record = await gateway.read(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
-            return JSONResponse(await _pictures(request, asked, record), headers=headers)
+            pictures = await _pictures(request, asked, record)
+            return JSONResponse(pictures.model_dump(), headers=headers)
     except (StudioError, RequestRefused) as exc:
         return await openai_error(request, exc, _NAMES, headers)
     return job_error(record, headers)
@@ -95,18 +120,27 @@ def _asked(body: dict[str, Any]) -> ImagesRequest:
         raise InvalidRequest(faults_of(exc, ImagesRequest)) from exc
 
 
-async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> dict[str, Any]:
+async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
     host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
     view = JobView.of(record, request.state["settings"].public_url or f"http://{host}:{port}")
-    data: list[dict[str, str]] = []
+    data: list[ImageByUrl | ImageInline] = []
     for artifact, shown in zip(record.artifacts, view.artifacts, strict=True):
         wanted = wanted_format(artifact, asked.output_format)
         if asked.response_format == "url":
-            data.append({"url": f"{shown.url}?format={wanted.name}" if wanted else shown.url})
+            data.append(ImageByUrl(url=f"{shown.url}?format={wanted.name}" if wanted else shown.url))
         else:
             stored = request.state["backends"].objects.get(artifact.key)
             file = await request.state["darkroom"].develop(stored, wanted)
-            data.append({"b64_json": base64.b64encode(file).decode()})
+            data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
-    return {"created": int(record.created_at), "data": data, "output_format": asked.output_format, "size": size}
+    created = int(record.created_at)
+    return ImagesResponse(created=created, data=tuple(data), output_format=asked.output_format, size=size)
+
+
+def _schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:
+    schema = ImagesRequest.model_json_schema()
+    makers = [name for name, model in catalogue.models.items() if issubclass(PARAMS[model.modality], ImageParams)]
+    for field, offered in (("model", makers), ("style", list(catalogue.styles))):
+        schema["properties"][field] = {"enum": [*offered, None], "default": None}
+    return {ImagesRequest.__name__: schema}

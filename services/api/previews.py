@@ -1,14 +1,16 @@
 """/v1/jobs/{id}/preview: what a picture that is being made looks like so far."""
 
 from contextlib import suppress
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from services.api.artifacts import MAX_DIGITS
-from services.api.jobs import poll_headers
+from services.api.endpoint import Answer, Endpoint
+from services.api.jobs import JOB_PROBLEMS, poll_headers
 from services.api.problems import RequestRefused
+from services.api.query import PLAIN, read_query
 from services.api.representation import previews_of
 from services.api.state import AppState
 from services.common.cache import Cache
@@ -16,17 +18,37 @@ from services.common.errors import BackendUnavailable
 from services.common.previews import preview_key
 
 
-def preview_routes() -> list[BaseRoute]:
-    return [Route("/v1/jobs/{job_id}/preview", show, methods=["GET"])]
+class PreviewQuery(BaseModel):
+    """`index` counts the job's pictures from 0; `at`, which links have, only keeps old ones from being shown."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    index: Annotated[int, Field(ge=0, lt=100), PLAIN] = 0
+    at: str = ""
+
+
+def preview_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/v1/jobs/{job_id}/preview",
+            show,
+            "See how far a picture is",
+            "Artifacts",
+            {200: Answer("The newest preview.", files=["image/jpeg"])},
+            [*JOB_PROBLEMS, "preview-not-found", "validation-error"],
+            query=PreviewQuery,
+        )
+    ]
 
 
 async def show(request: Request[AppState]) -> Response:
     """The newest, a small JPEG; `?index=` counts the job's pictures from 0. None before the first and after the end."""
+    index = read_query(request, PreviewQuery).index
     record = await request.state["gateway"].read(request.path_params["job_id"])
-    index = request.query_params.get("index", "0")
     found = None
-    if previews_of(record) and index.isascii() and index.isdigit() and len(index) <= MAX_DIGITS:
-        found = await _cached(request.state["backends"].cache, preview_key(record.job_id, int(index)))
+    if previews_of(record):
+        found = await _cached(request.state["backends"].cache, preview_key(record.job_id, index))
     if found is None:
         headers = poll_headers(record, request.state["settings"])
         raise RequestRefused("preview-not-found", f"the job is {record.state}, and shows nothing of it now", headers)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from services.common import errors
@@ -149,16 +149,6 @@ async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
     if status in _BY_STATUS:
         return problem(request, _BY_STATUS[status], exc.detail, headers=headers)
     return _response(request, status, "about:blank", Kind(status, HTTPStatus(status).phrase), exc.detail, headers, {})
-
-
-async def describe(request: Request[Any]) -> Response:
-    """`GET /problems/{code}`: what the type URI of a problem, or the code of a failed job, means."""
-    code = request.path_params["code"]
-    kind = KINDS.get(code)
-    if kind is None:
-        raise HTTPException(404, "there is no problem of this name")
-    about = {"type": f"/problems/{code}", "title": kind.title, "status": kind.status or None}
-    return JSONResponse(about, headers={"Cache-Control": "public, max-age=3600"})
 
 
 def _response(

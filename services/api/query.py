@@ -1,14 +1,22 @@
 """Reads the parameters after the question mark; what is not on offer is refused, as in a body."""
 
 from collections import Counter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 
 from services.common.catalogue import faults_of
 from services.common.errors import InvalidRequest
 
+
+def _digits(text: Any) -> Any:
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        raise ValueError("a whole number, in digits")
+    return text
+
+
+PLAIN: Final = BeforeValidator(_digits)  # for an int: pydantic reads more than digits
 Query = TypeVar("Query", bound=BaseModel)
 
 

@@ -1,21 +1,19 @@
 """What clients see of a job: times as ISO 8601 in UTC, links to follow, and nothing of how it is stored."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from services.api.line import Place
 from services.api.model_queue import Eta
-from services.common.params import Modality
+from services.api.view import View
+from services.common.params import PARAMS, Modality
 from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProgressView(_Closed):
+class ProgressView(View):
     """`phase` is loading, generating or saving; `step` of `total` over all pictures; `percent` from 0 to 100."""
 
     phase: str
@@ -29,14 +27,29 @@ class ProgressView(_Closed):
         return cls(phase=progress.phase, step=progress.step, total=progress.total, percent=percent)
 
 
-class QueueView(_Closed):
+class EtaView(View):
+    """Seconds from now until it may be done, at best and at worst."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, eta: Eta) -> Self:
+        return cls(low=eta.low, high=eta.high)
+
+
+class QueueView(View):
     """`position` is how many come before it, a number that never grows; `eta_seconds` is None where nobody can tell."""
 
     position: int
-    eta_seconds: Eta | None
+    eta_seconds: EtaView | None
+
+    @classmethod
+    def of(cls, place: Place) -> Self:
+        return cls(position=place.position, eta_seconds=EtaView.of(place.eta) if place.eta else None)
 
 
-class ArtifactView(_Closed):
+class ArtifactView(View):
     """`width` and `height` in pixels where it is a picture, `bytes` the size of the file at `url`."""
 
     index: int
@@ -53,7 +66,14 @@ class ArtifactView(_Closed):
         return cls(url=url, **artifact.model_dump(exclude={"key"}))
 
 
-class ErrorView(_Closed):
+class ArtifactListView(View):
+    """The artifacts of one job."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ArtifactView, ...]
+
+
+class ErrorView(View):
     """Why the job did not succeed; `type` resolves to what the code means."""
 
     code: str
@@ -66,14 +86,14 @@ class ErrorView(_Closed):
         return cls(type=f"/problems/{error.code}", **error.model_dump())
 
 
-class MetricsView(_Closed):
+class MetricsView(View):
     """Seconds until the last attempt began, and from then to the end."""
 
     queue_seconds: float | None
     run_seconds: float | None
 
 
-class LinksView(_Closed):
+class LinksView(View):
     """`page` is for people; `cancel` takes a POST and is None for a job that is over, `preview` where there is none."""
 
     self: str
@@ -83,7 +103,14 @@ class LinksView(_Closed):
     preview: str | None
 
 
-class JobView(_Closed):
+class _ParamsOfAnyModel:
+    """Documents what is in `params` without checking it once more: it was checked when the job was made."""
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(core_schema.union_schema([each.__pydantic_core_schema__ for each in PARAMS.values()]))
+
+
+class JobView(View):
     """`expires_at` is when a job not begun by then expires; `attempt` counts how often it was begun.
 
     `queue` is there while the job waits, unless nobody can tell.
@@ -98,7 +125,7 @@ class JobView(_Closed):
     finished_at: AwareDatetime | None
     expires_at: AwareDatetime
     attempt: int
-    params: dict[str, Any]
+    params: Annotated[dict[str, Any], _ParamsOfAnyModel()]
     queue: QueueView | None
     progress: ProgressView | None
     artifacts: tuple[ArtifactView, ...]
@@ -122,7 +149,7 @@ class JobView(_Closed):
             expires_at=_moment(record.message.expires_at),
             attempt=record.attempt,
             params=record.message.params,
-            queue=QueueView(position=place.position, eta_seconds=place.eta) if place else None,
+            queue=QueueView.of(place) if place else None,
             progress=_progress(record, place),
             artifacts=tuple(
                 ArtifactView.of(artifact, f"{job}/artifacts/{artifact.index}") for artifact in record.artifacts
@@ -139,7 +166,7 @@ class JobView(_Closed):
         )
 
 
-class JobPageView(_Closed):
+class JobPageView(View):
     """Jobs, the newest first. `next_cursor` asks for those older than the last of these; null when there are none."""
 
     object: Literal["list"] = "list"

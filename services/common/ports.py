@@ -155,10 +155,9 @@ class StatusStore(Protocol):
         """
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
-        """Live (queued or running) records in order of their ids, the oldest first, those behind `after`.
+        """Live records behind `after`, the oldest first.
 
-        With `owner` instead all that are kept of this owner's ("" for those without one), terminal ones included, the
-        newest first.
+        Of an `owner` ("" for none) those that are over as well, and the newest first.
         """
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:

@@ -37,9 +37,9 @@ class LiveGateway:
         self._app = create_app(settings, catalogue)
         self._thread = threading.Thread(target=self._run, name="gateway")
         self._listening = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
+        self.loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
-        self._backends: Backends
+        self.backends: Backends
         self.failure: BaseException | None = None
         self.url = ""
 
@@ -64,11 +64,11 @@ class LiveGateway:
 
     def stop(self) -> None:
         """Begin the shutdown; leaving the block waits for its end."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.loop.call_soon_threadsafe(self._stop.set)
 
     def live_jobs(self) -> list[str]:
         """The ids of all jobs that are not over."""
-        listing = asyncio.run_coroutine_threadsafe(self._backends.statuses.list(), self._loop)
+        listing = asyncio.run_coroutine_threadsafe(self.backends.statuses.list(), self.loop)
         return [record.job_id for record in listing.result(SECONDS)]
 
     def exchange(self, *parts: bytes, answers: int = 1, method: str = "") -> list[Answer]:
@@ -87,8 +87,8 @@ class LiveGateway:
             self._listening.set()
 
     async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with open_backends(self._settings) as self._backends:
+        self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with open_backends(self._settings) as self.backends:
             await serve(self._app, self._settings, self._stop, self._ready)
 
     def _ready(self, url: str) -> None:

@@ -50,13 +50,18 @@ async def test_no_preview_but_while_it_runs(client: httpx2.AsyncClient, worker: 
         assert (await client.get(f"/v1/jobs/{job_id}")).json()["links"]["preview"] is None
 
 
-@pytest.mark.parametrize("index", ["1", "-1", "x", "%00", "9" * 5000])
-async def test_picture_without_preview(client: httpx2.AsyncClient, worker: FakeWorker, index: str) -> None:
-    """A picture the job does not have is 404, however it is spelt."""
+@pytest.mark.parametrize(
+    ("index", "status", "code"),
+    [("1", 404, "preview-not-found"), *((text, 422, "validation-error") for text in ("-1", "x", "%00", "9" * 5000))],
+)
+async def test_picture_without_preview(
+    client: httpx2.AsyncClient, worker: FakeWorker, index: str, status: int, code: str
+) -> None:
+    """A picture the job does not have is 404, and what is no number of a picture 422."""
     job_id = await submit(client)
     await worker.show(job_id, b"preview")
     answer = await client.get(f"/v1/jobs/{job_id}/preview?index={index}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "preview-not-found")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_cache_down_is_no_preview(

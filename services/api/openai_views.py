@@ -1,0 +1,41 @@
+"""Bodies in the shapes that OpenAI's clients read."""
+
+from typing import Literal
+
+from services.api.view import View
+
+
+class ImageByUrl(View):
+    """Where the picture is, absolute."""
+
+    url: str
+
+
+class ImageInline(View):
+    """The file itself, in base64."""
+
+    b64_json: str
+
+
+class ImagesResponse(View):
+    """The pictures, in the order of their seeds; `created` in Unix seconds, `size` of the first."""
+
+    created: int
+    data: tuple[ImageByUrl | ImageInline, ...]
+    output_format: Literal["png", "jpeg", "webp"]
+    size: str
+
+
+class OpenAIErrorBody(View):
+    """`param` is the client's own name of the field at fault, `code` one of /problems or of a failed job."""
+
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+    code: str
+
+
+class OpenAIError(View):
+    """An error as OpenAI's clients raise it."""
+
+    error: OpenAIErrorBody

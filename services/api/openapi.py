@@ -1,0 +1,175 @@
+"""The OpenAPI 3.1 document, made from the table of endpoints that also makes the routes."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+from openapi_pydantic import (
+    Components,
+    Header,
+    Info,
+    License,
+    MediaType,
+    OpenAPI,
+    Operation,
+    Parameter,
+    PathItem,
+    RequestBody,
+    Response,
+    Schema,
+    Tag,
+)
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from services.api.endpoint import Answer, Endpoint, JsonSchema
+from services.api.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from services.api.problem_view import ProblemView
+from services.api.problems import KINDS, MEDIA_TYPE
+from services.common.catalogue import Catalogue
+
+_REF: Final = "#/components/schemas/"
+_JSON: Final = "application/json"
+_PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
+    "job_id": ("The job's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
+    "index": ("Which artifact, counted from 0.", {"type": "integer", "minimum": 0}),
+    "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
+}
+_ABOUT: Final = (
+    "Submit a job, poll it until it is over, fetch its artifacts are fetched. `Retry-After` says when to look again. "
+    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's route has errors in OpenAI's shape."
+)
+
+
+def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue, default: str) -> dict[str, Any]:
+    """As plain JSON. `default` is the model that requests without one get."""
+    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for endpoint in endpoints:
+        by_path[endpoint.path][endpoint.method.lower()] = _operation(endpoint, catalogue, default)
+    document = OpenAPI(
+        openapi="3.1.1",
+        info=Info(
+            title="Studio",
+            version=version("commercial-studio-photos-generator"),
+            description=_ABOUT,
+            license=License(name="MIT", identifier="MIT"),
+        ),
+        paths={path: PathItem(**operations) for path, operations in by_path.items()},
+        components=Components(schemas=_components(endpoints, catalogue, default)),
+        tags=[Tag(name=name) for name in dict.fromkeys(endpoint.tag for endpoint in endpoints)],
+    )
+    plain: dict[str, Any] = _whole(
+        document.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    )
+    return plain
+
+
+def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str) -> Operation:
+    body = None
+    if endpoint.body is not None:
+        name = next(iter(endpoint.body.schemas(catalogue, default)))
+        media = MediaType(schema=_ref(name), example=dict(endpoint.body.example))
+        body = RequestBody(required=True, content={_JSON: media})
+    answers = {str(status): _response(answer) for status, answer in endpoint.answers.items()}
+    return Operation(
+        operationId=re.sub(r"[^a-z]+", "-", endpoint.summary.lower()),
+        tags=[endpoint.tag],
+        summary=endpoint.summary,
+        description=endpoint.handler.__doc__,
+        parameters=[*_parameters(endpoint)],
+        requestBody=body,
+        responses=dict(sorted({**_refusals(endpoint), **answers}.items())),
+    )
+
+
+def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
+    for name in re.findall(r"{(\w+)}", endpoint.path):
+        about, schema = _PATH_PARAMETERS[name]
+        yield _parameter(name, "path", about, schema)
+    if endpoint.query is not None:
+        for name, schema in endpoint.query.model_json_schema()["properties"].items():
+            about = schema.pop("description", None)
+            yield _parameter(name, "query", about, _given(schema))
+    for name in endpoint.headers:
+        field = REQUEST_HEADERS[name]
+        yield _parameter(name, "header", field.description, field.schema)
+
+
+def _parameter(name: str, where: str, about: str | None, schema: Mapping[str, Any]) -> Parameter:
+    fields = {"name": name, "in": where, "description": about, "required": where == "path", "schema": dict(schema)}
+    return Parameter.model_validate(fields)
+
+
+def _given(schema: JsonSchema) -> JsonSchema:
+    """A parameter is left out or has a value; there is no null after a question mark."""
+    parts = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
+    return {key: value for key, value in {**schema, **(parts or [{}])[0]}.items() if key != "anyOf"}
+
+
+def _response(answer: Answer) -> Response:
+    headers = {name: _header(name, required=True) for name in answer.headers}
+    headers |= {name: _header(name, required=False) for name in answer.sometimes}
+    content = {name: MediaType() for name in answer.files}
+    if answer.view is not None:
+        content = {_JSON: MediaType(schema=_ref(answer.view.__name__))}
+    return Response(description=answer.description, headers=headers or None, content=content or None)
+
+
+def _header(name: str, *, required: bool) -> Header:
+    field = RESPONSE_HEADERS[name]
+    return Header(description=field.description, required=required, param_schema=_schema(dict(field.schema)))
+
+
+def _refusals(endpoint: Endpoint) -> dict[str, Response]:
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for code in [*endpoint.problems, "internal-error"]:
+        by_status[KINDS[code].status].append(code)
+    return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
+
+
+def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
+    """The codes are part of the schema: an answer with another one breaks it."""
+    code: JsonSchema = {"properties": {"code": {"enum": list(codes)}}}
+    if endpoint.fault is None:
+        schema, media_type = {"allOf": [{"$ref": _REF + ProblemView.__name__}, code]}, MEDIA_TYPE
+    else:
+        ours = {"properties": {"error": code}}
+        schema, media_type = {"allOf": [{"$ref": _REF + endpoint.fault.__name__}, ours]}, _JSON
+    described = " ".join(f"`{each}`: {KINDS[each].title}." for each in codes)
+    headers = ["Retry-After"] if any(KINDS[each].retry_after for each in codes) else []
+    return Response(
+        description=described,
+        headers={name: _header(name, required=False) for name in headers} or None,
+        content={media_type: MediaType(schema=_schema(schema))},
+    )
+
+
+def _components(endpoints: Sequence[Endpoint], catalogue: Catalogue, default: str) -> dict[str, Any]:
+    views: dict[str, type[BaseModel]] = {ProblemView.__name__: ProblemView}
+    for endpoint in endpoints:
+        views |= {answer.view.__name__: answer.view for answer in endpoint.answers.values() if answer.view}
+    _, made = models_json_schema([(view, "validation") for view in views.values()], ref_template=_REF + "{model}")
+    bodies: dict[str, JsonSchema] = {}
+    for endpoint in endpoints:
+        if endpoint.body is not None:
+            bodies |= endpoint.body.schemas(catalogue, default)
+    return {name: _schema(schema) for name, schema in sorted({**made["$defs"], **bodies}.items())}
+
+
+def _schema(schema: JsonSchema) -> Schema:
+    return Schema.model_validate(schema)
+
+
+def _ref(name: str) -> Schema:
+    return _schema({"$ref": _REF + name})
+
+
+def _whole(value: Any) -> Any:
+    """Limits back to the whole numbers they were before they went through the document's own types."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

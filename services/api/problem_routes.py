@@ -1,0 +1,34 @@
+"""/problems: what the codes of refusals and of failed jobs mean."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.api.endpoint import Answer, Endpoint
+from services.api.problem_view import ProblemKindView
+from services.api.problems import KINDS
+from services.api.state import AppState
+
+
+def problem_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/problems/{code}",
+            describe,
+            "Look up a problem",
+            "Problems",
+            {200: Answer("What it means.", ProblemKindView)},
+            ["not-found"],
+        )
+    ]
+
+
+async def describe(request: Request[AppState]) -> Response:
+    """What the type URI of a problem, or the code of a failed job, means."""
+    code = request.path_params["code"]
+    kind = KINDS.get(code)
+    if kind is None:
+        raise HTTPException(404, "there is no problem of this name")
+    about = ProblemKindView(type=f"/problems/{code}", title=kind.title, status=kind.status or None)
+    return JSONResponse(about.model_dump(), headers={"Cache-Control": "public, max-age=3600"})

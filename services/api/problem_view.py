@@ -1,0 +1,48 @@
+"""What clients see of a refusal: the body that `problems.py` makes, as a schema."""
+
+from typing import Literal
+
+from services.api.view import View
+
+Plain = str | int | float | bool | None
+Ready = Literal["ready", "unavailable"]
+
+
+class FaultView(View):
+    """One fault of the request: `pointer` (RFC 6901) says where, `got` what was there, `allowed` what may be."""
+
+    pointer: str
+    detail: str
+    got: Plain = None
+    allowed: str | list[str] | dict[str, Plain] | None = None
+
+
+class DependenciesView(View):
+    """Whether each backend answers."""
+
+    broker: Ready
+    statuses: Ready
+    objects: Ready
+
+
+class ProblemView(View):
+    """A problem of RFC 9457. `code` is stable; `type` resolves to what it means."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None
+    code: str
+    errors: list[FaultView] | None = None
+    dependencies: DependenciesView | None = None
+    not_ready: list[str] | None = None
+
+
+class ProblemKindView(View):
+    """What a code means. `status` is null where only a job's `error` carries it."""
+
+    type: str
+    title: str
+    status: int | None

@@ -1,0 +1,33 @@
+"""What clients see of the queues."""
+
+from typing import Literal
+
+from services.api.representation import EtaView
+from services.api.view import View
+
+
+class WorkersView(View):
+    """How many workers of the model are at what."""
+
+    loading: int
+    ready: int
+    busy: int
+    draining: int
+
+
+class ModelQueueView(View):
+    """`depth` jobs wait; `eta_seconds` is for a job with the model's defaults submitted now."""
+
+    model: str
+    depth: int
+    running: int
+    oldest_age_seconds: float | None
+    workers: WorkersView
+    eta_seconds: EtaView | None
+
+
+class QueueListView(View):
+    """One entry a model."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ModelQueueView, ...]
