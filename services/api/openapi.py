@@ -38,7 +38,7 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
 }
 _ABOUT: Final = (
-    "Submit a job, poll it until it is over, fetch its artifacts are fetched. `Retry-After` says when to look again. "
+    "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
     "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's route has errors in OpenAI's shape."
 )
 

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 
 from services.api.assets import Assets
 
-NAMES: Final = ("home.html", "job.html", "job_card.html", "error.html")
+NAMES: Final = ("home.html", "job.html", "job_card.html", "error.html", "docs.html")
 
 
 class PageTemplates:

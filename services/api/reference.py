@@ -1,25 +1,72 @@
 """/openapi.json and /docs: what the table of endpoints says, for programs and for people."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from services.api.assets import Assets
 from services.api.conditional import conditional_json
 from services.api.endpoint import Endpoint
+from services.api.examples import curl_example, python_example
 from services.api.openapi import openapi_document
+from services.api.page_templates import PageTemplates
+from services.api.schema_words import Member, members
 from services.api.state import AppState
 from services.common.catalogue import Catalogue
-from services.common.settings import Settings
+from services.common.settings import Settings, data_folder
 
 
-def reference_routes(table: list[Endpoint], catalogue: Catalogue, settings: Settings) -> list[BaseRoute]:
+def reference_routes(table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings) -> list[BaseRoute]:
     """Raises KeyError for a header, parameter or problem that the table names and nobody describes."""
+    folder = data_folder("web")
+    templates = PageTemplates(folder / "templates", Assets(folder / "static"))
     document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name)
     content = json.dumps(document).encode()
+    schemas = document["components"]["schemas"]
+    shown = {
+        "about": document["info"]["description"],
+        "operations": [_operation(endpoint, document) for endpoint in table],
+        "schemas": {name: {**schema, "members": members(schema)} for name, schema in schemas.items()},
+    }
 
     async def openapi(request: Request[AppState]) -> Response:
         return conditional_json(request, content, {"Cache-Control": "public, no-cache"})
 
-    return [Route("/openapi.json", openapi, methods=["GET"])]
+    async def docs(request: Request[AppState]) -> Response:
+        host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
+        base = (settings.public_url or f"http://{host}:{port}").rstrip("/")
+        return templates.page("docs.html", base=base, **shown)
+
+    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]
+
+
+def _operation(endpoint: Endpoint, document: dict[str, Any]) -> dict[str, Any]:
+    operation = document["paths"][endpoint.path][endpoint.method.lower()]
+    inputs = [(each["in"], _input(each)) for each in operation.get("parameters", [])]
+    content = operation.get("requestBody", {}).get("content", {})
+    return {
+        **operation,
+        "method": endpoint.method,
+        "path": endpoint.path,
+        "inputs": inputs,
+        "body": next((media["schema"]["$ref"].rpartition("/")[2] for media in content.values()), None),
+        "answers": [(status, response, _view(response)) for status, response in operation["responses"].items()],
+        "curl": curl_example(endpoint),
+        "python": python_example(endpoint),
+    }
+
+
+def _input(parameter: dict[str, Any]) -> Member:
+    schema = {**parameter["schema"], "description": parameter.get("description", "")}
+    return Member.of(parameter["name"], schema, required=parameter["required"])
+
+
+def _view(response: dict[str, Any]) -> str | None:
+    """The name of the schema of what comes, None for a file or nothing."""
+    schema: dict[str, Any] = next((media.get("schema", {}) for media in response.get("content", {}).values()), {})
+    reference = schema.get("$ref") or schema.get("allOf", [{}])[0].get("$ref", "")
+    return reference.rpartition("/")[2] or None

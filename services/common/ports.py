@@ -155,10 +155,7 @@ class StatusStore(Protocol):
         """
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
-        """Live records behind `after`, the oldest first.
-
-        Of an `owner` ("" for none) those that are over as well, and the newest first.
-        """
+        """Live records behind `after`, the oldest first; of an `owner` ("" for none) ended ones too, newest first."""
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, LOST (terminal) or MISSING.

@@ -35,6 +35,7 @@ class Population:
     """Sends schemathesis' requests, after it put a real job into those that name one."""
 
     def __init__(self, live: LiveGateway) -> None:
+        self.url = live.url
         self._live = live
         self._worker = FakeWorker(live.backends)
         self._client = httpx2.Client(base_url=live.url)
@@ -87,16 +88,17 @@ class Population:
         if kind == "unknown":
             return drawn
         if method in CHANGING:
-            return self._made(kind)
+            return self.made(kind)
         if kind not in self._jobs:
-            self._jobs[kind] = self._made(kind)
+            self._jobs[kind] = self.made(kind)
         return self._jobs[kind]
 
-    def _made(self, kind: str) -> str:
+    def made(self, kind: str) -> str:
+        """A new job in this state; a running one shows a preview."""
         job_id: str = self._client.post("/v1/jobs", json={"prompt": "mug", "num_images": 2}).json()["id"]
         match kind:
             case "running":
-                self._run(self._worker.begin(job_id))
+                self._run(self._worker.show(job_id, b"preview"))
             case "succeeded":
                 self._run(self._worker.succeed(job_id, *PICTURES))
             case "failed":

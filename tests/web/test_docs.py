@@ -1,0 +1,77 @@
+"""/docs: the reference of the API, as people read it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from services.api.endpoint import Endpoint
+from services.api.endpoints import endpoints
+from services.api.examples import curl_example, python_example
+from services.common.catalogue import Catalogue
+from tests.api.conftest import embedded_settings
+from tests.api.live import LiveGateway
+from tests.api.population import Population
+from tests.web.page import Page
+
+TABLE = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in endpoints()}
+# In what state a job is when its example makes sense.
+STATES = {"POST /v1/jobs/{job_id}/cancel": "running", "GET /v1/jobs/{job_id}/preview": "running"}
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[Population]:
+    with LiveGateway(embedded_settings(tmp_path_factory.mktemp("docs")), catalogue) as live:
+        with Population(live) as opened:
+            yield opened
+
+
+@pytest.mark.parametrize("language", ["shell", "python"])
+@pytest.mark.parametrize("endpoint", TABLE.values(), ids=TABLE.keys())
+def test_examples_run(endpoint: Endpoint, language: str, population: Population, tmp_path: Path) -> None:
+    """Every example does what it says when pasted behind the two lines the page begins with."""
+    job_id = population.made(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
+    if language == "shell":
+        command = ["bash", "-euc", curl_example(endpoint)]
+    else:
+        begin = f"BASE, JOB_ID = {population.url!r}, {job_id!r}\n"
+        command = [sys.executable, "-c", begin + python_example(endpoint)]
+    environment = {**os.environ, "BASE": population.url, "JOB_ID": job_id}
+    with population.working():
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    if any(answer.files for answer in endpoint.answers.values()):
+        assert (tmp_path / "picture").stat().st_size > 0
+
+
+@pytest.mark.anyio
+async def test_everything_is_on_the_page(app: ASGIApp, browser: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    """Every operation, every schema and both examples of each are on the page, and every link on it leads somewhere."""
+    text = (await browser.get("/docs")).text
+    page, document = Page(text), (await browser.get("/openapi.json")).json()
+    ids = {found["id"] for _, found in page.elements if "id" in found}
+    jumps = {link["href"][1:] for link in page.all("a") if link["href"].startswith("#")}
+
+    operations = {each["operationId"] for item in document["paths"].values() for each in item.values()}
+    assert operations | set(document["components"]["schemas"]) <= ids
+    assert jumps <= ids
+    assert {f"JobRequest.{name}" for name in catalogue.models} <= jumps
+    for endpoint in TABLE.values():
+        assert " ".join(curl_example(endpoint).split()) in page.text
+        assert " ".join(python_example(endpoint).split()) in page.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("settings", [{"public_url": "https://studio.example/"}], indirect=True)
+async def test_examples_name_the_public_url(browser: httpx2.AsyncClient) -> None:
+    """With a public URL examples begin with it; the Host header never shows in them."""
+    text = (await browser.get("/docs", headers={"Host": "evil.example"})).text
+    assert "BASE=https://studio.example" in text
+    assert "evil.example" not in text
