@@ -56,6 +56,11 @@ fix: setup
 env-example: setup
     {{ python }} -c 'from services.common.settings import env_example; print(env_example(), end="")' > .env.example
 
+# Write docs/cli.md from the commands
+[group("check")]
+cli-docs: setup
+    {{ python }} -m typer services.__main__ utils docs --name studio --output docs/cli.md
+
 # Everything that needs no server and no browser
 [group("test")]
 test *ARGS: setup

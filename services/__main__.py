@@ -8,9 +8,10 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
 from services.cli.health import NotReady, Service, ask_health
+from services.cli.output_format import OutputFormat, destination
+from services.cli.tables import job_table, model_table
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
@@ -21,6 +22,7 @@ errors = Console(stderr=True)
 T = TypeVar("T")
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="A model of the catalogue; default: the one marked so.")]
 
 
@@ -72,16 +74,50 @@ def health(
 
 
 @app.command()
-def models(context: typer.Context, *, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def models(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the models on offer."""
     _, catalogue = context.obj
     if as_json:
         print(json.dumps([model.model_dump(mode="json") for model in catalogue.models.values()], indent=2))
-        return
-    table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
-    for model in catalogue.models.values():
-        table.add_row(model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
-    Console().print(table)
+    else:
+        Console().print(model_table(catalogue.models.values()))
+
+
+@app.command()
+def jobs(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs.
+
+    Those of the running gateway that were submitted by programs, not by the page.
+
+    Exit codes: 0 done, 3 no gateway answers.
+    """
+    from services.cli.client import gateway_url, list_jobs
+
+    settings, _ = context.obj
+    found = _run(list_jobs(gateway_url(settings), limit))
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        Console().print(job_table(found))
+
+
+@app.command()
+def cancel(context: typer.Context, job_id: Annotated[str, typer.Argument(help="The job's id.")]) -> None:
+    """Cancel a job and print its state.
+
+    One that waits is canceled at once, one that runs at its next step.
+
+    Exit codes: 0 done, 2 there is no such job or it is over, 3 no gateway answers.
+    """
+    from services.cli.client import cancel_job, gateway_url
+
+    settings, _ = context.obj
+    print(_run(cancel_job(gateway_url(settings), job_id))["state"])
 
 
 @app.command()
@@ -89,23 +125,27 @@ def generate(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The product to photograph.")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the photo goes.")] = Path("photo.png"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the photo goes; else photo.png.")] = None,
+    output_format: Annotated[OutputFormat | None, typer.Option(help="Of the file; else what its suffix says.")] = None,
     model: ModelName = None,
     style: Annotated[str | None, typer.Option(help="A studio look; see /v1/styles.")] = None,
     negative_prompt: Annotated[str | None, typer.Option("--negative", help="What not to draw.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
-    steps: int | None = None,
-    guidance: float | None = None,
-    seed: int | None = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the model; more take longer.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely the photo keeps to the words.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same photo again.")] = None,
     count: Annotated[int | None, typer.Option(help="How many pictures, 1 to 4.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, with the files written.")] = False,
 ) -> None:
-    """Make a photo: on the running gateway, or without one on this machine. Prints the file's path.
+    """Make a photo and print the file's path.
+
+    On the running gateway, or without one on this machine.
 
     Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway could take it.
     """
     from services.cli.generate import run_generate
 
+    saving = destination(output, output_format)
     settings, catalogue = context.obj
     configure_logging("warning", settings.log_format)  # the photo is the output, not how it came about
     body = {
@@ -120,7 +160,7 @@ def generate(
         "num_images": count,
     }
     given = {name: value for name, value in body.items() if value is not None}
-    job, paths = _run(run_generate(settings, catalogue, _model(settings, catalogue, model), given, output, errors))
+    job, paths = _run(run_generate(settings, catalogue, _model(settings, catalogue, model), given, saving, errors))
     if as_json:
         print(json.dumps({**job, "files": [str(path) for path in paths]}, indent=2))
     elif paths:

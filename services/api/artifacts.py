@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -27,13 +27,20 @@ MAX_DIGITS = 4
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 
 
+_FORMAT: dict[str, Any] = {
+    "type": "string",
+    "enum": sorted(FORMATS),
+    "description": "Of a picture; left out, as it is stored.",
+}
+
+
 class ArtifactQuery(BaseModel):
-    """`download` 1 has browsers save the file instead of showing it; `format` is of pictures."""
+    """How the file is wanted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    download: Literal["0", "1"] = "0"
-    format: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FORMATS)})] | None = None
+    download: Annotated[Literal["0", "1"], Field(description="1 has browsers save the file.")] = "0"
+    format: Annotated[str | None, WithJsonSchema(_FORMAT)] = None
 
 
 def artifact_endpoints() -> list[Endpoint]:

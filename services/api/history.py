@@ -16,12 +16,12 @@ PAGE: Final = 20
 
 
 class HistoryQuery(BaseModel):
-    """`limit` is the most jobs on a page, `cursor` the `next_cursor` of the page before."""
+    """Which page of jobs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=100), PLAIN] = PAGE
-    cursor: Annotated[str, Field(pattern=PATTERN)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100, description="The most jobs on the page."), PLAIN] = PAGE
+    cursor: Annotated[str, Field(pattern=PATTERN, description="The `next_cursor` of the page before.")] | None = None
 
 
 @dataclass(frozen=True)

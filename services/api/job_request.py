@@ -14,7 +14,9 @@ def _schemas(catalogue: Catalogue, default: str) -> dict[str, dict[str, Any]]:
     of_models: dict[str, dict[str, Any]] = {}
     for name, model in catalogue.models.items():
         schema = model_schema(model, catalogue)
-        named = {"const": name, "type": "string", "description": "Left out, it is this one." if name == default else ""}
+        named = {"const": name, "type": "string"}
+        if name == default:
+            named["description"] = "Left out, it is this one."
         properties = {"model": named, **schema["properties"]}
         required = [*schema.get("required", []), *([] if name == default else ["model"])]
         of_models[f"{_NAME}.{name}"] = {**schema, "title": model.title, "properties": properties, "required": required}

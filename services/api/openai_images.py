@@ -80,7 +80,9 @@ def openai_endpoints() -> list[Endpoint]:
             "OpenAI",
             {
                 200: Answer("The pictures.", ImagesResponse, ["X-Job-Id"]),
-                409: Answer("The job was canceled meanwhile.", OpenAIError, sometimes=["X-Job-Id"]),
+                409: Answer(
+                    "The job was canceled meanwhile, or its key is in use.", OpenAIError, sometimes=["X-Job-Id"]
+                ),
                 500: Answer("The job failed.", OpenAIError, sometimes=["X-Job-Id", "x-should-retry"]),
                 504: Answer("The job goes on, longer than this waits.", OpenAIError, ["X-Job-Id", "x-should-retry"]),
             },

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the table of endpoints that also makes the routes."""
 
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str) -> Operat
         operationId=re.sub(r"[^a-z]+", "-", endpoint.summary.lower()),
         tags=[endpoint.tag],
         summary=endpoint.summary,
-        description=endpoint.handler.__doc__,
+        description=inspect.getdoc(endpoint.handler),
         parameters=[*_parameters(endpoint)],
         requestBody=body,
         responses=dict(sorted({**_refusals(endpoint), **answers}.items())),
@@ -90,8 +91,8 @@ def _parameters(endpoint: Endpoint) -> Iterable[Parameter]:
         yield _parameter(name, "path", about, schema)
     if endpoint.query is not None:
         for name, schema in endpoint.query.model_json_schema()["properties"].items():
-            about = schema.pop("description", None)
-            yield _parameter(name, "query", about, _given(schema))
+            given = _given(schema)
+            yield _parameter(name, "query", given.pop("description", None), given)
     for name in endpoint.headers:
         field = REQUEST_HEADERS[name]
         yield _parameter(name, "header", field.description, field.schema)

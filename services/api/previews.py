@@ -19,12 +19,12 @@ from services.common.previews import preview_key
 
 
 class PreviewQuery(BaseModel):
-    """`index` counts the job's pictures from 0; `at`, which links have, only keeps old ones from being shown."""
+    """Which preview."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    index: Annotated[int, Field(ge=0, lt=100), PLAIN] = 0
-    at: str = ""
+    index: Annotated[int, Field(ge=0, lt=100, description="Which of the job's pictures, counted from 0."), PLAIN] = 0
+    at: Annotated[str, Field(description="As links have it: keeps browsers from showing an older one.")] = ""
 
 
 def preview_endpoints() -> list[Endpoint]:

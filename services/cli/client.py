@@ -1,15 +1,18 @@
-"""Submits one job to a gateway over HTTP, like everyone else does, and saves what comes of it."""
+"""Talks to a gateway over HTTP, like everyone else does: submits a job and saves what comes of it, lists, cancels."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
 JobJson = dict[str, Any]
@@ -30,6 +33,11 @@ class Refused(Exception):
         self.unavailable = unavailable
 
 
+def gateway_url(settings: Settings) -> str:
+    """Where commands look for one."""
+    return settings.url or f"http://{settings.host}:{settings.port}"
+
+
 async def is_running(url: str) -> bool:
     """Whether a gateway answers there."""
     try:
@@ -39,10 +47,12 @@ async def is_running(url: str) -> bool:
         return False
 
 
-async def submit(url: str, body: Mapping[str, Any], output: Path, console: Console) -> tuple[JobJson, list[Path]]:
+async def submit(
+    url: str, body: Mapping[str, Any], output: Path, picture_format: str | None, console: Console
+) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    Raises Refused, Unreachable.
+    Pictures are saved in `picture_format`, None for the one they are stored in. Raises Refused, Unreachable.
     """
     async with _client(url) as client:
         headers = {"Idempotency-Key": f'"{uuid4()}"'}
@@ -55,13 +65,28 @@ async def submit(url: str, body: Mapping[str, Any], output: Path, console: Conso
                 response = await _request(client, "GET", job["links"]["self"], headers={"Prefer": "wait=1"})
                 job = response.json()
             show(job)
-        return job, await _save(client, job, output)
+        return job, await _save(client, job, output, picture_format)
 
 
-async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path) -> list[Path]:
+async def list_jobs(url: str, limit: int) -> list[JobJson]:
+    """The newest jobs submitted without a browser. Raises Refused, Unreachable."""
+    async with _client(url) as client:
+        jobs: list[JobJson] = (await _request(client, "GET", "/v1/jobs", params={"limit": limit})).json()["data"]
+        return jobs
+
+
+async def cancel_job(url: str, job_id: str) -> JobJson:
+    """The job, canceled or about to be. Raises Refused, Unreachable."""
+    async with _client(url) as client:
+        job: JobJson = (await _request(client, "POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")).json()
+        return job
+
+
+async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, picture_format: str | None) -> list[Path]:
     paths = []
     for artifact in job["artifacts"]:
-        response = await _request(client, "GET", artifact["url"])
+        wanted = {"format": picture_format} if picture_format and artifact["media_type"].startswith("image/") else {}
+        response = await _request(client, "GET", artifact["url"], params=wanted)
         path = output
         if len(job["artifacts"]) > 1:
             path = output.with_stem(f"{output.stem}-{artifact['index'] + 1}")

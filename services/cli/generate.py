@@ -6,18 +6,27 @@ from typing import Any
 
 from rich.console import Console
 
-from services.cli.client import Unreachable, is_running, submit
+from services.cli.client import Unreachable, gateway_url, is_running, submit
+from services.cli.output_format import OutputFormat
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
 
 
 async def run_generate(
-    settings: Settings, catalogue: Catalogue, model: Model, body: Mapping[str, Any], output: Path, console: Console
+    settings: Settings,
+    catalogue: Catalogue,
+    model: Model,
+    body: Mapping[str, Any],
+    saving: tuple[Path, OutputFormat | None],
+    console: Console,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """The finished job and the files written. Raises Unreachable when STUDIO_URL names a gateway that is not there."""
-    url = settings.url or f"http://{settings.host}:{settings.port}"
+    """The finished job and the files written; `saving` is as `destination` gives it.
+
+    Raises Unreachable when STUDIO_URL names a gateway that is not there.
+    """
+    url = gateway_url(settings)
     if await is_running(url):
-        return await submit(url, body, output, console)
+        return await submit(url, body, *saving, console)
     if settings.url is not None:
         raise Unreachable(f"no gateway answers at {url}")
     from services.cli.studio import open_studio
@@ -26,4 +35,4 @@ async def run_generate(
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
             status.stop()
-            return await submit(studio.url, {**body, "model": model.name}, output, console)
+            return await submit(studio.url, {**body, "model": model.name}, *saving, console)

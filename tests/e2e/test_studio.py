@@ -22,8 +22,12 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 
 def _generate(system: System, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return _studio(system, "generate", *arguments, **settings)
+
+
+def _studio(system: System, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {**system.environment, **{f"STUDIO_{name.upper()}": value for name, value in settings.items()}}
-    command = [sys.executable, "-m", "services", "generate", *arguments]
+    command = [sys.executable, "-m", "services", *arguments]
     return subprocess.run(
         command, cwd=system.folder, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
@@ -95,3 +99,41 @@ def test_generate_exit_codes(system: System) -> None:
     assert _generate(system).returncode == 2
     away = _generate(system, "red cup", url=f"http://127.0.0.1:{free_port()}")
     assert (away.returncode, away.stdout) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "begin"),
+    [
+        (["-o", "cup.JPG"], "cup.JPG", b"\xff\xd8\xff"),
+        (["--output-format", "webp"], "photo.webp", b"RIFF"),
+        (["--output-format", "jpeg", "-o", "cup.bin"], "cup.bin", b"\xff\xd8\xff"),
+        (["-o", "cup"], "cup", b"\x89PNG"),
+    ],
+)
+def test_generate_in_other_formats(system: System, arguments: list[str], file: str, begin: bytes) -> None:
+    """The file is in the format asked for, else in the one its suffix says, else as the photo is stored."""
+    system.start_gateway()
+    system.start_worker()
+    done = _generate(system, "red cup", *arguments)
+    assert (done.returncode, done.stdout) == (0, f"{file}\n"), done.stderr
+    assert (system.folder / file).read_bytes().startswith(begin)
+
+
+def test_jobs_are_listed_and_canceled(system: System) -> None:
+    """`studio jobs` lists the newest first, `studio cancel` ends one; both say with 3 that nobody answers."""
+    system.start_gateway()
+    first, second = system.submit("red [cup]")["id"], system.submit("blue cup")["id"]
+    system.environment["COLUMNS"] = "200"
+    table = _studio(system, "jobs")
+    listed = _studio(system, "jobs", "--json", "--limit", "1")
+    assert [job["id"] for job in json.loads(listed.stdout)] == [second]
+    assert table.stdout.index(second) < table.stdout.index(first)
+    assert "red [cup]" in table.stdout
+
+    canceled, unknown = _studio(system, "cancel", first), _studio(system, "cancel", "../nonsense")
+    assert (canceled.returncode, canceled.stdout) == (0, "canceled\n")
+    assert system.client.get(f"/v1/jobs/{first}").json()["state"] == "canceled"
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    for arguments in (["jobs"], ["cancel", first]):
+        away = _studio(system, *arguments, url=f"http://127.0.0.1:{free_port()}")
+        assert (away.returncode, away.stdout) == (3, "")

@@ -1,0 +1,27 @@
+"""Lists as tables for a terminal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from services.common.catalogue import Model
+
+
+def model_table(models: Iterable[Model]) -> Table:
+    """The models on offer."""
+    table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
+    for model in models:
+        table.add_row(model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
+    return table
+
+
+def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
+    """Jobs as the API shows them."""
+    table = Table("job", "state", "model", "asked for", "made (UTC)", title="Jobs, the newest first")
+    for job in jobs:
+        asked = str(job["params"].get("prompt") or job["params"].get("text") or "")
+        made = job["created_at"].partition(".")[0].replace("T", " ")
+        table.add_row(job["id"], job["state"], job["model"], escape(asked), made)
+    return table
