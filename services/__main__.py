@@ -11,6 +11,7 @@ from rich.console import Console
 
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.output_format import OutputFormat, destination
+from services.cli.picture_size import sides_of
 from services.cli.tables import job_table, model_table
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.logging import configure_logging
@@ -153,7 +154,7 @@ def generate(
         "prompt": prompt,
         "style": style,
         "negative_prompt": negative_prompt,
-        **_sides(size),
+        **sides_of(size),
         "steps": steps,
         "guidance": guidance,
         "seed": seed,
@@ -190,15 +191,6 @@ def _model(settings: Settings, catalogue: Catalogue, name: str | None) -> Model:
     if wanted not in catalogue.models:
         _exit(USAGE, f"no model {wanted!r} in {settings.catalogue}; there are {', '.join(sorted(catalogue.models))}")
     return catalogue.models[wanted]
-
-
-def _sides(size: str | None) -> dict[str, int]:
-    if size is None:
-        return {}
-    width, cross, height = size.lower().partition("x")
-    if not (cross and width.isdigit() and height.isdigit()):
-        _exit(USAGE, f"--size is WIDTHxHEIGHT in pixels, for example 256x256, not {size!r}")
-    return {"width": int(width), "height": int(height)}
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
