@@ -1,10 +1,12 @@
 """The JSON Schema of one model's parameters: its modality's, narrowed by what this model takes and does by default."""
 
 import math
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from services.common.catalogue import Catalogue, Model
-from services.common.params import PARAMS
+from services.common.params import PARAMS, Modality
 
 
 def model_schema(model: Model, catalogue: Catalogue) -> dict[str, Any]:
@@ -12,7 +14,7 @@ def model_schema(model: Model, catalogue: Catalogue) -> dict[str, Any]:
 
     A client can build its form from it, as the page does.
     """
-    schema = PARAMS[model.modality].model_json_schema()
+    schema = deepcopy(_schema(model.modality))
     properties: dict[str, Any] = schema["properties"]
     limits = model.limits
     for side in ("width", "height"):
@@ -31,6 +33,12 @@ def value_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The part of a property's schema that says what a value is, where the property may also be null."""
     parts: list[dict[str, Any]] = schema.get("anyOf", [schema])
     return next(part for part in parts if part.get("type") != "null")
+
+
+@cache
+def _schema(modality: Modality) -> dict[str, Any]:
+    """Generating one takes longer than all the rest of a page."""
+    return PARAMS[modality].model_json_schema()
 
 
 def _narrow(

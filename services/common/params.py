@@ -1,6 +1,7 @@
 """Parameters of a job, one class per modality, with the hard limits nobody may exceed.
 
-A model of the catalogue narrows these (its own sizes, steps and defaults); it never widens them.
+A model of the catalogue narrows these (its own sizes, steps and defaults); it never widens them. Titles and
+descriptions are what people read: the page builds its form from this schema, and `/v1/models` serves it.
 """
 
 from enum import StrEnum
@@ -42,21 +43,37 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    seed: Seed | None = None
-    reproducibility: Literal["strict"] | None = None
+    seed: Annotated[
+        Seed | None, Field(title="Seed", description="The same seed makes the same again. Empty: by chance.")
+    ] = None
+    reproducibility: Annotated[
+        Literal["strict"] | None,
+        Field(title="Reproducibility", description="“strict” is made alone, so that every byte is the same next time."),
+    ] = None
 
 
 class ImageParams(Params):
     """`width` and `height` in pixels; None means the model's own default."""
 
-    prompt: Text
-    negative_prompt: OptionalText | None = None
-    style: Annotated[str, StringConstraints(max_length=64)] | None = None
-    width: Side | None = None
-    height: Side | None = None
-    steps: Steps | None = None
-    guidance: Guidance | None = None
-    num_images: Annotated[int, Field(ge=1, le=4)] = 1
+    prompt: Annotated[Text, Field(title="Product", description="What to photograph, in a few words.")]
+    negative_prompt: Annotated[
+        OptionalText | None,
+        Field(title="Keep out of the picture", description="What it must not show, besides what the look keeps out."),
+    ] = None
+    style: Annotated[
+        Annotated[str, StringConstraints(max_length=64)] | None,
+        Field(
+            title="Look",
+            description="A studio look, which words the rest of the prompt. Empty: the product's own words.",
+        ),
+    ] = None
+    width: Annotated[Side | None, Field(title="Width", description="In pixels.")] = None
+    height: Annotated[Side | None, Field(title="Height", description="In pixels.")] = None
+    steps: Annotated[Steps | None, Field(title="Steps", description="More take longer and show finer detail.")] = None
+    guidance: Annotated[Guidance | None, Field(title="Guidance", description="How closely it keeps to the words.")] = (
+        None
+    )
+    num_images: Annotated[int, Field(ge=1, le=4, title="Pictures", description="Each has a seed of its own.")] = 1
 
     @model_validator(mode="after")
     def _within_pixel_cap(self) -> Self:
@@ -71,29 +88,55 @@ class Txt2ImgParams(ImageParams):
 
 class Img2ImgParams(ImageParams):
     image: InputKey
-    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    strength: Annotated[
+        float,
+        Field(gt=0, le=1, title="Strength", description="How far it may leave the given picture."),
+    ] = 0.6
 
 
 class Txt2TxtParams(Params):
-    prompt: Annotated[str, StringConstraints(min_length=1, max_length=32_000, pattern=_VISIBLE)]
-    max_tokens: Annotated[int, Field(ge=1, le=8192)] = 512
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.7
+    prompt: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=32_000, pattern=_VISIBLE),
+        Field(title="Prompt", description="What to write about."),
+    ]
+    max_tokens: Annotated[
+        int,
+        Field(ge=1, le=8192, title="Length", description="At most so many tokens, bits of words."),
+    ] = 512
+    temperature: Annotated[
+        float,
+        Field(ge=0, le=2, allow_inf_nan=False, title="Temperature", description="Higher is more surprising."),
+    ] = 0.7
 
 
 class TtsParams(Params):
-    text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=_VISIBLE)]
-    voice: Annotated[str, StringConstraints(max_length=64)] | None = None
-    speed: Annotated[float, Field(ge=0.25, le=4, allow_inf_nan=False)] = 1.0
+    text: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=5000, pattern=_VISIBLE),
+        Field(title="Text", description="What to say."),
+    ]
+    voice: Annotated[
+        Annotated[str, StringConstraints(max_length=64)] | None,
+        Field(title="Voice", description="Whose voice says it."),
+    ] = None
+    speed: Annotated[
+        float,
+        Field(ge=0.25, le=4, allow_inf_nan=False, title="Speed", description="1 is a natural pace."),
+    ] = 1.0
 
 
 class SttParams(Params):
     audio: InputKey
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
+    language: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None,
+        Field(title="Language", description="Its code, such as en. Empty: found out by listening."),
+    ] = None
 
 
 class Txt2VideoParams(ImageParams):
-    frames: Annotated[int, Field(ge=1, le=241)] = 49
-    fps: Annotated[int, Field(ge=1, le=60)] = 16
+    frames: Annotated[int, Field(ge=1, le=241, title="Frames", description="How many pictures the film has.")] = 49
+    fps: Annotated[int, Field(ge=1, le=60, title="Frames a second", description="How fast it plays.")] = 16
 
 
 class Img2VideoParams(Txt2VideoParams):
