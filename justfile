@@ -39,6 +39,11 @@ train-studio-tiny *ARGS: setup
 eval-studio-tiny *ARGS: setup
     @{{ python }} -m training.evaluate {{ ARGS }}
 
+# Example pictures of the studio looks, drawn by the model that ships
+[group("model")]
+style-cards: setup
+    @{{ python }} -m scripts.style_cards
+
 # Format, lint, type-check and check the architecture; writes nothing
 [group("check")]
 check: setup

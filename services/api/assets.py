@@ -1,4 +1,4 @@
-"""The stylesheet, the script and the icon: served under a name that changes with what is in them."""
+"""The stylesheet, the script, the pictures: served under a name that changes with what is in them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,6 +25,11 @@ class Assets(StaticFiles):
     def url(self, name: str) -> str:
         """Raises KeyError for a file that is not there, so that a template cannot name one."""
         return f"/static/{name}?v={self._versions[name]}"
+
+    def picture_of(self, style: str) -> str | None:
+        """The URL of a look's example picture; None for a look that has none."""
+        name = f"styles/{style}.webp"
+        return self.url(name) if name in self._versions else None
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

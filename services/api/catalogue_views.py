@@ -49,7 +49,7 @@ class ModelListView(View):
 
 
 class StyleView(View):
-    """A studio look: `template` holds `{product}` once; `swatch` is its colour on the page."""
+    """A studio look: `template` holds `{product}` once, `swatch` is its colour, `example` what its picture shows."""
 
     id: str
     object: Literal["style"] = "style"
@@ -57,6 +57,7 @@ class StyleView(View):
     template: str
     negative_prompt: str
     swatch: str
+    example: str
 
 
 class StyleListView(View):

@@ -95,7 +95,7 @@ class Model(BaseModel):
 
 
 class Style(BaseModel):
-    """A studio look: `template` holds `{product}` once, and the product goes in literally."""
+    """A studio look: `template` holds `{product}` once, and the product goes in literally; `example` shows it well."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -104,6 +104,7 @@ class Style(BaseModel):
     template: Annotated[str, StringConstraints(pattern=r"^[^{}]*\{product\}[^{}]*$")]
     negative_prompt: str = ""
     swatch: str = "#888888"
+    example: str = "red mug"
 
     def prompt(self, product: str) -> str:
         """Not str.format: `{}` or `%s` in a product is just text."""
