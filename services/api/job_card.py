@@ -1,15 +1,18 @@
 """What the job page shows of a job: the words for its state, how far it is, its pictures and what can be done."""
 
+import json
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.api.eta_words import eta_words
 from services.api.jobs import QUEUED_POLL_FACTOR
 from services.api.line import Place
+from services.api.representation import previews_of
 from services.common.catalogue import Catalogue
-from services.common.params import Modality
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
-QUARTER = 25  # percent between two announcements to a screen reader
+QUARTER: Final = 25  # percent between two announcements to a screen reader
+PHASES: Final = {"queued": "In line", "loading": "Warming up", "generating": "Developing", "saving": "Saving"}
 
 _HEADLINES: Final = {
     State.SUCCEEDED: "Ready",
@@ -34,7 +37,8 @@ class Picture:
 class JobCard:
     """`poll_seconds` is None once the job is over; `percent` is None while there is nothing to measure.
 
-    `announcement` is what a screen reader says, so it changes with the state and every 25 %, not at each step.
+    `phase` is one of PHASES, None once the job is over. `settings` is the body of `POST /v1/jobs` that makes the same
+    again. `announcement` is what a screen reader says, so it changes with the state and every 25 %, not at each step.
     """
 
     job: StatusRecord
@@ -44,6 +48,9 @@ class JobCard:
     headline: str
     detail: str
     announcement: str
+    phase: str | None
+    settings: str
+    notes: str
     percent: int | None
     poll_seconds: float | None
     pictures: tuple[Picture, ...]
@@ -56,6 +63,7 @@ class JobCard:
         product = str(params.get("prompt") or params.get("text") or job.message.modality)
         headline, detail = _words(job, place)
         percent = _percent(job)
+        model = catalogue.models.get(job.message.model)
         factor = QUEUED_POLL_FACTOR if job.state is State.QUEUED else 1
         return cls(
             job=job,
@@ -65,10 +73,20 @@ class JobCard:
             headline=headline,
             detail=detail,
             announcement=headline if not percent else f"{headline}: {percent // QUARTER * QUARTER} % done",
+            phase=_phase_of(job, place),
+            settings=json.dumps({"model": job.message.model, **params}, indent=2, ensure_ascii=False),
+            notes=model.notes if model else "",
             percent=percent,
             poll_seconds=None if job.state.terminal else poll_seconds * factor,
             pictures=tuple(Picture(each, f"/v1/jobs/{job.job_id}/artifacts/{each.index}") for each in job.artifacts),
         )
+
+    @property
+    def previews(self) -> tuple[str, ...]:
+        """Where each picture's newest preview is; none before the first."""
+        shown = previews_of(self.job)
+        urls = (f"/v1/jobs/{self.job.job_id}/preview?index={index}&at={shown}" for index in range(self.count))
+        return tuple(urls) if shown else ()
 
     @property
     def live(self) -> bool:
@@ -90,10 +108,6 @@ class JobCard:
         return int(self.job.message.params.get("num_images", 1))
 
     @property
-    def editable(self) -> bool:
-        return self.job.message.modality is Modality.TXT2IMG
-
-    @property
     def seconds(self) -> float | None:
         """From the beginning of the last attempt to the end."""
         job = self.job
@@ -106,17 +120,26 @@ def _words(job: StatusRecord, place: Place | None) -> tuple[str, str]:
     if job.cancel_requested:
         return "Stopping", "It ends at the next step."
     if job.state is State.QUEUED:
-        return _phase(Progress(phase="loading")) if place and place.loading else ("In line", _line(place))
-    return _phase(job.progress)
+        return _running(Progress(phase="loading")) if place and place.loading else ("In line", _line(place))
+    return _running(job.progress)
 
 
 def _line(place: Place | None) -> str:
     if place is None:
         return "Waiting for a free worker."
-    return f"{place.position} ahead of yours." if place.position else "Yours is next."
+    ahead = f"{place.position} ahead of yours" if place.position else "Yours is next"
+    return ", ".join(part for part in (ahead, eta_words(place.eta)) if part) + "."
 
 
-def _phase(progress: Progress | None) -> tuple[str, str]:
+def _phase_of(job: StatusRecord, place: Place | None) -> str | None:
+    if job.state is State.QUEUED:
+        return "loading" if place and place.loading else "queued"
+    if job.state.terminal:
+        return None
+    return job.progress.phase if job.progress else "loading"
+
+
+def _running(progress: Progress | None) -> tuple[str, str]:
     if progress is None:
         return "Setting up", "A worker has taken it."
     if progress.phase == "loading":

@@ -32,8 +32,12 @@ class Notice:
 NOT_OURS: Final = Notice(403, "That came from another site", "Forms are taken from this site's own pages only.")
 UNREADABLE: Final = Notice(400, "That was not understood", "The form did not arrive whole. Go back and send it again.")
 DELETED: Final = Notice(200, "Deleted", "The photo and its files are gone.")
-BUSY: Final = Notice(503, "The studio is full", "Too many photos are waiting. Try again in a moment.", 10)
-AWAY: Final = Notice(503, "The studio is not answering", "A part of it cannot be reached. Try again in a moment.", 5)
+BUSY: Final = Notice(
+    503, "The studio is full", "Too many photos are waiting. Try again in about 10 seconds.", retry_after=10
+)
+AWAY: Final = Notice(
+    503, "The studio is not answering", "A part of it cannot be reached. Try again in a few seconds.", 5
+)
 
 # Looked up along the class hierarchy, as in problems.py.
 _NOTICES: Final[dict[type[Exception], Notice]] = {

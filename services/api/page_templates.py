@@ -8,8 +8,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from services.api.assets import Assets
+from services.api.job_card import PHASES
 
-NAMES: Final = ("home.html", "job.html", "job_card.html", "error.html", "docs.html")
+NAMES: Final = (
+    "home.html",
+    "busy_badge.html",
+    "job.html",
+    "job_card.html",
+    "history.html",
+    "history_list.html",
+    "error.html",
+    "docs.html",
+)
 
 
 class PageTemplates:
@@ -21,7 +31,7 @@ class PageTemplates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals["asset"] = assets.url
+        environment.globals.update(asset=assets.url, picture_of=assets.picture_of, phases=PHASES)
         # Compiled here, once, so that a broken template stops the start and no request reads a file.
         self._templates = {name: environment.get_template(name) for name in NAMES}
 

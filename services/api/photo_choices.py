@@ -1,16 +1,18 @@
-"""What the form offers for one model: sizes, counts and ranges, all from its limits and its modality's schema."""
+"""What the form offers for one model: all of it from the schema of that model's parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from services.api.form_field import FormField
+from services.api.model_schema import model_schema
 from services.common.catalogue import Catalogue, Model, Style
-from services.common.params import Modality, Txt2ImgParams
 
 # Width to height. The words are what photographers call the shapes.
-SHAPES = (("Square", 1, 1), ("Portrait", 4, 5), ("Landscape", 3, 2))
+SHAPES: Final = (("Square", 1, 1), ("Portrait", 4, 5), ("Landscape", 3, 2))
+_FIRST_SCREEN: Final = ("style", "width", "height", "num_images")
+_ORDER: Final = ("text", "integer", "number", "choice")
 
 
 @dataclass(frozen=True)
@@ -27,45 +29,48 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Span:
-    """The numbers a field takes, ends included; `default` is the model's own, if it has one."""
-
-    least: int
-    most: int
-    default: float | None = None
-
-
-@dataclass(frozen=True)
 class PhotoChoices:
+    """`subject` is the one thing that must be typed; `details` are all parameters the first screen has no place for."""
+
     model: Model
+    subject: FormField
     styles: Sequence[Style]
     sizes: Sequence[Size]
     counts: Sequence[int]
-    steps: Span
-    guidance: Span
-    seed: Span
-    most_text: int
+    details: Sequence[FormField]
 
     @classmethod
     def of(cls, model: Model, catalogue: Catalogue) -> Self:
-        limits, defaults = model.limits, model.defaults
-        guidance, steps, seed, count = (_hard(name) for name in ("guidance", "steps", "seed", "num_images"))
+        """For a model that `photo_model` gave."""
+        schema = model_schema(model, catalogue)
+        fields = _fields(schema)
+        subject = next(field for field in fields.values() if field.required)
+        count = fields.get("num_images")
+        rest = (field for name, field in fields.items() if field is not subject and name not in _FIRST_SCREEN)
         return cls(
-            model=model,
-            styles=tuple(catalogue.styles.values()),
-            sizes=tuple(_size(model, *shape) for shape in SHAPES),
-            counts=range(1, min(count.most, limits.max_images) + 1),
-            steps=Span(steps.least, min(steps.most, limits.max_steps), defaults.get("steps")),
-            guidance=Span(guidance.least, guidance.most, defaults.get("guidance")),
-            seed=seed,
-            most_text=_schema()["prompt"]["maxLength"],
+            model,
+            subject,
+            styles=tuple(catalogue.styles.values()) if "style" in fields else (),
+            sizes=tuple(_size(model, *shape) for shape in SHAPES) if "width" in fields else (),
+            counts=range(1, int(count.most or 1) + 1) if count else (),
+            details=tuple(sorted(rest, key=lambda field: _ORDER.index(field.kind))),
         )
 
 
 def photo_model(catalogue: Catalogue, *names: str | None) -> Model:
-    """The first of these names that is a model drawing photos from text; else the default one."""
-    known = (catalogue.models[name] for name in names if name is not None and name in catalogue.models)
-    return next((model for model in known if model.modality is Modality.TXT2IMG), catalogue.default_model)
+    """The first of these names that is a model words suffice for; else the default one, else any. Or LookupError."""
+    known = [catalogue.models[name] for name in names if name is not None and name in catalogue.models]
+    for model in (*known, catalogue.default_model, *catalogue.models.values()):
+        schema = model_schema(model, catalogue)
+        if len(schema["required"]) == 1 and schema["required"][0] in _fields(schema):
+            return model
+    raise LookupError("no model of the catalogue makes anything of words alone")
+
+
+def _fields(schema: Mapping[str, Any]) -> dict[str, FormField]:
+    required = schema["required"]
+    built = (FormField.of(name, value, required=name in required) for name, value in schema["properties"].items())
+    return {field.name: field for field in built if field is not None}
 
 
 def _size(model: Model, title: str, across: int, down: int) -> Size:
@@ -81,16 +86,3 @@ def _side(model: Model, pixels: float) -> int:
     least = math.ceil(limits.min_side / limits.multiple_of)
     most = limits.max_side // limits.multiple_of
     return limits.multiple_of * min(max(round(pixels / limits.multiple_of), least), most)
-
-
-def _hard(name: str) -> Span:
-    """The modality's own range, which no model widens."""
-    schema = _schema()[name]
-    number = next(part for part in schema.get("anyOf", [schema]) if "maximum" in part)
-    return Span(int(number["minimum"]), int(number["maximum"]))
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    properties: dict[str, Any] = Txt2ImgParams.model_json_schema()["properties"]
-    return properties

@@ -4,23 +4,15 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from services.api.photo_choices import PhotoChoices, Size, Span
+from services.api.photo_choices import PhotoChoices, Size
 from services.common.schemas import StatusRecord
 
-# The names a person sees beside the names a job has.
-_PARAMS: Final = {"product": "prompt", "count": "num_images"}
-_FIELDS: Final = {
-    "prompt": "product",
-    "num_images": "count",
-    "width": "size",
-    "height": "size",
-    **{name: name for name in ("style", "negative_prompt", "steps", "guidance", "seed")},
-}
-_NUMBERS: Final[dict[str, Callable[[str], int | float]]] = {"count": int, "steps": int, "seed": int, "guidance": float}
+# Fields of the first screen that go by another name than the parameter they are for; a size is two parameters.
+_FIELDS: Final = {"num_images": "count", "width": "size", "height": "size", "style": "style"}
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -36,8 +28,14 @@ class PhotoForm:
 
     @classmethod
     def blank(cls, choices: PhotoChoices, product: str = "") -> Self:
-        first_look = choices.styles[0].name if choices.styles else ""
-        return cls(choices, {"product": product, "style": first_look, "size": choices.sizes[0].value, "count": "1"})
+        chosen = {
+            "style": [style.name for style in choices.styles],
+            "size": [size.value for size in choices.sizes],
+            "count": [str(count) for count in choices.counts],
+        }
+        return cls(
+            choices, {"product": product, **{name: on_offer[0] for name, on_offer in chosen.items() if on_offer}}
+        )
 
     @classmethod
     def sent(cls, choices: PhotoChoices, data: Mapping[str, object]) -> Self:
@@ -49,9 +47,11 @@ class PhotoForm:
     @classmethod
     def like(cls, choices: PhotoChoices, job: StatusRecord, seed: str) -> Self:
         """Filled in as that job was; `seed` is one of its pictures'."""
-        params = {_FIELDS[name]: _typed(value) for name, value in job.message.params.items() if name in _FIELDS}
-        size = f"{job.message.params.get('width')}x{job.message.params.get('height')}"
-        return cls(choices, {"style": "", **params, "size": size, "seed": seed})
+        params = job.message.params
+        names = _names(choices)
+        values = {names[name]: _typed(value) for name, value in params.items() if name in names}
+        size = f"{params.get('width')}x{params.get('height')}"
+        return cls(choices, {"product": "", "style": "", **values, "size": size, "seed": seed})
 
     @property
     def sizes(self) -> Iterable[Size]:
@@ -63,19 +63,23 @@ class PhotoForm:
 
     @property
     def tuned(self) -> bool:
-        """Whether anything below the fold is filled in or wrong."""
-        names = ("negative_prompt", "steps", "guidance", "seed")
-        return any(self.values.get(name) or name in self.errors for name in names)
+        """Whether any of the details is filled in or wrong."""
+        return any(self.values.get(each.name) or each.name in self.errors for each in self.choices.details)
 
     def body(self) -> dict[str, Any]:
-        """What `Gateway.submit` takes. A number that is none stays a string, for the schema to refuse."""
-        body: dict[str, Any] = {"model": self.choices.model.name}
-        for name, text in self.values.items():
-            if name == "size":
-                size = _SIZE.fullmatch(text)
-                body["width"], body["height"] = (int(size[1]), int(size[2])) if size else (text, text)
-            elif name == "product" or (name in _FIELDS.values() and text.strip()):
-                body[_PARAMS.get(name, name)] = _number(name, text.strip()) if name in _NUMBERS else text
+        """What `Gateway.submit` takes; a field left empty is the model's own affair."""
+        choices, values = self.choices, self.values
+        body: dict[str, Any] = {"model": choices.model.name, choices.subject.name: values["product"]}
+        if choices.styles and values.get("style", "").strip():
+            body["style"] = values["style"]
+        if choices.sizes and "size" in values:
+            size = _SIZE.fullmatch(values["size"])
+            body["width"], body["height"] = (int(size[1]), int(size[2])) if size else (values["size"],) * 2
+        if choices.counts and (count := values.get("count", "").strip()):
+            body["num_images"] = int(count) if re.fullmatch("[0-9]{1,3}", count) else count
+        for each in choices.details:
+            if typed := values.get(each.name, "").strip():
+                body[each.name] = each.read(typed)
         return body
 
     def idempotency_key(self) -> str:
@@ -85,44 +89,31 @@ class PhotoForm:
 
     def refused(self, faults: Iterable[Mapping[str, object]]) -> Self:
         """This form with a sentence beside every field at fault; under a new token, as nothing came of the old."""
+        known = _names(self.choices)
         pointers = [str(fault["pointer"]) for fault in faults]
-        names = dict.fromkeys(_FIELDS.get(pointer.split("/")[1], "form") for pointer in pointers if pointer)
+        names = dict.fromkeys(known.get(pointer.split("/")[1], "form") for pointer in pointers if pointer)
         return type(self)(self.choices, self.values, {name: self._sentence(name) for name in names or ("size",)})
 
     def _sentence(self, name: str) -> str:
         choices, limits = self.choices, self.choices.model.limits
-        typed, most = len(self.values["product"]), choices.most_text
-        whole, misread = (
-            "A whole number from",
-            "Something in this form is not understood; reload the page and try again.",
-        )
+        typed = self.values.get(name, "")
+        for each in choices.details:
+            if each.name == name:
+                return each.fault(typed)
+        too_long = choices.subject.longest is not None and len(typed) > choices.subject.longest
+        example = f", for example “{choices.styles[0].example}”" if choices.styles else ""
         return {
-            "product": f"That is {typed} characters; at most {most} fit."
-            if typed > most
-            else "Say what to photograph, for example “matte black coffee grinder”.",
+            "product": choices.subject.fault(typed) if too_long else f"Say what to photograph{example}.",
             "style": "There is no such look any more; choose one of these.",
             "size": f"{choices.model.title} draws {limits.min_side} to {limits.max_side} pixels a side.",
-            "count": f"Choose 1 to {choices.counts[-1]} pictures.",
-            "negative_prompt": f"At most {most} characters fit.",
-            "steps": f"{whole} {_range(choices.steps)}.",
-            "guidance": f"A number from {_range(choices.guidance)}.",
-            "seed": f"{whole} {_range(choices.seed)}.",
-        }.get(name, misread)
+            "count": f"Choose 1 to {len(choices.counts)} pictures.",
+        }.get(name, "Something in this form is not understood; reload the page and try again.")
 
 
-def _range(span: Span) -> str:
-    return f"{span.least} to {span.most}"
+def _names(choices: PhotoChoices) -> dict[str, str]:
+    """The field of each parameter."""
+    return {**_FIELDS, choices.subject.name: "product", **{each.name: each.name for each in choices.details}}
 
 
 def _typed(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _number(name: str, text: str) -> int | float | str:
-    # Python reads more than a person types: underscores, other scripts' digits, and thousands of them.
-    if len(text) > 20 or not text.isascii() or "_" in text:
-        return text
-    try:
-        return _NUMBERS[name](text)
-    except ValueError:
-        return text

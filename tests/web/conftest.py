@@ -7,8 +7,21 @@ import pytest
 from starlette.types import ASGIApp
 
 from tests.api.conftest import app, backends, catalogue, settings, state, worker
+from tests.web.chromium import chromium, context, page, system
 
-__all__ = ["app", "backends", "browser", "catalogue", "settings", "state", "worker"]
+__all__ = [
+    "app",
+    "backends",
+    "browser",
+    "catalogue",
+    "chromium",
+    "context",
+    "page",
+    "settings",
+    "state",
+    "system",
+    "worker",
+]
 
 
 @pytest.fixture

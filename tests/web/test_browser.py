@@ -1,79 +1,14 @@
 """The journey of a person in a real browser, with a real gateway and a real worker behind it."""
 
 import re
-import shutil
-import time
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.system import System, running_system
+from tests.system import System
+from tests.web.chromium import PATIENCE, SLOW, expect_silence, expect_state, order, polls
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-PATIENCE = 30_000
-SLOW = "SLOW coffee grinder"  # two seconds at the painter's
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Gateway and worker as an operator starts them."""
-    with running_system(tmp_path_factory.mktemp("system"), {}) as running:
-        running.start_gateway()
-        running.start_worker()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "chromium is missing: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium: Browser, system: System) -> Iterator[BrowserContext]:
-    with chromium.new_context(base_url=system.url) as opened:
-        opened.set_default_timeout(PATIENCE)
-        yield opened
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """Whatever a page complains of (its policy broken, a script failed) fails the test."""
-    complaints: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    yield page
-    # What the network did while it was gone is the test's own doing.
-    assert [text for text in complaints if "ERR_INTERNET_DISCONNECTED" not in text] == []
-
-
-def order(page: Page, product: str) -> None:
-    """With no look around the words, so that the painter sees its request first."""
-    page.goto("/")
-    page.keyboard.type(product)
-    page.get_by_label("As described").check()
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/jobs/"))
-
-
-def expect_state(page: Page, state: str) -> None:
-    expect(page.locator("#job")).to_have_attribute("data-state", state, timeout=PATIENCE)
-
-
-def polls(page: Page) -> list[str]:
-    """Grows with every request for the card."""
-    seen: list[str] = []
-    page.on("request", lambda request: seen.append(request.url) if request.url.endswith("/fragment") else None)
-    return seen
 
 
 def test_from_the_keyboard_to_the_picture(page: Page) -> None:
@@ -85,11 +20,9 @@ def test_from_the_keyboard_to_the_picture(page: Page) -> None:
     expect(page.locator("#job-title")).to_be_focused()
     expect(page.locator("#announcer")).to_have_text("Ready")
     expect(page).to_have_title(re.compile("^Ready: "))
-    page.wait_for_function("document.querySelector('#job img').naturalWidth === 64")
-    asked = len(seen)
-    assert asked > 2
-    time.sleep(1)  # ten intervals
-    assert len(seen) == asked
+    page.wait_for_function("() => document.querySelector('#job img').naturalWidth === 64")
+    assert len(seen) > 2
+    expect_silence(page, seen)
 
 
 def test_reload_and_second_tab_show_the_same(page: Page, context: BrowserContext) -> None:
@@ -103,8 +36,72 @@ def test_reload_and_second_tab_show_the_same(page: Page, context: BrowserContext
         expect(each.locator("#job img")).to_have_count(1)
 
 
+def test_two_jobs_are_never_mixed_up(page: Page, context: BrowserContext) -> None:
+    """Each of two pages open at the same time shows its own job, on the way and in the end."""
+    order(page, f"{SLOW} one")
+    second = context.new_page()
+    order(second, f"{SLOW} two")
+    for each, word in ((page, "one"), (second, "two")):
+        expect_state(each, "succeeded")
+        expect(each.locator("#job-title")).to_have_text(f"{SLOW} {word}")
+        path = each.url.rpartition("/")[2]
+        expect(each.locator("#job img")).to_have_attribute("src", f"/v1/jobs/{path}/artifacts/0")
+
+
+def test_preview_shows_the_picture_coming(page: Page) -> None:
+    """While the steps go on, the page shows what there is so far."""
+    order(page, SLOW)
+    page.wait_for_function("() => document.querySelector('#job .preview')?.naturalWidth > 0")
+    expect_state(page, "succeeded")
+    expect(page.locator("#job .preview")).to_have_count(0)
+
+
+def test_badge_moves_by_itself(page: Page, context: BrowserContext) -> None:
+    """The first page says that the studio is ready, and without a reload that somebody came before."""
+    page.goto("/")
+    expect(page.locator("#busy")).to_contain_text("Ready")
+    order(context.new_page(), SLOW)
+    expect(page.locator("#busy")).to_contain_text("1 ahead", timeout=PATIENCE)
+    expect(page.locator("#busy")).to_contain_text("Ready", timeout=PATIENCE)
+
+
+def test_photo_is_found_again(page: Page) -> None:
+    """The header leads to the visitor's photos, and a thumbnail from there to the photo while it is made and after."""
+    order(page, SLOW)
+    path = page.url
+    page.get_by_role("link", name="Your photos").click()
+    photo = page.get_by_role("link", name=SLOW)
+    expect(photo).to_contain_text("Developing")
+    page.wait_for_function("() => document.querySelector('#history img')?.naturalWidth > 0")
+    photo.click()
+    expect(page).to_have_url(path)
+    expect_state(page, "succeeded")
+    page.go_back()
+    expect(page.get_by_role("link", name="Take the first one")).to_have_count(0)
+
+
+def test_settings_are_copied(page: Page, context: BrowserContext, system: System) -> None:
+    """The copied settings are the body of a request for the same photo; without a clipboard they are selected."""
+    order(page, "tea pot")
+    expect_state(page, "succeeded")
+    page.get_by_text("Settings", exact=True).click()
+    page.get_by_role("button", name="Copy settings").click()
+    expect(page.locator("#announcer")).to_have_text(re.compile("Copied|Selected"))
+    selected = page.evaluate("getSelection().toString()")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.reload()
+    page.get_by_text("Settings", exact=True).click()
+    page.get_by_role("button", name="Copy settings").click()
+    expect(page.locator("#announcer")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert selected in ("", copied)
+    answer = system.client.post("/v1/jobs", content=copied, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["params"]["prompt"]) == (202, "tea pot")
+
+
 def test_cancel_stops_a_running_job(page: Page) -> None:
     """The cancel button keeps the focus while the card is replaced around it, and stops the job."""
+    seen = polls(page)
     order(page, SLOW)
     expect_state(page, "running")
     page.locator("#cancel").focus()
@@ -113,23 +110,15 @@ def test_cancel_stops_a_running_job(page: Page) -> None:
     expect(page.locator("#cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect_state(page, "canceled")
-
-
-def test_lost_network_is_said_and_got_over(page: Page, context: BrowserContext) -> None:
-    """Without a network the page says so and goes on by itself when it is back."""
-    order(page, SLOW)
-    expect_state(page, "running")
-    context.set_offline(True)
-    expect(page.locator("#connection")).to_contain_text("You are offline", timeout=PATIENCE)
-    context.set_offline(False)
-    expect_state(page, "succeeded")
-    expect(page.locator("#connection")).to_be_hidden()
+    expect_silence(page, seen)
 
 
 def test_failure_can_be_tried_again(page: Page) -> None:
     """A failed job says so, gives nothing secret away, and can be tried again."""
+    seen = polls(page)
     order(page, "FAIL kettle")
     expect_state(page, "failed")
+    expect_silence(page, seen)
     assert "secret" not in page.content()
     first = page.url
     page.get_by_role("button", name="Try again").click()
@@ -150,15 +139,16 @@ def test_back_button_gives_a_form_that_works(page: Page) -> None:
 def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
     """Each of several pictures has its seed and its file; the job can be varied and deleted."""
     page.goto("/")
-    page.get_by_text("amber glass perfume bottle").click()
+    page.get_by_role("link", name="red mug").click()
     page.get_by_label("Macro").check()
     page.get_by_role("group", name="Pictures").get_by_label("2").check()
     page.get_by_role("button", name="Take the photo").click()
     expect_state(page, "succeeded")
     expect(page.locator("#job img")).to_have_count(2)
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download").first.click()
-    assert download.value.suggested_filename.endswith("-0.png")
+    for name, suffix in (("PNG", "-0.png"), ("JPEG", "-0.jpg"), ("WebP", "-0.webp")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Download picture 1 as {name}").click()
+        assert download.value.suggested_filename.endswith(suffix)
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("The photo and its files are gone.")).to_be_visible()
@@ -176,19 +166,8 @@ def test_without_javascript(chromium: Browser, system: System) -> None:
     with chromium.new_context(base_url=system.url, java_script_enabled=False) as context:
         page = context.new_page()
         order(page, SLOW)
-        page.locator("#job img").wait_for(timeout=PATIENCE)
+        page.locator("#job a.print img").wait_for(timeout=PATIENCE)
         assert page.locator("meta[http-equiv=refresh]").count() == 0
-
-
-@pytest.mark.parametrize("width", [320, 640, 1280])
-def test_fits_and_can_be_hit(page: Page, width: int) -> None:
-    """Nothing needs scrolling sideways from 320 pixels on, and every target is at least 24 pixels high and wide."""
-    page.set_viewport_size({"width": width, "height": 600})
-    order(page, "W" * 300)
-    expect_state(page, "succeeded")
-    for path in (page.url, "/"):
-        page.goto(path)
-        page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        boxes = [each.bounding_box() for each in page.locator("a:visible, button:visible, input:visible").all()]
-        assert [box for box in boxes if box and min(box["width"], box["height"]) < 24] == []
+        page.get_by_text("Settings", exact=True).click()
+        expect(page.locator("#settings")).to_contain_text(SLOW)
+        expect(page.get_by_role("button", name="Copy settings")).to_be_hidden()

@@ -44,12 +44,16 @@ async def test_every_size_on_offer_is_one_the_model_draws(browser: httpx2.AsyncC
 
 
 async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catalogue: Catalogue) -> None:
-    """Every style has a card with its own colour, and one card is for none."""
+    """Every style has a card with a picture of a few kilobytes, and one card is for none."""
     page = Page((await browser.get("/")).text)
     assert [radio["value"] for radio in page.all("input", name="style")] == [*catalogue.styles, ""]
-    for style in catalogue.styles.values():
-        assert page.all("svg", color=style.swatch)
+    pictures = [picture["src"] for picture in page.all("img")]
+    for style, picture in zip(catalogue.styles.values(), pictures, strict=True):
         assert style.title in page.text
+        assert f"/{style.name}.webp?" in picture
+        shown = await browser.get(picture)
+        assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/webp")
+        assert len(shown.content) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,8 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
         ("size", "1024x1024", "draws 96 to 192 pixels a side"),
         ("size", "0x0", "draws 96 to 192 pixels a side"),
         ("style", "nope", "There is no such look"),
-        ("negative_prompt", "y" * 1001, "At most 1000 characters fit."),
+        ("reproducibility", "nope", "That is not on offer any more"),
+        ("negative_prompt", "y" * 1001, "That is 1001 characters; at most 1000 fit."),
     ],
 )
 async def test_wrong_field_is_told_beside_it(
@@ -114,6 +119,8 @@ async def test_full_queue_keeps_what_was_typed(browser: httpx2.AsyncClient) -> N
     answer = await browser.post("/", data={"product": "tea pot", "style": "macro", "seed": "5"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert "The studio is full" in answer.text
+    assert "Try again in about 10 seconds." in answer.text
+    assert Page(answer.text).one("p", id="busy")["data-mood"] == "full"
     assert {"product": "tea pot", "style": "macro", "seed": "5"}.items() <= Page(answer.text).fields().items()
 
 

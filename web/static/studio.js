@@ -4,19 +4,24 @@
 const SLOWEST_SECONDS = 30;
 const HIDDEN_FACTOR = 5;
 const REQUEST_MILLISECONDS = 10_000;
+const DECODE_MILLISECONDS = 1_000;
 
 const announcer = document.getElementById("announcer");
+const connection = document.getElementById("connection");
 
 function announce(text) {
-  if (announcer.textContent !== text) announcer.textContent = text;
+  if (text && announcer.textContent !== text) announcer.textContent = text;
 }
 
-class JobWatch {
-  #card = document.getElementById("job");
-  #connection = document.getElementById("connection");
+// A part of the page that the server draws anew: fetched from its data-url, put in place of itself.
+class Watch {
   #timer = 0;
   #asking = false;
   #failures = 0;
+
+  constructor(element) {
+    this.element = element;
+  }
 
   start() {
     this.#plan();
@@ -29,34 +34,37 @@ class JobWatch {
     });
   }
 
-  get #seconds() {
-    return Number(this.#card.dataset.poll ?? 0);
+  get seconds() {
+    return Number(this.element.dataset.poll ?? 0);
+  }
+
+  shown(_old, focused) {
+    if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
   }
 
   #plan() {
     clearTimeout(this.#timer);
-    if (!this.#seconds) return;
+    if (!this.seconds) return;
     const patience = document.hidden ? HIDDEN_FACTOR : 2 ** this.#failures;
-    const wait = this.#seconds * patience;
-    const seconds = Math.max(this.#seconds, Math.min(wait, SLOWEST_SECONDS));
+    const seconds = Math.max(this.seconds, Math.min(this.seconds * patience, SLOWEST_SECONDS));
     // A little chance, so that many pages that lost the server do not return to it at once.
     const spread = this.#failures ? 0.75 + Math.random() / 2 : 1;
     this.#timer = setTimeout(() => this.#look(), 1000 * seconds * spread);
   }
 
   async #look() {
-    if (this.#asking || !this.#seconds) return;
+    if (this.#asking || !this.seconds) return;
     this.#asking = true;
     clearTimeout(this.#timer);
     try {
       const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
-      const response = await fetch(this.#card.dataset.url, { cache: "no-store", signal });
+      const response = await fetch(this.element.dataset.url, { cache: "no-store", signal });
       if (response.status === 404 || response.status === 410) {
         location.reload();
         return;
       }
       if (!response.ok) throw new Error(`status ${response.status}`);
-      this.#show(await response.text());
+      await this.#show(await response.text());
       this.#heard();
     } catch {
       this.#lost();
@@ -68,29 +76,52 @@ class JobWatch {
 
   #heard() {
     this.#failures = 0;
-    this.#connection.hidden = true;
-    announce(this.#card.dataset.announce);
+    connection.hidden = true;
+    announce(this.element.dataset.announce);
   }
 
   #lost() {
     this.#failures += 1;
+    this.element.dataset.stale = "";
     const told = navigator.onLine ? "The studio is not answering" : "You are offline";
-    this.#connection.textContent = `${told}. Your photo goes on without this page; it looks again by itself.`;
-    this.#connection.hidden = false;
-    announce(this.#connection.textContent);
+    connection.textContent = `${told}. ${this.element.dataset.lost} This page looks again by itself.`;
+    connection.hidden = false;
+    announce(connection.textContent);
   }
 
-  #show(html) {
-    const old = this.#card;
+  async #show(html) {
+    const parsed = new DOMParser().parseFromString(html, "text/html").getElementById(this.element.id);
+    if (!parsed) throw new Error("not in the answer");
+    const fresh = document.adoptNode(parsed);
+    await decoded(fresh);
+    const old = this.element;
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
-    const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("job");
-    if (!fresh) throw new Error("no card in the answer");
     old.replaceWith(fresh);
-    this.#card = fresh;
-    glide(old, fresh);
-    if (!this.#seconds) finish(fresh, focused);
-    else if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
+    this.element = fresh;
+    this.shown(old, focused);
   }
+}
+
+class JobWatch extends Watch {
+  shown(old, focused) {
+    glide(old, this.element);
+    if (this.seconds) super.shown(old, focused);
+    else this.#finish(focused);
+  }
+
+  // Once, and only for somebody who is not busy with something else on the page.
+  #finish(focused) {
+    document.title = document.title.replace(/^[^:]*/, this.element.querySelector(".state").textContent);
+    if (focused || document.activeElement === document.body) {
+      this.element.querySelector("#job-title").focus({ preventScroll: true });
+    }
+  }
+}
+
+// Pictures are ready before they are shown, so that none flickers.
+function decoded(element) {
+  const pictures = [...element.querySelectorAll("img:not([loading])")].map((each) => each.decode().catch(() => {}));
+  return Promise.race([Promise.all(pictures), new Promise((done) => setTimeout(done, DECODE_MILLISECONDS))]);
 }
 
 // The bar moves from where it was, although it is another element.
@@ -102,17 +133,23 @@ function glide(old, fresh) {
   requestAnimationFrame(() => requestAnimationFrame(() => (to.value = goal)));
 }
 
-// Once, and only for somebody who is not busy with something else on the page.
-function finish(card, focused) {
-  document.title = document.title.replace(/^[^:]*/, card.querySelector(".state").textContent);
-  if (focused || document.activeElement === document.body) {
-    card.querySelector("#job-title").focus({ preventScroll: true });
-  }
-}
-
 function freshToken() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Where there is no clipboard (a page without HTTPS), the text is selected for the person to copy.
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    announce("Copied");
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(source);
+    announce("Selected, copy it with your keyboard");
+    button.textContent = "Selected: now copy it";
+  }
 }
 
 // A double click sends the form once. A page that comes back with the back button may send it again.
@@ -139,6 +176,8 @@ window.addEventListener("pageshow", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  const copying = event.target.closest("[data-copy]");
+  if (copying) copy(copying);
   const example = event.target.closest("[data-example]");
   if (!example || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -147,4 +186,7 @@ document.addEventListener("click", (event) => {
   box.focus();
 });
 
-if (document.getElementById("job")) new JobWatch().start();
+for (const [id, Kind] of [["job", JobWatch], ["busy", Watch], ["history", Watch]]) {
+  const element = document.getElementById(id);
+  if (element) new Kind(element).start();
+}

@@ -1,0 +1,78 @@
+"""The visitor's own photos, the newest first."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.api.history import History
+from services.api.job_card import JobCard
+from services.api.page_templates import PageTemplates
+from services.api.state import AppState
+from services.api.visitor import owner_of
+from services.common.schemas import StatusRecord
+from services.common.settings import Settings
+
+PAGE: Final = 24  # rows of two, three, four and six are all full
+_UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`thumbnail` is the first picture as WebP, a fraction of the file; None where there is none."""
+
+    card: JobCard
+    age: str
+    thumbnail: str | None
+
+
+class HistoryPage:
+    def __init__(self, templates: PageTemplates, settings: Settings) -> None:
+        self._templates = templates
+        self._settings = settings
+
+    async def show(self, request: Request[AppState]) -> Response:
+        return await self._page(request, "history.html")
+
+    async def fragment(self, request: Request[AppState]) -> Response:
+        """Only the list, which the script puts in place of the one it has while a photo of it is being made."""
+        return await self._page(request, "history_list.html")
+
+    async def _page(self, request: Request[AppState], name: str) -> Response:
+        cursor = request.query_params.get("cursor")
+        try:
+            # Whoever has no cookie has made nothing here: programs' jobs are nobody's on a page.
+            known = owner_of(request) is not None
+            history = await History.of(request, cursor, PAGE) if known else History((), None)
+        except ValueError:
+            return RedirectResponse("/history", 303)
+        entries = [self._entry(request, job) for job in history.jobs]
+        live = any(entry.card.live for entry in entries)
+        return self._templates.page(
+            name,
+            entries=entries,
+            cursor=cursor,
+            next_cursor=history.next_cursor,
+            kept=_words(self._settings.retention_seconds) or "a moment",
+            poll_seconds=self._settings.poll_seconds * 2 if live else None,
+        )
+
+    def _entry(self, request: Request[AppState], job: StatusRecord) -> Entry:
+        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds)
+        first = next((each for each in card.pictures if each.artifact.media_type.startswith("image/")), None)
+        return Entry(card, _age(time.time() - job.created_at), f"{first.url}?format=webp" if first else None)
+
+
+def _age(seconds: float) -> str:
+    words = _words(seconds)
+    return f"{words} ago" if words else "just now"
+
+
+def _words(seconds: float) -> str:
+    """In the largest unit it fills; nothing below a minute."""
+    for unit, name in _UNITS:
+        if (count := int(seconds // unit)) >= 1:
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return ""

@@ -1,0 +1,78 @@
+"""The badge beside the button: how busy it is, said before anybody submits."""
+
+import httpx2
+import pytest
+
+from services.api.gateway import Gateway
+from services.api.line import Line
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue
+from services.common.presence import Pace
+from services.common.settings import Settings
+from tests.fakes import FakeWorker, without
+from tests.web.journey import job_id, submit
+from tests.web.page import Page
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "studio-tiny"
+PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s a picture
+
+
+@pytest.fixture(autouse=True)
+def _looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway remembers the line for a second; a test moves on faster."""
+    monkeypatch.setattr("services.api.line.FRESH_SECONDS", 0.0)
+
+
+async def badge(browser: httpx2.AsyncClient) -> tuple[str, str]:
+    """Its mood and its words, the same on the page and by itself."""
+    alone = (await browser.get("/busy")).text
+    assert alone.strip() in (await browser.get("/")).text
+    page = Page(alone)
+    return page.one("p", id="busy")["data-mood"], page.text
+
+
+async def test_badge_says_how_long_the_line_is(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """It goes from no worker over loading to ready, names the time it takes, and counts who is ahead."""
+    assert await badge(browser) == ("away", "No worker yet")
+    await worker.announce(MODEL, "loading")
+    assert await badge(browser) == ("loading", "Warming up")
+    await worker.announce(MODEL)
+    assert await badge(browser) == ("ready", "Ready")
+    await worker.announce(MODEL, paces=PACES)
+    assert await badge(browser) == ("ready", "Ready, 1 to 3 s")
+    for _ in range(3):
+        await submit(browser)
+    mood, text = await badge(browser)
+    assert (mood, text.partition(",")[0]) == ("busy", "3 ahead")
+    assert text.endswith(" s")
+
+
+async def test_badge_is_for_the_forms_model(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Another model's workers and jobs are none of the form's business."""
+    await worker.announce("sd15")
+    await submit(browser)
+    assert "No worker yet, 1 ahead" in (await browser.get("/")).text
+    assert "Ready" in (await browser.get("/?model=sd15")).text
+
+
+async def test_badge_does_not_guess(
+    browser: httpx2.AsyncClient, backends: Backends, settings: Settings, catalogue: Catalogue, state: dict[str, object]
+) -> None:
+    """With the status store away the page is there, and says that it cannot tell."""
+    down = without(backends, "statuses")
+    state.update(gateway=Gateway(down, catalogue, settings), backends=down, line=Line(down, catalogue))
+    assert await badge(browser) == ("unknown", "How busy it is cannot be told just now")
+
+
+async def test_waiting_job_is_told_place_and_time(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A queued job's page names how many come before it and how long it may take; or that the model is loading."""
+    await worker.announce(MODEL, "loading", paces=PACES)
+    first, second = await submit(browser), await submit(browser)
+    assert "Warming up the model" in Page((await browser.get(first)).text).text
+    await worker.announce(MODEL, paces=PACES)
+    assert "Yours is next, 1 to 3 s." in Page((await browser.get(first)).text).text
+    assert "1 ahead of yours, 3 to 7 s." in Page((await browser.get(second)).text).text
+    await worker.begin(job_id(first))
+    assert Page((await browser.get(first)).text).one("li", aria_current="step")

@@ -1,0 +1,76 @@
+"""The visitor's own photos, as a browser without JavaScript sees them."""
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from services.api.history_page import PAGE
+from tests.fakes import FakeWorker, picture
+from tests.web.journey import job_id, submit
+from tests.web.page import Page
+
+pytestmark = pytest.mark.anyio
+
+
+def shown(page: Page) -> list[str]:
+    """The jobs listed, in order."""
+    return [link["href"] for link in page.all("a") if link.get("id", "").startswith("job-")]
+
+
+async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Every photo of the visitor is listed with its words and a small picture, the newest first."""
+    first, second = await submit(browser, product="red mug"), await submit(browser, product="blue vase")
+    await worker.succeed(job_id(first), picture())
+    await worker.fail(job_id(second))
+    page = Page((await browser.get("/history")).text)
+    assert shown(page) == [second, first]
+    assert "blue vase This photo did not work out, just now red mug just now" in page.text
+    thumbnail = await browser.get(page.one("img")["src"])
+    assert (thumbnail.status_code, thumbnail.headers["Content-Type"]) == (200, "image/webp")
+
+
+async def test_variation_keeps_the_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A new variation is another photo: the one before stays in the list."""
+    path = await submit(browser)
+    await worker.succeed(job_id(path), picture())
+    again = (await browser.post(f"{path}/retry")).headers["Location"]
+    assert shown(Page((await browser.get("/history")).text)) == [again, path]
+
+
+async def test_history_has_pages(browser: httpx2.AsyncClient) -> None:
+    """Older photos are on further pages, each photo on exactly one."""
+    made = [await submit(browser) for _ in range(PAGE + 1)]
+    first = Page((await browser.get("/history")).text)
+    older = Page((await browser.get(first.one("a", rel="next")["href"])).text)
+    assert shown(first) + shown(older) == made[::-1]
+    assert not older.all("a", rel="next")
+    assert (await browser.get("/history?cursor=nonsense")).headers["Location"] == "/history"
+
+
+async def test_history_is_ones_own(app: ASGIApp, browser: httpx2.AsyncClient) -> None:
+    """Another visitor, and one who made nothing yet, sees none of it, nor what programs made."""
+    await submit(browser)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as other:
+        assert (await other.post("/v1/jobs", json={"prompt": "secret mug"})).status_code == 202
+        page = Page((await other.get("/history")).text)
+        assert shown(page) == []
+        assert "No photos yet" in page.text
+        own = (await other.post("/", data={"product": "tea pot"})).headers["Location"]
+        assert shown(Page((await other.get("/history")).text)) == [own]
+
+
+async def test_history_is_looked_at_again_while_it_moves(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """The list names an interval as long as one of its photos is being made, and none after that."""
+    path = await submit(browser)
+    assert Page((await browser.get("/history/fragment")).text).one("div", id="history")["data-poll"] == "2"
+    assert Page((await browser.get("/history")).text).one("meta", http_equiv="refresh")["content"] == "2"
+    await worker.succeed(job_id(path), picture())
+    assert "data-poll" not in Page((await browser.get("/history/fragment")).text).one("div", id="history")
+
+
+async def test_deleted_photo_leaves_the_list(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """What was deleted is not listed any more."""
+    path = await submit(browser)
+    await worker.succeed(job_id(path), picture())
+    await browser.post(f"{path}/delete")
+    assert shown(Page((await browser.get("/history")).text)) == []
