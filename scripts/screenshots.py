@@ -1,19 +1,32 @@
-"""`just screenshots`: starts the system, makes a photo, and takes pictures of the pages into docs/img.
+"""`just screenshots`: starts the system, makes photos as a visitor does, and takes pictures of the pages into docs/img.
 
-Each page at 1280 and at 390 pixels, light and dark; home.png and job.png are the ones the documentation shows.
+Each page at 1280 and at 390 pixels, light and dark; the documentation shows some of them.
 """
 
+import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
 from tests.system import ROOT, running_system
 
 WIDTHS = {"": 1280, "-phone": 390}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+# Product, look, pictures; the last one is the one whose page is shown.
+ORDERS = (
+    ("blue bottle", "Stone and moss", 1),
+    ("turquoise vase", "Pastel pop", 1),
+    ("orange bell pepper", "Macro", 4),
+    ("purple perfume flask", "Neon tech", 1),
+    ("white cup", "Sky blue", 1),
+    ("yellow lamp", "Flat lay", 1),
+    ("red mug", "White cyclorama", 1),
+    ("green teapot", "Warm kitchen", 1),
+)
+PATIENCE = 60_000
 
 
 def main() -> int:
@@ -26,26 +39,41 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         running_system(Path(folder), {}, ROOT / "models" / "models.toml") as system,
+        sync_playwright() as playwright,
     ):
         system.start_gateway()
         system.start_worker()
-        job = system.wait(system.submit("matte black coffee grinder", style="white-cyclorama", num_images=2)["id"])
-        pages = {"home": "/", "job": f"/jobs/{job['id']}"}
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            for name, path in pages.items():
-                _shoot(browser, f"{system.url}{path}", images / name)
-            browser.close()
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        with browser.new_context(base_url=system.url) as context:
+            page = context.new_page()
+            jobs = [_ordered(page, *order) for order in ORDERS]
+            visitor = context.storage_state()
+        pages = {"home": "/", "job": jobs[-1], "history": "/history"}
+        for name, path in pages.items():
+            _shoot(browser, visitor, f"{system.url}{path}", images / name)
+        browser.close()
     return 0
 
 
-def _shoot(browser: Browser, url: str, name: Path) -> None:
+def _ordered(page: Page, product: str, look: str, count: int) -> str:
+    """The path of the page of the finished job."""
+    page.goto("/")
+    page.get_by_label("What are we photographing?").fill(product)
+    page.get_by_role("radio", name=look).check()
+    page.get_by_role("group", name="Pictures").get_by_label(str(count)).check()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/jobs/"))
+    page.locator("#job[data-state=succeeded]").wait_for(timeout=PATIENCE)
+    return "/jobs/" + page.url.rpartition("/")[2]
+
+
+def _shoot(browser: Browser, visitor: StorageState, url: str, name: Path) -> None:
     for suffix, width in WIDTHS.items():
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            size: ViewportSize = {"width": width, "height": 800 if width > 800 else 844}
+            page = browser.new_page(viewport=size, color_scheme=scheme, storage_state=visitor)
             page.goto(url, wait_until="networkidle")
-            dark = "-dark" if scheme == "dark" else ""
-            page.screenshot(path=f"{name}{suffix}{dark}.png", full_page=True)
+            page.screenshot(path=f"{name}{suffix}{'-dark' if scheme == 'dark' else ''}.png")
             page.close()
 
 
