@@ -26,7 +26,7 @@ async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker
     path = await submit(browser, product=MARKUP, negative_prompt=MARKUP)
     answers = [await browser.get(path)]
     await worker.succeed(job_id(path), b"one", b"two")
-    answers += [await browser.get(each) for each in (path, f"{path}/fragment", f"/?from={job_id(path)}")]
+    answers += [await browser.get(each) for each in (path, f"{path}/fragment", f"/?from={job_id(path)}", "/history")]
     answers.append(await browser.get("/", params={"product": MARKUP}))
     answers.append(await browser.post("/", data={"product": MARKUP, "steps": MARKUP, "style": MARKUP, "size": MARKUP}))
     for answer in answers:
@@ -40,7 +40,7 @@ async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker
 async def test_pages_keep_to_their_policy(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """No page has an inline script or style, nor names anything that is not ours."""
     path = await submit(browser)
-    answers = [await browser.get(each) for each in ("/", path, f"/jobs/{new_job_id()}")]
+    answers = [await browser.get(each) for each in ("/", path, f"/jobs/{new_job_id()}", "/history")]
     await worker.succeed(job_id(path), b"picture")
     for answer in [*answers, await browser.get(path)]:
         page = Page(answer.text)
