@@ -49,6 +49,18 @@ def test_gateway_that_does_not_answer_is_asked_less_and_less(page: Page, system:
     expect(page.locator("#connection")).to_be_hidden(timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("event", ["visibilitychange", "online"])
+def test_page_that_was_away_looks_at_once(page: Page, system: System, event: str) -> None:
+    """A tab that comes to the front, or a network that comes back, does not wait for the next turn."""
+    system.start_gateway(poll_seconds="60")
+    order(page, "tea pot")
+    system.start_worker()
+    system.wait(page.url.rpartition("/")[2])
+    expect_state(page, "queued")
+    page.evaluate("event => (event === 'online' ? window : document).dispatchEvent(new Event(event))", event)
+    expect_state(page, "succeeded")
+
+
 def test_form_outlives_the_gateway(page: Page, system: System) -> None:
     """With the gateway gone the form keeps what is typed and says so, and works when the gateway is back."""
     gateway = system.start_gateway()
