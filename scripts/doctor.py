@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = (2, 24)
 DISK_BYTES = 20 * 10**9  # the images, and the weights of one real model
+PORTS = {"minio": (9001,), "observability": (9090, 3000)}  # of consoles, by profile
 SECRETS = (
     "RABBITMQ_PASSWORD",
     "REDIS_PASSWORD",
@@ -78,7 +79,7 @@ def env() -> str:
     example = (ROOT / ".env.example").read_text()
     unknown = [name for name in given if name.startswith("STUDIO_") and f"# {name}=" not in example]
     if unknown:
-        raise Failure(f".env names no setting of ours: {', '.join(unknown)}", f"sed -i '/^{unknown[0]}=/d' .env")
+        raise Failure(f".env names no setting of ours: {', '.join(unknown)}", f"sed -i.bak '/^{unknown[0]}=/d' .env")
     return f"{len(given)} variables"
 
 
@@ -86,11 +87,14 @@ def ports() -> str:
     """Free, or taken by this very project."""
     if _output("docker", "compose", "ps", "--quiet"):
         return "in use by this project, which is up"
-    gateway = int(_env(ROOT / ".env").get("GATEWAY_PORT", "8000"))
-    taken = [port for port in (gateway, 9001, 15672) if _taken(port)]
+    given = _env(ROOT / ".env")
+    profiles = given.get("COMPOSE_PROFILES", "").split(",")
+    wanted = [int(given.get("GATEWAY_PORT", "8000")), 15672]
+    wanted += [port for profile, own in PORTS.items() if profile in profiles for port in own]
+    taken = [port for port in wanted if _taken(port)]
     if taken:
         raise Failure(f"taken: {', '.join(map(str, taken))}", f"ss -ltnp 'sport = :{taken[0]}', and stop what it names")
-    return f"{gateway}, 9001 and 15672 are free"
+    return f"{', '.join(map(str, wanted))} are free"
 
 
 def disk() -> str:

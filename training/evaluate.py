@@ -17,11 +17,12 @@ import torch
 
 from benchmarks.figure import Figure
 from services.common.catalogue import Catalogue, load_catalogue
+from training.captions import FACTS
 from training.exam import Question, write_exam
 from training.grid import save_grid
 from training.judge import ASKED, Judge, judge_pictures, labels_of, render_exam, train_judge
 from training.photos import pixels
-from training.scenes import Scene
+from training.scenes import PRODUCTS, Scene
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "studio-tiny"
@@ -29,6 +30,7 @@ LABELLED = Path(__file__).with_name("labelled.json")
 QUESTIONS = 240
 RENDERS = 600
 GOALS = {"product": ">= 95", "colour": ">= 95", "background": ">= 90"}
+UNWANTED = "white background"
 SHEET = (
     *("red mug", "matte black coffee grinder", "two yellow bottles", "a glossy green teapot", "blue vase", "pink lamp"),
     *("an orange bell pepper", "a purple perfume flask", "white cup", "a navy book", "lime can", "turquoise bowl"),
@@ -50,6 +52,7 @@ def evaluate(folder: Path) -> Iterator[Figure]:
     longer = draw(pipeline, [question.prompt for question in few], 20, defaults["guidance"])
     yield _steps_figure(judge, few, pictures[:60], longer)
     yield from _labelled(judge, pictures)
+    yield _negative(judge, pipeline, defaults)
     _save_sheet(pipeline, catalogue, defaults)
 
 
@@ -61,15 +64,22 @@ def load(folder: Path) -> Any:
     return pipeline
 
 
-def draw(pipeline: Any, prompts: Sequence[str], steps: int, guidance: float) -> torch.Tensor:
-    """One picture a prompt, in -1..1; picture k has the seed k."""
+def draw(
+    pipeline: Any, prompts: Sequence[str], steps: int, guidance: float, unwanted: str | None = None
+) -> torch.Tensor:
+    """One picture a prompt, in -1..1; picture k has the seed k. `unwanted` is the negative prompt of all."""
     drawn = []
     for start in range(0, len(prompts), 8):
         part = list(prompts[start : start + 8])
         generators = [torch.Generator().manual_seed(start + number) for number in range(len(part))]
         with torch.inference_mode():
             made = pipeline(
-                part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="pt"
+                part,
+                negative_prompt=None if unwanted is None else [unwanted] * len(part),
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=generators,
+                output_type="pt",
             )
         drawn.append(made.images * 2 - 1)
     return torch.cat(drawn)
@@ -96,6 +106,18 @@ def _steps_figure(judge: Judge, few: Sequence[Question], short: torch.Tensor, lo
     short_right, long_right = ((judge_pictures(judge, each) == wanted).all(dim=1).float() for each in (short, longer))
     gain = (long_right.mean() - short_right.mean()).item() * 100
     return Figure.of("studio-tiny.gain-of-20-steps", gain, "points", "<= 3", [gain])
+
+
+def _negative(judge: Judge, pipeline: Any, defaults: Mapping[str, Any]) -> Figure:
+    """How many fewer backgrounds are white where white ones are unwanted, of pictures that ask for none."""
+    prompts = [f"a {product}" for product in PRODUCTS] * 3
+    shown = []
+    for unwanted in (None, UNWANTED):
+        pictures = draw(pipeline, prompts, defaults["steps"], defaults["guidance"], unwanted)
+        seen = judge_pictures(judge, pictures)[:, ASKED.index("background")]
+        shown.append((seen == FACTS["background"].index("white")).float().mean().item())
+    fewer = 100 * (1 - shown[1] / shown[0]) if shown[0] else 0.0
+    return Figure.of("studio-tiny.negative-prompt", fewer, "% fewer", ">= 50", [fewer])
 
 
 def _labelled(judge: Judge, pictures: torch.Tensor) -> Iterator[Figure]:

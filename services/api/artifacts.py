@@ -102,7 +102,9 @@ async def read(request: Request[AppState]) -> Response:
     etag = f'W/"{artifact.sha256}-{wanted.name}"' if wanted else f'"{artifact.sha256}"'
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     filename = f"{record.job_id}-{artifact.index}{suffix}"
-    if wanted is None and request.state["settings"].artifact_delivery == "redirect":
+    # What is to be saved is handed out here: the object store would have it shown.
+    redirected = request.state["settings"].artifact_delivery == "redirect" and query.download == "0"
+    if wanted is None and redirected:
         objects = request.state["backends"].objects
         url = await objects.url(
             artifact.key, media_type=artifact.media_type, filename=filename, seconds=PRESIGNED_SECONDS

@@ -1,5 +1,6 @@
 """/v1/jobs: submit, list, look at, cancel and remove jobs."""
 
+import asyncio
 import math
 from typing import Any
 
@@ -126,7 +127,8 @@ async def history(request: Request[AppState]) -> Response:
     page = await History.of(request, query.cursor, query.limit)
     public_url = request.state["settings"].public_url
     line = request.state["line"]
-    jobs = [JobView.of(job, public_url, await line.place(job)) for job in page.jobs]
+    places = await asyncio.gather(*(line.place(job) for job in page.jobs))
+    jobs = [JobView.of(job, public_url, place) for job, place in zip(page.jobs, places, strict=True)]
     view = JobPageView(data=tuple(jobs), next_cursor=page.next_cursor)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
     return conditional_json(request, view.model_dump_json().encode(), headers)

@@ -15,10 +15,12 @@ from services.common.presence import WORKERS, Presence, read_presences
 from services.common.schemas import State, StatusRecord
 
 FRESH_SECONDS: Final = 1.0
-PATIENCE_SECONDS: Final = 0.5  # for a look; what was seen last is told then
+PATIENCE_SECONDS: Final = 0.5  # for a look that may tell of a job which the last one was too early for
+BRIEF_SECONDS: Final = 0.05  # for one that tells what is known only more freshly
+OLD_SECONDS: Final = 30.0  # what was seen is told for so long, or twice the rest where that is longer
 LOOK_SHARE: Final = 0.1  # of the time may go into looking, however long the queues are
 PAGE: Final = 200
-TOLD: Final = "told"  # the folder in the cache: the least position a job was told
+TOLD: Final = "told"  # in the cache: the least position a job was told
 TOLD_SECONDS: Final = 3600.0
 
 
@@ -41,6 +43,8 @@ class Line:
         self._queues: dict[str, ModelQueue] = {}
         self._looked_at = 0.0  # Unix seconds
         self._rest_until = 0.0  # on the event loop's clock
+        self._good_until = 0.0  # Unix seconds
+        self._present: list[Presence] = []
 
     async def queues(self, since: float = 0.0) -> dict[str, ModelQueue]:
         """By model, all of the catalogue; where that can be had soon, not from before `since` (Unix seconds).
@@ -49,12 +53,13 @@ class Line:
         Raises BackendUnavailable.
         """
         needed = max(since, time.time() - FRESH_SECONDS)
+        known = self._queues and since <= self._looked_at
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(BRIEF_SECONDS if known else PATIENCE_SECONDS):
                 while self._looked_at < needed:
                     await asyncio.shield(self._looking())
-        if not self._queues:
-            raise BackendUnavailable("statuses", "the queues are too long to be looked at in time")
+        if time.time() > self._good_until:
+            raise BackendUnavailable("statuses", "the queues cannot be looked at in time")
         return self._queues
 
     async def place(self, job: StatusRecord) -> Place | None:
@@ -74,7 +79,7 @@ class Line:
 
     async def _never_more(self, job_id: str, counted: int) -> int:
         """Another gateway may have looked later than we did, so what was said is kept where all see it."""
-        cache, key = self._backends.cache, f"{TOLD}/{job_id}"
+        cache, key = self._backends.cache, f"{TOLD}/{job_id}/least"  # a folder each, which goes with what is in it
         told = await cache.get(key)
         if told is not None and int(told) <= counted:
             return int(told)
@@ -92,13 +97,17 @@ class Line:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(self._rest_until - clock())
         looked_at, begin = time.time(), clock()
-        jobs, workers = await asyncio.gather(self._live(), self._workers())
+        try:
+            jobs, workers = await asyncio.gather(self._live(), self._workers())
+        finally:
+            rest = (clock() - begin) / LOOK_SHARE
+            self._rest_until = clock() + rest
         self._queues = {
             name: ModelQueue(model, jobs[name], [each for each in workers if each.model == name])
             for name, model in self._catalogue.models.items()
         }
         self._looked_at = looked_at
-        self._rest_until = clock() + (clock() - begin) / LOOK_SHARE
+        self._good_until = time.time() + max(OLD_SECONDS, 2 * rest)
 
     async def _live(self) -> dict[str, list[StatusRecord]]:
         by_model: dict[str, list[StatusRecord]] = defaultdict(list)
@@ -111,6 +120,7 @@ class Line:
         return by_model
 
     async def _workers(self) -> list[Presence]:
+        """Those seen last where the cache does not answer: jobs are made all the same."""
         with suppress(BackendUnavailable):
-            return read_presences((await self._backends.cache.list(WORKERS)).values())
-        return []
+            self._present = read_presences((await self._backends.cache.list(WORKERS)).values())
+        return self._present

@@ -11,7 +11,7 @@ from services.api.problems import on_error
 from services.common.schemas import State, StatusRecord
 
 # Their clients send a request that failed again by themselves, which would make a second job.
-_DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
+DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
 
 
 async def openai_error(
@@ -32,12 +32,12 @@ def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
     """The answer for a job that is not over yet, or ended without a result."""
     if not record.state.terminal:
         message = f"job {record.job_id} is still {record.state}; it goes on: GET /v1/jobs/{record.job_id}"
-        return _response(504, message, "timeout", None, {**_DO_NOT_REPEAT, **headers})
+        return _response(504, message, "timeout", None, {**DO_NOT_REPEAT, **headers})
     if record.error is not None:
-        repeat = {} if record.error.retryable else _DO_NOT_REPEAT
+        repeat = {} if record.error.retryable else DO_NOT_REPEAT
         return _response(500, record.error.message, record.error.code, None, {**repeat, **headers})
     status = 504 if record.state is State.EXPIRED else 409
-    return _response(status, f"the job is {record.state}", str(record.state), None, {**_DO_NOT_REPEAT, **headers})
+    return _response(status, f"the job is {record.state}", str(record.state), None, {**DO_NOT_REPEAT, **headers})
 
 
 def _response(status: int, message: str, code: str, param: str | None, headers: Mapping[str, str]) -> Response:

@@ -16,7 +16,7 @@ from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key
 from services.api.jobs import SUBMIT_PROBLEMS
 from services.api.json_body import BODY_PROBLEMS, read_json_object
-from services.api.openai_errors import job_error, openai_error
+from services.api.openai_errors import DO_NOT_REPEAT, job_error, openai_error
 from services.api.openai_views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
@@ -105,13 +105,14 @@ async def generate(request: Request[AppState]) -> Response:
         if not issubclass(PARAMS[model.modality], ImageParams):
             raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
         record, _ = await gateway.accept(asked.job(), owner=owner_of(request), idempotency_key=key)
-        headers["X-Job-Id"] = record.job_id
+        headers |= {"X-Job-Id": record.job_id}
         record = await gateway.read(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
             pictures = await _pictures(request, asked, record)
             return JSONResponse(pictures.model_dump(), headers=headers)
     except (StudioError, RequestRefused) as exc:
-        return await openai_error(request, exc, _NAMES, headers)
+        repeat = DO_NOT_REPEAT if "X-Job-Id" in headers else {}  # the job is there already
+        return await openai_error(request, exc, _NAMES, {**repeat, **headers})
     return job_error(record, headers)
 
 

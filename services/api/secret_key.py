@@ -33,8 +33,22 @@ def _kept(path: Path) -> bytes:
         # Linked into place whole, so that of two gateways starting at once neither reads half a key.
         draft = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
         draft.touch(0o600, exist_ok=False)
-        draft.write_text(secrets.token_hex(_BYTES), "ascii")
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    return path.read_bytes()
+        try:
+            draft.write_text(secrets.token_hex(_BYTES), "ascii")
+            with suppress(FileExistsError):
+                _link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    key = path.read_bytes()
+    if len(key) < _BYTES:
+        raise OSError(f"{path} holds no key: delete it, and a new one is made")
+    return key
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # not every file system has links
+        draft.replace(path)

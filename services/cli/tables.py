@@ -1,12 +1,16 @@
 """Lists as tables for a terminal."""
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from rich.markup import escape
 from rich.table import Table
 
 from services.common.catalogue import Model
+
+# What others asked for must not command the terminal of whoever lists it.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def model_table(models: Iterable[Model]) -> Table:
@@ -23,5 +27,5 @@ def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
     for job in jobs:
         asked = str(job["params"].get("prompt") or job["params"].get("text") or "")
         made = job["created_at"].partition(".")[0].replace("T", " ")
-        table.add_row(job["id"], job["state"], job["model"], escape(asked), made)
+        table.add_row(job["id"], job["state"], job["model"], escape(_CONTROL.sub(" ", asked)), made)
     return table

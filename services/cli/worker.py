@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any, NoReturn
 
 import structlog
 
@@ -52,20 +54,42 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         announcer = await stack.enter_async_context(Announcer(cache, model.name).announcing())
         try:
             executor = _executor(settings, model)
+            batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
             readiness.phase = "loading"
-            await executor.load()
+            if not await _done_before(stop, _load(executor, batcher, settings.job_deadline_seconds)):
+                _leave(0)  # nothing has begun
         except (ModelUnavailable, ValueError) as exc:
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
-        batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
-        await warm_up(executor, batcher.rhythm)
+        except DeadlineExceeded as exc:
+            log.error("leaving, the model thread hangs", reason=str(exc))  # noqa: TRY400
+            _leave(HUNG)
         code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, stop)
         if executor.busy:
-            # The thread cannot be joined, and the interpreter would wait for it at exit.
-            sys.stderr.flush()
-            os._exit(code or HUNG)
+            _leave(code or HUNG)
         await executor.close()
     return code
+
+
+async def _load(executor: ModelExecutor, batcher: Batcher, deadline_seconds: float) -> None:
+    await executor.load()
+    await warm_up(executor, batcher.rhythm, deadline_seconds)
+
+
+async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether the work was done before `stop` was set. Raises what it raises."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if working.done():
+        working.result()
+    return working.done()
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: the model thread cannot be joined, and the interpreter would wait for it at exit."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _executor(settings: Settings, model: Model) -> ModelExecutor:

@@ -77,7 +77,8 @@ class SQLiteFile:
     def _connect(self, path: Path, schema: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # isolation_level=None: transactions begin where this module says, not where the driver guesses.
-        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        busy_seconds = min(BUSY_SECONDS, 0.8 * self._deadline_seconds)
+        self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         _enter_wal(self._connection)
         self._connection.execute("PRAGMA synchronous=NORMAL")
 

@@ -35,10 +35,12 @@ class LatentColours:
             return None
 
     def pictures(self, latents: "torch.Tensor") -> "list[Image]":
-        """One for each of batch x channels x height x width, as large as the latents are."""
+        """One for each of batch x channels x height x width, as large as the latents are; none of packed ones."""
         import torch
         from PIL import Image
 
+        if latents.ndim != 4:
+            return []
         scaled = latents.float()
         # Some schedulers keep their noise far above what a decoder takes.
         scaled = scaled / scaled.std(dim=(1, 2, 3), keepdim=True).clamp(min=1)

@@ -1,11 +1,13 @@
 """What a worker makes before it is ready, so that its first job is not slower than the next and can be foretold."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from services.common.errors import DeadlineExceeded
 from services.common.workload import steps_of
 from services.inference.adapter import Context
 from services.inference.executor import ModelExecutor
@@ -16,22 +18,28 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS: Final = 5.0  # for the second call; a slow model's first job will tell how long it takes
 
 
-async def warm_up(executor: ModelExecutor, rhythm: Rhythm) -> None:
+async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: float) -> None:
     """Make the adapter's sample in one step, for what lies below to warm up, then whole, to see how long it takes.
 
-    What goes wrong here is logged: the first job will say the same.
+    What goes wrong here is logged: the first job will say the same. Raises DeadlineExceeded for a call that hangs.
     """
-    sample = executor.adapter.sample()
-    if sample is None:
-        return
-    context = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
     try:
-        short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
-        await executor.generate([short], context)
-        begin = time.perf_counter()
-        await executor.generate([short], context)
-        if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < PATIENCE_SECONDS:
-            with rhythm.call([sample]):
-                await executor.generate([sample], context)
+        async with asyncio.timeout(deadline_seconds):
+            await _make_sample(executor, rhythm)
+    except TimeoutError as exc:
+        raise DeadlineExceeded(f"warming up took longer than {deadline_seconds:g} seconds") from exc
     except Exception:
         log.exception("warming up failed")
+
+
+async def _make_sample(executor: ModelExecutor, rhythm: Rhythm) -> None:
+    if (sample := executor.adapter.sample()) is None:
+        return
+    context = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
+    short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
+    await executor.generate([short], context)
+    begin = time.perf_counter()
+    await executor.generate([short], context)
+    if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < PATIENCE_SECONDS:
+        with rhythm.call([sample]):
+            await executor.generate([sample], context)

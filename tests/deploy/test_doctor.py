@@ -82,7 +82,7 @@ def _adding(line: str) -> Callable[[Path], object]:
     [
         (lambda env: env.write_text("REDIS_PASSWORD=x\n"), "lacks RABBITMQ_PASSWORD", "just setup"),
         (lambda env: env.chmod(0o644), "others may read it", "chmod 600 .env"),
-        (_adding("STUDIO_PROT=1"), "STUDIO_PROT", "sed -i '/^STUDIO_PROT=/d' .env"),
+        (_adding("STUDIO_PROT=1"), "STUDIO_PROT", "sed -i.bak '/^STUDIO_PROT=/d' .env"),
         (_adding("COMPOSE_PROFILES=gpu"), "no NVIDIA driver", "nvidia-driver"),
     ],
 )

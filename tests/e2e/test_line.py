@@ -72,3 +72,12 @@ def test_loading_is_told(system: System, gate: Path) -> None:
     gate.touch()
     assert system.wait(job["id"])["state"] == "succeeded"
     queue_when(system, lambda now: now["workers"]["ready"] == 1)
+
+
+def test_worker_is_told_to_stop_while_it_loads(system: System, gate: Path) -> None:
+    """A worker whose model is still being loaded leaves at once, and well, when it is told to stop."""
+    system.start_gateway()
+    worker = system.start("worker")
+    queue_when(system, lambda now: now["workers"]["loading"] == 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=10) == 0

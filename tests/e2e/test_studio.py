@@ -137,3 +137,12 @@ def test_jobs_are_listed_and_canceled(system: System) -> None:
     for arguments in (["jobs"], ["cancel", first]):
         away = _studio(system, *arguments, url=f"http://127.0.0.1:{free_port()}")
         assert (away.returncode, away.stdout) == (3, "")
+
+
+def test_listed_prompts_command_no_terminal(system: System) -> None:
+    """What others asked for is shown without the characters by which terminals are told what to do."""
+    system.start_gateway()
+    system.submit("mug\x1b]0;title\x07\x1b[2J")
+    listed = _studio(system, "jobs")
+    assert "mug" in listed.stdout
+    assert not set("\x1b\x07") & set(listed.stdout)

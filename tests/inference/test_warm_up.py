@@ -19,7 +19,7 @@ async def test_first_job_can_be_foretold(tiny: Model) -> None:
     rhythm = Rhythm()
     async with ModelExecutor(Txt2Img(tiny, Source(tiny.source)), device="cpu") as executor:
         await executor.load()
-        await warm_up(executor, rhythm)
+        await warm_up(executor, rhythm, 60)
 
     assert list(rhythm.paces) == [size_of(tiny.defaults)]
 
@@ -30,6 +30,6 @@ async def test_slow_model_is_not_kept_from_its_jobs(tiny: Model, monkeypatch: py
     rhythm = Rhythm()
     async with ModelExecutor(Txt2Img(tiny, Source(tiny.source)), device="cpu") as executor:
         await executor.load()
-        await warm_up(executor, rhythm)
+        await warm_up(executor, rhythm, 60)
 
     assert not rhythm.paces

@@ -12,7 +12,10 @@ local function page()
   return redis.call('ZRANGEBYLEX', INDEX, from, '+', 'LIMIT', 0, wanted - #found)
 end
 
-while #found < wanted do
+local gone = 0
+
+-- One call must not keep everybody waiting: what is left of a long row of forgotten ids is for the next.
+while #found < wanted and gone < 1000 do
   local ids = page()
   if #ids == 0 then
     break
@@ -21,6 +24,7 @@ while #found < wanted do
     local record = redis.call('HGETALL', ARGV[4] .. id)
     if #record == 0 then
       redis.call('ZREM', INDEX, id)
+      gone = gone + 1
     else
       found[#found + 1] = record
     end
