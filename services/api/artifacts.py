@@ -15,7 +15,7 @@ from services.api.darkroom import FORMATS, PictureFormat, wanted_format
 from services.api.endpoint import Answer, Endpoint
 from services.api.jobs import JOB_PROBLEMS, poll_headers
 from services.api.problems import RequestRefused
-from services.api.query import read_query
+from services.api.query import PLAIN, read_query
 from services.api.representation import ArtifactListView, JobView
 from services.api.state import AppState
 from services.common.schemas import Artifact, StatusRecord
@@ -41,6 +41,9 @@ class ArtifactQuery(BaseModel):
 
     download: Annotated[Literal["0", "1"], Field(description="1 has browsers save the file.")] = "0"
     format: Annotated[str | None, WithJsonSchema(_FORMAT)] = None
+    max_side: Annotated[
+        int | None, Field(ge=16, le=4096, description="Of a picture, in pixels; a larger one is made smaller."), PLAIN
+    ] = None
 
 
 def artifact_endpoints() -> list[Endpoint]:
@@ -92,14 +95,14 @@ async def index(request: Request[AppState]) -> Response:
 async def read(request: Request[AppState]) -> Response:
     """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them.
 
-    `?format=` has a picture in another format. That one's ETag is weak: another version of the encoder may write other
-    bytes for what looks the same.
+    `?format=` has a picture in another format, `?max_side=` a smaller one. Its ETag is weak: another version of the
+    encoder may write other bytes for what looks the same.
     """
     query = read_query(request, ArtifactQuery)
     record = await request.state["gateway"].read(request.path_params["job_id"])
     artifact = _artifact(request, record)
-    wanted = wanted_format(artifact, query.format)
-    etag = f'W/"{artifact.sha256}-{wanted.name}"' if wanted else f'"{artifact.sha256}"'
+    wanted = wanted_format(artifact, query.format, query.max_side)
+    etag = f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"'
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     filename = f"{record.job_id}-{artifact.index}{suffix}"
     # What is to be saved is handed out here: the object store would have it shown.

@@ -1,4 +1,4 @@
-"""Stored pictures in another file format, for whoever needs one: made when asked for, and kept nowhere."""
+"""Stored pictures in another file format or smaller, for whoever needs that: made when asked for, and kept nowhere."""
 
 import asyncio
 import io
@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from services.api.problems import RequestRefused
@@ -21,12 +21,18 @@ _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, s
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """`options` are Pillow's, for a picture that looks like the stored one."""
+    """`options` are Pillow's, for a picture that looks like the stored one; `side` is the most pixels of its sides."""
 
     name: str
     media_type: str
     extension: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    side: int | None = None
+
+    @property
+    def version(self) -> str:
+        """What tells its file from others of the same picture."""
+        return self.name if self.side is None else f"{self.name}-{self.side}"
 
 
 FORMATS: Final[Mapping[str, PictureFormat]] = {
@@ -34,18 +40,20 @@ FORMATS: Final[Mapping[str, PictureFormat]] = {
     "jpeg": PictureFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
     "webp": PictureFormat("webp", "image/webp", "webp", {"quality": 90}),
 }
-_STORED: Final = {each.media_type for each in FORMATS.values()}
 
 
-def wanted_format(artifact: Artifact, name: str | None) -> PictureFormat | None:
+def wanted_format(artifact: Artifact, name: str | None, side: int | None = None) -> PictureFormat | None:
     """None for the artifact as it is stored. Raises InvalidRequest saying what there is."""
-    if name is None:
+    if name is None and side is None:
         return None
-    allowed = sorted(FORMATS) if artifact.media_type in _STORED else []
+    own = next((each.name for each in FORMATS.values() if each.media_type == artifact.media_type), None)
+    if name is None:
+        name = own or "picture"
+    allowed = sorted(FORMATS) if own else []
     if name not in allowed:
         detail = f"{artifact.media_type} is not to be had in this format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
-    return None if FORMATS[name].media_type == artifact.media_type else FORMATS[name]
+    return None if name == own and side is None else replace(FORMATS[name], side=side)
 
 
 class Darkroom:
@@ -92,6 +100,8 @@ def _developed(data: bytes, wanted: PictureFormat) -> bytes:
         with Image.open(io.BytesIO(data)) as stored:
             made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
             picture = stored.convert("RGB")
+        if wanted.side is not None:
+            picture.thumbnail((wanted.side, wanted.side))
     except OSError as exc:
         detail = "this artifact is no picture that could be shown in another format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc

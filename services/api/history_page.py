@@ -15,13 +15,14 @@ from services.api.visitor import owner_of
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
+THUMBNAIL: Final = 400  # pixels a side: twice what a card is wide
 PAGE: Final = 24  # rows of two, three, four and six are all full
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`thumbnail` is the first picture as WebP, a fraction of the file; None where there is none."""
+    """`thumbnail` is the first picture, small and as WebP; None where there is none."""
 
     card: JobCard
     age: str
@@ -62,7 +63,9 @@ class HistoryPage:
     def _entry(self, request: Request[AppState], job: StatusRecord) -> Entry:
         card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds)
         first = next((each for each in card.pictures if each.artifact.media_type.startswith("image/")), None)
-        return Entry(card, _age(time.time() - job.created_at), f"{first.url}?format=webp" if first else None)
+        return Entry(
+            card, _age(time.time() - job.created_at), f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None
+        )
 
 
 def _age(seconds: float) -> str:

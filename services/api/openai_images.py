@@ -22,6 +22,7 @@ from services.api.problems import RequestRefused
 from services.api.representation import JobView
 from services.api.state import AppState
 from services.api.visitor import owner_of
+from services.common.addresses import http_url
 from services.common.catalogue import Catalogue, faults_of
 from services.common.errors import InvalidRequest, StudioError
 from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
@@ -125,7 +126,7 @@ def _asked(body: dict[str, Any]) -> ImagesRequest:
 
 async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
     host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-    view = JobView.of(record, request.state["settings"].public_url or f"http://{host}:{port}")
+    view = JobView.of(record, request.state["settings"].public_url or http_url(host, port))
     data: list[ImageByUrl | ImageInline] = []
     for artifact, shown in zip(record.artifacts, view.artifacts, strict=True):
         wanted = wanted_format(artifact, asked.output_format)

@@ -16,6 +16,7 @@ from services.api.openapi import openapi_document
 from services.api.page_templates import PageTemplates
 from services.api.schema_words import Member, members
 from services.api.state import AppState
+from services.common.addresses import http_url
 from services.common.catalogue import Catalogue
 from services.common.settings import Settings, data_folder
 
@@ -38,7 +39,7 @@ def reference_routes(table: Sequence[Endpoint], catalogue: Catalogue, settings: 
 
     async def docs(request: Request[AppState]) -> Response:
         host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-        base = (settings.public_url or f"http://{host}:{port}").rstrip("/")
+        base = (settings.public_url or http_url(host, port)).rstrip("/")
         return templates.page("docs.html", base=base, **shown)
 
     return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]

@@ -12,6 +12,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
+from services.common.addresses import http_url
 from services.common.settings import Settings
 
 # Longer than the 60 s after which load balancers usually drop an idle connection: they, not we, must be the first.
@@ -29,7 +30,7 @@ async def serve(
     taken, BackendUnavailable or ValueError when the application cannot start.
     """
     listener = await _bind(settings.host, settings.port)
-    url = _url(listener)
+    url = http_url(*listener.getsockname()[:2])
 
     async def until_shutdown() -> None:
         # Hypercorn asks for this once it listens.
@@ -64,12 +65,6 @@ async def _bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read here, not bound
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def _config(settings: Settings) -> Config:

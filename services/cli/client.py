@@ -12,6 +12,7 @@ import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from services.common.addresses import http_url
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
@@ -35,7 +36,7 @@ class Refused(Exception):
 
 def gateway_url(settings: Settings) -> str:
     """Where commands look for one."""
-    return settings.url or f"http://{settings.host}:{settings.port}"
+    return settings.url or http_url(settings.host, settings.port)
 
 
 async def is_running(url: str) -> bool:

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Literal
 
+from services.common.addresses import http_url
 from services.common.settings import Settings
 
 DEADLINE_SECONDS = 4.0  # the gateway gives each of its backends 2 s
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - told apart, not bound
 
 Service = Literal["gateway", "worker"]
 
@@ -27,7 +27,7 @@ async def ask_health(settings: Settings, service: Service) -> None:
         host, port = settings.worker_host, settings.worker_port
         if port == 0:
             raise ValueError("STUDIO_WORKER_PORT is 0: the worker cannot be asked")
-    url = f"http://{EVERY_ADDRESS.get(host, host)}:{port}/readyz"
+    url = f"{http_url(host, port)}/readyz"
     try:
         # No proxy of the environment stands between a process and its neighbour.
         async with asyncio.timeout(DEADLINE_SECONDS), httpx2.AsyncClient(trust_env=False, timeout=None) as client:

@@ -145,3 +145,17 @@ async def test_too_many_at_once(
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "too-busy")}
     assert answers[0].headers["Retry-After"] == "2"
     assert (await client.get(path)).status_code == 200
+
+
+async def test_smaller_picture(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A picture comes no larger than asked for, in its own format or another, and is never enlarged."""
+    path = await made(client, worker)
+
+    small = await client.get(f"{path}?max_side=16")
+    other = await client.get(f"{path}?max_side=16&format=webp")
+    large = await client.get(f"{path}?max_side=4096")
+
+    assert Image.open(io.BytesIO(small.content)).size == Image.open(io.BytesIO(other.content)).size == (16, 8)
+    assert (small.headers["Content-Type"], other.headers["Content-Type"]) == ("image/png", "image/webp")
+    assert Image.open(io.BytesIO(large.content)).size == (64, 32)
+    assert len({answer.headers["ETag"] for answer in (small, other, large)}) == 3

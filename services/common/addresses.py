@@ -1,0 +1,11 @@
+"""URLs of what listens on an address."""
+
+from typing import Final
+
+_EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
+
+
+def http_url(host: str, port: int) -> str:
+    """Where something bound to this host and port answers on this machine; `host` may be an IPv6 address."""
+    reachable = _EVERY.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
