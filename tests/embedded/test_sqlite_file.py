@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.caches.sqlite import open_sqlite_cache
 from services.common.errors import BackendUnavailable, PublishUnconfirmed
 from services.common.ports import Limits
 from services.common.statuses.sqlite import open_sqlite_status_store
@@ -126,3 +127,12 @@ async def test_forgotten_records_leave_the_file(tmp_path: Path) -> None:
 
     with closing(sqlite3.connect(file)) as reader:
         assert reader.execute("SELECT job_id FROM statuses").fetchall() == [(live.job_id,)]
+
+
+async def test_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    """What is in the cache may be lost at any moment, so a file that is no database costs no more than that."""
+    file = tmp_path / "studio.cache.db"
+    file.write_bytes(b"no database at all " * 100)
+    async with open_sqlite_cache(file) as cache:
+        await cache.put("folder/key", b"value", 60)
+        assert await cache.get("folder/key") == b"value"

@@ -6,10 +6,11 @@ SQLite lets one process write to a file at a time. The file may be deleted whene
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from services.common.errors import BackendUnavailable
 from services.common.sqlite import SQLiteFile, open_sqlite
 
 CALL_SECONDS: Final = 0.5  # what may be lost at any moment is not waited for
@@ -62,6 +63,23 @@ class SQLiteCache:
 
 @asynccontextmanager
 async def open_sqlite_cache(path: Path) -> AsyncIterator[SQLiteCache]:
-    """Raises BackendUnavailable when the file cannot be used; it is made where missing."""
-    async with open_sqlite(path, "cache", _SCHEMA, CALL_SECONDS) as file:
+    """Made where missing, and anew where the file is damaged. Raises BackendUnavailable when it cannot be used."""
+    async with AsyncExitStack() as stack:
+        try:
+            file = await stack.enter_async_context(_open(path))
+        except BackendUnavailable as exc:
+            if not _damaged(exc.__cause__):
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            file = await stack.enter_async_context(_open(path))
         yield SQLiteCache(file)
+
+
+def _open(path: Path) -> AbstractAsyncContextManager[SQLiteFile]:
+    return open_sqlite(path, "cache", _SCHEMA, CALL_SECONDS)
+
+
+def _damaged(reason: BaseException | None) -> bool:
+    """Operational errors are of the disk, or of somebody who has the file open."""
+    return isinstance(reason, sqlite3.DatabaseError) and not isinstance(reason, sqlite3.OperationalError)
