@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
+from services.common.brokers.wakeup import Wakeup
 from services.common.errors import QueueFull
 from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive
 from tests.services.messages import new_message
@@ -52,8 +53,9 @@ async def broker(file: Path) -> AsyncIterator[SQLiteBroker]:
         yield opened
 
 
-def sockets_of(process_id: int) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"studio-*/{process_id}-*.sock"))
+def sockets_of(file: Path, process_id: int) -> list[Path]:
+    """Only in this queue's folder: an earlier process of the same number may have left some in another."""
+    return list(Wakeup(file)._folder.glob(f"{process_id}-*.sock"))
 
 
 async def run_killed_program(file: Path) -> tuple[int, list[str]]:
@@ -87,11 +89,11 @@ async def test_messages_survive_kill_9(file: Path) -> None:
 async def test_socket_of_a_killed_consumer_is_removed(file: Path, broker: SQLiteBroker) -> None:
     """The first publish after a consumer was killed removes the socket it left behind."""
     process_id, _ = await run_killed_program(file)
-    assert sockets_of(process_id)
+    assert sockets_of(file, process_id)
 
     await broker.publish(new_message("other"))
 
-    assert not sockets_of(process_id)
+    assert not sockets_of(file, process_id)
 
 
 async def test_closed_consumer_leaves_no_socket(file: Path) -> None:
@@ -99,7 +101,7 @@ async def test_closed_consumer_leaves_no_socket(file: Path) -> None:
     async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as broker:
         await publish(broker, MODEL, 1)
         await receive(broker, MODEL, 1)
-        sockets = sockets_of(os.getpid())
+        sockets = sockets_of(file, os.getpid())
         assert sockets
 
     assert not [socket for socket in sockets if socket.exists() or socket.parent.exists()]
