@@ -13,7 +13,7 @@ from typing import Any
 
 from services.common.catalogue import Catalogue, Model, load_catalogue
 from services.common.params import Txt2ImgParams
-from services.inference.adapter import Context, Item
+from services.inference.adapter import QUIET, Item
 from services.inference.executor import ModelExecutor
 from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
@@ -106,7 +106,6 @@ class BarePipeline:
         params = self.model.parameters({"prompt": PROMPT, **given})
         assert isinstance(params, Txt2ImgParams)
         items = [Item("bare", index, seed, PROMPT, "", params) for index, seed in enumerate(seeds)]
-        context = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
         begin = time.perf_counter()
-        await self.executor.generate(items, context)
+        await self.executor.generate(items, QUIET)
         return time.perf_counter() - begin

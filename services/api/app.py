@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -21,6 +22,7 @@ from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
+from services.api.page_templates import load_page_templates
 from services.api.pages import page_routes
 from services.api.problems import RequestRefused, on_error, on_http_exception
 from services.api.reference import reference_routes
@@ -29,6 +31,7 @@ from services.api.state import AppState
 from services.api.sweeper import Sweeper
 from services.api.visitor import Visitors
 from services.common.backends import open_backends
+from services.common.background import beside
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
 from services.common.failpoints import Failpoints
@@ -49,7 +52,8 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
             gateway = Gateway(backends, catalogue, settings, failpoints)
             secure = (settings.public_url or "").startswith("https:")
             visitors = Visitors(await asyncio.to_thread(secret_key, settings), secure=secure)
-            async with _sweeping(Sweeper(gateway, backends, settings.sweep_seconds), settings.sweep_seconds):
+            sweeper = Sweeper(gateway, backends, settings.sweep_seconds)
+            async with beside(_sweeping(sweeper, settings.sweep_seconds)):
                 yield {
                     "gateway": gateway,
                     "line": Line(backends, catalogue),
@@ -78,36 +82,22 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
 
 
 def _routes(settings: Settings, catalogue: Catalogue) -> list[BaseRoute]:
-    table = endpoints()
+    table, templates = endpoints(), load_page_templates()
     return [
         *(endpoint.route for endpoint in table),
-        *reference_routes(table, catalogue, settings),
-        *page_routes(settings),
+        *reference_routes(table, catalogue, settings, templates),
+        *page_routes(settings, templates),
     ]
 
 
-def _sweeping(sweeper: Sweeper, restart_seconds: float) -> AbstractAsyncContextManager[None]:
-    """Sweep while the block runs. A defect in the sweeper must not end it unnoticed: it is logged, and begun again."""
-
-    async def forever() -> None:
-        while True:
-            try:
-                await sweeper.run()
-            except Exception:
-                log.exception("sweeper failed, starting it again")
-            await asyncio.sleep(restart_seconds)
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        task = asyncio.create_task(forever())
+async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
+    """A defect in the sweeper must not end it unnoticed: it is logged, and begun again."""
+    while True:
         try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    return running()
+            await sweeper.run()
+        except Exception:
+            log.exception("sweeper failed, starting it again")
+        await asyncio.sleep(restart_seconds)
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse
 
 from services.api.assets import Assets
 from services.api.job_card import PHASES
+from services.common.settings import data_folder
 
 NAMES: Final = (
     "home.html",
@@ -22,8 +23,15 @@ NAMES: Final = (
 )
 
 
+def load_page_templates() -> "PageTemplates":
+    """Those that ship, with their assets. Raises OSError or jinja2.TemplateError when they are not there or broken."""
+    folder = data_folder("web")
+    return PageTemplates(folder / "templates", Assets(folder / "static"))
+
+
 class PageTemplates:
     def __init__(self, folder: Path, assets: Assets) -> None:
+        self.assets = assets
         environment = Environment(
             loader=FileSystemLoader(folder),
             autoescape=True,

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from services.api.assets import Assets
 from services.api.history_page import HistoryPage
 from services.api.home_page import HomePage
 from services.api.job_pages import JobPages
@@ -12,14 +11,10 @@ from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_p
 from services.api.page_templates import PageTemplates
 from services.api.same_origin import is_same_origin
 from services.api.state import AppState
-from services.common.settings import Settings, data_folder
+from services.common.settings import Settings
 
 
-def page_routes(settings: Settings) -> list[BaseRoute]:
-    """Raises OSError or jinja2.TemplateError when the pages are not there or are broken."""
-    folder = data_folder("web")
-    assets = Assets(folder / "static")
-    templates = PageTemplates(folder / "templates", assets)
+def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]:
     home, job, history = HomePage(templates, settings), JobPages(templates, settings), HistoryPage(templates, settings)
 
     def get(path: str, handler: Handler) -> Route:
@@ -39,7 +34,7 @@ def page_routes(settings: Settings) -> list[BaseRoute]:
         post("/jobs/{job_id}/cancel", job.cancel),
         post("/jobs/{job_id}/retry", job.retry),
         post("/jobs/{job_id}/delete", job.delete),
-        Mount("/static", assets),
+        Mount("/static", templates.assets),
     ]
 
 

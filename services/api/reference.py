@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.api.assets import Assets
 from services.api.conditional import conditional_json
 from services.api.endpoint import Endpoint
 from services.api.examples import curl_example, python_example
@@ -18,13 +17,13 @@ from services.api.schema_words import Member, members
 from services.api.state import AppState
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue
-from services.common.settings import Settings, data_folder
+from services.common.settings import Settings
 
 
-def reference_routes(table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings) -> list[BaseRoute]:
+def reference_routes(
+    table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings, templates: PageTemplates
+) -> list[BaseRoute]:
     """Raises KeyError for a header, parameter or problem that the table names and nobody describes."""
-    folder = data_folder("web")
-    templates = PageTemplates(folder / "templates", Assets(folder / "static"))
     document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name)
     content = json.dumps(document).encode()
     schemas = document["components"]["schemas"]

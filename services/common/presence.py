@@ -9,6 +9,8 @@ WORKERS: Final = "workers"  # the folder in the cache
 BEAT_SECONDS: Final = 3.0
 FORGOTTEN_SECONDS: Final = 10.0  # a little more than three beats
 
+Phase = Literal["loading", "ready", "busy", "draining"]
+
 
 class Pace(BaseModel):
     """How fast calls for things of one size are: seconds a step, and by which share of it they differ.
@@ -31,7 +33,7 @@ class Presence(BaseModel):
 
     worker_id: str
     model: str
-    phase: Literal["loading", "ready", "busy", "draining"]
+    phase: Phase
     since: float
     max_batch: int = 1
     paces: Mapping[str, Pace] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ no locks and may keep state between calls. It neither encodes nor stores what it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Params
@@ -46,6 +46,9 @@ class Context:
 
     progress: Report
     cancelled: Callable[[str], bool]
+
+
+QUIET: Final = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)  # of a call nobody watches
 
 
 class Cancelled(Exception):

@@ -4,16 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Literal, Self
+from typing import Final, NoReturn, Self
 from uuid import uuid4
 
-from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, Presence
+from services.common.background import beside
+from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, Phase, Presence
 from services.inference.best_effort import BestEffort
 from services.inference.rhythm import Rhythm
 
 LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
-
-Phase = Literal["loading", "ready", "busy", "draining"]
 
 
 class Announcer:
@@ -40,15 +39,13 @@ class Announcer:
     @asynccontextmanager
     async def announcing(self) -> AsyncIterator[Self]:
         """Tell it while the block runs, and take it back at its end."""
-        task = asyncio.create_task(self._announce())
         try:
-            yield self
+            async with beside(self._announce()):
+                yield self
         finally:
-            task.cancel()
-            await asyncio.wait([task])
             await self._cache.delete([self._key])
 
-    async def _announce(self) -> None:
+    async def _announce(self) -> NoReturn:
         while True:
             news = self._news()
             await self._cache.put(self._key, self._presence(news[0]).model_dump_json().encode(), FORGOTTEN_SECONDS)

@@ -9,7 +9,7 @@ import structlog
 
 from services.common.errors import DeadlineExceeded
 from services.common.workload import steps_of
-from services.inference.adapter import Context
+from services.inference.adapter import QUIET
 from services.inference.executor import ModelExecutor
 from services.inference.rhythm import Rhythm
 
@@ -35,11 +35,10 @@ async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: flo
 async def _make_sample(executor: ModelExecutor, rhythm: Rhythm) -> None:
     if (sample := executor.adapter.sample()) is None:
         return
-    context = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
     short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
-    await executor.generate([short], context)
+    await executor.generate([short], QUIET)
     begin = time.perf_counter()
-    await executor.generate([short], context)
+    await executor.generate([short], QUIET)
     if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < PATIENCE_SECONDS:
         with rhythm.call([sample]):
-            await executor.generate([sample], context)
+            await executor.generate([sample], QUIET)

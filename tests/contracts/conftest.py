@@ -43,10 +43,7 @@ async def broker(open_broker: OpenBroker) -> AsyncIterator[Broker]:
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
 def open_statuses(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStatuses:
     if request.param == "redis":
-        stack: Stack = request.getfixturevalue("stack")
-        with Redis.from_url(stack.statuses_url) as client:
-            client.flushdb()
-        return partial(open_redis_status_store, stack.statuses_url)
+        return partial(open_redis_status_store, _empty_redis(request))
     return partial(open_sqlite_status_store, tmp_path / "studio.db")
 
 
@@ -73,10 +70,7 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
 def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCache:
     if request.param == "redis":
-        stack: Stack = request.getfixturevalue("stack")
-        with Redis.from_url(stack.statuses_url) as client:
-            client.flushdb()
-        return partial(open_redis_cache, stack.statuses_url)
+        return partial(open_redis_cache, _empty_redis(request))
     return partial(open_sqlite_cache, tmp_path / "studio.cache.db")
 
 
@@ -84,3 +78,10 @@ def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCache:
 async def cache(open_cache: OpenCache) -> AsyncIterator[Cache]:
     async with open_cache() as opened:
         yield opened
+
+
+def _empty_redis(request: pytest.FixtureRequest) -> str:
+    stack: Stack = request.getfixturevalue("stack")
+    with Redis.from_url(stack.statuses_url) as client:
+        client.flushdb()
+    return stack.statuses_url

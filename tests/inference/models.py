@@ -4,11 +4,9 @@ from PIL import Image
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
-from services.inference.adapter import Context, Item
+from services.inference.adapter import QUIET, Context, Item
 from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import ImageOutput
-
-QUIET = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)
 
 
 def tiny_model(source: str = "nowhere", revision: str | None = None, **options: str) -> Model:

@@ -14,12 +14,12 @@ import structlog
 
 from services.common.catalogue import Model
 from services.common.errors import ModelUnavailable, OutOfMemory
-from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.adapter import QUIET, Context, Item, ModelAdapter
 from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import Output
 from services.inference.sources import Source
-from tests.inference.models import QUIET, item, tiny_model
+from tests.inference.models import item, tiny_model
 
 pytestmark = pytest.mark.anyio
 

@@ -4,9 +4,10 @@ import pytest
 
 from services.common.catalogue import Model
 from services.common.params import Modality
+from services.inference.adapter import QUIET
 from services.inference.models.txt2img import Txt2Img
 from services.inference.sources import Source
-from tests.inference.models import QUIET, item
+from tests.inference.models import item
 from training.__main__ import train
 from training.recipe import Recipe
 

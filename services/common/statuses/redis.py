@@ -17,12 +17,13 @@ from urllib.parse import quote
 from redis.asyncio import Redis
 
 from services.common import ids
+from services.common.background import beside
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.redis import answering, open_redis
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.row import from_row, to_row
-from services.common.statuses.waiting import Waiting, running
+from services.common.statuses.waiting import Waiting
 
 CALL_SECONDS: Final = 2.5
 CONNECTIONS: Final = 50
@@ -154,7 +155,7 @@ async def open_redis_status_store(url: str, limits: Limits) -> AsyncIterator[Red
         waiting = Waiting()
         store = RedisStatusStore(client, limits, waiting)
         await store.open()
-        async with running(_hear(client, waiting)):
+        async with beside(_hear(client, waiting)):
             yield store
 
 

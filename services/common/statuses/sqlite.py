@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from services.common import ids
+from services.common.background import beside
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_records, transitions
 from services.common.statuses.transitions import Entry
-from services.common.statuses.waiting import Waiting, running
+from services.common.statuses.waiting import Waiting
 
 WATCH_SECONDS: Final = 0.02
 
@@ -124,7 +125,7 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
         waiting = Waiting()
-        async with running(_watch(file, waiting)):
+        async with beside(_watch(file, waiting)):
             yield SQLiteStatusStore(file, limits, waiting)
 
 

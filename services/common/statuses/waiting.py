@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, NoReturn
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
 
 from services.common.schemas import StatusRecord
 
@@ -67,14 +67,3 @@ class Waiting:
             del self._events[job_id]
         if not self._events:
             self._anyone.clear()
-
-
-@asynccontextmanager
-async def running(work: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
-    """The work goes on beside the block, and ends with it."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
