@@ -5,7 +5,7 @@ no locks and may keep state between calls. It neither encodes nor stores what it
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
@@ -79,10 +79,11 @@ class ModelAdapter(ABC):
         return item.job_id
 
     @abstractmethod
-    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> Iterable[Output]:
         """One output per item, in order. The same seed gives the same bytes when alone in its batch.
 
-        Raises Cancelled, OutOfMemory or any other exception (the job then fails with `generation-failed`).
+        What a generator yields is stored while the rest is being made. Raises Cancelled, OutOfMemory or any other
+        exception (what has no output yet then fails with `generation-failed`).
         """
 
     def sample(self) -> Item | None:

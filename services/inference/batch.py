@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 class Batch(list[Work]):
-    """Not changed while its call is under way: the model thread reads it."""
+    """Not changed while its call is under way: the model thread reads it. `made` says how many have their output."""
+
+    made = 0
+
+    @property
+    def left(self) -> "Batch":
+        """What has no output yet."""
+        return Batch(self[self.made :])
 
     @property
     def items(self) -> list[Item]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -69,28 +70,25 @@ class Batcher:
         self._metrics.calls.inc()
         self._metrics.batch_size.observe(len(batch))
         try:
-            outputs = await self._call(batch)
+            await self._call(batch)
         except TimeoutError as exc:
             raise self._give_up(batch) from exc
         except Cancelled as exc:
-            for work in batch:  # an identical job may have come at the last moment
+            for work in batch.left:  # an identical job may have come at the last moment
                 self._try_again(work, work.seats, exc)
-        except Exception as exc:  # noqa: BLE001 - whatever the adapter raises is how its jobs end
-            await self._make_less(batch, exc)
-        else:
-            self._deliver(batch, outputs)
+        except Exception as exc:
+            if not batch.left:
+                log.exception("the adapter raised after its last output")
+            await self._make_less(batch.left, exc)
 
-    async def _call(self, batch: Batch) -> list[Output]:
+    async def _call(self, batch: Batch) -> None:
         now = asyncio.get_running_loop().time
         begin = now()
         named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
         with named, self.rhythm.call(batch.items):
             async with asyncio.timeout(self._deadline_seconds):
-                outputs = await self._executor.generate(batch.items, batch.context())
+                await self._executor.generate(batch.items, batch.context(), partial(self._deliver, batch))
         self._backlog.expect(len(batch), now() - begin)
-        if len(outputs) != len(batch):
-            raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
-        return outputs
 
     def _give_up(self, batch: Batch) -> DeadlineExceeded:
         """Nobody can stop a thread, or tell whose fault it is where a job asked for only a part of the call."""
@@ -100,13 +98,13 @@ class Batcher:
             seat.fail(DeadlineExceeded(f"the job took {took}") if guilty else HandedBack(f"its batch took {took}"))
         return DeadlineExceeded(f"a call took {took}")
 
-    def _deliver(self, batch: Batch, outputs: list[Output]) -> None:
-        self._backlog.forget(*batch)
-        for work, output in zip(batch, outputs, strict=True):
-            self._metrics.made.inc()
-            self._metrics.shared.inc(len(work.seats) - 1)
-            for seat, index in work.seats:
-                seat.deliver(index, output)
+    def _deliver(self, batch: Batch, place: int, output: Output) -> None:
+        work, batch.made = batch[place], place + 1
+        self._backlog.forget(work)
+        self._metrics.made.inc()
+        self._metrics.shared.inc(len(work.seats) - 1)
+        for seat, index in work.seats:
+            seat.deliver(index, output)
 
     async def _make_less(self, batch: Batch, exc: Exception) -> None:
         """Halve the batch: what does not fit does then, and one job's fault is not another's."""

@@ -50,9 +50,27 @@ class ModelExecutor:
         """Raises ModelUnavailable saying what to do, or whatever else the adapter raises."""
         await self._call(self._load)
 
-    async def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
-        """Raises Cancelled, OutOfMemory, or whatever else the adapter raises."""
-        return await self._call(lambda: self.adapter.generate(batch, context))
+    async def generate(
+        self, batch: Sequence[Item], context: Context, made: Callable[[int, Output], object] = lambda *_: None
+    ) -> list[Output]:
+        """One output per item; `made` is called on the event loop with the index of each as soon as it is there.
+
+        Raises Cancelled, OutOfMemory, or whatever else the adapter raises, perhaps after some have been made.
+        """
+        loop = asyncio.get_running_loop()
+
+        def generate() -> list[Output]:
+            found, outputs = self.adapter.generate(batch, context), list[Output]()
+            if isinstance(found, Sequence):
+                _check_number(found, batch)  # before anybody gets what is another's
+            for output in found:
+                if len(outputs) < len(batch):
+                    loop.call_soon_threadsafe(made, len(outputs), output)
+                outputs.append(output)
+            _check_number(outputs, batch)
+            return outputs
+
+        return await self._call(generate)
 
     async def close(self) -> None:
         """Close the adapter and end the thread, after the calls under way; at once when abandoned. Repeatable."""
@@ -109,6 +127,11 @@ class ModelExecutor:
         gc.collect()
         self.adapter.free_cache()
         raise OutOfMemory(f"not enough memory on the device for these parameters: {reason}")
+
+
+def _check_number(outputs: Sequence[Output], batch: Sequence[Item]) -> None:
+    if len(outputs) != len(batch):
+        raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
 
 
 def _is_out_of_memory(exc: Exception) -> bool:

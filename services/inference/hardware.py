@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import ModelUnavailable
+from services.inference.allocator import keep_memory
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,7 @@ def prepare_torch(threads: int) -> None:
     cores are 2.4 and 5.3 at a count of 200, 3.7 and 3.7 at 1000, 4.4 and 0.9 at 10000. Raises ModelUnavailable
     without torch.
     """
+    keep_memory()
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:

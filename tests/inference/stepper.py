@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -35,17 +35,23 @@ class Name:
 
 
 class Stepper(ModelAdapter):
-    """Takes STEPS steps, each when `gate` lets it; `fault` is asked before the first."""
+    """Takes STEPS steps, each when `gate` lets it, and then asks `fault`.
+
+    With `last`, what it makes is handed over one by one, and that asks `last` for each.
+    """
 
     modality = tiny_model().modality
     max_batch = 4
 
-    def __init__(self, fault: Callable[[list[str]], None] = lambda _names: None) -> None:
+    def __init__(
+        self, fault: Callable[[list[str]], None] = lambda _names: None, last: Callable[[str], None] | None = None
+    ) -> None:
         super().__init__(tiny_model(), Source("nowhere"))
         self.gate = threading.Semaphore(0)
         self.stopped = threading.Event()
         self.calls: list[list[str]] = []
         self._fault = fault
+        self._last = last
 
     def load(self, device: str) -> None:
         pass
@@ -53,7 +59,7 @@ class Stepper(ModelAdapter):
     def batch_key(self, item: Item) -> int | None:
         return cast("Txt2ImgParams", item.params).width
 
-    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> Iterable[Output]:
         names = [f"{item.prompt}{item.seed}" for item in batch]
         self.calls.append(names)
         for step in range(STEPS):
@@ -63,7 +69,14 @@ class Stepper(ModelAdapter):
                 raise Cancelled
             context.progress(step + 1, STEPS)
         self._fault(names)
-        return [Name(name) for name in names if name != "dropped0"]
+        if self._last is None:
+            return [Name(name) for name in names if name != "dropped0"]
+        return self._one_by_one(names, self._last)
+
+    def _one_by_one(self, names: list[str], last: Callable[[str], None]) -> Iterator[Output]:
+        for name in names:
+            last(name)
+            yield Name(name)
 
     def close(self) -> None:
         self.go()
@@ -113,9 +126,11 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    fault: Callable[[list[str]], None] = lambda _names: None, deadline_seconds: float = 60
+    fault: Callable[[list[str]], None] = lambda _names: None,
+    last: Callable[[str], None] | None = None,
+    deadline_seconds: float = 60,
 ) -> AsyncIterator[Rig]:
-    adapter = Stepper(fault)
+    adapter = Stepper(fault, last)
     metrics = Metrics("tiny")
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))

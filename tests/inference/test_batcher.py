@@ -1,6 +1,7 @@
 """Which jobs share a call of the model, in which order, and how a canceled one leaves."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -66,6 +67,24 @@ async def test_job_larger_than_the_room() -> None:
         assert (await asyncio.gather(first, *rest))[2] == ["c0", "c1", "c2", "c3"]
     assert jobs.adapter.calls == [["a0"], ["b0", "b1", "c0", "c1"], ["c2", "c3", "d0"]]
     assert [(each.step, each.total) for each in seen] == [(step, 12) for step in (2, 4, 6, 8, 10, 12)]
+
+
+async def test_first_is_answered_while_the_last_is_made() -> None:
+    """An output is handed over as soon as the adapter yields it, not when its call is over."""
+    gate = threading.Semaphore(0)
+
+    def last(name: str) -> None:
+        if name == "c0":
+            gate.acquire()
+
+    async with rig(last=last) as jobs:
+        first = await jobs.at_work()
+        early, late = jobs.submit("b"), jobs.submit("c")
+        jobs.adapter.go()
+        assert [await first, await early] == [["a0"], ["b0"]]
+        assert not late.done()
+        gate.release()
+        assert await late == ["c0"]
 
 
 async def test_cancelled_member_does_not_wait_for_the_batch() -> None:

@@ -5,7 +5,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
@@ -20,6 +20,7 @@ from services.inference.models.txt2img import Txt2Img
 from services.inference.outputs import Output
 from services.inference.sources import Source
 from tests.inference.models import item, tiny_model
+from tests.inference.stepper import Name
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ class Calls(ModelAdapter):
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         self._note("generate")
         self._work()
-        return []
+        return [Name("made") for _ in batch]
 
     def free_cache(self) -> None:
         self._note("free_cache")
@@ -86,9 +87,9 @@ async def test_thread_count(tiny: Model, threads: int) -> None:
     seen: list[int] = []
 
     class Counts(Txt2Img):
-        def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        def generate(self, batch: Sequence[Item], context: Context) -> Iterator[Output]:
             seen.append(torch.get_num_threads())
-            return []
+            return super().generate(batch, context)
 
     async with ModelExecutor(Counts(tiny, Source(tiny.source)), threads=threads) as executor:
         await executor.load()

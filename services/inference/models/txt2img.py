@@ -2,13 +2,14 @@
 
 import gc
 import inspect
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
 from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.decoder import Decoder
 from services.inference.hardware import Hardware, choose_hardware, free_device_cache, prepare_torch
 from services.inference.latents import LatentColours
 from services.inference.outputs import ImageOutput, Output
@@ -27,6 +28,7 @@ class Txt2Img(ModelAdapter):
     _pipeline: Any = None
     _scheduler: Any = None
     _colours: LatentColours | None = None
+    _decoder: Decoder | None = None
     _hardware: Hardware
 
     @classmethod
@@ -38,21 +40,27 @@ class Txt2Img(ModelAdapter):
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
+        self._decoder = Decoder.of(self._pipeline, self._hardware)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
 
     def batch_key(self, item: Item) -> Hashable:
         params = cast("ImageParams", item.params)
         return params.width, params.height, params.steps, params.guidance
 
-    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> Iterator[Output]:
         import torch
 
         _stop_if_unwanted(batch, context)
         # Schedulers keep state between steps, so each call has its own.
         self._pipeline.scheduler = type(self._scheduler).from_config(self._scheduler.config)
         with torch.inference_mode():
-            pictures = self._pipeline(**self._arguments(batch, context)).images
-            return [ImageOutput(image) for image in _images(pictures)]
+            drawn = self._pipeline(**self._arguments(batch, context)).images
+        for index, part in enumerate(drawn.split(1)):
+            _stop_if_unwanted(batch[index:], context)
+            with torch.inference_mode():
+                (picture,) = part if self._decoder is None else self._decoder.decode(part)
+                image = _image(picture)
+            yield ImageOutput(image)
 
     def sample(self) -> Item:
         params = self.model.parameters({"prompt": "product"})
@@ -64,7 +72,7 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = self._colours = None
+        self._pipeline = self._scheduler = self._colours = self._decoder = None
         gc.collect()
         free_device_cache()
 
@@ -79,7 +87,7 @@ class Txt2Img(ModelAdapter):
             "num_inference_steps": params.steps,
             "guidance_scale": params.guidance,
             "generator": [self._generator(item.seed) for item in batch],
-            "output_type": "pt",
+            "output_type": "pt" if self._decoder is None else "latent",
             "callback_on_step_end": _after_step(batch, context, self._colours),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
@@ -108,12 +116,12 @@ def _stop_if_unwanted(batch: Sequence[Item], context: Context) -> None:
         raise Cancelled
 
 
-def _images(pictures: "torch.Tensor") -> list[Any]:
-    """`pictures` is batch x 3 x height x width in 0..1; raises GenerationError where it holds no numbers."""
+def _image(picture: "torch.Tensor") -> Any:
+    """`picture` is 3 x height x width in 0..1; raises GenerationError where it holds no numbers."""
     import torch
     from PIL import Image
 
-    if not torch.isfinite(pictures).all():
+    if not torch.isfinite(picture).all():
         raise GenerationError("the model drew something that is no picture: its numbers overflowed")
-    pixels = (pictures.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(picture) for picture in pixels]
+    pixels = (picture.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(pixels)
