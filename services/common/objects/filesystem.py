@@ -4,10 +4,11 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -18,6 +19,7 @@ CALL_SECONDS = 2.5
 PUT_SECONDS = 10.0
 CHUNK_BYTES = 256 * 1024
 STALE_SECONDS = 3600.0
+LISTED_AT_ONCE = 1000
 _PARTIAL = ".partial"  # where writes begin; no key segment starts with a dot
 _KEY = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
@@ -50,7 +52,12 @@ class FilesystemObjectStore:
         return None
 
     async def list(self, prefix: str) -> list[str]:
-        return await _in_thread(partial(_keys_below, self._root, prefix))
+        """With a deadline for every thousand keys: a folder may hold millions."""
+        found: list[str] = []
+        keys = _keys_below(self._root, prefix)
+        while some := await _in_thread(lambda: [*islice(keys, LISTED_AT_ONCE)]):
+            found += some
+        return sorted(found)
 
     async def delete(self, keys: Sequence[str]) -> None:
         await _in_thread(partial(_delete, self._root, [self._path(key) for key in keys]))
@@ -117,16 +124,15 @@ def _open(path: Path, key: str) -> tuple[FileIO, bytes]:
     return file, file.read(CHUNK_BYTES)
 
 
-def _keys_below(root: Path, prefix: str) -> list[str]:
+def _keys_below(root: Path, prefix: str) -> Iterator[str]:
     folder = prefix.rpartition("/")[0]
     if folder and not _KEY.fullmatch(folder):
         raise ValueError(f"{prefix!r} is no prefix of object keys")
-    found = []
     for parent, folders, files in os.walk(root / folder):
         within = Path(parent).relative_to(root)
         folders[:] = [name for name in folders if name != _PARTIAL]
-        found += [(within / name).as_posix() for name in files]
-    return sorted(key for key in found if key.startswith(prefix))
+        keys = ((within / name).as_posix() for name in files)
+        yield from (key for key in keys if key.startswith(prefix))
 
 
 def _delete(root: Path, paths: Sequence[Path]) -> None:

@@ -68,7 +68,12 @@ class S3ObjectStore:
         return await _answer(self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
 
     async def list(self, prefix: str) -> list[str]:
-        return sorted(await _answer(_keys(self._client, self._bucket, prefix)))
+        """With a deadline for every thousand keys: a bucket may hold millions."""
+        found: list[str] = []
+        pages = aiter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+        while page := await _answer(anext(pages, None)):
+            found += [each["Key"] for each in page.get("Contents", ())]
+        return sorted(found)
 
     async def delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), DELETE_AT_ONCE):
@@ -156,11 +161,6 @@ def _client(session: AioSession, endpoint: str | None, common: dict[str, Any]) -
         response_checksum_validation="when_required",
     )
     return session.create_client("s3", endpoint_url=endpoint, config=config, **common)
-
-
-async def _keys(client: "S3Client", bucket: str, prefix: str) -> list[str]:
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return [found["Key"] async for page in pages for found in page.get("Contents", ())]
 
 
 async def _answer(call: Awaitable[T], key: str = "", *, seconds: float = CALL_SECONDS) -> T:
