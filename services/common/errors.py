@@ -14,7 +14,8 @@ StudioError
 │   ├── QueueFull               it said so: the queue is at its limit
 │   └── Unroutable              it said so: no queue for this model
 ├── BackendUnavailable          broker, store or cache cannot be reached in time
-│   └── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
+│   ├── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
+│   └── NewerVersion            there, but a newer version of this program wrote it
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
@@ -105,6 +106,13 @@ class BackendUnavailable(StudioError):
 class PublishUnconfirmed(BackendUnavailable):
     def __init__(self, reason: object) -> None:
         super().__init__("broker", reason)
+
+
+class NewerVersion(BackendUnavailable):
+    """Whoever is of that version can read it, so it is waited for and nothing is thrown away."""
+
+    def __init__(self, backend: str, what: str, version: int) -> None:
+        super().__init__(backend, f"{what} of version {version}, which this version of the program cannot read")
 
 
 class GenerationError(StudioError):

@@ -50,5 +50,7 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
 
 def _renderers(console: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Not its default, which shows the values of local variables: prompts, keys and cookies among them.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -23,7 +23,7 @@ class Manifests:
         if await self._read(f"{TOMBSTONES}{job_id}.json") is not None:
             raise JobRemoved(job_id)
         data = await self._read(f"{_folder(job_id)}manifest.json")
-        return None if data is None else Manifest.model_validate_json(data).record
+        return None if data is None else Manifest.decode(data).record
 
     async def write(self, record: StatusRecord) -> None:
         """Repeatable. The record must be terminal."""
@@ -39,6 +39,11 @@ class Manifests:
         """Delete the artifacts and the manifest. Repeatable."""
         if keys := await self._objects.list(_folder(job_id)):
             await self._objects.delete(keys)
+
+    async def removed_at(self, job_id: str) -> float | None:
+        """When the job's result was removed, in Unix seconds; None when it was not."""
+        body = await self._read(f"{TOMBSTONES}{job_id}.json")
+        return None if body is None else Tombstone.model_validate_json(body).removed_at
 
     async def buried(self) -> list[Tombstone]:
         """Every removal of the last while, so that one cut short by a crash can be completed."""

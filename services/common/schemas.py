@@ -1,6 +1,8 @@
 """The data both sides exchange: queue message, status record, artifact, manifest.
 
-Times are Unix seconds (UTC). Anything read from outside the process goes through one of these.
+Times are Unix seconds (UTC). Anything read from outside the process goes through one of these. What is new in them has
+a default, and what is not known is passed over: so versions of the program understand each other while some are
+upgraded before others. Only a change for which that is not enough makes a new SCHEMA_VERSION.
 """
 
 import time
@@ -10,7 +12,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.common.errors import InvalidMessage
+from services.common.errors import InvalidMessage, NewerVersion
 from services.common.ids import is_job_id
 from services.common.params import Modality
 
@@ -33,7 +35,7 @@ class State(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Artifact(_Frozen):
@@ -66,6 +68,14 @@ class Progress(_Frozen):
     previews: int = 0
 
 
+class Event(_Frozen):
+    """A moment of a job: `what` is published, begun, a phase of its progress, canceling, released or its last state."""
+
+    what: str
+    at: float
+    attempt: int = 0
+
+
 class JobMessage(_Frozen):
     """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
 
@@ -81,10 +91,12 @@ class JobMessage(_Frozen):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Raise InvalidMessage, with the job id where it can be made out."""
+        """Raise NewerVersion, or InvalidMessage with the job id where it can be made out."""
         try:
             return cls.model_validate_json(body)
         except ValidationError as exc:
+            if (version := _version_of(body)) > SCHEMA_VERSION:
+                raise NewerVersion("broker", "a message", version) from exc
             fault = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
             raise InvalidMessage(f"{where or 'message'}: {fault['msg']}", _job_id_in(body)) from exc
@@ -113,6 +125,7 @@ class StatusRecord(_Frozen):
     lease_token: str | None = None
     lease_message_id: str | None = None
     lease_expires_at: float | None = None
+    timeline: tuple[Event, ...] = ()
 
     @property
     def leased(self) -> bool:
@@ -125,6 +138,16 @@ class Manifest(_Frozen):
     schema_version: Literal[1] = SCHEMA_VERSION
     record: StatusRecord
 
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Raise NewerVersion, or ValueError for what is no manifest."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as exc:
+            if (version := _version_of(body)) > SCHEMA_VERSION:
+                raise NewerVersion("objects", "a manifest", version) from exc
+            raise
+
 
 class Tombstone(_Frozen):
     """`removed/<id>.json`: this job existed and its result was removed. Written once, never overwritten."""
@@ -134,8 +157,19 @@ class Tombstone(_Frozen):
     removed_at: float
 
 
+class _OnlyVersion(BaseModel):
+    schema_version: int = 0
+
+
 class _OnlyJobId(BaseModel):
     job_id: Annotated[str, Field(max_length=36)]
+
+
+def _version_of(body: bytes) -> int:
+    try:
+        return _OnlyVersion.model_validate_json(body).schema_version
+    except ValidationError:
+        return 0
 
 
 def _job_id_in(body: bytes) -> str | None:

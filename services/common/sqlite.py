@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from services.common.errors import BackendUnavailable
+from services.common.errors import BackendUnavailable, NewerVersion
 
 DEADLINE_SECONDS = 2.5
+FILE_VERSION = 1  # of the tables, kept in the file as its user_version; 0 is that of files from before it was kept
 BUSY_SECONDS = 2.0  # how long a statement waits for another process's transaction; below the deadline
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ class SQLiteFile:
         return await self._run(lambda: self._transact(work))
 
     async def connect(self, path: Path, schema: Sequence[str]) -> None:
-        """`schema` holds statements which may be repeated."""
+        """`schema` holds statements which may be repeated. Raises NewerVersion for the file of a newer program."""
         await self._run(lambda: self._connect(path, schema), max(DEADLINE_SECONDS, self._deadline_seconds))
 
     async def close(self) -> None:
@@ -81,8 +82,14 @@ class SQLiteFile:
         self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         _enter_wal(self._connection)
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        # What was deleted is written over, or a prompt could be read from the file long after it was erased.
+        self._connection.execute("PRAGMA secure_delete=ON")
 
         def create(connection: sqlite3.Connection) -> None:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > FILE_VERSION:
+                raise NewerVersion(self._backend, str(path), version)
+            connection.execute(f"PRAGMA user_version={FILE_VERSION}")
             for statement in schema:
                 connection.execute(statement)
 

@@ -6,7 +6,14 @@ from typing import cast
 
 import structlog
 
-from services.common.errors import BackendUnavailable, DeadlineExceeded, HandedBack, InvalidMessage, JobNotFound
+from services.common.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    HandedBack,
+    InvalidMessage,
+    JobNotFound,
+    NewerVersion,
+)
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
@@ -15,6 +22,7 @@ from services.inference.attempt import Attempt, Workplace
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0  # between tries of what failed for no fault of the job, so that nothing spins
+NEWER_SECONDS = 30.0  # the same, for what only a newer worker can do: the broker allows a hundred deliveries
 LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffice for
 
 
@@ -88,6 +96,10 @@ class Worker:
                 self._cancel_waiting()
                 if isinstance(exc, HandedBack):
                     raise  # delivered again
+            except NewerVersion as exc:
+                log.error("upgrade this worker; the job waits", reason=str(exc))  # noqa: TRY400 - the sentence says all
+                await asyncio.sleep(NEWER_SECONDS)
+                raise
             except Exception:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise

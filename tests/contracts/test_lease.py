@@ -154,7 +154,7 @@ async def test_lost_record_is_made_again(statuses: StatusStore) -> None:
 
     record = await statuses.get(message.job_id)
     expected = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
-    times = ("started_at", "lease_expires_at")
+    times = ("started_at", "lease_expires_at", "timeline")
     assert record.model_dump(exclude=set(times)) == expected.model_copy(
         update={
             "state": State.RUNNING,

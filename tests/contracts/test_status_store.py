@@ -49,8 +49,9 @@ async def test_known_id_is_only_confirmed(statuses: StatusStore) -> None:
     record = await statuses.create(new_record(new_message()))
     other = record.model_copy(update={"published": True, "attempt": 2, "body_hash": "other"})
 
-    confirmed = record.model_copy(update={"published": True})
-    assert await statuses.create(other) == confirmed
+    confirmed = await statuses.create(other)
+    assert [event.what for event in confirmed.timeline] == ["published"]
+    assert confirmed == record.model_copy(update={"published": True, "timeline": confirmed.timeline})
     assert await statuses.create(record) == confirmed
     assert await statuses.get(record.job_id) == confirmed
 

@@ -1,35 +1,17 @@
 """Messages that come twice, or that no worker can understand."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-from unittest.mock import patch
 from uuid import uuid4
 
-from services.common.backends import Backends, open_backends
+from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
-from services.common.settings import Settings
+from tests.e2e.outside import on_backends
 from tests.system import System
 
 pytest_plugins = ["tests.processes"]
-
-T = TypeVar("T")
-
-
-def _on_backends(system: System, use: Callable[[Backends], Awaitable[T]]) -> T:
-    """What an operator's own tool would do: use the same backends from outside the services."""
-
-    async def run() -> T:
-        async with open_backends(settings) as backends:
-            return await use(backends)
-
-    with patch.dict("os.environ", system.environment, clear=True):
-        settings = Settings()
-    return asyncio.run(run())
 
 
 def _message(system: System, **params: object) -> JobMessage:
@@ -58,11 +40,11 @@ def test_a_message_not_understood(system: System) -> None:
     async def dead(backends: Backends) -> list[DeadLetter]:
         return await backends.broker.dead_letters()
 
-    _on_backends(system, publish)
+    on_backends(system, publish)
     told = system.wait(bad.job_id)
     assert (told["state"], told["error"]["code"]) == ("failed", "invalid-message")
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
-    assert bad.message_id in [letter.message_id for letter in _on_backends(system, dead)]
+    assert bad.message_id in [letter.message_id for letter in on_backends(system, dead)]
     assert bad.job_id not in system.pictures_painted()
 
 
@@ -81,9 +63,41 @@ def test_a_message_that_comes_twice(system: System) -> None:
     async def publish_again(backends: Backends) -> None:
         await backends.broker.publish(first.model_copy(update={"message_id": uuid4().hex}))
 
-    _on_backends(system, publish_both)
+    on_backends(system, publish_both)
     job = system.wait(first.job_id)
-    _on_backends(system, publish_again)
+    on_backends(system, publish_again)
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert (job["state"], job["attempt"], len(job["artifacts"])) == ("succeeded", 1, 1)
     assert system.pictures_painted()[first.job_id] == 1
+
+
+class Later(JobMessage):
+    """What a version to come may send."""
+
+    schema_version: int = 2  # type: ignore[assignment]
+
+
+def test_a_message_of_a_newer_version(system: System) -> None:
+    """It waits for a worker that understands it: no dead letter, its job still queued, and other jobs go on."""
+    system.start_gateway(sweep_seconds="60")
+    worker = system.start_worker()
+    told = _message(system, prompt="cup")
+    later = Later.model_validate(told.model_dump(exclude={"schema_version"}))
+
+    async def publish(backends: Backends) -> None:
+        await backends.statuses.create(StatusRecord(job_id=later.job_id, message=told, published=True))
+        await backends.broker.publish(later)
+
+    async def left(backends: Backends) -> tuple[int, list[str]]:
+        letters = [letter.message_id for letter in await backends.broker.dead_letters()]
+        return await backends.broker.depth(later.model), letters
+
+    on_backends(system, publish)
+    assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+    assert system.client.get(f"/v1/jobs/{later.job_id}").json()["state"] == "queued"
+    assert "upgrade this worker" in system.log()
+    worker.terminate()
+    assert worker.wait(30) == 0
+    depth, letters = on_backends(system, left)
+    assert depth == 1
+    assert later.message_id not in letters

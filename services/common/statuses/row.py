@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from services.common.schemas import StatusRecord
 
-_JSON_FIELDS = ("message", "progress", "artifacts", "error")
+_JSON_FIELDS = ("message", "progress", "artifacts", "error", "timeline")
 
 
 def to_row(record: StatusRecord) -> dict[str, str | None]:

@@ -85,7 +85,7 @@ class SQLiteStatusStore:
     def _create(self, record: StatusRecord, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
         if known := sqlite_records.find(record.job_id, connection):
-            after = transitions.confirm(known) if record.published else known
+            after = transitions.confirm(known, time.time()) if record.published else known
             return self._replace(known, after, connection).record
         owner, key = record.message.owner, record.idempotency_key
         if key is not None:

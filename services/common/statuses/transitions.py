@@ -7,7 +7,10 @@ Each returns what is stored after (the same object when nothing changed) and the
 from dataclasses import dataclass, replace
 
 from services.common.ports import Lease, Limits, Outcome, Verdict
-from services.common.schemas import JobMessage, Progress, State, StatusRecord
+from services.common.schemas import Event, JobMessage, Progress, State, StatusRecord
+
+MOST_EVENTS = 60  # a job that is handed back again and again stops adding to its timeline
+BEGUN = "begun"
 
 _UNLEASED = {"lease_token": None, "lease_message_id": None, "lease_expires_at": None}
 
@@ -43,8 +46,12 @@ def progress(
         return None, Verdict.MISSING
     if not _runs_under(entry.record, lease):
         return entry, Verdict.LOST
+    record = entry.record
+    told = record.progress.phase if record.progress else None
+    if told != made.phase or [event.what for event in record.timeline[-1:]] == [BEGUN]:
+        record = _noted(record, made.phase, now)
     update = {"progress": made, "lease_expires_at": now + limits.lease_seconds}
-    return replace(entry, record=entry.record.model_copy(update=update)), _held(entry.record)
+    return replace(entry, record=record.model_copy(update=update)), _held(record)
 
 
 def finish(entry: Entry | None, lease: Lease, outcome: Outcome, now: float) -> tuple[Entry | None, Verdict]:
@@ -59,7 +66,7 @@ def finish(entry: Entry | None, lease: Lease, outcome: Outcome, now: float) -> t
         return entry, Verdict.LOST
     if outcome.state is State.QUEUED:
         handed_back = {"attempt": max(record.attempt - 1, 0), "progress": None, **_UNLEASED}
-        after = record.model_copy(update={"state": State.QUEUED, **handed_back})
+        after = _noted(record, "released", now).model_copy(update={"state": State.QUEUED, **handed_back})
     else:
         result = {"artifacts": outcome.artifacts, "error": outcome.error}
         after = _ended(record, outcome.state, now).model_copy(update=result)
@@ -72,21 +79,20 @@ def request_cancel(entry: Entry, now: float) -> Entry:
         return replace(entry, record=_ended(entry.record, State.CANCELED, now))
     if entry.record.state.terminal or entry.record.cancel_requested:
         return entry
-    return replace(entry, record=entry.record.model_copy(update={"cancel_requested": True}))
+    record = _noted(entry.record, "canceling", now)
+    return replace(entry, record=record.model_copy(update={"cancel_requested": True}))
 
 
-def confirm(entry: Entry) -> Entry:
+def confirm(entry: Entry, now: float) -> Entry:
     """The message is on its queue."""
-    if entry.record.published:
-        return entry
-    return replace(entry, record=entry.record.model_copy(update={"published": True}))
+    return entry if entry.record.published else replace(entry, record=_published(entry.record, now))
 
 
 def _made_again(message: JobMessage, lease: Lease, limits: Limits, now: float) -> tuple[Entry, Verdict]:
     exhausted = lease.attempt > limits.max_attempts
     attempt = min(lease.attempt, limits.max_attempts)
     record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at, attempt=attempt)
-    after = Entry(_leased(record, lease, limits, now), exhausted=exhausted)
+    after = Entry(_leased(record, lease, limits, now, exhausted=exhausted), exhausted=exhausted)
     return after, Verdict.EXHAUSTED if exhausted else Verdict.HELD
 
 
@@ -98,15 +104,15 @@ def _take(entry: Entry, lease: Lease, limits: Limits, now: float) -> tuple[Entry
     if fresh and record.lease_message_id != lease.message_id:
         return entry, Verdict.DUPLICATE
     if record.attempt >= limits.max_attempts:
-        return Entry(_leased(record, lease, limits, now), exhausted=True), Verdict.EXHAUSTED
+        return Entry(_leased(record, lease, limits, now, exhausted=True), exhausted=True), Verdict.EXHAUSTED
     after = _leased(record.model_copy(update={"attempt": record.attempt + 1}), lease, limits, now)
     return Entry(after), _held(after)
 
 
-def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float) -> StatusRecord:
+def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float, *, exhausted: bool = False) -> StatusRecord:
+    record = _noted(_published(record, now), "exhausted" if exhausted else BEGUN, now)
     update = {
         "state": State.RUNNING,
-        "published": True,
         "started_at": now if record.started_at is None else record.started_at,
         "lease_token": lease.token,
         "lease_message_id": lease.message_id,
@@ -116,7 +122,21 @@ def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float) -> S
 
 
 def _ended(record: StatusRecord, state: State, now: float) -> StatusRecord:
-    return record.model_copy(update={"state": state, "finished_at": now, "progress": None, **_UNLEASED})
+    ended = {"state": state, "finished_at": now, "progress": None, **_UNLEASED}
+    return _noted(record, state.value, now).model_copy(update=ended)
+
+
+def _published(record: StatusRecord, now: float) -> StatusRecord:
+    if record.published:
+        return record
+    return _noted(record, "published", now).model_copy(update={"published": True})
+
+
+def _noted(record: StatusRecord, what: str, now: float) -> StatusRecord:
+    if len(record.timeline) >= MOST_EVENTS:
+        return record
+    event = Event(what=what, at=now, attempt=record.attempt)
+    return record.model_copy(update={"timeline": (*record.timeline, event)})
 
 
 def _runs_under(record: StatusRecord, lease: Lease) -> bool:

@@ -3,15 +3,17 @@
 -- KEYS: 4 index of the owner's jobs.
 local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[9])
 
-local function lease(attempt)
-  redis.call('HSET', JOB, 'state', 'running', 'published', '1', 'attempt', attempt,
+local function lease(attempt, event)
+  redis.call('HSET', JOB, 'state', 'running', 'attempt', attempt,
     'lease_token', TOKEN, 'lease_message_id', MESSAGE_ID, 'lease_expires_at', text(now() + ARGV[8]))
   redis.call('HSETNX', JOB, 'started_at', text(now()))
+  publish()
+  note(event)
   keep_live()
 end
 
 local function exhaust(attempt)
-  lease(attempt)
+  lease(attempt, 'exhausted')
   redis.call('HSET', JOB, 'exhausted', '1')
   return 'EXHAUSTED'
 end
@@ -28,7 +30,7 @@ if not state then
   if attempt > MOST then
     return exhaust(MOST)
   end
-  lease(attempt)
+  lease(attempt, 'begun')
   return 'HELD'
 end
 
@@ -50,5 +52,5 @@ end
 if attempt >= MOST then
   return exhaust(attempt)
 end
-lease(attempt + 1)
+lease(attempt + 1, 'begun')
 return held()

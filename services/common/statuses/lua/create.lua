@@ -11,7 +11,7 @@ end
 
 if redis.call('EXISTS', JOB) == 1 then
   if fields.published == '1' then
-    redis.call('HSET', JOB, 'published', '1')
+    publish()
     if not terminal(get('state')) then
       keep_live()
     end

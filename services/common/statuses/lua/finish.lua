@@ -14,6 +14,7 @@ end
 
 redis.call('HSET', JOB, 'ended_by', TOKEN)
 if STATE == 'queued' then
+  note('released')
   release_lease()
   redis.call('HSET', JOB, 'state', 'queued', 'attempt', math.max(tonumber(get('attempt')) - 1, 0))
   keep_live()

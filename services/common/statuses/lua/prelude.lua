@@ -52,7 +52,27 @@ local function release_lease()
   redis.call('HDEL', JOB, 'progress', 'exhausted', 'lease_token', 'lease_message_id', 'lease_expires_at')
 end
 
+-- One more event of the job's timeline, at most as many as MOST_EVENTS of transitions.py.
+local function note(what)
+  local events = get('timeline') or '[]'
+  local _, count = string.gsub(events, '"what"', '')
+  if count < 60 then
+    local attempt = get('attempt') or '0'
+    local event = '{"what":"' .. what .. '","at":' .. text(now()) .. ',"attempt":' .. attempt .. '}'
+    local before = count == 0 and '[' or string.sub(events, 1, -2) .. ','
+    redis.call('HSET', JOB, 'timeline', before .. event .. ']')
+  end
+end
+
+local function publish()
+  if get('published') ~= '1' then
+    note('published')
+    redis.call('HSET', JOB, 'published', '1')
+  end
+end
+
 local function finish(state)
+  note(state)
   release_lease()
   redis.call('HSET', JOB, 'state', state, 'finished_at', text(now()))
   redis.call('PEXPIRE', JOB, ENDED_MS)

@@ -2,6 +2,9 @@ local state = get('state')
 if state == 'queued' then
   finish('canceled')
 elseif state == 'running' then
+  if get('cancel_requested') ~= '1' then
+    note('canceling')
+  end
   redis.call('HSET', JOB, 'cancel_requested', '1')
   keep_live()
 end

@@ -1,0 +1,81 @@
+"""Records and manifests that another version of the program wrote, read through the gateway."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+
+from services.common.backends import Backends
+from services.common.ids import new_job_id
+from services.common.ports import Lease, Limits, Verdict
+from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.redis import JOB_PREFIX, open_redis_status_store
+from services.common.statuses.row import to_row
+from tests.api.conftest import app, backends, catalogue, client, settings, state
+from tests.stack import Stack
+from tests.upgrade.samples import manifest, message, record
+
+__all__ = ["app", "backends", "catalogue", "client", "settings", "state"]
+
+pytestmark = pytest.mark.anyio
+
+LATER = {"something_new": {"nobody": "knows"}}
+
+
+async def _manifest(backends: Backends, body: bytes, job_id: str) -> None:
+    await backends.objects.put(f"jobs/{job_id}/manifest.json", body, "application/json")
+
+
+@pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
+async def test_manifest_is_understood(client: httpx2.AsyncClient, backends: Backends, more: dict[str, Any]) -> None:
+    """A manifest of the first version is read, and one to which a later version has added something."""
+    job_id = new_job_id()
+    await _manifest(backends, manifest(job_id, "studio-tiny", **more), job_id)
+
+    answer = await client.get(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
+
+
+async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, backends: Backends) -> None:
+    """A manifest of a later format is a 503 to try again, for a gateway of that version may answer; it stays."""
+    job_id = new_job_id()
+    await _manifest(backends, manifest(job_id, "studio-tiny", version=2), job_id)
+
+    answer = await client.get(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "backend-unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert await backends.objects.list(f"jobs/{job_id}/") == [f"jobs/{job_id}/manifest.json"]
+
+
+@pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
+def test_message_is_understood(more: dict[str, object]) -> None:
+    """A message of the first version is read, and one to which a later version has added something."""
+    sent = message(new_job_id(), "studio-tiny", **more)
+
+    assert JobMessage.decode(json.dumps(sent).encode()).params == sent["params"]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
+async def test_record_in_redis_is_gone_on_with(stack: Stack, more: dict[str, object]) -> None:
+    """A running job's hash of the first version, or with a field of a later one, is read, renewed and ended."""
+    job_id = new_job_id()
+    run = {"state": "running", "attempt": 1, "lease_token": "t", "lease_message_id": "m", "lease_expires_at": 9e9}
+    row = to_row(StatusRecord.model_validate(record(job_id, "studio-tiny", **run)))
+    del row["timeline"]
+    fields = {name: text for name, text in row.items() if text is not None}
+    with redis.Redis.from_url(stack.statuses_url) as server:
+        server.hset(JOB_PREFIX + job_id, mapping={**fields, **{name: json.dumps(each) for name, each in more.items()}})
+    lease = Lease(job_id, "m", token="t")
+
+    async with open_redis_status_store(stack.statuses_url, Limits()) as statuses:
+        assert await statuses.progress(lease, Progress(phase="saving")) is Verdict.HELD
+        read = await statuses.get(job_id)
+        await statuses.remove(job_id)
+
+    assert (read.state, read.message.params["prompt"]) == ("running", "red mug")
+    assert [event.what for event in read.timeline] == ["saving"]
