@@ -13,6 +13,11 @@ from services.common.catalogue import Model
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+def plain(text: str) -> str:
+    """The text without what a terminal takes for a command."""
+    return _CONTROL.sub(" ", text)
+
+
 def model_table(models: Iterable[Model]) -> Table:
     """The models on offer."""
     table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
@@ -27,5 +32,5 @@ def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
     for job in jobs:
         asked = str(job["params"].get("prompt") or job["params"].get("text") or "")
         made = job["created_at"].partition(".")[0].replace("T", " ")
-        table.add_row(job["id"], job["state"], job["model"], escape(_CONTROL.sub(" ", asked)), made)
+        table.add_row(job["id"], job["state"], job["model"], escape(plain(asked)), made)
     return table

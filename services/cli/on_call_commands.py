@@ -1,0 +1,68 @@
+"""The commands of `studio` for whoever is on call. They ask the backends, so that they work when no gateway does."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.cli.exits import USAGE, errors, leave, run
+from services.cli.options import AsJson
+
+on_call_commands = typer.Typer()
+
+
+@on_call_commands.command()
+def job(
+    context: typer.Context, job_id: Annotated[str, typer.Argument(help="The job's id.")], *, as_json: AsJson = False
+) -> None:
+    """Show what became of a job: whose it is, when it did what, what came of it.
+
+    Reads the backends that the settings name; no gateway is needed.
+
+    Exit codes: 0 done, 2 there is no such job, 3 a backend does not answer.
+    """
+    from services.cli.case import read_case
+    from services.cli.case_table import print_case
+
+    settings, _ = context.obj
+    case = run(read_case(settings, job_id))
+    if as_json:
+        print(json.dumps(case.as_json(), indent=2))
+    else:
+        print_case(case, Console())
+    if not case.found:
+        leave(USAGE, f"no job {job_id}")
+
+
+@on_call_commands.command()
+def erase(
+    context: typer.Context,
+    *,
+    owner: Annotated[str, typer.Option(help="Whose: `studio job` names the owner of a job.")],
+    as_json: AsJson = False,
+) -> None:
+    """Erase everything an owner asked for and was given, for good.
+
+    Live jobs are canceled; records, Idempotency-Keys, previews, pictures and manifests are deleted. Looks at every job
+    in the object store, so it may take a while. It can be repeated, and must be where it failed or says so.
+
+    Exit codes: 0 done, 2 wrong usage, 3 a backend does not answer.
+    """
+    from services.cli.erase import run_erase
+
+    if not owner.strip():
+        leave(USAGE, "name an owner: without one it would be everything that programs asked for")
+    settings, catalogue = context.obj
+    with errors.status("erasing") as status:
+        erased = run(run_erase(settings, catalogue, owner, status.update))
+    if as_json:
+        print(json.dumps(erased.summary(), indent=2))
+        return
+    print(f"erased {len(erased.jobs)} jobs of {owner}, {len(erased.live)} of them waiting or running")
+    if erased.live:
+        print("messages of those that waited stay in their queues until a worker takes them up and drops them")
+    if erased.unknown:
+        print(
+            f"{erased.unknown} jobs may be anybody's: the status store lost them. Repeat this when the queues are empty"
+        )

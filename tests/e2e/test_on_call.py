@@ -1,0 +1,110 @@
+"""What whoever is on call does, with and without a gateway: looks at a job, and erases a person."""
+
+import json
+
+from services.common.backends import Backends
+from services.common.manifests import Manifests
+from tests.e2e.outside import SECRET, on_backends, studio, visitor
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+PROMPT = "teapot of Ms Unmistakable"
+
+
+def erase(system: System, owner: str) -> dict[str, object]:
+    done = studio(system, "erase", "--owner", owner, "--json")
+    assert done.returncode == 0, done.stderr
+    report: dict[str, object] = json.loads(done.stdout)
+    return report
+
+
+def timeline(job: dict[str, object]) -> list[str]:
+    record = job["record"]
+    assert isinstance(record, dict)
+    return [event["what"] for event in record["timeline"]]
+
+
+def test_job_is_told_from_its_backends(system: System) -> None:
+    """With no service running, a finished job's owner, times and files are told, by record and by manifest alone."""
+    gateway, worker = system.start_gateway(secret_key=SECRET), system.start_worker()
+    owner = visitor(system.client)
+    job_id = system.wait(system.submit(PROMPT)["id"])["id"]
+    for process in (gateway, worker):
+        process.terminate()
+        process.wait(30)
+    system.environment["COLUMNS"] = "200"
+
+    shown, told = studio(system, "job", job_id), json.loads(studio(system, "job", job_id, "--json").stdout)
+    on_backends(system, lambda backends: backends.statuses.remove(job_id))
+    archived = json.loads(studio(system, "job", job_id, "--json").stdout)
+
+    assert (shown.returncode, told["source"], archived["source"]) == (0, "statuses", "manifest"), shown.stderr
+    assert told["record"]["message"]["owner"] == owner
+    assert timeline(told) == timeline(archived)
+    assert [what for what in timeline(told) if what not in ("loading", "generating", "saving")] == [
+        *("published", "begun", "succeeded")
+    ]
+    for text in (owner, PROMPT, "succeeded", "published", told["record"]["artifacts"][0]["key"]):
+        assert text in shown.stdout
+
+
+def test_job_that_is_not_there(system: System) -> None:
+    """An id nobody knows is 2, one removed is told when, one that waits how many do."""
+    system.start_gateway()
+    removed, waiting = system.submit("one")["id"], system.submit("two")["id"]
+    assert system.client.delete(f"/v1/jobs/{removed}").status_code == 204
+
+    assert studio(system, "job", "../nonsense").returncode == 2
+    assert json.loads(studio(system, "job", removed, "--json").stdout)["removed_at"] > 0
+    assert json.loads(studio(system, "job", waiting, "--json").stdout)["waiting"] >= 1
+
+
+def test_everything_of_an_owner_is_erased(system: System) -> None:
+    """Pictures with and without a record, failed and waiting jobs of one owner are gone, and nobody else's."""
+    gateway, worker = system.start_gateway(secret_key=SECRET), system.start_worker()
+    others = system.submit("somebody else's")
+    owner = visitor(system.client)
+    jobs = [
+        system.submit(f"{prompt}{PROMPT}", key=prompt.strip() or "mine")["id"] for prompt in ("", "archived ", "FAIL ")
+    ]
+    for job_id in (*jobs, others["id"]):
+        system.wait(job_id)
+    on_backends(system, lambda backends: backends.statuses.remove(jobs[1]))
+    worker.terminate()
+    worker.wait(30)
+    jobs.append(system.submit(f"waiting {PROMPT}")["id"])
+
+    report, again = erase(system, owner), erase(system, owner)
+    assert report == {**again, "jobs": 4, "live": 1}
+    assert (again["jobs"], again["live"], again["unknown"]) == (0, 0, 0)
+    assert [system.client.get(f"/v1/jobs/{job_id}").status_code for job_id in jobs] == [410] * 4
+    assert system.client.get("/v1/jobs").json()["data"] == []
+    assert system.submit(PROMPT, key="mine")["id"] not in jobs  # the key went with its job
+    erase(system, owner)
+    system.client.cookies.clear()
+
+    worker = system.start_worker()
+    assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+    assert jobs[3] not in system.pictures_painted()
+    assert system.client.get(f"/v1/jobs/{others['id']}").json()["state"] == "succeeded"
+    for process in (gateway, worker):
+        process.terminate()
+        process.wait(30)
+    assert on_backends(system, lambda backends: traces(backends, jobs)) == []
+    assert PROMPT not in system.log()
+    assert [file for file in system.folder.rglob("*") if file.is_file() and PROMPT.encode() in file.read_bytes()] == []
+
+
+async def traces(backends: Backends, jobs: list[str]) -> list[str]:
+    """What the object store has of these jobs beside the tombstones, which say nothing but that they were."""
+    left: list[str] = []
+    for job_id in jobs:
+        assert await Manifests(backends.objects).removed_at(job_id)
+        left += await backends.objects.list(f"jobs/{job_id}/")
+    return left
+
+
+def test_erasing_nobody(system: System) -> None:
+    """An empty name is refused: programs without one are many people."""
+    assert studio(system, "erase", "--owner", " ").returncode == 2
