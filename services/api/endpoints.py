@@ -9,6 +9,7 @@ from services.api.openai_images import openai_endpoints
 from services.api.previews import preview_endpoints
 from services.api.problem_routes import problem_endpoints
 from services.api.queue import queue_endpoints
+from services.api.status import status_endpoints
 
 
 def endpoints() -> list[Endpoint]:
@@ -20,5 +21,6 @@ def endpoints() -> list[Endpoint]:
         *queue_endpoints(),
         *openai_endpoints(),
         *health_endpoints(),
+        *status_endpoints(),
         *problem_endpoints(),
     ]

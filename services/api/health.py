@@ -12,6 +12,7 @@ from services.api.endpoint import Answer, Endpoint
 from services.api.health_views import LiveView, ReadyView
 from services.api.problems import problem
 from services.api.state import AppState
+from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
 
 log = structlog.get_logger(__name__)
@@ -42,19 +43,23 @@ async def livez(_request: Request[AppState]) -> Response:
 
 async def readyz(request: Request[AppState]) -> Response:
     """200, or 503 with what is not ready by name; why is in the log, not in the answer."""
-    backends = request.state["backends"]
+    states = await dependencies(request.state["backends"])
+    missing = [name for name, state in states.items() if state != "ready"]
+    if missing:
+        detail = f"not ready: {', '.join(missing)}"
+        return problem(request, "not-ready", detail, dependencies=states, not_ready=missing)
+    return JSONResponse(ReadyView.model_validate({"dependencies": states}).model_dump(), headers=_NO_STORE)
+
+
+async def dependencies(backends: Backends) -> dict[str, str]:
+    """Of each backend by name whether it is ready or unavailable."""
     pings: dict[str, Awaitable[object]] = {
         "broker": backends.broker.ping(),
         "statuses": backends.statuses.list(limit=1),
         "objects": backends.objects.ping(),
     }
     answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
-    states = dict(zip(pings, answers, strict=True))
-    missing = [name for name, state in states.items() if state != "ready"]
-    if missing:
-        detail = f"not ready: {', '.join(missing)}"
-        return problem(request, "not-ready", detail, dependencies=states, not_ready=missing)
-    return JSONResponse(ReadyView.model_validate({"dependencies": states}).model_dump(), headers=_NO_STORE)
+    return dict(zip(pings, answers, strict=True))
 
 
 async def _answers(name: str, ping: Awaitable[object]) -> str:

@@ -20,6 +20,7 @@ NAMES: Final = (
     "history_list.html",
     "error.html",
     "docs.html",
+    "status.html",
 )
 
 

@@ -11,6 +11,7 @@ from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_p
 from services.api.page_templates import PageTemplates
 from services.api.same_origin import is_same_origin
 from services.api.state import AppState
+from services.api.status import StatusPage
 from services.common.settings import Settings
 
 
@@ -29,6 +30,7 @@ def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]
         get("/busy", home.busy),
         get("/history", history.show),
         get("/history/fragment", history.fragment),
+        get("/status", StatusPage(templates).show),
         get("/jobs/{job_id}", job.show),
         get("/jobs/{job_id}/fragment", job.fragment),
         post("/jobs/{job_id}/cancel", job.cancel),

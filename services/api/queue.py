@@ -31,11 +31,12 @@ def queue_endpoints() -> list[Endpoint]:
 async def show(request: Request[AppState]) -> Response:
     """One entry a model. `eta_seconds` is for a job with the model's defaults submitted now."""
     queues = await request.state["line"].queues()
-    view = QueueListView(data=tuple(_entry(queue) for queue in queues.values()))
+    view = QueueListView(data=tuple(queue_view(queue) for queue in queues.values()))
     return conditional_json(request, view.model_dump_json().encode(), {"Cache-Control": "public, no-cache"})
 
 
-def _entry(queue: ModelQueue) -> ModelQueueView:
+def queue_view(queue: ModelQueue) -> ModelQueueView:
+    """What is shown of one model's queue."""
     eta, oldest = queue.eta(queue.model.defaults), queue.oldest_seconds
     phases: Counter[str] = Counter(worker.phase for worker in queue.workers)
     return ModelQueueView(

@@ -82,6 +82,13 @@ def test_reference(themed: Page) -> None:
     assert faults(themed) == []
 
 
+def test_status(themed: Page) -> None:
+    """The page of how the system is has no serious fault."""
+    themed.goto("/status")
+    expect(themed.get_by_text("busy for").or_(themed.get_by_text("ready for"))).to_be_visible()
+    assert faults(themed) == []
+
+
 def test_nothing_moves_for_whoever_asks_for_that(themed: Page) -> None:
     """With reduced motion no animation runs while a job does."""
     order(themed, SLOW)
@@ -95,7 +102,7 @@ def test_fits_and_can_be_hit(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 600})
     order(page, "W" * 300)
     expect_state(page, "succeeded")
-    for path in (page.url, "/", "/history"):
+    for path in (page.url, "/", "/history", "/status"):
         page.goto(path)
         page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,29 @@
+"""What clients see of the whole system."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from services.api.problem_view import DependenciesView
+from services.api.queue_views import ModelQueueView
+from services.api.view import View
+
+
+class WorkerView(View):
+    """One worker: what it has been at, and since when. `max_batch` pictures share one of its calls."""
+
+    id: str
+    model: str
+    phase: Literal["loading", "ready", "busy", "draining"]
+    since: AwareDatetime
+    max_batch: int
+
+
+class StatusView(View):
+    """`queues` is null where they cannot be looked at; `workers` are those heard of in the last seconds."""
+
+    version: str
+    at: AwareDatetime
+    dependencies: DependenciesView
+    queues: tuple[ModelQueueView, ...] | None
+    workers: tuple[WorkerView, ...] | None
