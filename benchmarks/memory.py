@@ -40,17 +40,17 @@ def _figures(system: System, stack: Stack) -> Iterator[Figure]:
     gateway = psutil.Process(system.start_gateway().pid)
     worker = system.start_worker()
     system.wait(system.submit(PROMPT)["id"])
-    worker_megabytes = _resident(psutil.Process(worker.pid)) / MEGABYTE
+    worker_megabytes = resident(psutil.Process(worker.pid)) / MEGABYTE
     yield _figure("memory.worker idle", worker_megabytes, "MB")
     worker.terminate()
     worker.wait(60)
-    yield _figure("memory.gateway idle", _resident(gateway) / MEGABYTE, "MB")
+    yield _figure("memory.gateway idle", resident(gateway) / MEGABYTE, "MB")
     broker = psutil.Process(stack.rabbitmq.pid)
     with redis.Redis.from_url(stack.statuses_url) as client:
-        before = _resident(gateway), _resident(broker), _used(client)
+        before = resident(gateway), resident(broker), _used(client)
         _submit_all(system)
         time.sleep(SETTLE_SECONDS)
-        after = _resident(gateway), _resident(broker), _used(client)
+        after = resident(gateway), resident(broker), _used(client)
     for name, one, other in zip(("gateway", "RabbitMQ", "Redis"), before, after, strict=True):
         yield _figure(f"memory.{name}, each of {JOBS} queued jobs", (other - one) / JOBS, "bytes")
 
@@ -59,7 +59,8 @@ def _figure(name: str, value: float, unit: str) -> Figure:
     return Figure.of(name, value, unit, "", [value])
 
 
-def _resident(process: psutil.Process) -> int:
+def resident(process: psutil.Process) -> int:
+    """Bytes of the process and those it started."""
     family = [process, *process.children(recursive=True)]
     return sum(member.memory_info().rss for member in family)
 

@@ -32,7 +32,7 @@ def catalogue() -> Catalogue:
 
 
 @contextmanager
-def open_system(backends: str, queue_limit: int | None = None) -> Iterator[System]:
+def open_system(backends: str, queue_limit: int | None = None, models: Path = CATALOGUE) -> Iterator[System]:
     """No process runs yet. `backends` is one of BACKENDS."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
         folder = Path(name)
@@ -40,13 +40,13 @@ def open_system(backends: str, queue_limit: int | None = None) -> Iterator[Syste
         if queue_limit is not None:
             settings["STUDIO_QUEUE_LIMIT"] = str(queue_limit)
         if backends == "embedded":
-            with running_system(folder, settings, CATALOGUE) as system:
+            with running_system(folder, settings, models) as system:
                 yield system
             return
         with start_stack(folder / "stack") as stack:
             if queue_limit is not None:
                 raise_queue_limit(stack, queue_limit)
-            with running_system(folder, {**settings, **stack.environment()}, CATALOGUE) as system:
+            with running_system(folder, {**settings, **stack.environment()}, models) as system:
                 yield system
 
 

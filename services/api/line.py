@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from services.api.model_queue import Eta, ModelQueue
+from services.api.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
@@ -109,12 +109,12 @@ class Line:
         self._looked_at = looked_at
         self._good_until = time.time() + max(OLD_SECONDS, 2 * rest)
 
-    async def _live(self) -> dict[str, list[StatusRecord]]:
-        by_model: dict[str, list[StatusRecord]] = defaultdict(list)
+    async def _live(self) -> dict[str, list[LiveJob]]:
+        by_model: dict[str, list[LiveJob]] = defaultdict(list)
         page = await self._backends.statuses.list("", PAGE)
         while page:
             for record in page:
-                by_model[record.message.model].append(record)
+                by_model[record.message.model].append(LiveJob.of(record))
             more = len(page) == PAGE
             page = await self._backends.statuses.list(page[-1].job_id, PAGE) if more else []
         return by_model

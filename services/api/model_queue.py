@@ -1,6 +1,7 @@
 """One model's queue at one moment: how long it is, who works at it, and how long that may take."""
 
 import math
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -33,15 +34,37 @@ class Eta:
         return cls(math.floor(exact[0]) / digits, math.ceil(exact[1]) / digits)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveJob:
+    """What a queue needs to know of a job. There may be thousands, so the record with all its words is let go.
+
+    `work` is how many steps there are to be made for its pictures together.
+    """
+
+    job_id: str
+    queued: bool
+    created_at: float
+    size: str
+    work: float
+
+    @classmethod
+    def of(cls, record: StatusRecord) -> Self:
+        params, progress = record.message.params, record.progress
+        done = progress.step / progress.total if progress and progress.total else 0.0
+        work = steps_of(params) * count_of(params) * (1 - min(done, 1.0))
+        queued = record.state is State.QUEUED
+        return cls(record.job_id, queued, record.created_at, sys.intern(size_of(params)), work)
+
+
 class ModelQueue:
     """`jobs` are the model's live ones in order of their ids, `workers` those that have been heard of lately."""
 
-    def __init__(self, model: Model, jobs: Sequence[StatusRecord], workers: Sequence[Presence]) -> None:
+    def __init__(self, model: Model, jobs: Sequence[LiveJob], workers: Sequence[Presence]) -> None:
         self.model = model
         self._ids = [job.job_id for job in jobs]
-        self.queued = sum(job.state is State.QUEUED for job in jobs)
+        self.queued = sum(job.queued for job in jobs)
         self.running = len(jobs) - self.queued
-        self._oldest = next((job.created_at for job in jobs if job.state is State.QUEUED), None)
+        self._oldest = next((job.created_at for job in jobs if job.queued), None)
         self.workers = workers
         self._paces = _merged([worker for worker in workers if worker.takes_jobs])
         # What every job leaves to do for those behind it: seconds of one worker, nan from the first unknown one on.
@@ -85,13 +108,9 @@ class ModelQueue:
         pace = self._paces.get(size_of(params))
         return None if pace is None else _own_seconds(params, pace)
 
-    def _remaining(self, job: StatusRecord) -> float:
-        params = job.message.params
-        pace = self._paces.get(size_of(params))
-        if pace is None:
-            return math.nan
-        done = job.progress.step / job.progress.total if job.progress and job.progress.total else 0.0
-        return pace.each * steps_of(params) * count_of(params) * (1 - min(done, 1.0))
+    def _remaining(self, job: LiveJob) -> float:
+        pace = self._paces.get(job.size)
+        return math.nan if pace is None else pace.each * job.work
 
 
 def _own_seconds(params: Mapping[str, object], pace: Pace) -> float:

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import structlog
 
 from services.api.gateway import PUBLISH_SECONDS, Gateway
 from services.common.backends import Backends
-from services.common.errors import JobRemoved, StudioError
+from services.common.errors import JobNotFound, JobRemoved, StudioError
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome
 from services.common.schemas import JobError, State, StatusRecord
@@ -21,6 +23,20 @@ UNCONFIRMED_SECONDS = 10.0  # far longer than a gateway takes between the record
 TOMBSTONE_SECONDS = 30 * 86_400.0
 TOMBSTONE_SWEEP_SECONDS = 3600.0
 PAGE = 200
+REST = 20  # times as long as a sweep took: with long queues it must not take the time of those who submit
+
+
+@dataclass
+class _Live:
+    """What a sweep remembers of one model's live jobs: the ids of those published, and whether one is leased."""
+
+    published: list[str] = field(default_factory=list)
+    leased: bool = False
+
+    def add(self, record: StatusRecord) -> None:
+        self.leased = self.leased or record.leased
+        if record.published:
+            self.published.append(record.job_id)
 
 
 class Sweeper:
@@ -35,28 +51,32 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until cancelled. A pass that fails is logged; the next one tries again."""
         while True:
+            begin = time.monotonic()
             try:
                 await self.sweep()
             except (StudioError, TimeoutError) as exc:
                 log.warning("sweep failed", reason=str(exc))
-            await asyncio.sleep(self._sweep_seconds)
+            await asyncio.sleep(max(self._sweep_seconds, REST * (time.monotonic() - begin)))
 
     async def sweep(self) -> None:
         """One pass over the live records, and now and then over the tombstones."""
-        live = await self._live()
-        for record in live:
+        by_model: dict[str, _Live] = defaultdict(_Live)
+        async for record in self._live():
             if record.state is State.QUEUED:
                 await self._mend(record)
-        await self._republish_lost(live)
+            by_model[record.message.model].add(record)
+        await self._republish_lost(by_model)
         if time.monotonic() >= self._tombstones_due:
             await self._complete_removals()
             self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
 
-    async def _live(self) -> list[StatusRecord]:
-        live: list[StatusRecord] = []
-        while page := await self._backends.statuses.list(live[-1].job_id if live else "", PAGE):
-            live += page
-        return live
+    async def _live(self) -> AsyncIterator[StatusRecord]:
+        """A page at a time: there may be more than should be in memory at once."""
+        last = ""
+        while page := await self._backends.statuses.list(last, PAGE):
+            for record in page:
+                yield record
+            last = page[-1].job_id
 
     async def _mend(self, record: StatusRecord) -> None:
         now = time.time()
@@ -76,25 +96,25 @@ class Sweeper:
         if finished.state is State.EXPIRED:
             await self._manifests.write(finished)
 
-    async def _republish_lost(self, live: Iterable[StatusRecord]) -> None:
+    async def _republish_lost(self, by_model: Mapping[str, _Live]) -> None:
         """Publish again what the queue has lost.
 
         A worker with nothing in hand begins a delivery at once. So a model whose queue is empty and of whose jobs
         none is leased has nothing unacked either: a published job of it that stays so for two sweeps has no
         message any more. Being wrong costs a duplicate, which its own message id lets `begin` recognise.
         """
-        by_model: dict[str, list[StatusRecord]] = defaultdict(list)
-        for record in live:
-            by_model[record.message.model].append(record)
         suspects: set[str] = set()
-        for model, records in by_model.items():
-            if any(record.leased for record in records) or await self._backends.broker.depth(model):
+        for model, live in by_model.items():
+            if live.leased or await self._backends.broker.depth(model):
                 continue
-            for record in records:
-                if record.job_id in self._suspects:
-                    await self._republish(record)
-                elif record.published:
-                    suspects.add(record.job_id)
+            for job_id in live.published:
+                if job_id not in self._suspects:
+                    suspects.add(job_id)
+                    continue
+                with suppress(JobNotFound):  # removed a moment ago
+                    record = await self._backends.statuses.get(job_id)
+                    if not record.state.terminal:
+                        await self._republish(record)
         self._suspects = suspects
 
     async def _complete_removals(self) -> None:

@@ -1,0 +1,28 @@
+"""A model adapter for benchmarks whose calls take as long as they do on an accelerator, and nothing of the cores."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from services.common.params import Modality
+from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.outputs import ImageOutput, Output
+
+CALL_SECONDS: Final = 0.05
+
+
+class Sleeper(ModelAdapter):
+    modality = Modality.TXT2IMG
+    max_batch = 1
+
+    def load(self, device: str) -> None:  # noqa: ARG002 - there is none
+        from PIL import Image
+
+        self._picture = Image.new("RGB", (64, 64))
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:  # noqa: ARG002 - too short to tell
+        time.sleep(CALL_SECONDS)
+        return [ImageOutput(self._picture) for _ in batch]
+
+    def close(self) -> None:
+        pass
