@@ -1,0 +1,90 @@
+"""Two gateways behind one queue: it does not matter which of them is asked."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+
+from tests.e2e.outside import SECRET, visitor
+from tests.servers.server import free_port
+from tests.stack import Stack
+from tests.system import System, running_system
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
+    """`client` asks one of them."""
+    with redis.Redis.from_url(stack.statuses_url) as server:
+        server.flushall()
+    with running_system(tmp_path, stack.environment()) as running:
+        running.start_gateway(secret_key=SECRET)
+        yield running
+
+
+@pytest.fixture
+def other(system: System) -> Iterator[httpx2.Client]:
+    """Asks the other one."""
+    port = free_port()
+    process = system.start("api", secret_key=SECRET, port=str(port))
+    url = f"http://127.0.0.1:{port}"
+    system.wait_until_ready(f"{url}/readyz", process)
+    with httpx2.Client(base_url=url, timeout=15) as client:
+        yield client
+
+
+def post(client: httpx2.Client, key: str, prompt: str = "cup") -> httpx2.Response:
+    return client.post("/v1/jobs", json={"prompt": prompt}, headers={"Idempotency-Key": key})
+
+
+def test_keys_hold_across_gateways(system: System, other: httpx2.Client) -> None:
+    """A request sent to both with one key makes one job, at the same moment too; another body is refused by either."""
+    first, again = post(system.client, "a"), post(other, "a")
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert post(other, "a", "mug").status_code == 422
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(lambda number: post((system.client, other)[number % 2], f"b{number // 4}"), range(40))
+        )
+    # Who comes while the first is being answered may be told to come again.
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 202}
+    assert len(made) == 10
+
+
+def test_history_and_places_hold_across_gateways(system: System, other: httpx2.Client) -> None:
+    """Both know a browser by its cookie, list its jobs, and name the same places; places never grow on either."""
+    visitor(system.client)
+    other.cookies.update(system.client.cookies)
+    jobs = [client.post("/v1/jobs", json={"prompt": "cup"}).json()["id"] for client in (system.client, other) * 3]
+
+    for client in (system.client, other):
+        assert [job["id"] for job in client.get("/v1/jobs").json()["data"]] == jobs[::-1]
+    for place, job_id in enumerate(jobs):
+        seen = [client.get(f"/v1/jobs/{job_id}").json()["queue"]["position"] for client in (system.client, other) * 3]
+        assert seen == [place] * 6
+    assert other.post(f"/v1/jobs/{jobs[0]}/cancel").status_code == 202
+    least = len(jobs)
+    for client in (system.client, other) * 20:
+        position = client.get(f"/v1/jobs/{jobs[-1]}").json()["queue"]["position"]
+        assert position <= least
+        least = position
+
+
+def test_jobs_hold_across_gateways(system: System, other: httpx2.Client) -> None:
+    """What one took the other shows, waits for, hands out and removes."""
+    system.start_worker()
+    job_id = system.submit("red mug")["id"]
+
+    job = other.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"}).json()
+    assert job["state"] == "succeeded"
+    pictures = [client.get(job["artifacts"][0]["url"]).content for client in (system.client, other)]
+    assert pictures[0] == pictures[1]
+    assert other.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert system.client.get(f"/v1/jobs/{job_id}").status_code == 410
