@@ -38,3 +38,40 @@ def test_data_dir(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert settings.broker_url == "sqlite:////srv/studio/studio.db"
     assert settings.objects_url == "file:////srv/studio/objects"
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        ("HOST", "0.0.0.0"),
+        ("WORKER_HOST", "10.0.0.7"),
+        ("PUBLIC_URL", "https://studio.example"),
+        ("BROKER_URL", "amqp://studio:secret@rabbitmq/%2F"),
+        ("STATUSES_URL", "redis://redis:6379/0"),
+        ("OBJECTS_URL", "s3://studio?endpoint=http://minio:9000"),
+        ("OBJECTS_URL", "s3://studio"),
+    ],
+)
+def test_failpoints_stay_out_of_production(variable: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failpoint stops the start of a process that listens to another machine or works with one."""
+    monkeypatch.setenv("STUDIO_FAILPOINT", "worker.begun@2")
+    assert load_settings().failpoint == "worker.begun@2"
+    monkeypatch.setenv(f"STUDIO_{variable}", place)
+    with pytest.raises(ValueError, match=f"STUDIO_{variable} reaches beyond this machine"):
+        load_settings()
+
+
+def test_failpoints_come_from_the_environment_only(tmp_path: Path) -> None:
+    """A failpoint in `.env`, where it would stay, is refused."""
+    file = tmp_path / ".env"
+    file.write_text("STUDIO_FAILPOINT=worker.begun\n")
+    with pytest.raises(ValueError, match="read from the environment only"):
+        load_settings({}, file)
+
+
+@pytest.mark.parametrize("armed", ["worker.begin", "worker.begun@twice"])
+def test_failpoint_unknown(armed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failpoint that could never fire is refused."""
+    monkeypatch.setenv("STUDIO_FAILPOINT", armed)
+    with pytest.raises(ValueError, match="STUDIO_FAILPOINT"):
+        load_settings()

@@ -77,6 +77,7 @@ class Gateway:
                 raise IdempotencyMismatch
             return (stored if stored.published or stored.state.terminal else await self.publish(stored)), True
         if full:
+            self._failpoints.reach("gateway.refused")
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)
         return await self.publish(record), False
@@ -91,9 +92,11 @@ class Gateway:
             self._failpoints.reach("gateway.published")
             return await self._confirm(record)
         except NotAccepted:
+            self._failpoints.reach("gateway.refused")
             await self._backends.statuses.remove(record.job_id)
             raise
         except PublishUnconfirmed as exc:
+            self._failpoints.reach("gateway.unconfirmed")
             return await self._disown(record, exc)
         finally:
             self._publishing.discard(record.job_id)
@@ -122,6 +125,7 @@ class Gateway:
         except JobNotFound:
             record = await self.read(job_id)
         if record.state is State.CANCELED:
+            self._failpoints.reach("gateway.canceled")
             await self._manifests.write(record)
         elif record.state.terminal:
             raise JobFinished(job_id, record.state)
@@ -134,6 +138,7 @@ class Gateway:
         self._failpoints.reach("gateway.buried")
         if not record.state.terminal:
             await self._backends.statuses.request_cancel(job_id)
+            self._failpoints.reach("gateway.ended")
         await self._backends.statuses.remove(job_id)
         self._failpoints.reach("gateway.forgotten")
         await forget_previews(self._backends.cache, record)
@@ -192,11 +197,12 @@ class Gateway:
     async def _confirm(self, record: StatusRecord) -> StatusRecord:
         confirmed = record.model_copy(update={"published": True})
         try:
-            return await self._backends.statuses.create(confirmed)
+            confirmed = await self._backends.statuses.create(confirmed)
         except BackendUnavailable:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
             log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
-            return confirmed
+        self._failpoints.reach("gateway.confirmed")
+        return confirmed
 
     async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
         """Make sure a message that may be out there never runs; unless it does already, then it was accepted."""

@@ -3,8 +3,30 @@
 Armed only by STUDIO_FAILPOINT (`NAME`, or `NAME@K` for the K-th pass). Unarmed, a failpoint is one comparison.
 """
 
+import ipaddress
 import os
 import signal
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+# In the order of the writes between which they lie; docs/architecture.md says what a crash there leaves behind.
+FAILPOINTS: Final = (
+    "gateway.created",
+    "gateway.published",
+    "gateway.confirmed",
+    "gateway.refused",
+    "gateway.unconfirmed",
+    "gateway.canceled",
+    "gateway.buried",
+    "gateway.ended",
+    "gateway.forgotten",
+    "worker.begun",
+    "worker.generated",
+    "worker.stored",
+    "worker.finished",
+    "worker.archived",
+)
 
 
 class Failpoints:
@@ -20,3 +42,31 @@ class Failpoints:
         self._passes_left -= 1
         if self._passes_left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def check_failpoint(armed: str, places: Mapping[str, str | None]) -> None:
+    """Raise ValueError unless this failpoint may be armed: it exists, and all is on this machine.
+
+    `places` are addresses and URLs by the variable that names them. A process that listens to another machine, or
+    works with one, may be production, and is not to be killed by what somebody left in its environment.
+    """
+    name, _, count = armed.partition("@")
+    if name not in FAILPOINTS or not (count or "1").isdecimal():
+        raise ValueError(f"STUDIO_FAILPOINT: {armed!r} is none of {', '.join(FAILPOINTS)}, or has no number behind @")
+    if elsewhere := [variable for variable, place in places.items() if place is not None and not _is_here(place)]:
+        raise ValueError(f"STUDIO_FAILPOINT is for tests, and {', '.join(elsewhere)} reaches beyond this machine")
+
+
+def _is_here(place: str) -> bool:
+    """Of an address, or of a URL whose host is one; files are here, and S3 without an endpoint is Amazon's."""
+    if "://" in place:
+        parts = urlsplit(place)
+        if parts.scheme in ("sqlite", "file"):
+            return True
+        place = parts.hostname or ""
+        if parts.scheme == "s3":
+            place = urlsplit(parse_qs(parts.query).get("endpoint", [""])[0]).hostname or ""
+    try:
+        return ipaddress.ip_address(place).is_loopback
+    except ValueError:
+        return place == "localhost"

@@ -9,11 +9,13 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.common.failpoints import check_failpoint
 
 PREFIX = "STUDIO_"
 
@@ -98,15 +100,23 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: console on a terminal, else json."
     )
-    failpoint: str | None = Field(
-        None, description="For tests only: NAME or NAME@K, the process is killed at its K-th pass."
-    )
+    failpoint: str | None = Field(None, exclude=True, description="For tests: NAME or NAME@K, see `check_failpoint`.")
+
+    @model_validator(mode="after")
+    def _keep_failpoints_out_of_production(self) -> Self:
+        if self.failpoint is not None:
+            names = ("host", "worker_host", "public_url", "broker_url", "statuses_url", "objects_url")
+            check_failpoint(self.failpoint, {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names})
+        return self
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
     """Raise ValueError naming every STUDIO_* variable that is no setting, with the nearest one that is."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    given = {*environ, *dotenv_values(env_file)}
+    filed = dotenv_values(env_file)
+    given = {*environ, *filed}
+    if f"{PREFIX}FAILPOINT" in filed:
+        raise ValueError(f"{PREFIX}FAILPOINT is for tests, and is read from the environment only")
     unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
     if unknown:
         nearest = {name: get_close_matches(name, known, 1) for name in unknown}
@@ -119,6 +129,8 @@ def env_example() -> str:
     """The text of `.env.example`: every setting with what it is for and its default, commented out."""
     lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment what you change."]
     for name, info in Settings.model_fields.items():
+        if info.exclude:
+            continue
         default = info.get_default(call_default_factory=True, validated_data={"data_dir": Path(".studio")})
         if isinstance(default, Path) and default.is_absolute():
             default = f"models/{default.name}"

@@ -13,7 +13,7 @@ from tests.system import System
 
 pytest_plugins = ["tests.processes"]
 
-JOBS = 20
+JOBS = 12
 KILLS = 2
 
 # Failpoints of the worker, and whether a kill there leaves an attempt to be made again.
@@ -24,7 +24,7 @@ WORKER = {
     "worker.finished": False,
     "worker.archived": False,
 }
-GATEWAY = ("gateway.created", "gateway.published")
+GATEWAY = ("gateway.created", "gateway.published", "gateway.confirmed")
 
 
 def _submit_stubbornly(system: System, number: int) -> str:
@@ -111,6 +111,53 @@ def test_gateway_killed_and_the_client_gone(system: System, failpoint: str) -> N
     assert system.pictures_painted() == {job["id"]: 1}
 
 
+def test_gateway_killed_while_refusing(system: System) -> None:
+    """What was to be refused for a full queue is accepted once there is room and it is asked for again."""
+    gateway = system.start_gateway(failpoint="gateway.refused", queue_limit="1")
+    first = system.submit("fills the queue", key="first", seed=1)
+    with pytest.raises(httpx2.TransportError):
+        system.submit("too much", key="second", seed=2)
+    _died_there(gateway)
+    system.start_gateway()
+    second = system.submit("too much", key="second", seed=2)
+    system.start_worker()
+
+    assert {system.wait(job["id"])["state"] for job in (first, second)} == {"succeeded"}
+    assert system.pictures_painted() == {first["id"]: 1, second["id"]: 1}
+
+
+def test_gateway_killed_while_canceling(system: System) -> None:
+    """A queued job whose cancellation was cut short stays canceled, is never made, and gets its manifest."""
+    gateway = system.start_gateway(failpoint="gateway.canceled")
+    job = system.submit("not wanted")
+    with pytest.raises(httpx2.TransportError):
+        system.client.post(f"/v1/jobs/{job['id']}/cancel")
+    _died_there(gateway)
+    system.start_gateway()
+    system.start_worker()
+
+    after = system.submit("wanted")
+    assert system.wait(after["id"])["state"] == "succeeded"
+    assert system.wait(job["id"])["state"] == "canceled"
+    assert system.pictures_painted() == {after["id"]: 1}
+
+
+@pytest.mark.parametrize("failpoint", ["gateway.buried", "gateway.ended"])
+def test_gateway_killed_while_removing_a_live_job(system: System, failpoint: str) -> None:
+    """The removal of a job that waits is completed by the next gateway: the job is 410, and never made."""
+    gateway = system.start_gateway(failpoint=failpoint)
+    job, other = system.submit("to be removed"), system.submit("to be kept")
+    with pytest.raises(httpx2.TransportError):
+        system.client.delete(f"/v1/jobs/{job['id']}")
+    _died_there(gateway)
+    system.start_gateway()
+    _await_gone(system, f"/v1/jobs/{job['id']}")
+    system.start_worker()
+
+    assert system.wait(other["id"])["state"] == "succeeded"
+    assert system.pictures_painted() == {other["id"]: 1}
+
+
 @pytest.mark.parametrize("failpoint", ["gateway.buried", "gateway.forgotten"])
 def test_gateway_killed_while_removing(system: System, failpoint: str) -> None:
     """A removal cut short is completed: the job is 410 and nothing of it stays in the object store."""
@@ -121,11 +168,12 @@ def test_gateway_killed_while_removing(system: System, failpoint: str) -> None:
         system.client.delete(f"/v1/jobs/{job['id']}")
     _died_there(gateway)
     system.start_gateway()
-
-    deadline = time.monotonic() + 20
-    gone = False
-    while not gone and time.monotonic() < deadline:
-        gone = system.client.get(job["artifacts"][0]["url"]).status_code == 410
-        time.sleep(0.1)
-    assert gone
+    _await_gone(system, job["artifacts"][0]["url"])
     assert system.client.get(f"/v1/jobs/{job['id']}").status_code == 410
+
+
+def _await_gone(system: System, url: str) -> None:
+    deadline = time.monotonic() + 20
+    while system.client.get(url).status_code != 410:
+        assert time.monotonic() < deadline, f"{url} is still there"
+        time.sleep(0.1)
