@@ -39,14 +39,17 @@ class Backlog:
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
         seat = Seat(len(items), heartbeat)
-        for index, item in enumerate(items):
+        try:
+            keys = [self._key(item, alone=alone) for item in items]
+        except Exception as exc:  # noqa: BLE001 - an adapter's mistake is how this job ends, and no other
+            seat.fail(exc)
+            seat.call()
+            return seat
+        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             identity = identity_of(item), alone
             work = self._works.get(identity)
             if work is None:
-                strict = item.params.reproducibility == "strict"
-                company = identity if strict else item.job_id if alone else None
-                work = Work(item, (self._adapter.batch_key(item), company), identity)
-                hash(work.key)  # an adapter's mistake is this job's fault, not the next one's
+                work = Work(item, key, identity)
                 self._works[identity] = work
                 self._waiting.append(work)
             elif work not in self._waiting:
@@ -54,6 +57,14 @@ class Backlog:
             work.seats += ((seat, index),)
         self._arrived.set()
         return seat
+
+    def _key(self, item: Item, *, alone: bool) -> Hashable:
+        """Raises what the adapter raises, and TypeError for what is not hashable."""
+        strict = item.params.reproducibility == "strict"
+        company = (identity_of(item), alone) if strict else item.job_id if alone else None
+        key = self._adapter.batch_key(item), company
+        hash(key)
+        return key
 
     async def next_batch(self) -> Batch:
         """What still is wanted once every job in it has begun; may be empty."""

@@ -1,6 +1,8 @@
 """How long one waits: `queue` of a job, /v1/queue, and what /v1/models says of workers."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from services.common.errors import BackendUnavailable
 from services.common.ports import StatusStore
 from services.common.presence import Pace
 from services.common.schemas import Progress, StatusRecord
+from services.common.settings import Settings
 from tests.api.test_jobs import submit
 from tests.fakes import FakeWorker, without
 
@@ -204,3 +207,15 @@ async def test_without_knowing_the_line(
         assert (answer.status_code, answer.json()["code"]) == (503, "backend-unavailable")
     else:
         assert (answer.status_code, (await entry(client))["depth"]) == (200, depth)
+
+
+async def test_record_nobody_can_read(client: httpx2.AsyncClient, settings: Settings) -> None:
+    """A record that another version wrote keeps nobody from the queue and the other jobs; its own job is 503."""
+    first, odd, last = [await submit(client) for _ in range(3)]
+    with closing(sqlite3.connect(settings.data_dir / "studio.db")) as connection, connection:
+        connection.execute("UPDATE statuses SET record = json_set(record, '$.state', 'asleep') WHERE job_id = ?", [odd])
+    assert (await entry(client))["depth"] == 2
+    assert [job["id"] for job in (await client.get("/v1/jobs?limit=2")).json()["data"]] == [last, first]
+    assert (await queue_of(client, last))["position"] == 1
+    answer = await client.get(f"/v1/jobs/{odd}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "backend-unavailable")

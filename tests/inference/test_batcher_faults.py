@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
+from services.inference.adapter import Item
 from services.inference.backlog import Backlog
 from tests.inference.stepper import STEPS, Stepper, fits, refuses, rig
 
@@ -136,7 +137,23 @@ async def test_adapters_mistakes_end_one_job() -> None:
     async with rig(refuses("odd0", concurrent.futures.CancelledError())) as jobs:
         jobs.adapter.go()
         with patch.object(Stepper, "batch_key", lambda _self, _item: []), pytest.raises(TypeError):
-            jobs.submit("a")
+            await jobs.submit("a")
         with pytest.raises(RuntimeError, match="CancelledError"):
             await jobs.submit("odd")
         assert await jobs.submit("b") == ["b0"]
+
+
+async def test_adapter_whose_batch_key_raises() -> None:
+    """A job whose batch key cannot be had fails, with what the adapter raised, and the others are made."""
+
+    def batch_key(_adapter: Stepper, item: Item) -> str:
+        if item.prompt == "odd":
+            raise ZeroDivisionError
+        return ""
+
+    async with rig() as jobs:
+        with patch.object(Stepper, "batch_key", batch_key):
+            jobs.adapter.go()
+            results = await asyncio.gather(*(jobs.submit(name) for name in ("b", "odd", "c")), return_exceptions=True)
+    assert isinstance(results[1], ZeroDivisionError)
+    assert (results[0], results[2]) == (["b0"], ["c0"])

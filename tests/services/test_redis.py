@@ -257,3 +257,22 @@ async def test_folder_lasts_as_long_as_what_is_in_it(stack: Stack, client: Redis
     assert len(times) == 4
     assert all(seconds > 0 for seconds in times.values())
     assert times["studio:folder:workers"] > 490
+
+
+async def test_record_nobody_can_read(statuses: RedisStatusStore, client: Redis) -> None:
+    """A record that another version wrote is left out of lists, which are as long as they were asked to be."""
+    odd, *others = [(await statuses.create(new_record(new_message(owner="odd")))).job_id for _ in range(4)]
+    await client.hset(f"studio:job:{others[2]}", "state", "asleep")
+    readable = [odd, *others[:2]][::-1]
+    assert [record.job_id for record in await statuses.list(limit=2, owner="odd")] == readable[:2]
+    assert [record.job_id for record in await statuses.list(limit=9, owner="odd")] == readable
+    with pytest.raises(BackendUnavailable):
+        await statuses.get(others[2])
+
+
+async def test_removal_leaves_nothing(statuses: RedisStatusStore, client: Redis) -> None:
+    """A removed job's id is in no index any more, its owner's included."""
+    record = await statuses.create(new_record(new_message(owner="leaver"), key="k"))
+    await statuses.remove(record.job_id)
+    assert [key async for key in client.scan_iter("*leaver*")] == []
+    assert await client.zscore("studio:live", record.job_id) is None

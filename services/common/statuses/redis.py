@@ -22,6 +22,7 @@ from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuil
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.redis import answering, open_redis
 from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.reading import readable, reading
 from services.common.statuses.row import from_row, to_row
 from services.common.statuses.waiting import Waiting
 
@@ -33,6 +34,7 @@ HEAR_SECONDS: Final = 5.0  # between two looks whether the connection is still t
 RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
 JOB_PREFIX: Final = "studio:job:"
+OWNER_PREFIX: Final = "studio:owner:"
 SCRIPTS: Final = ("create", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
 
 
@@ -61,8 +63,15 @@ class RedisStatusStore:
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         keys = [] if owner is None else [_index_name(owner)]
-        rows = await self._run("list", "", JOB_PREFIX, after, limit, keys=keys)
-        return [_record(row) for row in rows]
+        found: list[StatusRecord] = []
+        while len(found) < limit:
+            wanted = limit - len(found)
+            rows = await self._run("list", "", JOB_PREFIX, after, wanted, keys=keys)
+            found += readable(_record, rows)
+            if len(rows) < wanted:
+                break
+            after = _fields(rows[-1])["job_id"]
+        return found
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
@@ -96,7 +105,7 @@ class RedisStatusStore:
         return self._known(job_id, await self._run("request_cancel", job_id))
 
     async def remove(self, job_id: str) -> None:
-        await self._run("remove", job_id)
+        await self._run("remove", job_id, OWNER_PREFIX)
 
     async def open(self) -> None:
         """Set the epoch on a store that is empty."""
@@ -127,8 +136,13 @@ class RedisStatusStore:
 
 
 def _record(row: Sequence[str]) -> StatusRecord:
-    fields = dict(zip(row[::2], row[1::2], strict=True))
-    return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
+    fields = _fields(row)
+    with reading(fields.get("job_id")):
+        return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
+
+
+def _fields(row: Sequence[str]) -> dict[str, str]:
+    return dict(zip(row[::2], row[1::2], strict=True))
 
 
 def _pairs(record: StatusRecord) -> list[str]:
@@ -141,7 +155,7 @@ def _key_name(owner: str | None, key: str) -> str:
 
 
 def _index_name(owner: str | None) -> str:
-    return f"studio:owner:{owner or ''}"
+    return OWNER_PREFIX + (owner or "")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -7,9 +7,11 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from services.common.schemas import StatusRecord
+from services.common.statuses.reading import readable, reading
 from services.common.statuses.transitions import Entry
 
 KEY_SECONDS: Final = 24 * 3600.0
@@ -47,7 +49,7 @@ def find(job_id: str, connection: sqlite3.Connection) -> Entry | None:
     query = """SELECT record, exhausted, ended_by FROM statuses
         WHERE job_id = ? AND (forget_at IS NULL OR forget_at > ?)"""
     row = connection.execute(query, (job_id, time.time())).fetchone()
-    return Entry(StatusRecord.model_validate_json(row[0]), bool(row[1]), row[2]) if row else None
+    return Entry(_record((job_id, row[0])), bool(row[1]), row[2]) if row else None
 
 
 def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> Entry | None:
@@ -61,20 +63,20 @@ def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> 
 
 def find_live(after: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
     rows = connection.execute(
-        "SELECT record FROM statuses WHERE forget_at IS NULL AND job_id > ? ORDER BY job_id LIMIT ?",
-        (after, limit),
+        "SELECT job_id, record FROM statuses WHERE forget_at IS NULL AND job_id > ? ORDER BY job_id", (after,)
     )
-    return [StatusRecord.model_validate_json(record) for (record,) in rows]
+    return list(islice(readable(_record, rows), limit))
 
 
 def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
     """The newest first, those older than `before` where that is not empty."""
     rows = connection.execute(
-        f"""SELECT record FROM statuses WHERE {_OWNER} = ? AND job_id < ? AND (forget_at IS NULL OR forget_at > ?)
-            ORDER BY job_id DESC LIMIT ?""",  # noqa: S608 - our own constant
-        (owner, before or BEHIND_EVERY_ID, time.time(), limit),
+        f"""SELECT job_id, record FROM statuses
+            WHERE {_OWNER} = ? AND job_id < ? AND (forget_at IS NULL OR forget_at > ?)
+            ORDER BY job_id DESC""",  # noqa: S608 - our own constant
+        (owner, before or BEHIND_EVERY_ID, time.time()),
     )
-    return [StatusRecord.model_validate_json(record) for (record,) in rows]
+    return list(islice(readable(_record, rows), limit))
 
 
 def version(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -120,3 +122,9 @@ def purge(connection: sqlite3.Connection) -> None:
     now = time.time()
     connection.execute("DELETE FROM statuses WHERE forget_at <= ?", (now,))
     connection.execute("DELETE FROM idempotency_keys WHERE forget_at <= ?", (now,))
+
+
+def _record(row: tuple[str, str]) -> StatusRecord:
+    job_id, document = row
+    with reading(job_id):
+        return StatusRecord.model_validate_json(document)
