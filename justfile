@@ -136,3 +136,8 @@ k8s-validate: setup
 [group("bench")]
 bench *ARGS: setup
     @{{ python }} -m benchmarks {{ ARGS }}
+
+# Break things while jobs run, and count what is lost: `just chaos`, `just chaos broker-killed --json`
+[group("test")]
+chaos *ARGS: setup
+    @{{ python }} -m tests.faults {{ ARGS }}

@@ -1,7 +1,9 @@
 """A model adapter for tests: paints a small picture from prompt and seed, and does on request what models do wrong.
 
-The first word of the prompt is the request: FAIL raises, KILL takes the process down, HANG never returns, SLOW
-takes forty steps of 50 ms and stops when cancelled. In a batch, that happens to all of it.
+The first word of the prompt is the request: FAIL raises, KEY raises where it is asked what may share a call, KILL takes
+the process down, HANG never returns, OOM has too little memory, CUDA breaks the device for good, GIL keeps every other
+thread from running for a second or so, SLOW takes forty steps of 50 ms and stops when cancelled. In a batch, that
+happens to all of it.
 """
 
 import hashlib
@@ -10,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from services.common.catalogue import Model
@@ -18,11 +21,13 @@ from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.outputs import ImageOutput, Output
 from services.inference.sources import Source
 
+GIL_COUNT = 60_000_000
+
 
 class Painter(ModelAdapter):
     """`options.calls` names a file that gets one line a picture: job id and index.
 
-    With `options.gate`, the name of a file, loading takes until that file is there.
+    With `options.gate`, the name of a file, loading takes until that file is there; a step takes `options.seconds`.
     """
 
     modality = Modality.TXT2IMG
@@ -30,6 +35,7 @@ class Painter(ModelAdapter):
     def __init__(self, model: Model, source: Source) -> None:
         super().__init__(model, source)
         self._calls = Path(str(model.options["calls"]))
+        self._seconds = float(str(model.options.get("seconds", 0)))
 
     def load(self, device: str) -> None:
         gate = self.model.options.get("gate")
@@ -37,10 +43,12 @@ class Painter(ModelAdapter):
             time.sleep(0.02)
 
     def batch_key(self, item: Item) -> Hashable:
+        if item.prompt.startswith("KEY"):
+            raise LookupError("no key for this")
         return getattr(item.params, "steps", None)
 
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
-        with self._calls.open("a") as calls:
+        with suppress(OSError), self._calls.open("a") as calls:  # the disk may be full
             calls.writelines(f"{item.job_id} {item.index}\n" for item in batch)
         requests = {item.prompt.split()[0] for item in batch}
         if "FAIL" in requests:
@@ -49,7 +57,13 @@ class Painter(ModelAdapter):
             os.kill(os.getpid(), signal.SIGKILL)
         if "HANG" in requests:
             time.sleep(3600)
-        steps, seconds = (40, 0.05) if "SLOW" in requests else (1, 0)
+        if "OOM" in requests:
+            raise MemoryError("out of memory")
+        if "CUDA" in requests:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if "GIL" in requests:
+            sum(range(GIL_COUNT))  # one call of a C function, which lets go of nothing
+        steps, seconds = (40, 0.05) if "SLOW" in requests else (1, self._seconds)
         for step in range(steps):
             time.sleep(seconds)
             context.progress(step + 1, steps, lambda: [_painted(item).image for item in batch])

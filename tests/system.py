@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,18 +29,25 @@ source = "."
 default = true
 defaults = {{ width = 64, height = 64, steps = 1, guidance = 1.0 }}
 max_batch = 4
-options = {{ calls = "{calls}" }}
+options = {{ calls = "{calls}", seconds = {seconds} }}
 """
 
 
 class System:
     """`folder` holds everything embedded backends keep; `backends` are STUDIO_* variables for distributed ones.
 
-    The catalogue is the painter's unless another is given.
+    The catalogue is the painter's unless another is given; a call of his takes `seconds`.
+    `program` is what runs: `services`, or what stands for it.
     """
 
-    def __init__(self, folder: Path, backends: Mapping[str, str], catalogue: Path | None = None) -> None:
+    program: Sequence[str] = ("services",)
+
+    def __init__(
+        self, folder: Path, backends: Mapping[str, str], catalogue: Path | None = None, *, seconds: float = 0.0
+    ) -> None:
         self.folder = folder
+        # A name of its own, so that what an earlier test left in a queue stays there.
+        self.model = f"painter-{uuid4().hex[:8]}"
         self.calls = folder / "calls.txt"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -49,9 +56,8 @@ class System:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (folder / "log.txt").open("ab")
         if catalogue is None:
-            # A name of its own, so that what an earlier test left in a queue stays there.
             catalogue = folder / "models.toml"
-            catalogue.write_text(CATALOGUE.format(name=f"painter-{uuid4().hex[:8]}", calls=self.calls))
+            catalogue.write_text(CATALOGUE.format(name=self.model, calls=self.calls, seconds=seconds))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")},
             "PYTHONPATH": str(ROOT),
@@ -72,7 +78,7 @@ class System:
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         """A `studio` process; `settings` are STUDIO_* variables without the prefix, in lower case."""
         environment = {**self.environment, **{f"STUDIO_{name.upper()}": value for name, value in settings.items()}}
-        command = [sys.executable, "-m", "services", *arguments]
+        command = [sys.executable, "-m", *self.program, *arguments]
         process = subprocess.Popen(
             command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
@@ -151,8 +157,10 @@ class System:
 
 
 @contextmanager
-def running_system(folder: Path, backends: Mapping[str, str], catalogue: Path | None = None) -> Iterator[System]:
-    system = System(folder, backends, catalogue)
+def running_system(
+    folder: Path, backends: Mapping[str, str], catalogue: Path | None = None, *, seconds: float = 0.0
+) -> Iterator[System]:
+    system = System(folder, backends, catalogue, seconds=seconds)
     try:
         yield system
     finally:

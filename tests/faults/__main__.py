@@ -1,0 +1,69 @@
+"""`python -m tests.faults [SCENARIO ...] [--json] [--jobs N]`: break things while jobs run, and count what is lost.
+
+What was found goes into the table of docs/reliability.md as well. The exit code is 1 when a scenario does not hold,
+and so it is with `--sabotage`, which breaks a promise of the system itself: a rig that notices nothing proves nothing.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from services.common.logging import configure_logging
+from tests.faults.ground import Ground, distributed_ground
+from tests.faults.play import play
+from tests.faults.result import Result
+from tests.faults.sabotage import SABOTAGES
+from tests.faults.scenario import BOTH
+from tests.faults.scenarios import scenarios
+from tests.faults.table import write_table
+from tests.stack import start_stack
+
+
+def main() -> int:
+    arguments = _arguments()
+    configure_logging("error")  # to standard error: standard output is for results
+    sabotage = arguments.sabotage
+    names = arguments.names or ([SABOTAGES[sabotage].scenario] if sabotage else [each.name for each in scenarios()])
+    program = ("tests.faults.sabotage", sabotage) if sabotage else ("services",)
+    results = []
+    for result in _played(names, arguments.backends or BOTH, arguments.jobs, program):
+        print(result.line(as_json=arguments.json), flush=True)
+        results.append(result)
+    if not sabotage:
+        write_table(results)
+    return 0 if all(result.ok for result in results) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="just chaos", description=__doc__)
+    known = [scenario.name for scenario in scenarios()]
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help=f"any of {', '.join(known)}; none: all")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
+    parser.add_argument("--jobs", type=int, default=50, help="how many of them, in every scenario (%(default)s)")
+    parser.add_argument("--backends", action="append", choices=BOTH, help="only these; may be repeated")
+    parser.add_argument("--sabotage", choices=SABOTAGES, help="break this promise, and play what must notice")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(known):
+        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return arguments
+
+
+def _played(names: Sequence[str], backends: Sequence[str], jobs: int, program: Sequence[str]) -> Iterator[Result]:
+    grounds: dict[str, Ground] = {"embedded": Ground()}
+    with ExitStack() as running:
+        for scenario in scenarios():
+            for backend in scenario.backends:
+                if scenario.name not in names or backend not in backends:
+                    continue
+                if backend not in grounds:
+                    folder = running.enter_context(tempfile.TemporaryDirectory(prefix="studio-servers-"))
+                    stack = running.enter_context(start_stack(Path(folder)))
+                    grounds[backend] = running.enter_context(distributed_ground(stack))
+                yield play(scenario, grounds[backend], jobs, program)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What networks do between a service and each of its servers: every toxic in turn."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final
+
+from tests.faults.scenario import Scenario, Stage
+from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout, Toxic
+
+SECONDS: Final = 0.8  # of every toxic
+HUNG_SECONDS: Final = 3.0
+SERVERS: Final = ("broker", "redis", "s3")
+ONLY: Final = ("distributed",)
+NAMES: Final = "latency, bandwidth, slicer, limit_data, reset_peer, timeout, down"
+
+
+def network_scenarios() -> list[Scenario]:
+    return [
+        *(
+            Scenario(f"{server}-network", f"between services and {server}: {NAMES}", partial(_toxics, server), ONLY)
+            for server in SERVERS
+        ),
+        Scenario(
+            "broker-confirms-lost",
+            "RabbitMQ hears everything and nobody hears RabbitMQ: publishes arrive, their confirms do not",
+            _confirms_lost,
+            ONLY,
+        ),
+    ]
+
+
+def toxics() -> list[tuple[Toxic, float]]:
+    """Each with the seconds it lasts; the names are Toxiproxy's."""
+    return [
+        (Latency(0.1, jitter=0.05), SECONDS),
+        (Bandwidth(20_000), SECONDS),
+        (Slicer(50, 0.002), SECONDS),
+        (LimitData(3_000), SECONDS),
+        (ResetPeer(0.05), SECONDS),
+        (Timeout(), HUNG_SECONDS),
+    ]
+
+
+@contextmanager
+def _toxics(server: str, stage: Stage) -> Iterator[None]:
+    proxy = stage.ground.proxies[server]
+    yield
+    for toxic, seconds in toxics():
+        _last(proxy.toxic(toxic), seconds)
+    _last(proxy.down(), SECONDS)
+
+
+@contextmanager
+def _confirms_lost(stage: Stage) -> Iterator[None]:
+    with stage.ground.proxies["broker"].toxic(Timeout(), "downstream"):
+        yield
+        time.sleep(HUNG_SECONDS)
+
+
+def _last(trouble: AbstractContextManager[None], seconds: float) -> None:
+    with trouble:
+        time.sleep(seconds)

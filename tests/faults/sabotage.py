@@ -1,0 +1,103 @@
+"""`python -m tests.faults.sabotage NAME ...`: `studio ...` with one of its promises broken, which the rig must notice.
+
+Each of these is a mistake somebody could make in the code. None of it is reachable from there.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.__main__ import main
+from services.api.gateway import Gateway
+from services.common.manifests import Manifests
+from services.common.ports import Delivery, Settlement, Verdict
+from services.common.schemas import StatusRecord
+from services.inference.batcher import Batcher
+from services.inference.claim import Claim
+
+
+def _early_ack() -> None:
+    """The worker acks a message when it gets it, not when the job is over."""
+
+    async def enter(self: Delivery) -> bytes:
+        await self.settle(Settlement.ACK)
+        return self.body
+
+    Delivery.__aenter__ = enter  # type: ignore[method-assign]
+
+
+def _forget_publish() -> None:
+    """The gateway answers 202 with nothing but the record written."""
+
+    async def publish(self: Gateway, record: StatusRecord) -> StatusRecord:
+        return await self._confirm(record)
+
+    Gateway.publish = publish  # type: ignore[method-assign]
+
+
+def _forget_manifest() -> None:
+    """The worker acks a job whose end is told nowhere but in the status store."""
+
+    async def write(self: Manifests, record: StatusRecord) -> None:
+        pass
+
+    Manifests.write = write  # type: ignore[method-assign]
+
+
+def _forget_keys() -> None:
+    """The gateway takes every request for a new one, whatever its Idempotency-Key."""
+    accept = Gateway.accept
+
+    async def forgetful(self: Gateway, body: Mapping[str, Any], **given: Any) -> tuple[StatusRecord, bool]:
+        return await accept(self, body, **{**given, "idempotency_key": None})
+
+    Gateway.accept = forgetful  # type: ignore[method-assign]
+
+
+def _mix_up() -> None:
+    """The worker hands out what a batch made in another order than it was asked in."""
+    deliver = Batcher._deliver
+
+    def mixed(self: Batcher, batch: Any, outputs: Sequence[Any]) -> None:
+        deliver(self, batch, [*outputs[1:], outputs[0]])
+
+    Batcher._deliver = mixed  # type: ignore[method-assign]
+
+
+def _reopen() -> None:
+    """The worker begins a job that is over once more."""
+    begin = Claim.begin
+
+    async def again(self: Claim) -> Verdict:
+        verdict = await begin(self)
+        if verdict is not Verdict.LOST:
+            return verdict
+        await self._statuses.remove(self.message.job_id)
+        return await self._statuses.begin(self.message, self.lease, recreate=True)
+
+    Claim.begin = again  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """`scenario` cannot but notice, and counts it in `column`."""
+
+    apply: Callable[[], None]
+    scenario: str
+    column: str
+
+
+SABOTAGES: Mapping[str, Sabotage] = {
+    "early-ack": Sabotage(_early_ack, "worker-killed", "lost"),
+    "forget-publish": Sabotage(_forget_publish, "jobs-fail", "lost"),
+    "forget-manifest": Sabotage(_forget_manifest, "redis-killed", "lost"),
+    "forget-keys": Sabotage(_forget_keys, "gateway-killed-between-writes", "doubled"),
+    "mix-up": Sabotage(_mix_up, "jobs-fail", "wrong"),
+    "reopen": Sabotage(_reopen, "worker-killed-between-writes", "regressed"),
+}
+
+
+if __name__ == "__main__":
+    SABOTAGES[sys.argv.pop(1)].apply()
+    main()

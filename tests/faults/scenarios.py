@@ -1,0 +1,18 @@
+"""Every scenario there is, in the order of the table."""
+
+from tests.faults.gateway_faults import gateway_scenarios
+from tests.faults.message_faults import message_scenarios
+from tests.faults.network_faults import network_scenarios
+from tests.faults.scenario import Scenario
+from tests.faults.server_faults import server_scenarios
+from tests.faults.worker_faults import worker_scenarios
+
+
+def scenarios() -> list[Scenario]:
+    return [
+        *worker_scenarios(),
+        *message_scenarios(),
+        *gateway_scenarios(),
+        *server_scenarios(),
+        *network_scenarios(),
+    ]

@@ -1,0 +1,146 @@
+"""A dependency that hangs hangs nobody: whatever is asked of the gateway is answered within three seconds."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.routing import Route
+
+from services.api.app import create_app
+from services.common.catalogue import load_catalogue
+from services.common.ids import new_job_id
+from services.common.settings import Settings
+from tests.faults.ground import Ground, distributed_ground
+from tests.faults.toxics import Timeout
+from tests.stack import Stack
+from tests.system import System, running_system
+
+SECONDS = 3.0
+STILL_RUNNING = ("POST /v1/images/generations", 504)  # what it says of a job that nobody makes
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/jobs": {"json": {"prompt": "mug"}},
+    "/v1/images/generations": {"json": {"prompt": "mug"}},
+    "/": {"data": {"prompt": "mug"}},
+}
+
+
+@pytest.fixture(scope="module")
+def distributed(stack: Stack) -> Iterator[Ground]:
+    with distributed_ground(stack) as ground:
+        yield ground
+
+
+@contextmanager
+def _asked(folder: Path, ground: Ground) -> Iterator[System]:
+    """A system with a gateway only."""
+    ground.clear()
+    settings = {**ground.environment(), "STUDIO_IMAGE_WAIT_SECONDS": "0.1", "STUDIO_LOG_LEVEL": "warning"}
+    with running_system(folder, settings) as system:
+        system.start_gateway()
+        yield system
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("how", ["stopped", "black hole"])
+@pytest.mark.parametrize(
+    ("server", "needed_by"),
+    [("broker", "POST /v1/jobs"), ("redis", "GET /v1/jobs"), ("s3", "GET /v1/jobs/FINISHED/artifacts/0")],
+)
+def test_server(distributed: Ground, tmp_path: Path, server: str, needed_by: str, how: str) -> None:
+    """With RabbitMQ, Redis or S3 silent every endpoint and page answers in time, and 503 where it needs them."""
+    with _asked(tmp_path, distributed) as system:
+        statuses = _check(system, _hanging(distributed, server, how))
+    assert statuses[needed_by] == 503
+    assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
+
+
+def test_file(tmp_path: Path) -> None:
+    """With the database locked by another program every endpoint and page answers in time."""
+    with _asked(tmp_path, Ground()) as system:
+        statuses = _check(system, _locked(system.folder / "studio.db"))
+    assert statuses["POST /v1/jobs"] == 503
+
+
+def _check(system: System, hanging: AbstractContextManager[None]) -> dict[str, int]:
+    """The status of every answer, each looked at."""
+    worker = system.start_worker()
+    finished = str(system.wait(system.submit("finished")["id"])["id"])
+    worker.terminate()
+    worker.wait()
+    requests = _requests(system, finished)
+    with hanging:
+        answers = asyncio.run(_ask(system.url, requests))
+    faults = [fault for name, answer, seconds in answers if (fault := _fault(answer, seconds, name))]
+    assert faults == []
+    return {name.replace(finished, "FINISHED"): answer.status_code for name, answer, _ in answers}
+
+
+def _fault(answer: httpx2.Response, seconds: float, name: str) -> str | None:
+    if seconds > SECONDS:
+        return f"{name} took {seconds:.1f} s"
+    if answer.status_code >= 500 and (name, answer.status_code) != STILL_RUNNING:
+        if answer.status_code != 503 or "Retry-After" not in answer.headers:
+            return f"{name} was answered {answer.status_code} {answer.text[:300]}"
+        if name.split()[1].startswith("/v1/jobs") and answer.headers["Content-Type"] != "application/problem+json":
+            return f"{name} was answered in {answer.headers['Content-Type']}"
+    return None
+
+
+def _requests(system: System, finished: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and what goes with it of every route there is, about jobs that are over, wait, or never were."""
+    asked: list[tuple[str, str, dict[str, Any]]] = []
+    catalogue = load_catalogue(Path(system.environment["STUDIO_CATALOGUE"]), Settings().styles)
+    for route in create_app(Settings(), catalogue).routes:
+        if not isinstance(route, Route):
+            continue
+        for method in sorted(set(route.methods or ()) - {"HEAD"}):
+            given = BODIES.get(route.path, {}) if method == "POST" else {}
+            jobs = [""]
+            if "{job_id}" in route.path:
+                waiting = str(system.submit("waiting")["id"])
+                jobs = [waiting, new_job_id(), *([finished] if method == "GET" else [])]
+            for job in jobs:
+                path = route.path.replace("{job_id}", job).replace("{index}", "0").replace("{name}", system.model)
+                asked.append((method, path, given))
+    assert len(asked) > 40
+    assert not [path for _, path, _ in asked if "{" in path and "{code}" not in path]
+    return asked
+
+
+async def _ask(url: str, requests: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, httpx2.Response, float]]:
+    async with httpx2.AsyncClient(base_url=url, timeout=20, headers={"Origin": url}) as client:
+
+        async def ask(method: str, path: str, given: dict[str, Any]) -> tuple[str, httpx2.Response, float]:
+            began = time.monotonic()
+            answer = await client.request(method, path, **given)
+            return f"{method} {path}", answer, time.monotonic() - began
+
+        return await asyncio.gather(*(ask(*request) for request in requests))
+
+
+@contextmanager
+def _hanging(ground: Ground, name: str, how: str) -> Iterator[None]:
+    if how == "black hole":
+        with ground.proxies[name].toxic(Timeout()):
+            yield
+        return
+    server = {"broker": ground.servers.rabbitmq, "redis": ground.servers.redis, "s3": ground.servers.s3}[name]
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")

@@ -1,0 +1,94 @@
+"""Two pairs of eyes on a gateway: one polls every accepted job and keeps its history, one asks whether it lives."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+POLL_SECONDS: Final = 0.2
+LIVE_SECONDS: Final = 1.0  # within which /livez has to answer
+TERMINAL: Final = ("succeeded", "failed", "canceled", "expired")
+GONE: Final = (404, 410)
+
+
+class Watcher:
+    """`histories` holds what was seen of every job, changes only: pairs of state and attempt.
+
+    `deaf` counts the questions /livez did not answer in time, or that nobody heard although nobody was `down`.
+    """
+
+    def __init__(self, url: str, accepted: Mapping[int, str], down: Callable[[], bool]) -> None:
+        self.histories: dict[str, list[tuple[str, int]]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.changed_at = time.monotonic()
+        self.deaf = 0
+        self._url = url
+        self._accepted = accepted
+        self._down = down
+        self._client = httpx2.Client(base_url=url, timeout=15)
+        self._closed = threading.Event()
+        self._threads = [threading.Thread(target=work) for work in (self._poll, self._listen)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def ended(self) -> int:
+        """How many jobs were seen to be over."""
+        return sum(job["state"] in TERMINAL for job in list(self.jobs.values()))
+
+    def look(self, job_id: str) -> bool:
+        """Ask for the job once; whether there was an answer about it."""
+        try:
+            response = self._client.get(f"/v1/jobs/{job_id}")
+        except httpx2.TransportError:
+            return False
+        if response.status_code in GONE:
+            self._note(job_id, str(response.status_code), 0)
+            return True
+        if response.status_code != 200:
+            return False
+        job = response.json()
+        self.jobs[job_id] = job
+        self._note(job_id, job["state"], job["attempt"])
+        return True
+
+    def close(self) -> None:
+        self._closed.set()
+        for thread in self._threads:
+            thread.join()
+        self._client.close()
+
+    def _note(self, job_id: str, state: str, attempt: int) -> None:
+        history = self.histories.setdefault(job_id, [])
+        if not history or history[-1] != (state, attempt):
+            history.append((state, attempt))
+            self.changed_at = time.monotonic()
+
+    def _poll(self) -> None:
+        while not self._closed.wait(POLL_SECONDS):
+            for job_id in list(self._accepted.values()):
+                if self._closed.is_set():
+                    break
+                if self.jobs.get(job_id, {}).get("state") in TERMINAL:
+                    continue  # looked at once more in the end
+                if not self.look(job_id):
+                    break  # not now: nobody else's job will be told either
+
+    def _listen(self) -> None:
+        address = urlsplit(self._url).netloc
+        while not self._closed.wait(POLL_SECONDS):
+            connection = http.client.HTTPConnection(address, timeout=LIVE_SECONDS)
+            try:
+                connection.request("GET", "/livez")
+                if connection.getresponse().status != 200:
+                    self.deaf += 1
+            except TimeoutError:
+                self.deaf += 1
+            except (OSError, http.client.HTTPException):
+                self.deaf += not self._down()
+            finally:
+                connection.close()
