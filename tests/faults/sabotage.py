@@ -4,7 +4,7 @@ Each of these is a mistake somebody could make in the code. None of it is reacha
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from services.api.gateway import Gateway
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Settlement, Verdict
 from services.common.schemas import StatusRecord
-from services.inference.batcher import Batcher
+from services.inference.adapter import Item
+from services.inference.batch import Batch
 from services.inference.claim import Claim
 
 
@@ -56,13 +57,13 @@ def _forget_keys() -> None:
 
 
 def _mix_up() -> None:
-    """The worker hands out what a batch made in another order than it was asked in."""
-    deliver = Batcher._deliver
+    """The worker hands the model what a batch asks for in another order than it hands out what was made."""
 
-    def mixed(self: Batcher, batch: Any, outputs: Sequence[Any]) -> None:
-        deliver(self, batch, [*outputs[1:], outputs[0]])
+    def items(self: Batch) -> list[Item]:
+        asked = [work.item for work in self]
+        return [*asked[1:], *asked[:1]]
 
-    Batcher._deliver = mixed  # type: ignore[method-assign]
+    Batch.items = property(items)  # type: ignore[assignment,method-assign]
 
 
 def _reopen() -> None:
