@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from services.api.darkroom import open_darkroom
 from services.api.endpoints import endpoints
 from services.api.gateway import Gateway
+from services.api.job_answers import JobAnswers
 from services.api.line import Line
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -57,6 +58,7 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
                 yield {
                     "gateway": gateway,
                     "line": Line(backends, catalogue),
+                    "answers": JobAnswers(settings.public_url),
                     "darkroom": darkroom,
                     "backends": backends,
                     "settings": settings,

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from services.api.room import Room
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import (
@@ -50,6 +51,7 @@ class Gateway:
         self._manifests = Manifests(backends.objects)
         self._settings = settings
         self._failpoints = failpoints or Failpoints()
+        self._room = Room(backends.broker, settings.queue_limit)
         self._publishing: set[str] = set()
 
     async def submit(
@@ -68,15 +70,15 @@ class Gateway:
     ) -> tuple[StatusRecord, bool]:
         """As `submit`; and whether this was a replay of an earlier request with the same key."""
         record = self._record(body, owner, idempotency_key)
-        # Asked before anything is written: a broker that does not answer leaves nothing behind.
-        full = await self._backends.broker.depth(record.message.model) >= self._settings.queue_limit
+        # Before anything is written: a broker that does not answer leaves nothing behind.
+        has_room = await self._room.take(record.message.model)
         stored = await self._backends.statuses.create(record)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:
             if stored.body_hash != record.body_hash:
                 raise IdempotencyMismatch
             return (stored if stored.published or stored.state.terminal else await self.publish(stored)), True
-        if full:
+        if not has_room:
             self._failpoints.reach("gateway.refused")
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)

@@ -55,9 +55,9 @@ class JobPages:
         return RedirectResponse("/?deleted=1", 303)
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
-        job = await request.state["gateway"].read(_job_id(request))
-        place = await request.state["line"].place(job)
-        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds, place)
+        gateway, job_id = request.state["gateway"], _job_id(request)
+        job, place = await request.state["line"].see(gateway.read(job_id), job_id)
+        card = JobCard.of(job, gateway.catalogue, self._settings.poll_seconds, place)
         return self._templates.page(name, card=card, token=secrets.token_urlsafe(18))
 
 

@@ -138,15 +138,19 @@ async def read(request: Request[AppState]) -> Response:
     """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
     gateway, settings = request.state["gateway"], request.state["settings"]
     preferences = Preferences.of(request)
-    record = await gateway.read(request.path_params["job_id"], preferences.wait_seconds or 0)
+    job_id, line = request.path_params["job_id"], request.state["line"]
+    if preferences.wait_seconds:
+        record = await gateway.read(job_id, preferences.wait_seconds)
+        place = await line.place(record)
+    else:
+        record, place = await line.see(gateway.read(job_id), job_id)
     headers = {
         "Cache-Control": "private, no-cache",
         "Vary": "Prefer",
         **poll_headers(record, settings),
         **preferences.applied(200),
     }
-    place = await request.state["line"].place(record)
-    return conditional_json(request, JobView.of(record, settings.public_url, place).model_dump_json().encode(), headers)
+    return conditional_json(request, request.state["answers"].of(record, place), headers)
 
 
 async def cancel(request: Request[AppState]) -> Response:

@@ -1,8 +1,10 @@
 """Who waits for what: every model's queue and workers, looked at together and at most about once a second."""
 
 import asyncio
+import sys
 import time
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +13,7 @@ from services.api.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
+from services.common.ids import is_job_id
 from services.common.presence import WORKERS, Presence, read_presences
 from services.common.schemas import State, StatusRecord
 
@@ -22,6 +25,7 @@ LOOK_SHARE: Final = 0.1  # of the time may go into looking, however long the que
 PAGE: Final = 200
 TOLD: Final = "told"  # in the cache: the least position a job was told
 TOLD_SECONDS: Final = 3600.0
+MORE_THAN_ANY: Final = sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Line:
         Raises BackendUnavailable.
         """
         needed = max(since, time.time() - FRESH_SECONDS)
+        if self._looked_at >= needed:
+            return self._queues
         known = self._queues and since <= self._looked_at
         with suppress(TimeoutError):
             async with asyncio.timeout(BRIEF_SECONDS if known else PATIENCE_SECONDS):
@@ -62,9 +68,21 @@ class Line:
             raise BackendUnavailable("statuses", "the queues cannot be looked at in time")
         return self._queues
 
+    async def see(self, read: Awaitable[StatusRecord], job_id: str) -> tuple[StatusRecord, Place | None]:
+        """What `read` says of this job, and its place as `place` does. Raises what it raises.
+
+        What the place needs is asked for at the same time: with Redis the two share a round trip.
+        """
+        asked = asyncio.create_task(self._told(job_id))
+        record = await read
+        return record, (await self._place(record, await asked) if record.state is State.QUEUED else None)
+
     async def place(self, job: StatusRecord) -> Place | None:
         """None for a job that does not wait, and where it cannot be told."""
-        if job.state is not State.QUEUED:
+        return await self._place(job, await self._told(job.job_id)) if job.state is State.QUEUED else None
+
+    async def _place(self, job: StatusRecord, told: int | None) -> Place | None:
+        if told is None:
             return None
         try:
             queue = (await self.queues())[job.message.model]
@@ -72,19 +90,25 @@ class Line:
                 queue = (await self.queues(job.created_at))[job.message.model]
                 if self._looked_at < job.created_at:
                     return None
-            position = await self._never_more(job.job_id, queue.position(job.job_id))
+            position = queue.position(job.job_id)
+            if position < told:
+                await self._backends.cache.put(_told_key(job.job_id), b"%d" % position, TOLD_SECONDS)
         except (BackendUnavailable, KeyError):
             return None
-        return Place(position, queue.eta(job.message.params, job.job_id), queue.loading)
+        return Place(min(position, told), queue.eta(job.message.params, job.job_id), queue.loading)
 
-    async def _never_more(self, job_id: str, counted: int) -> int:
-        """Another gateway may have looked later than we did, so what was said is kept where all see it."""
-        cache, key = self._backends.cache, f"{TOLD}/{job_id}/least"  # a folder each, which goes with what is in it
-        told = await cache.get(key)
-        if told is not None and int(told) <= counted:
-            return int(told)
-        await cache.put(key, b"%d" % counted, TOLD_SECONDS)
-        return counted
+    async def _told(self, job_id: str) -> int | None:
+        """The least position this job was told, more than any when it was told none; None when nobody knows.
+
+        Another gateway may have looked later than we did, so what was said is kept where all see it.
+        """
+        if not is_job_id(job_id):
+            return None
+        try:
+            told = await self._backends.cache.get(_told_key(job_id))
+        except BackendUnavailable:
+            return None
+        return MORE_THAN_ANY if told is None else int(told)
 
     def _looking(self) -> asyncio.Task[None]:
         """The look under way, whoever began it: it goes on although they have lost patience."""
@@ -124,3 +148,7 @@ class Line:
         with suppress(BackendUnavailable):
             self._present = read_presences((await self._backends.cache.list(WORKERS)).values())
         return self._present
+
+
+def _told_key(job_id: str) -> str:
+    return f"{TOLD}/{job_id}/least"  # a folder each, which goes with what is in it

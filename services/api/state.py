@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from services.api.darkroom import Darkroom
 from services.api.gateway import Gateway
+from services.api.job_answers import JobAnswers
 from services.api.line import Line
 from services.api.visitor import Visitors
 from services.common.backends import Backends
@@ -15,6 +16,7 @@ class AppState(TypedDict):
 
     gateway: Gateway
     line: Line
+    answers: JobAnswers
     darkroom: Darkroom
     backends: Backends
     settings: Settings

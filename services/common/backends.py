@@ -27,25 +27,29 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     """
     async with AsyncExitStack() as stack:
         objects = await stack.enter_async_context(_objects(settings))
-        statuses = await stack.enter_async_context(_statuses(settings))
+        statuses, cache = await stack.enter_async_context(_statuses_and_cache(settings))
         broker = await stack.enter_async_context(_broker(settings))
-        cache = await stack.enter_async_context(open_cache(settings))
         yield Backends(broker, statuses, objects, cache)
 
 
-def open_cache(settings: Settings) -> AbstractAsyncContextManager[Cache]:
+@asynccontextmanager
+async def open_cache(settings: Settings) -> AsyncIterator[Cache]:
     """It is where the status store is. Raises as `open_backends` does."""
     url = settings.statuses_url
     match urlsplit(url).scheme:
         case "sqlite":
             from services.common.caches.sqlite import open_sqlite_cache
 
-            return open_sqlite_cache(_path(url).with_suffix(".cache.db"))
+            async with open_sqlite_cache(_path(url).with_suffix(".cache.db")) as cache:
+                yield cache
         case "redis" | "rediss":
-            from services.common.caches.redis import open_redis_cache
+            from services.common.caches.redis import RedisCache
+            from services.common.redis import open_redis_link
 
-            return open_redis_cache(url)
-    raise _unknown_statuses(url)
+            async with open_redis_link(url) as link:
+                yield RedisCache(link)
+        case _:
+            raise _unknown_statuses(url)
 
 
 def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
@@ -64,19 +68,26 @@ def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
     raise ValueError(f"STUDIO_BROKER_URL: {url!r} is neither sqlite:/// nor amqp://")
 
 
-def _statuses(settings: Settings) -> AbstractAsyncContextManager[StatusStore]:
+@asynccontextmanager
+async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusStore, Cache]]:
+    """In Redis both are asked over one link, so that a look at both is one round trip."""
     url = settings.statuses_url
     limits = Limits(settings.retention_seconds, settings.status_lease_seconds, settings.max_attempts)
     match urlsplit(url).scheme:
         case "sqlite":
             from services.common.statuses.sqlite import open_sqlite_status_store
 
-            return open_sqlite_status_store(_path(url), limits)
+            async with open_sqlite_status_store(_path(url), limits) as statuses, open_cache(settings) as cache:
+                yield statuses, cache
         case "redis" | "rediss":
+            from services.common.caches.redis import RedisCache
+            from services.common.redis import open_redis_link
             from services.common.statuses.redis import open_redis_status_store
 
-            return open_redis_status_store(url, limits)
-    raise _unknown_statuses(url)
+            async with open_redis_link(url) as link, open_redis_status_store(link, limits) as statuses:
+                yield statuses, RedisCache(link)
+        case _:
+            raise _unknown_statuses(url)
 
 
 def _unknown_statuses(url: str) -> ValueError:

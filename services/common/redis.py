@@ -1,51 +1,148 @@
-"""Connections to Redis whose every call ends in time, and whose callers can be cancelled."""
+"""The way to Redis: every call ends in time, its caller can be cancelled, and calls made at once share a round trip."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from services.common.errors import BackendUnavailable
 
 SOCKET_SECONDS: Final = 1.0
+TRIP_SECONDS: Final = 2.5
+CONNECTIONS: Final = 4  # one for the round trips, the others for those who listen
+MOST_CALLS: Final = 64  # in one round trip: many share its cost, and nobody waits long for the others
+
+Part = str | bytes | float  # of a command
+
+
+class Script:
+    """Lua that Redis runs as one call. Redis keeps it by its digest until it is started anew."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Call:
+    command: Sequence[Part]
+    answer: asyncio.Future[Any]
+
+
+class RedisLink:
+    """What is asked for while an answer is on its way goes out together after it, as one pipeline.
+
+    So those who call at the same time share a round trip and what it costs. Answers are bytes. Opened by
+    `open_redis_link`.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+        self._waiting: list[_Call] = []
+        self._travelling: asyncio.Task[None] | None = None
+
+    async def call(self, backend: str, seconds: float, *command: Part) -> Any:
+        """Raises BackendUnavailable, under the name `backend`, for what fails or takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answer(command)
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise _unavailable(backend, seconds, exc) from exc
+
+    async def run(self, backend: str, seconds: float, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
+        """What the script returns. Raises as `call`."""
+        try:
+            async with asyncio.timeout(seconds):
+                try:
+                    return await self._answer(("EVALSHA", script.digest, len(keys), *keys, *args))
+                except NoScriptError:
+                    return await self._answer(("EVAL", script.text, len(keys), *keys, *args))
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise _unavailable(backend, seconds, exc) from exc
+
+    def _answer(self, command: Sequence[Part]) -> asyncio.Future[Any]:
+        call = _Call(command, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._travelling is None:
+            self._travelling = asyncio.create_task(self._travel())
+        return call.answer
+
+    async def _travel(self) -> None:
+        """Until nobody waits."""
+        try:
+            while self._waiting:
+                calls, self._waiting = self._waiting[:MOST_CALLS], self._waiting[MOST_CALLS:]
+                await self._go_with([call for call in calls if not call.answer.done()])  # without those who gave up
+        finally:
+            self._travelling = None
+
+    async def _go_with(self, calls: Sequence[_Call]) -> None:
+        pipeline = self.client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.command)
+        try:
+            async with asyncio.timeout(TRIP_SECONDS):
+                answers = await pipeline.execute(raise_on_error=False)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
+            answers = [exc] * len(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            if call.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                call.answer.set_exception(answer)
+            else:
+                call.answer.set_result(answer)
+
+    async def close(self) -> None:
+        """Nobody is answered any more."""
+        self._waiting.clear()
+        if self._travelling is not None:
+            self._travelling.cancel()
+            await asyncio.wait({self._travelling})
+        await self.client.aclose()
 
 
 @asynccontextmanager
-async def open_redis(url: str, *, connections: int, texts: bool) -> AsyncIterator[Redis]:
-    """Connects when it is first used. With `texts` answers are str, else bytes.
+async def open_redis_link(url: str) -> AsyncIterator[RedisLink]:
+    """Connects when it is first used.
 
     redis-py's own defaults are 10 retries of 5 s each, and a pool that raises when it is empty instead of waiting.
     """
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=connections,
+        max_connections=CONNECTIONS,
         timeout=SOCKET_SECONDS,
         socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=SOCKET_SECONDS,
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
-        decode_responses=texts,
     )
-    client = Redis.from_pool(pool)
+    link = RedisLink(Redis.from_pool(pool))
     try:
-        yield client
+        yield link
     finally:
-        await client.aclose()
+        await link.close()
 
 
 @asynccontextmanager
 async def answering(backend: str, seconds: float) -> AsyncIterator[None]:
-    """Around one call: raises BackendUnavailable, under the name `backend`, for what fails or takes longer."""
+    """Around one call of redis-py's own: raises as `RedisLink.call`, and CancelledError when that is due."""
     with _keeping_cancellation():
         try:
             async with asyncio.timeout(seconds):
                 yield
         except (RedisError, OSError, TimeoutError) as exc:
-            raise BackendUnavailable(backend, str(exc) or f"no answer within {seconds:g} s") from exc
+            raise _unavailable(backend, seconds, exc) from exc
+
+
+def _unavailable(backend: str, seconds: float, reason: Exception) -> BackendUnavailable:
+    return BackendUnavailable(backend, str(reason) or f"no answer within {seconds:g} s")
 
 
 @contextmanager

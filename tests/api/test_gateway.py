@@ -40,6 +40,7 @@ class FakeBroker:
         self.fault: Exception | None = None
         self.hangs = False
         self.ready = 0
+        self.asked = 0
         self.depth_fault: Exception | None = None
 
     async def publish(self, message: JobMessage) -> None:
@@ -53,6 +54,7 @@ class FakeBroker:
         raise AssertionError("the gateway never consumes")
 
     async def depth(self, model: str) -> int:
+        self.asked += 1
         if self.depth_fault is not None:
             raise self.depth_fault
         return self.ready
@@ -115,14 +117,23 @@ async def test_refused(gateway: Gateway, backends: Backends, broker: FakeBroker)
     assert (await gateway.submit({"prompt": "other"}, idempotency_key="k")).published
 
 
-async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
+async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBroker, settings: Settings) -> None:
     """The gateway refuses at its own limit, before the broker has to, but still answers a key used before."""
-    first = await gateway.submit(BODY, idempotency_key="k")
+    first = await Gateway(backends, CATALOGUE, settings).submit(BODY, idempotency_key="k")
     broker.ready = 5
     with pytest.raises(QueueFull):
         await gateway.submit(BODY)
     assert (await gateway.submit(BODY, idempotency_key="k")).job_id == first.job_id
     assert [record.job_id for record in await backends.statuses.list()] == [first.job_id]
+
+
+async def test_queue_limit_without_asking_each_time(gateway: Gateway, broker: FakeBroker) -> None:
+    """Of jobs that come at once those that fit are taken, and the broker is not asked how many there are for each."""
+    taken = await asyncio.gather(*(gateway.submit(BODY) for _ in range(9)), return_exceptions=True)
+    assert sum(isinstance(each, QueueFull) for each in taken) == 4
+    assert broker.asked == 1
+    broker.ready = 4
+    assert (await gateway.submit(BODY)).published
 
 
 async def test_broker_away(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:

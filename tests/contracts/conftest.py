@@ -12,13 +12,12 @@ from redis import Redis
 from services.common.brokers.rabbitmq import open_rabbitmq_broker
 from services.common.brokers.sqlite import open_sqlite_broker
 from services.common.cache import Cache
-from services.common.caches.redis import open_redis_cache
 from services.common.caches.sqlite import open_sqlite_cache
 from services.common.objects.filesystem import open_filesystem_object_store
 from services.common.objects.s3 import open_s3_object_store
 from services.common.ports import Broker, Limits, ObjectStore, StatusStore
-from services.common.statuses.redis import open_redis_status_store
 from services.common.statuses.sqlite import open_sqlite_status_store
+from tests.redis_backends import open_cache_at, open_statuses_at
 from tests.stack import Stack
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
@@ -43,7 +42,7 @@ async def broker(open_broker: OpenBroker) -> AsyncIterator[Broker]:
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
 def open_statuses(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStatuses:
     if request.param == "redis":
-        return partial(open_redis_status_store, _empty_redis(request))
+        return partial(open_statuses_at, _empty_redis(request))
     return partial(open_sqlite_status_store, tmp_path / "studio.db")
 
 
@@ -70,7 +69,7 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.services)])
 def open_cache(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCache:
     if request.param == "redis":
-        return partial(open_redis_cache, _empty_redis(request))
+        return partial(open_cache_at, _empty_redis(request))
     return partial(open_sqlite_cache, tmp_path / "studio.cache.db")
 
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import Redis
 
-from services.common.caches.redis import open_redis_cache
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import Progress, State, StatusRecord
-from services.common.statuses.redis import RedisStatusStore, open_redis_status_store
+from services.common.statuses.redis import RedisStatusStore
+from tests.redis_backends import open_cache_at, open_statuses_at
 from tests.services.messages import new_message, new_record
 from tests.stack import Stack
 
@@ -24,7 +24,7 @@ DONE = Outcome(State.SUCCEEDED)
 
 @pytest.fixture
 async def statuses(stack: Stack) -> AsyncIterator[RedisStatusStore]:
-    async with open_redis_status_store(stack.statuses_url, Limits()) as store:
+    async with open_statuses_at(stack.statuses_url, Limits()) as store:
         yield store
 
 
@@ -100,7 +100,7 @@ async def test_writes_renew_a_live_record(statuses: RedisStatusStore, client: Re
 async def test_index_nobody_reads_does_not_grow(stack: Stack, client: Redis) -> None:
     """Jobs whose record has gone leave their owner's index as new ones come, though it is never listed."""
     owner = new_job_id()
-    async with open_redis_status_store(stack.statuses_url, Limits(retention_seconds=0.001)) as statuses:
+    async with open_statuses_at(stack.statuses_url, Limits(retention_seconds=0.001)) as statuses:
         for _ in range(5):
             record = await statuses.create(new_record(new_message(owner=owner)))
             await statuses.request_cancel(record.job_id)
@@ -211,7 +211,7 @@ async def test_exhausted_stays_exhausted(stack: Stack) -> None:
     """A worker that asks twice about a job without attempts left is not given it the second time."""
     message = new_message()
     lease = Lease(message.job_id, message.message_id)
-    async with open_redis_status_store(stack.statuses_url, Limits(max_attempts=1)) as statuses:
+    async with open_statuses_at(stack.statuses_url, Limits(max_attempts=1)) as statuses:
         await statuses.create(new_record(message))
         await statuses.begin(message, Lease(message.job_id, message.message_id))
 
@@ -228,13 +228,13 @@ async def test_many_callers_share_few_connections(statuses: RedisStatusStore) ->
 async def test_unreachable_redis_is_named_at_open() -> None:
     """Opening a store that is not there raises in time."""
     with pytest.raises(BackendUnavailable, match="statuses"):
-        async with open_redis_status_store("redis://127.0.0.1:1/0", Limits()):
+        async with open_statuses_at("redis://127.0.0.1:1/0", Limits()):
             pass
 
 
 async def test_hung_redis_does_not_hold_up_the_cache(stack: Stack) -> None:
     """What may be lost at any moment is given up within a second, and there again once Redis goes on."""
-    async with open_redis_cache(stack.statuses_url) as cache:
+    async with open_cache_at(stack.statuses_url) as cache:
         await cache.put("workers/a", b"1", 60)
         stack.redis.pause()
         try:
@@ -250,7 +250,7 @@ async def test_hung_redis_does_not_hold_up_the_cache(stack: Stack) -> None:
 async def test_folder_lasts_as_long_as_what_is_in_it(stack: Stack, client: Redis) -> None:
     """No key of the cache stays for ever, and a folder is there for the value that lasts longest."""
     await client.flushall()
-    async with open_redis_cache(stack.statuses_url) as cache:
+    async with open_cache_at(stack.statuses_url) as cache:
         for name, seconds in (("a", 50), ("b", 500), ("c", 5)):
             await cache.put(f"workers/{name}", b"1", seconds)
     times = {key: await client.ttl(key) async for key in client.scan_iter()}

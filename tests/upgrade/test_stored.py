@@ -11,9 +11,10 @@ from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
-from services.common.statuses.redis import JOB_PREFIX, open_redis_status_store
+from services.common.statuses.redis import JOB_PREFIX
 from services.common.statuses.row import to_row
 from tests.api.conftest import app, backends, catalogue, client, settings, state
+from tests.redis_backends import open_statuses_at
 from tests.stack import Stack
 from tests.upgrade.samples import manifest, message, record
 
@@ -72,7 +73,7 @@ async def test_record_in_redis_is_gone_on_with(stack: Stack, more: dict[str, obj
         server.hset(JOB_PREFIX + job_id, mapping={**fields, **{name: json.dumps(each) for name, each in more.items()}})
     lease = Lease(job_id, "m", token="t")
 
-    async with open_redis_status_store(stack.statuses_url, Limits()) as statuses:
+    async with open_statuses_at(stack.statuses_url, Limits()) as statuses:
         assert await statuses.progress(lease, Progress(phase="saving")) is Verdict.HELD
         read = await statuses.get(job_id)
         await statuses.remove(job_id)

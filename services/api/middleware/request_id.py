@@ -7,12 +7,13 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
 HEADER: Final = "X-Request-Id"
+_NAME: Final = HEADER.lower().encode()
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROBES: Final = ("/livez", "/readyz")
 
@@ -36,7 +37,7 @@ class RequestId:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message = {**message, "headers": [*message["headers"], (_NAME, request_id.encode())]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -9,8 +9,9 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.middleware.body import may_have_body
 
 LINGER_SECONDS: Final = 1.0
 
@@ -20,7 +21,7 @@ class UnreadBody:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _may_have_body(scope):
+        if scope["type"] != "http" or not may_have_body(scope):
             await self._app(scope, receive, send)
             return
         body = _Body(receive)
@@ -56,10 +57,3 @@ class _Body:
     async def discard(self) -> None:
         while not self.complete:
             await self.receive()
-
-
-def _may_have_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    if not scope["http_version"].startswith("1"):
-        return True
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

@@ -10,24 +10,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
-
-from redis.asyncio import Redis
 
 from services.common import ids
 from services.common.background import beside
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ports import Lease, Limits, Outcome, Verdict
-from services.common.redis import answering, open_redis
+from services.common.redis import Part, RedisLink, Script, answering
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.row import from_row, to_row
 from services.common.statuses.waiting import Waiting
 
 CALL_SECONDS: Final = 2.5
-CONNECTIONS: Final = 50
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 KEY_SECONDS: Final = 24 * 3600.0
 HEAR_SECONDS: Final = 5.0  # between two looks whether the connection is still there
@@ -35,22 +33,24 @@ RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
-SCRIPTS: Final = ("create", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
+REMEMBERED: Final = 1_000  # records, of a few kilobytes each
+SCRIPTS: Final = ("create", "confirm", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
 
 
 class RedisStatusStore:
     """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
 
-    def __init__(self, client: Redis, limits: Limits, waiting: Waiting) -> None:
+    def __init__(self, link: RedisLink, limits: Limits, waiting: Waiting) -> None:
+        self._link = link
         self._limits = limits
         self._waiting = waiting
         folder = files("services.common.statuses") / "lua"
         prelude = (folder / "prelude.lua").read_text("utf-8")
-        self._scripts = {
-            name: client.register_script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS
-        }
+        self._scripts = {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS}
 
     async def create(self, record: StatusRecord) -> StatusRecord:
+        if record.published and (row := await self._run("confirm", record.job_id)):
+            return _record(row)
         key, owner = record.idempotency_key, record.message.owner
         keys = [_index_name(owner), *([_key_name(owner, key)] if key is not None else [])]
         row = await self._run(
@@ -70,7 +70,7 @@ class RedisStatusStore:
             found += readable(_record, rows)
             if len(rows) < wanted:
                 break
-            after = _fields(rows[-1])["job_id"]
+            after = dict(_pairs_of(rows[-1]))[b"job_id"].decode()
         return found
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
@@ -112,6 +112,9 @@ class RedisStatusStore:
         await self._run("get", "")
 
     async def _get(self, job_id: str) -> StatusRecord:
+        found = await self._link.call("statuses", CALL_SECONDS, "HGETALL", JOB_PREFIX + job_id)
+        if found:  # else there is more to ask: since when this store remembers
+            return _read(tuple(found.items()))
         return self._known(job_id, await self._run("get", job_id))
 
     def _known(self, job_id: str, answer: Sequence[Any]) -> StatusRecord:
@@ -123,26 +126,34 @@ class RedisStatusStore:
             raise StatusRebuilding(job_id)
         raise JobNotFound(job_id)
 
-    async def _decide(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Verdict:
-        return Verdict[await self._run(script, job_id, *args, keys=keys)]
+    async def _decide(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Verdict:
+        answer: bytes = await self._run(script, job_id, *args, keys=keys)
+        return Verdict[answer.decode()]
 
-    async def _run(self, script: str, job_id: str, *args: str | float, keys: Sequence[str] = ()) -> Any:
+    async def _run(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Any:
         ended = _milliseconds(self._limits.retention_seconds)
         live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
-        async with answering("statuses", CALL_SECONDS):
-            return await self._scripts[script](
-                keys=[JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys], args=[job_id, live, ended, *args]
-            )
+        names = (JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys)
+        return await self._link.run(
+            "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
+        )
 
 
-def _record(row: Sequence[str]) -> StatusRecord:
-    fields = _fields(row)
+def _record(row: Sequence[bytes]) -> StatusRecord:
+    return _read(_pairs_of(row))
+
+
+def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    """In a script's answer names and texts take turns."""
+    return tuple(zip(row[::2], row[1::2], strict=True))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
+    """Most looks at a job find what the one before found: the very same record then."""
+    fields = {name.decode(): text.decode() for name, text in row}
     with reading(fields.get("job_id")):
         return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
-
-
-def _fields(row: Sequence[str]) -> dict[str, str]:
-    return dict(zip(row[::2], row[1::2], strict=True))
 
 
 def _pairs(record: StatusRecord) -> list[str]:
@@ -163,22 +174,21 @@ def _milliseconds(seconds: float) -> int:
 
 
 @asynccontextmanager
-async def open_redis_status_store(url: str, limits: Limits) -> AsyncIterator[RedisStatusStore]:
+async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncIterator[RedisStatusStore]:
     """Raise BackendUnavailable when Redis does not answer."""
-    async with open_redis(url, connections=CONNECTIONS, texts=True) as client:
-        waiting = Waiting()
-        store = RedisStatusStore(client, limits, waiting)
-        await store.open()
-        async with beside(_hear(client, waiting)):
-            yield store
+    waiting = Waiting()
+    store = RedisStatusStore(link, limits, waiting)
+    await store.open()
+    async with beside(_hear(link, waiting)):
+        yield store
 
 
-async def _hear(client: Redis, waiting: Waiting) -> NoReturn:
+async def _hear(link: RedisLink, waiting: Waiting) -> NoReturn:
     """Tell those who wait what the scripts publish, over whatever becomes of the connection."""
     while True:
         await waiting.anyone()
         try:
-            async with client.pubsub(ignore_subscribe_messages=True) as channel:
+            async with link.client.pubsub(ignore_subscribe_messages=True) as channel:
                 async with answering("statuses", CALL_SECONDS):
                     await channel.subscribe(ENDED)
                 waiting.look_again()
@@ -186,6 +196,6 @@ async def _hear(client: Redis, waiting: Waiting) -> NoReturn:
                     async with answering("statuses", 2 * HEAR_SECONDS):
                         message = await channel.get_message(timeout=HEAR_SECONDS)
                     if message is not None:
-                        waiting.ended(message["data"])
+                        waiting.ended(message["data"].decode())
         except BackendUnavailable:
             await asyncio.sleep(RESTART_SECONDS)  # they look by themselves meanwhile

@@ -6,6 +6,8 @@ Numbers are written in full precision, booleans as "1" and "0", parts with a str
 import json
 from collections.abc import Mapping
 
+from pydantic import BaseModel
+
 from services.common.schemas import StatusRecord
 
 _JSON_FIELDS = ("message", "progress", "artifacts", "error", "timeline")
@@ -13,23 +15,29 @@ _JSON_FIELDS = ("message", "progress", "artifacts", "error", "timeline")
 
 def to_row(record: StatusRecord) -> dict[str, str | None]:
     """Every field of the record, None where it has no value."""
-    fields = record.model_dump(mode="json")
-    return {name: _text(fields[name], as_json=name in _JSON_FIELDS) for name in StatusRecord.model_fields}
+    return {name: _text(getattr(record, name)) for name in StatusRecord.model_fields}
 
 
 def from_row(row: Mapping[str, str | None]) -> StatusRecord:
     """Take an absent field for one without a value; raise ValueError when the row is no record."""
-    present = {name: text for name, text in row.items() if text is not None}
-    return StatusRecord.model_validate(
-        {name: json.loads(text) if name in _JSON_FIELDS else text for name, text in present.items()}
+    members = (
+        f'"{name}":{text if name in _JSON_FIELDS else json.dumps(text)}'
+        for name, text in row.items()
+        if text is not None
     )
+    return StatusRecord.model_validate_json(f"{{{','.join(members)}}}")
 
 
-def _text(value: object, *, as_json: bool) -> str | None:
-    if value is None:
-        return None
-    if as_json:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return repr(value) if isinstance(value, float) else str(value)
+def _text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case BaseModel():
+            return value.model_dump_json()
+        case tuple():
+            return f"[{','.join(each.model_dump_json() for each in value)}]"
+        case bool():
+            return "1" if value else "0"
+        case float():
+            return repr(value)
+    return str(value)

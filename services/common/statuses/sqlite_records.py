@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -15,6 +16,7 @@ from services.common.statuses.reading import readable, reading
 from services.common.statuses.transitions import Entry
 
 KEY_SECONDS: Final = 24 * 3600.0
+REMEMBERED: Final = 1_000  # records, of a few kilobytes each
 BEHIND_EVERY_ID: Final = "~"
 _OWNER: Final = "ifnull(json_extract(record, '$.message.owner'), '')"
 
@@ -124,7 +126,9 @@ def purge(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM idempotency_keys WHERE forget_at <= ?", (now,))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _record(row: tuple[str, str]) -> StatusRecord:
+    """Most looks at a job find what the one before found: the very same record then."""
     job_id, document = row
     with reading(job_id):
         return StatusRecord.model_validate_json(document)

@@ -11,10 +11,7 @@ end
 
 if redis.call('EXISTS', JOB) == 1 then
   if fields.published == '1' then
-    publish()
-    if not terminal(get('state')) then
-      keep_live()
-    end
+    confirm()
   end
   return redis.call('HGETALL', JOB)
 end

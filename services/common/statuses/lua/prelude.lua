@@ -95,3 +95,11 @@ local function free_key()
     redis.call('DEL', key)
   end
 end
+
+-- The message of a job that is there is in its queue.
+local function confirm()
+  publish()
+  if not terminal(get('state')) then
+    keep_live()
+  end
+end

@@ -1,0 +1,13 @@
+"""Whether a request can have a body at all: what watches over bodies leaves the others alone, which are most."""
+
+from starlette.types import Scope
+
+
+def may_have_body(scope: Scope) -> bool:
+    """False only where HTTP/1 says that there is none (RFC 9112, section 6.3)."""
+    if not scope["http_version"].startswith("1"):
+        return True
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
