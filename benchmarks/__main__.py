@@ -10,7 +10,19 @@ from importlib import import_module
 from benchmarks.report import write_report
 from services.common.logging import configure_logging
 
-NAMES = ("chart", "saturation", "overhead", "looplag", "arrivals", "memory", "scale", "polls", "submit", "peers")
+NAMES = (
+    "chart",
+    "saturation",
+    "overhead",
+    "looplag",
+    "arrivals",
+    "memory",
+    "scale",
+    "floor",
+    "polls",
+    "submit",
+    "peers",
+)
 
 
 def main() -> int:

@@ -1,21 +1,26 @@
-"""What `polls` and `submit` compare: our gateway behind either server, and FastAPI with taskiq. No worker runs."""
+"""What `polls` and `submit` compare: our gateway behind either server, and FastAPI with taskiq. No worker runs.
+
+And what `floor` does: the servers alone.
+"""
 
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+
+import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.http_load import Load, Pace, measure
 from benchmarks.peer_rig import START_SECONDS, make_environment, stop_trees
 from benchmarks.rig import open_system
 from tests.servers.server import free_port
-from tests.system import ROOT, System
+from tests.system import ROOT
 
 QUEUE_LIMIT = 1_000_000
 ROUNDS = 5
@@ -25,43 +30,67 @@ ROUNDS = 5
 class Front:
     name: str
     port: int
+    process: int
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of the one process it is, so far."""
+        times = psutil.Process(self.process).cpu_times()
+        return float(times.user + times.system)
 
 
 @contextmanager
 def open_fronts(backends: str) -> Iterator[list[Front]]:
     """Ours first. All of them run at once; who is not being asked does next to nothing. Raises TimeoutError."""
     with open_system(backends, QUEUE_LIMIT) as system:
-        system.start_gateway()
-        fronts, processes = [Front("hypercorn", system.port)], []
-        try:
-            for name, command in _others(backends):
-                front = Front(name, free_port())
-                processes.append(_start(command, front.port, system))
-                fronts.append(front)
-            for front in fronts:
-                _wait_until_it_listens(front.port)
-            yield fronts
-        finally:
-            stop_trees(processes)
+        gateway = system.start_gateway()
+        with _started(_others(backends), system.environment) as others:
+            yield [Front("hypercorn", system.port, gateway.pid), *others]
+
+
+@contextmanager
+def open_plain_fronts() -> Iterator[list[Front]]:
+    """Nothing but an answer behind either server. Raises TimeoutError."""
+    command = [sys.executable, "-m", "benchmarks.plain_server"]
+    with _started(((name, [*command, name]) for name in ("hypercorn", "uvicorn")), {}) as fronts:
+        yield fronts
 
 
 def compare(name: str, fronts: Sequence[Front], load: Callable[[Front], Load]) -> Iterator[Figure]:
-    """Rate and 99th percentile of each front, which take turns, and ours over the others'. `load` makes one turn's."""
-    paces: dict[str, list[Pace]] = {front.name: [] for front in fronts}
+    """Rate, 99th percentile and CPU time of each front, which take turns, and our rate over the others'.
+
+    `load` makes one turn's. The CPU time of a request tells more than the rate where other processes are busy, too.
+    """
+    turns: dict[str, list[_Turn]] = {front.name: [] for front in fronts}
     for number in range(-1, ROUNDS):  # the first warms up
         for front in fronts:
-            pace = measure(front.port, load(front))
+            turn = _turn(front, load(front))
             if number >= 0:
-                paces[front.name].append(pace)
-    for other, turns in paces.items():
-        rates, slowest = [turn.rate for turn in turns], [turn.p99 for turn in turns]
-        yield Figure.of(f"{name}.{other}", statistics.median(rates), "requests/s", "", rates)
-        yield Figure.of(f"{name}.{other}.p99", statistics.median(slowest), "ms", "", slowest)
-    ours, *others = paces
+                turns[front.name].append(turn)
+    for other, taken in turns.items():
+        yield _median(f"{name}.{other}", "requests/s", [turn.pace.rate for turn in taken])
+        yield _median(f"{name}.{other}.p99", "ms", [turn.pace.p99 for turn in taken])
+        yield _median(f"{name}.{other}.cpu", "us a request", [turn.microseconds for turn in taken])
+    ours, *others = turns
     for other in others:
-        ratios = [one.rate / two.rate for one, two in zip(paces[ours], paces[other], strict=True)]
-        goal = ">= 1.0" if other == "fastapi" else ""
-        yield Figure.of(f"{name}.over-{other}", statistics.median(ratios), "ratio", goal, ratios)
+        ratios = [one.pace.rate / two.pace.rate for one, two in zip(turns[ours], turns[other], strict=True)]
+        yield _median(f"{name}.over-{other}", "ratio", ratios, ">= 1.0" if other == "fastapi" else "")
+
+
+@dataclass(frozen=True)
+class _Turn:
+    pace: Pace
+    microseconds: float  # of CPU time a request
+
+
+def _turn(front: Front, load: Load) -> _Turn:
+    before = front.cpu_seconds
+    pace = measure(front.port, load)
+    return _Turn(pace, 1e6 * (front.cpu_seconds - before) / len(load.requests))
+
+
+def _median(name: str, unit: str, samples: Sequence[float], goal: str = "") -> Figure:
+    return Figure.of(name, statistics.median(samples), unit, goal, samples)
 
 
 def _others(backends: str) -> Iterator[tuple[str, list[str]]]:
@@ -71,18 +100,32 @@ def _others(backends: str) -> Iterator[tuple[str, list[str]]]:
         yield "fastapi", [make_environment("taskiq"), "-m", *served.split()]
 
 
-def _start(command: list[str], port: int, system: System) -> subprocess.Popen[bytes]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")},
-        **system.environment,
-        "STUDIO_PORT": str(port),
-        "PEER_BROKER_URL": system.environment["STUDIO_BROKER_URL"],
-        "PEER_RESULTS_URL": system.environment["STUDIO_STATUSES_URL"],
+@contextmanager
+def _started(commands: Iterable[tuple[str, list[str]]], environment: Mapping[str, str]) -> Iterator[list[Front]]:
+    """Each on a port of its own. Raises TimeoutError when one does not listen."""
+    fronts, processes = [], []
+    try:
+        for name, command in commands:
+            port = free_port()
+            processes.append(_start(command, port, environment))
+            fronts.append(Front(name, port, processes[-1].pid))
+        for front in fronts:
+            _wait_until_it_listens(front.port)
+        yield fronts
+    finally:
+        stop_trees(processes)
+
+
+def _start(command: list[str], port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
+    peers = {
+        "PEER_BROKER_URL": environment.get("STUDIO_BROKER_URL", ""),
+        "PEER_RESULTS_URL": environment.get("STUDIO_STATUSES_URL", ""),
     }
     return subprocess.Popen(
         [part.format(port=port) for part in command],
         cwd=ROOT,
-        env=environment,
+        env={**inherited, **environment, **peers, "STUDIO_PORT": str(port)},
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         stderr=sys.stderr,

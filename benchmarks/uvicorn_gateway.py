@@ -1,5 +1,7 @@
 """`python -m benchmarks.uvicorn_gateway`: our gateway behind uvicorn, to tell what of a figure is the server's."""
 
+from typing import Any, Final, cast
+
 import uvicorn
 
 from services.api.app import create_app
@@ -7,13 +9,14 @@ from services.common.catalogue import load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import load_settings
 
+OPTIONS: Final = {"loop": "uvloop", "http": "httptools", "log_level": "warning", "access_log": False}
+
 
 def main() -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings, load_catalogue(settings.catalogue, settings.styles))
-    options = {"loop": "uvloop", "http": "httptools", "log_level": "warning", "access_log": False}
-    uvicorn.run(app, host=settings.host, port=settings.port, **options)  # type: ignore[arg-type]
+    uvicorn.run(app, host=settings.host, port=settings.port, **cast("dict[str, Any]", OPTIONS))
 
 
 if __name__ == "__main__":
