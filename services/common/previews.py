@@ -1,14 +1,11 @@
 """Previews of pictures being made: small JPEG files in the cache, for as long as their job runs."""
 
 from contextlib import suppress
-from typing import Final
 
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
 from services.common.schemas import StatusRecord
 from services.common.workload import count_of
-
-FORGOTTEN_SECONDS: Final = 60.0
 
 
 def preview_key(job_id: str, index: int) -> str:

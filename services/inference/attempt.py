@@ -64,7 +64,9 @@ class Attempt:
         self._items = items_of(message, place.model, place.catalogue)
         self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
-        self._previews = Previews(place.cache, message.job_id, self._heartbeat.shown)
+        self._previews = Previews(
+            place.cache, message.job_id, self._heartbeat.shown, call_seconds=place.batcher.deadline_seconds
+        )
         self._place = place
         # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
         self._suspect = deliveries > 0

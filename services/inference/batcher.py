@@ -30,7 +30,7 @@ class Batcher:
         self.rhythm = Rhythm()
         self._executor = executor
         self._metrics = metrics
-        self._deadline_seconds = deadline_seconds
+        self.deadline_seconds = deadline_seconds
         self._backlog = Backlog(executor.adapter)
 
     @asynccontextmanager
@@ -86,13 +86,13 @@ class Batcher:
         begin = now()
         named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
         with named, self.rhythm.call(batch.items):
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self.deadline_seconds):
                 await self._executor.generate(batch.items, batch.context(), partial(self._deliver, batch))
         self._backlog.expect(len(batch), now() - begin)
 
     def _give_up(self, batch: Batch) -> DeadlineExceeded:
         """Nobody can stop a thread, or tell whose fault it is where a job asked for only a part of the call."""
-        took = f"longer than {self._deadline_seconds:g} seconds"
+        took = f"longer than {self.deadline_seconds:g} seconds"
         for seat, count in batch.seats().items():
             guilty = count == len(batch)
             seat.fail(DeadlineExceeded(f"the job took {took}") if guilty else HandedBack(f"its batch took {took}"))

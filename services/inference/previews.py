@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.common.previews import FORGOTTEN_SECONDS, preview_key
+from services.common.previews import preview_key
 from services.inference.best_effort import BestEffort
 
 if TYPE_CHECKING:
@@ -18,15 +18,20 @@ log = structlog.get_logger(__name__)
 MOST_SIDE: Final = 256  # pixels, the longer one
 LARGER: Final = 4  # times: larger shows no more, and encoding would cost more than making the preview
 QUALITY: Final = 60
+AFTER_SECONDS: Final = 60.0  # for encoding and storing what the call made
 
 
 class Previews:
-    """`on_stored` is called when there are new ones to be seen."""
+    """`on_stored` is called when there are new ones to be seen. One is there until the next or the end of the call.
 
-    def __init__(self, cache: BestEffort, job_id: str, on_stored: Callable[[], object]) -> None:
+    `call_seconds` is the most that takes: however slow a step is, what the job's link shows does not go before it.
+    """
+
+    def __init__(self, cache: BestEffort, job_id: str, on_stored: Callable[[], object], *, call_seconds: float) -> None:
         self._cache = cache
         self._job_id = job_id
         self._on_stored = on_stored
+        self._keep_seconds = call_seconds + AFTER_SECONDS
         self._newest: dict[int, Image] = {}
         self._keys: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -56,7 +61,7 @@ class Previews:
             for index, file in files.items():
                 key = preview_key(self._job_id, index)
                 self._keys.add(key)
-                stored = await self._cache.put(key, file, FORGOTTEN_SECONDS) or stored
+                stored = await self._cache.put(key, file, self._keep_seconds) or stored
             if stored:
                 self._on_stored()
 

@@ -7,14 +7,16 @@ from services.common.presence import Presence, read_presences
 
 
 class Board:
-    """A cache in memory; `changed` with every write."""
+    """A cache in memory; `changed` with every write. `seconds` is how long a value is to be kept."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.seconds: dict[str, float] = {}
         self.changed = asyncio.Event()
 
     async def put(self, key: str, value: bytes, seconds: float) -> None:
         self.kept[key] = value
+        self.seconds[key] = seconds
         self.changed.set()
 
     async def delete(self, keys: Sequence[str]) -> None:

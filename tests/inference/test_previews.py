@@ -17,6 +17,8 @@ from tests.inference.board import Board
 
 pytestmark = pytest.mark.anyio
 
+CALL_SECONDS = 1000.0
+
 
 class Shown:
     """Counts how often there was something new; `once` waits for the first time."""
@@ -35,7 +37,7 @@ class Shown:
 
 
 def previews(cache: object, shown: Shown) -> Previews:
-    return Previews(BestEffort(cast("Cache", cache)), "job", shown)
+    return Previews(BestEffort(cast("Cache", cache)), "job", shown, call_seconds=CALL_SECONDS)
 
 
 def plain(colour: str, size: tuple[int, int] = (16, 16)) -> Image.Image:
@@ -54,6 +56,7 @@ async def test_newest_is_shown_until_it_is_over() -> None:
     assert (first.format, first.size, first.getpixel((5, 5))) == ("JPEG", (64, 64), (255, 255, 255))
     assert second.size == (MOST_SIDE, MOST_SIDE // 4)
     assert shown.times == 1
+    assert min(board.seconds.values()) > CALL_SECONDS  # a step may take as long as the whole call
     await showing.clear()
     assert board.kept == {}
 
