@@ -44,6 +44,9 @@ class ArtifactQuery(BaseModel):
     max_side: Annotated[
         int | None, Field(ge=16, le=4096, description="Of a picture, in pixels; a larger one is made smaller."), PLAIN
     ] = None
+    quality: Annotated[
+        int | None, Field(ge=0, le=100, description="Of a JPEG or WebP: 0 is the smallest file, 100 the best."), PLAIN
+    ] = None
 
 
 def artifact_endpoints() -> list[Endpoint]:
@@ -95,13 +98,13 @@ async def index(request: Request[AppState]) -> Response:
 async def read(request: Request[AppState]) -> Response:
     """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them.
 
-    `?format=` has a picture in another format, `?max_side=` a smaller one. Its ETag is weak: another version of the
-    encoder may write other bytes for what looks the same.
+    `?format=` has a picture in another format, `?max_side=` a smaller one, `?quality=` a smaller file. Its ETag is
+    weak: another version of the encoder may write other bytes for what looks the same.
     """
     query = read_query(request, ArtifactQuery)
     record = await request.state["gateway"].read(request.path_params["job_id"])
     artifact = _artifact(request, record)
-    wanted = wanted_format(artifact, query.format, query.max_side)
+    wanted = wanted_format(artifact, query.format, query.max_side, query.quality)
     etag = f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"'
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     filename = f"{record.job_id}-{artifact.index}{suffix}"

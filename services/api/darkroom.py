@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from services.api.problems import RequestRefused
 from services.common.errors import InvalidRequest
@@ -21,18 +22,33 @@ _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, s
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """`options` are Pillow's, for a picture that looks like the stored one; `side` is the most pixels of its sides."""
+    """`options` are Pillow's, for a picture that looks like the stored one; `side` is the most pixels of its sides.
+
+    `quality`, of those that lose some, is 0 for the smallest file to 100 for the best one, in place of our own choice.
+    """
 
     name: str
     media_type: str
     extension: str
     options: Mapping[str, Any] = field(default_factory=dict)
     side: int | None = None
+    quality: int | None = None
+
+    @property
+    def lossy(self) -> bool:
+        return "quality" in self.options
+
+    @property
+    def query(self) -> str:
+        """How the artifact's URL asks for it."""
+        asked = {"format": self.name, "max_side": self.side, "quality": self.quality}
+        return urlencode({name: value for name, value in asked.items() if value is not None})
 
     @property
     def version(self) -> str:
         """What tells its file from others of the same picture."""
-        return self.name if self.side is None else f"{self.name}-{self.side}"
+        side = "" if self.side is None else f"-{self.side}"
+        return self.name + side + ("" if self.quality is None else f"-q{self.quality}")
 
 
 FORMATS: Final[Mapping[str, PictureFormat]] = {
@@ -42,9 +58,11 @@ FORMATS: Final[Mapping[str, PictureFormat]] = {
 }
 
 
-def wanted_format(artifact: Artifact, name: str | None, side: int | None = None) -> PictureFormat | None:
+def wanted_format(
+    artifact: Artifact, name: str | None, side: int | None = None, quality: int | None = None
+) -> PictureFormat | None:
     """None for the artifact as it is stored. Raises InvalidRequest saying what there is."""
-    if name is None and side is None:
+    if name is None and side is None and quality is None:
         return None
     own = next((each.name for each in FORMATS.values() if each.media_type == artifact.media_type), None)
     if name is None:
@@ -53,7 +71,11 @@ def wanted_format(artifact: Artifact, name: str | None, side: int | None = None)
     if name not in allowed:
         detail = f"{artifact.media_type} is not to be had in this format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
-    return None if name == own and side is None else replace(FORMATS[name], side=side)
+    if quality is not None and not FORMATS[name].lossy:
+        raise InvalidRequest([{"pointer": "/quality", "detail": f"{name} keeps all of it", "got": quality}])
+    if name == own and side is None and quality is None:
+        return None
+    return replace(FORMATS[name], side=side, quality=quality)
 
 
 class Darkroom:
@@ -110,5 +132,6 @@ def _developed(data: bytes, wanted: PictureFormat) -> bytes:
     exif[_SOFTWARE] = made_how.get("software", "")
     exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")
     buffer = io.BytesIO()
-    picture.save(buffer, wanted.name, exif=exif, **wanted.options)
+    chosen = {} if wanted.quality is None else {"quality": wanted.quality}
+    picture.save(buffer, wanted.name, exif=exif, **{**wanted.options, **chosen})
     return buffer.getvalue()

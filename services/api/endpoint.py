@@ -20,7 +20,7 @@ JsonSchema = dict[str, Any]
 class Answer:
     """What comes with one status: JSON of this `view`, a file of one of these media types, or no body.
 
-    `headers` always come, `sometimes` may; both by their name in `headers.py`.
+    `headers` always come, `sometimes` may; both by their name in `headers.py`. `example` is one of the view.
     """
 
     description: str
@@ -28,6 +28,7 @@ class Answer:
     headers: Sequence[str] = ()
     sometimes: Sequence[str] = ()
     files: Sequence[str] = ()
+    example: BaseModel | None = None
 
 
 @dataclass(frozen=True)

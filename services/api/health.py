@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.api.endpoint import Answer, Endpoint
 from services.api.health_views import LiveView, ReadyView
+from services.api.problem_view import DependenciesView
 from services.api.problems import problem
 from services.api.state import AppState
 from services.common.backends import Backends
@@ -19,18 +20,26 @@ log = structlog.get_logger(__name__)
 
 PING_SECONDS: Final = 2.0
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+_ALL_READY: Final = DependenciesView(broker="ready", statuses="ready", objects="ready")
 
 
 def health_endpoints() -> list[Endpoint]:
     return [
-        Endpoint("GET", "/livez", livez, "Whether the gateway lives", "Health", {200: Answer("It does.", LiveView)}),
+        Endpoint(
+            "GET",
+            "/livez",
+            livez,
+            "Whether the gateway lives",
+            "Health",
+            {200: Answer("It does.", LiveView, example=LiveView())},
+        ),
         Endpoint(
             "GET",
             "/readyz",
             readyz,
             "Whether the gateway is ready",
             "Health",
-            {200: Answer("Every backend answers.", ReadyView)},
+            {200: Answer("Every backend answers.", ReadyView, example=ReadyView(dependencies=_ALL_READY))},
             ["not-ready"],
         ),
     ]

@@ -1,14 +1,16 @@
 """The first page: one box to type a product into, how busy the studio is, and the details for whoever wants them."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.busy_badge import BusyBadge
+from services.api.model_queue import ModelQueue
 from services.api.page_errors import BUSY, DELETED, Notice, notice, retry_headers
 from services.api.page_templates import PageTemplates
-from services.api.photo_choices import PhotoChoices, photo_model
+from services.api.photo_choices import PhotoChoices, photo_model, takes_words
 from services.api.photo_form import PhotoForm
 from services.api.state import AppState
 from services.api.submission import read_form, submit_form
@@ -18,6 +20,8 @@ from services.common.settings import Settings
 
 BUSY_POLL_FACTOR: Final = 5  # the badge is for one look before submitting, not for watching
 EXAMPLES: Final = 3
+
+Queues = Mapping[str, ModelQueue]
 
 
 class HomePage:
@@ -49,32 +53,42 @@ class HomePage:
     async def busy(self, request: Request[AppState]) -> Response:
         """Only the badge, which the script puts in place of the one it has."""
         model = self._model(request, request.query_params.get("model"))
-        badge = await self._badge(request, model.name)
+        badge = self._badge(await self._queues(request), model.name)
         return self._templates.page("busy_badge.html", badge=badge, poll_seconds=self._poll)
 
     async def _page(
         self, request: Request[AppState], form: PhotoForm, status: int = 200, told: Notice | None = None
     ) -> Response:
         model = form.choices.model.name
+        queues = await self._queues(request)
         # A queue that was full a moment ago is: the last look at it may be older.
-        badge = BusyBadge.full(model) if told is BUSY else await self._badge(request, model)
+        badge = BusyBadge.full(model) if told is BUSY else self._badge(queues, model)
         return self._templates.page(
             "home.html",
             status,
             retry_headers(told) if told else {},
             form=form,
+            models=self._ready_models(request, queues, model),
             examples=[style.example for style in form.choices.styles[:EXAMPLES]],
             notice=told,
             badge=badge,
             poll_seconds=self._poll,
         )
 
-    async def _badge(self, request: Request[AppState], model: str) -> BusyBadge:
+    def _badge(self, queues: Queues, model: str) -> BusyBadge:
+        return BusyBadge.of(model, queues.get(model), self._settings.queue_limit)
+
+    async def _queues(self, request: Request[AppState]) -> Queues:
         try:
-            queue = (await request.state["line"].queues())[model]
+            return await request.state["line"].queues()
         except BackendUnavailable:
-            queue = None
-        return BusyBadge.of(model, queue, self._settings.queue_limit)
+            return {}
+
+    def _ready_models(self, request: Request[AppState], queues: Queues, shown: str) -> list[Model]:
+        """What there is to choose from: the models with a worker, and the one shown."""
+        catalogue = request.state["gateway"].catalogue
+        ready = {name for name, queue in queues.items() if queue.taking_jobs} | {shown}
+        return [model for name, model in catalogue.models.items() if name in ready and takes_words(model, catalogue)]
 
     async def _like(self, request: Request[AppState], job_id: str, seed: str) -> PhotoForm:
         try:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.darkroom import wanted_format
+from services.api.darkroom import FORMATS, wanted_format
 from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key
 from services.api.jobs import SUBMIT_PROBLEMS
@@ -46,7 +46,10 @@ STORED_PROBLEMS: Final = ("job-removed", "job-not-found", "object-not-found", "s
 
 
 class ImagesRequest(BaseModel):
-    """Values are checked again by the model's own limits; `style` names one of /v1/styles."""
+    """Values are checked again by the model's own limits; `style` names one of /v1/styles.
+
+    `output_compression` is the quality of a JPEG or WebP, 100 the best; a PNG loses nothing and takes only that.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -56,12 +59,18 @@ class ImagesRequest(BaseModel):
     size: Annotated[str, Field(pattern=r"^(auto|[0-9]{2,4}x[0-9]{2,4})$")] = "auto"
     response_format: Literal["url", "b64_json"] = "url"
     output_format: Literal["png", "jpeg", "webp"] = "png"
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
     style: str | None = None
     seed: Seed | None = None
     negative_prompt: OptionalText | None = None
     num_inference_steps: Steps | None = None
     guidance_scale: Guidance | None = None
     reproducibility: Literal["strict"] | None = None
+
+    @property
+    def quality(self) -> int | None:
+        """What of `output_compression` is not the default of OpenAI's, which every format can do."""
+        return self.output_compression if self.output_format != "png" or self.output_compression != 100 else None
 
     def job(self) -> dict[str, Any]:
         """The body that `POST /v1/jobs` would take."""
@@ -119,9 +128,13 @@ async def generate(request: Request[AppState]) -> Response:
 
 def _asked(body: dict[str, Any]) -> ImagesRequest:
     try:
-        return ImagesRequest.model_validate(body)
+        asked = ImagesRequest.model_validate(body)
     except ValidationError as exc:
         raise InvalidRequest(faults_of(exc, ImagesRequest)) from exc
+    if asked.quality is not None and not FORMATS[asked.output_format].lossy:
+        fault = {"pointer": "/output_compression", "detail": f"{asked.output_format} loses nothing", "allowed": "100"}
+        raise InvalidRequest([{**fault, "got": asked.quality}])
+    return asked
 
 
 async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
@@ -129,9 +142,9 @@ async def _pictures(request: Request[AppState], asked: ImagesRequest, record: St
     view = JobView.of(record, request.state["settings"].public_url or http_url(host, port))
     data: list[ImageByUrl | ImageInline] = []
     for artifact, shown in zip(record.artifacts, view.artifacts, strict=True):
-        wanted = wanted_format(artifact, asked.output_format)
+        wanted = wanted_format(artifact, asked.output_format, quality=asked.quality)
         if asked.response_format == "url":
-            data.append(ImageByUrl(url=f"{shown.url}?format={wanted.name}" if wanted else shown.url))
+            data.append(ImageByUrl(url=f"{shown.url}?{wanted.query}" if wanted else shown.url))
         else:
             stored = request.state["backends"].objects.get(artifact.key)
             file = await request.state["darkroom"].develop(stored, wanted)

@@ -114,7 +114,8 @@ def _response(answer: Answer) -> Response:
     headers |= {name: _header(name, required=False) for name in answer.sometimes}
     content = {name: MediaType() for name in answer.files}
     if answer.view is not None:
-        content = {_JSON: MediaType(schema=_ref(answer.view.__name__))}
+        example = None if answer.example is None else answer.example.model_dump(mode="json")
+        content = {_JSON: MediaType(schema=_ref(answer.view.__name__), example=example)}
     return Response(description=answer.description, headers=headers or None, content=content or None)
 
 

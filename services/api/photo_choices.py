@@ -61,10 +61,15 @@ def photo_model(catalogue: Catalogue, *names: str | None) -> Model:
     """The first of these names that is a model words suffice for; else the default one, else any. Or LookupError."""
     known = [catalogue.models[name] for name in names if name is not None and name in catalogue.models]
     for model in (*known, catalogue.default_model, *catalogue.models.values()):
-        schema = model_schema(model, catalogue)
-        if len(schema["required"]) == 1 and schema["required"][0] in _fields(schema):
+        if takes_words(model, catalogue):
             return model
     raise LookupError("no model of the catalogue makes anything of words alone")
+
+
+def takes_words(model: Model, catalogue: Catalogue) -> bool:
+    """Whether words are all it needs."""
+    schema = model_schema(model, catalogue)
+    return len(schema["required"]) == 1 and schema["required"][0] in _fields(schema)
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, FormField]:

@@ -55,6 +55,7 @@ def _operation(endpoint: Endpoint, document: dict[str, Any]) -> dict[str, Any]:
         "inputs": inputs,
         "body": next((media["schema"]["$ref"].rpartition("/")[2] for media in content.values()), None),
         "answers": [(status, response, _view(response)) for status, response in operation["responses"].items()],
+        "example": None if endpoint.body is None else json.dumps(dict(endpoint.body.example), indent=2),
         "curl": curl_example(endpoint),
         "python": python_example(endpoint),
     }

@@ -88,6 +88,19 @@ async def test_head_of_another_format(client: httpx2.AsyncClient, worker: FakeWo
     assert [head.headers[name] for name in names] == [got.headers[name] for name in names]
 
 
+async def test_quality(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A JPEG of a lower quality is a smaller file with an ETag of its own; a PNG has no quality to choose."""
+    path = await made(client, worker)
+    answers = [await client.get(f"{path}?format=jpeg&quality={quality}") for quality in (0, 50, 100)]
+    sizes = [len(answer.content) for answer in answers]
+    assert sizes == sorted(set(sizes))
+    assert len({answer.headers["ETag"] for answer in answers}) == 3
+
+    for query in ("quality=50", "format=png&quality=50", "format=jpeg&quality=101"):
+        answer = await client.get(f"{path}?{query}")
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/quality")
+
+
 @pytest.mark.parametrize("name", ["gif", "", "JPEG", "jpg%00", "x" * 3000])
 async def test_unknown_format_is_refused(client: httpx2.AsyncClient, worker: FakeWorker, name: str) -> None:
     """A format there is not is 422 and says which there are."""

@@ -65,6 +65,35 @@ def test_output_format(client: openai.OpenAI, name: Literal["jpeg", "webp"]) -> 
     assert shown[0] == shown[1]
 
 
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+def test_output_compression(client: openai.OpenAI, name: Literal["jpeg", "webp"]) -> None:
+    """`output_compression` trades the quality of a JPEG or WebP for a smaller file, the same by URL and inline."""
+    sizes = []
+    for percent in (0, 50, 100):
+        files = []
+        for how in ("url", "b64_json"):
+            made = client.images.generate(
+                prompt="red mug",
+                response_format=how,
+                output_format=name,
+                output_compression=percent,
+                extra_body={"seed": 5},
+            )
+            assert made.data is not None
+            (image,) = made.data
+            files.append(httpx2.get(image.url).content if image.url else base64.b64decode(str(image.b64_json)))
+        assert files[0] == files[1]
+        sizes.append(len(files[0]))
+    assert sizes == sorted(set(sizes))
+
+
+def test_png_loses_nothing(client: openai.OpenAI) -> None:
+    """The default `output_compression` of OpenAI's clients is taken for a PNG, which is the stored file."""
+    made = client.images.generate(prompt="red mug", output_compression=100, extra_body={"seed": 5})
+    assert made.data is not None
+    assert shown(httpx2.get(str(made.data[0].url)).content) == expected_picture("red mug", 5)
+
+
 def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:
     """What other servers of the kind take through `extra_body` reaches the job, which is one like any other."""
     extra = {"seed": 1, "negative_prompt": "blurry", "num_inference_steps": 2, "guidance_scale": 3.5}

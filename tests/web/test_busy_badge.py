@@ -57,6 +57,19 @@ async def test_badge_is_for_the_forms_model(browser: httpx2.AsyncClient, worker:
     assert "Ready" in (await browser.get("/?model=sd15")).text
 
 
+async def test_models_to_choose_from(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Where workers of two models are ready one may choose; the page says nothing of it where there is no choice."""
+    await worker.announce(MODEL)
+    assert "data-keeps" not in (await browser.get("/")).text
+    await worker.announce("sd15")
+    for model in (MODEL, "sd15"):
+        page = Page((await browser.get(f"/?model={model}")).text)
+        links = [link for link in page.all("a") if "data-keeps" in link]
+        assert [link["href"] for link in links] == [f"/?model={MODEL}", "/?model=sd15"]
+        assert [link["href"] for link in links if "aria-current" in link] == [f"/?model={model}"]
+        assert page.one("input", name="model")["value"] == model
+
+
 async def test_badge_does_not_guess(
     browser: httpx2.AsyncClient, backends: Backends, settings: Settings, catalogue: Catalogue, state: dict[str, object]
 ) -> None:

@@ -152,6 +152,14 @@ async function copy(button) {
   }
 }
 
+// What was typed goes along to the form behind the link.
+function keep(link) {
+  const url = new URL(link.href);
+  const field = document.getElementById(link.dataset.keeps);
+  url.searchParams.set(field.name, field.value);
+  link.href = url;
+}
+
 // A double click sends the form once. A page that comes back with the back button may send it again.
 document.addEventListener("submit", (event) => {
   const button = event.target.closest("[data-submit]")?.querySelector("button[type=submit]");
@@ -178,6 +186,8 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("click", (event) => {
   const copying = event.target.closest("[data-copy]");
   if (copying) copy(copying);
+  const keeping = event.target.closest("[data-keeps]");
+  if (keeping) keep(keeping);
   const example = event.target.closest("[data-example]");
   if (!example || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
