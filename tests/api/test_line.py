@@ -78,7 +78,7 @@ async def _positions(polls: list[Poll]) -> list[int]:
         statuses.live = [job(each) for each in sorted(live)]
         if anew:
             gateways[number] = Line(backends, CATALOGUE)
-        place = await gateways[number].place(mine)
+        _, place = await gateways[number].see(asyncio.sleep(0, mine), mine.job_id)
         assert place is not None
         positions.append(place.position)
     return positions

@@ -54,8 +54,13 @@ def test_refusal_is_shown(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_fits(page: Page, width: int) -> None:
-    """The forms need no scrolling sideways from 320 pixels on."""
+    """A form and its answer fit beside or below each other from 320 pixels on."""
     page.set_viewport_size({"width": width, "height": 600})
     page.goto("/docs")
-    page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
+    form = opened(page, "Submit a job")
+    expect_answer(form, "202", "Location: /v1/jobs/")
+    for part in ("textarea", "[data-answer] pre"):
+        box = form.locator(part).bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -28,7 +28,7 @@ class Trial {
       const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
       const response = await fetch(this.#url(), { ...this.#request(), cache: "no-store", signal });
       const shown = await answered(response);
-      this.#status.textContent = `${response.status} ${response.statusText}, after ${Math.round(performance.now() - began)} ms`;
+      this.#status.textContent = `${response.status} after ${Math.round(performance.now() - began)} ms`;
       this.#answer.replaceChildren(...shown);
     } catch (fault) {
       this.#status.textContent = `No answer: ${fault.message}`;
