@@ -10,5 +10,5 @@ wanted=$(cat pyproject.toml constraints.txt | cksum)
 echo "installing into .venv; the first time this takes a few minutes" >&2
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install --quiet --upgrade "pip>=25.1" # the first that reads dependency groups
-pip install --progress-bar on --constraint constraints.txt --editable ".[api,inference]" --group dev >&2
+pip install --progress-bar on --constraint constraints.txt --editable ".[api,inference,otel]" --group dev >&2
 echo "$wanted" >.venv/installed

@@ -48,6 +48,7 @@ class Painter(ModelAdapter):
         return getattr(item.params, "steps", None)
 
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        context.stage("denoise")
         with suppress(OSError), self._calls.open("a") as calls:  # the disk may be full
             calls.writelines(f"{item.job_id} {item.index}\n" for item in batch)
         requests = {item.prompt.split()[0] for item in batch}
@@ -69,6 +70,7 @@ class Painter(ModelAdapter):
             context.progress(step + 1, steps, lambda: [_painted(item).image for item in batch])
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
+        context.stage("decode")
         return [_painted(item) for item in batch]
 
     def close(self) -> None:

@@ -12,15 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from services.api.counted_gateway import CountedGateway
 from services.api.darkroom import open_darkroom
 from services.api.endpoints import endpoints
-from services.api.gateway import Gateway
 from services.api.job_answers import JobAnswers
 from services.api.line import Line
+from services.api.metrics import Metrics
+from services.api.metrics_site import serve_metrics
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
 from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
+from services.api.middleware.telemetry import Telemetry
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
 from services.api.page_templates import load_page_templates
@@ -36,28 +39,38 @@ from services.common.background import beside
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
 from services.common.failpoints import Failpoints
+from services.common.measured import measured
 from services.common.settings import Settings
+from services.common.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None) -> Starlette:
+def create_app(
+    settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
+) -> Starlette:
     """Raises OSError when the pages are missing; the lifespan raises as `open_backends` and `secret_key` do."""
+    metrics, tracer = Metrics(), tracer or Tracer()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
-        async with open_backends(settings) as backends, open_darkroom() as darkroom:
+        async with open_backends(settings) as opened, open_darkroom() as darkroom:
+            backends = measured(opened, metrics, tracer)
             for model in catalogue.models:
                 # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
                 await backends.broker.depth(model)
-            gateway = Gateway(backends, catalogue, settings, failpoints)
+            gateway = CountedGateway(backends, catalogue, settings, failpoints, metrics)
             secure = (settings.public_url or "").startswith("https:")
             visitors = Visitors(await asyncio.to_thread(secret_key, settings), secure=secure)
-            sweeper = Sweeper(gateway, backends, settings.sweep_seconds)
-            async with beside(_sweeping(sweeper, settings.sweep_seconds)):
+            sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
+            line = Line(backends, catalogue)
+            async with (
+                serve_metrics(settings, metrics, line, backends),
+                beside(_sweeping(sweeper, settings.sweep_seconds)),
+            ):
                 yield {
                     "gateway": gateway,
-                    "line": Line(backends, catalogue),
+                    "line": line,
                     "answers": JobAnswers(settings.public_url),
                     "darkroom": darkroom,
                     "backends": backends,
@@ -68,6 +81,7 @@ def create_app(settings: Settings, catalogue: Catalogue, failpoints: Failpoints 
     app = Starlette(
         routes=_routes(settings, catalogue),
         middleware=[
+            Middleware(Telemetry, metrics.requests, tracer),
             Middleware(RequestId),
             Middleware(UnreadBody),
             Middleware(SecurityHeaders, _image_origins(settings)),

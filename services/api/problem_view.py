@@ -26,7 +26,10 @@ class DependenciesView(View):
 
 
 class ProblemView(View):
-    """A problem of RFC 9457. `code` is stable; `type` resolves to what it means."""
+    """A problem of RFC 9457. `code` is stable; `type` resolves to what it means.
+
+    `trace_id` is there where requests are traced.
+    """
 
     type: str
     title: str
@@ -34,6 +37,7 @@ class ProblemView(View):
     detail: str
     instance: str
     request_id: str | None
+    trace_id: str | None = None
     code: str
     errors: list[FaultView] | None = None
     dependencies: DependenciesView | None = None

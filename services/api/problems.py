@@ -160,13 +160,15 @@ def _response(
     headers: Mapping[str, str] | None,
     members: Mapping[str, object],
 ) -> Response:
+    bound = structlog.contextvars.get_contextvars()
     body = {
         "type": type_,
         "title": kind.title,
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["path"])[:300],
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "request_id": bound.get("request_id"),
+        **({"trace_id": bound["trace_id"]} if "trace_id" in bound else {}),
         **members,
     }
     retry = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}

@@ -11,10 +11,11 @@ from uuid import uuid4
 import structlog
 
 from services.api.gateway import PUBLISH_SECONDS, Gateway
+from services.api.metrics import Metrics
 from services.common.backends import Backends
 from services.common.errors import JobNotFound, JobRemoved, StudioError
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome
+from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobError, State, StatusRecord
 
 log = structlog.get_logger(__name__)
@@ -40,11 +41,14 @@ class _Live:
 
 
 class Sweeper:
-    def __init__(self, gateway: Gateway, backends: Backends, sweep_seconds: float) -> None:
+    def __init__(
+        self, gateway: Gateway, backends: Backends, sweep_seconds: float, metrics: Metrics | None = None
+    ) -> None:
         self._gateway = gateway
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._sweep_seconds = sweep_seconds
+        self._metrics = metrics or Metrics()
         self._suspects: set[str] = set()
         self._tombstones_due = 0.0
 
@@ -91,7 +95,9 @@ class Sweeper:
 
     async def _expire(self, record: StatusRecord) -> None:
         error = JobError(code="expired", message="the job waited longer than it may", retryable=True)
-        await self._backends.statuses.finish(Lease.nobody(record.job_id), Outcome(State.EXPIRED, error=error))
+        outcome = Outcome(State.EXPIRED, error=error)
+        if await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome) is Verdict.HELD:
+            self._metrics.expired.labels(record.message.model).inc()
         finished = await self._backends.statuses.get(record.job_id)
         if finished.state is State.EXPIRED:
             await self._manifests.write(finished)

@@ -8,11 +8,13 @@ from services.cli.signals import stop_event
 from services.common.catalogue import Catalogue
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
+from services.common.tracing import open_tracer
 
 log = structlog.get_logger(__name__)
 
 
 async def run_gateway(settings: Settings, catalogue: Catalogue) -> None:
     """Raises BackendUnavailable or OSError (the port is taken) when it cannot start."""
-    app = create_app(settings, catalogue, Failpoints(settings.failpoint))
-    await serve(app, settings, stop_event(), lambda url: log.info("gateway ready", url=url))
+    async with open_tracer("studio-gateway") as tracer:
+        app = create_app(settings, catalogue, Failpoints(settings.failpoint), tracer)
+        await serve(app, settings, stop_event(), lambda url: log.info("gateway ready", url=url))

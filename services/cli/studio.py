@@ -14,6 +14,7 @@ from services.cli.signals import stop_event
 from services.cli.supervisor import Supervisor
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
+from services.common.tracing import open_tracer
 
 
 async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
@@ -46,8 +47,7 @@ async def open_studio(
     settings = settings.model_copy(update={"model": model.name})
     stop = asyncio.Event()
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    gateway = asyncio.create_task(serve(create_app(settings, catalogue), settings, stop, bound.set_result))
-    parts = [gateway]
+    parts = [asyncio.create_task(_serve(settings, catalogue, stop, bound.set_result))]
     try:
         await _until(bound, parts)
         supervisors = [Supervisor(settings) for _ in range(settings.workers)]
@@ -60,6 +60,13 @@ async def open_studio(
         for worker in parts[1:]:
             worker.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _serve(
+    settings: Settings, catalogue: Catalogue, stop: asyncio.Event, on_ready: Callable[[str], None]
+) -> None:
+    async with open_tracer("studio-gateway") as tracer:
+        await serve(create_app(settings, catalogue, tracer=tracer), settings, stop, on_ready)
 
 
 async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:

@@ -15,7 +15,9 @@ from services.common.backends import open_backends, open_cache
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, DeadlineExceeded, ModelUnavailable
 from services.common.failpoints import Failpoints
+from services.common.measured import measured
 from services.common.settings import Settings
+from services.common.tracing import Tracer, open_tracer
 from services.inference.announcer import Announcer
 from services.inference.attempt import Workplace
 from services.inference.batcher import Batcher
@@ -46,6 +48,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
     readiness, metrics = Readiness(), Metrics(model.name)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_health(settings.worker_host, settings.worker_port, readiness, metrics))
+        tracer = await stack.enter_async_context(open_tracer("studio-worker"))
         try:
             cache = BestEffort(await stack.enter_async_context(open_cache(settings)))
         except BackendUnavailable as exc:
@@ -56,7 +59,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
             executor = _executor(settings, model)
             batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
             readiness.phase = "loading"
-            if not await _done_before(stop, _load(executor, batcher, settings.job_deadline_seconds)):
+            if not await _done_before(stop, _load(executor, batcher, metrics, settings.job_deadline_seconds)):
                 _leave(0)  # nothing has begun
         except (ModelUnavailable, ValueError) as exc:
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
@@ -64,15 +67,16 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         except DeadlineExceeded as exc:
             log.error("leaving, the model thread hangs", reason=str(exc))  # noqa: TRY400
             _leave(HUNG)
-        code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, stop)
+        code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, metrics, tracer, stop)
         if executor.busy:
             _leave(code or HUNG)
         await executor.close()
     return code
 
 
-async def _load(executor: ModelExecutor, batcher: Batcher, deadline_seconds: float) -> None:
-    await executor.load()
+async def _load(executor: ModelExecutor, batcher: Batcher, metrics: Metrics, deadline_seconds: float) -> None:
+    with metrics.stage("load"):
+        await executor.load()
     await warm_up(executor, batcher.rhythm, deadline_seconds)
 
 
@@ -122,10 +126,13 @@ async def _consume(
     cache: BestEffort,
     announcer: Announcer,
     readiness: Readiness,
+    metrics: Metrics,
+    tracer: Tracer,
     stop: asyncio.Event,
 ) -> int:
     try:
-        async with open_backends(settings) as backends, batcher.running():
+        async with open_backends(settings) as opened, batcher.running():
+            backends = measured(opened, metrics, tracer)
             place = Workplace(
                 backends=backends,
                 catalogue=catalogue,
@@ -135,10 +142,13 @@ async def _consume(
                 failpoints=Failpoints(settings.failpoint),
                 announcer=announcer,
                 cache=cache,
+                metrics=metrics,
+                tracer=tracer,
             )
             prefetch = settings.prefetch or 2 * batcher.max_batch
             worker = Worker(place, prefetch=prefetch, grace_seconds=settings.grace_seconds)
             readiness.watch(worker, backends)
+            metrics.watch(lambda: worker.consuming, lambda: batcher.rhythm.busy)
             announcer.serve(batcher.rhythm, batcher.max_batch)
             log.info("worker consumes", max_batch=batcher.max_batch, prefetch=prefetch)
             await worker.run(stop)

@@ -4,7 +4,7 @@ distributed backend, and one contract suite in `tests/contracts` that runs over 
 Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -35,6 +35,7 @@ class Delivery:
     message_id: str
     deliveries: int
     settle: Callable[[Settlement], Awaitable[None]]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     async def __aenter__(self) -> bytes:
         return self.body
@@ -66,8 +67,8 @@ class DeadLetter:
 
 
 class Broker(Protocol):
-    async def publish(self, message: JobMessage) -> None:
-        """Return once the message is durably queued for `message.model`.
+    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
+        """Return once the message is durably queued for `message.model`; `headers` travel beside it.
 
         Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when nobody knows:
         publishing again with the same `message_id` is then right.
@@ -82,6 +83,9 @@ class Broker(Protocol):
 
     async def depth(self, model: str) -> int:
         """Messages ready to be delivered, those in a consumer's hands not counted."""
+
+    async def dead_letter_count(self) -> int:
+        """Of all models."""
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The oldest dead letters, left where they are."""

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     url: str | None = Field(
         None, description="Gateway `studio generate` submits to; unset: the one on HOST:PORT, if any."
     )
+    metrics_host: str = Field("127.0.0.1", description="Address of the gateway's /metrics.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the gateway's /metrics; 0: none.")
     public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
     secret_key: SecretStr | None = Field(
         None,

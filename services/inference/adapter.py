@@ -36,16 +36,18 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """How a running call talks to the worker. Both may be called as often as one likes: they only touch memory.
+    """How a running call talks to the worker. All may be called as often as one likes: they only touch memory.
 
     `progress(step, total, preview)` says that `step` of `total` steps of this call are done. `preview`, where there is
     one, makes a small picture an item, in order, of what there is so far. It is called at once and in this thread, now
     and then: so it costs nothing when nobody looks. `cancelled(job_id)` says whether the job should stop; an adapter
-    asks after every step and raises Cancelled when every item of its batch is.
+    asks after every step and raises Cancelled when every item of its batch is. `stage(name)` says what the call is at
+    from now on, for the figures and traces of whoever runs it: one of a few fixed words, since each is counted apart.
     """
 
     progress: Report
     cancelled: Callable[[str], bool]
+    stage: Callable[[str], object] = lambda _name: None
 
 
 QUIET: Final = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)  # of a call nobody watches

@@ -5,8 +5,9 @@ Every step can be repeated by the next attempt, so a crash between any two of th
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
 import stamina
@@ -18,6 +19,7 @@ from services.common.errors import BackendUnavailable, DeadlineExceeded, Generat
 from services.common.failpoints import Failpoints
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
+from services.common.tracing import Tracer
 from services.inference.adapter import Cancelled, Item
 from services.inference.announcer import Announcer
 from services.inference.batcher import Batcher
@@ -25,6 +27,7 @@ from services.inference.best_effort import BestEffort
 from services.inference.claim import Claim
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import items_of, metadata_of
+from services.inference.metrics import Metrics
 from services.inference.outputs import Output
 from services.inference.previews import Previews
 from services.inference.seat import Seat
@@ -57,6 +60,8 @@ class Workplace:
     failpoints: Failpoints
     announcer: Announcer
     cache: BestEffort
+    metrics: Metrics
+    tracer: Tracer
 
 
 class Attempt:
@@ -71,6 +76,7 @@ class Attempt:
         # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
         self._suspect = deliveries > 0
         self._begun = False  # and not ended: there may be an attempt to hand back
+        self._begun_at = 0.0  # on time.perf_counter
 
     async def run(self, on_begin: Callable[[], object]) -> None:
         """Return when the message may be acked; `on_begin` is called when the job's turn has come.
@@ -102,6 +108,8 @@ class Attempt:
     async def _begin(self, beating: AsyncExitStack) -> Verdict:
         self._begun = True
         verdict = await self._claim.begin()
+        self._begun_at = time.perf_counter()
+        self._place.metrics.begun(self._claim.message, verdict, first=not self._suspect)
         self._place.failpoints.reach("worker.begun")
         log.info("job begun", verdict=verdict.name.lower())
         if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
@@ -123,7 +131,10 @@ class Attempt:
 
     async def _generate(self, seat: Seat) -> list[Output] | Outcome:
         try:
-            outputs = await seat.outputs()
+            with self._place.tracer.span("generate"):
+                outputs = await seat.outputs()
+                for stage in [stage for call in seat.calls for stage in call.so_far()]:
+                    self._place.tracer.past(stage.name, stage.begin, stage.end)
         except Cancelled:
             return CANCELED
         except HandedBack:
@@ -154,11 +165,12 @@ class Attempt:
         return Outcome(State.SUCCEEDED, artifacts)
 
     async def _save(self, item: Item, output: Output) -> Artifact:
-        encoded = await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
+        with self._stage("encode"):
+            encoded = await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
         digest = hashlib.sha256(encoded.data).hexdigest()
         key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
         async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=STORAGE_SECONDS):
-            with attempt:
+            with attempt, self._stage("upload"):
                 await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
         return Artifact(
             index=item.index,
@@ -171,10 +183,19 @@ class Attempt:
             seed=item.seed,
         )
 
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        with self._place.tracer.span(name), self._place.metrics.stage(name):
+            yield
+
     async def _finish(self, outcome: Outcome) -> None:
         verdict = await self._claim.finish(outcome)
         self._begun = False
         self._place.failpoints.reach("worker.finished")
+        if verdict is Verdict.HELD:
+            self._place.metrics.finished(outcome, time.perf_counter() - self._begun_at)
+            failed = {"error.type": outcome.error.code} if outcome.error else {}
+            self._place.tracer.note({"studio.outcome": outcome.state.value, **failed})
         if self._claim.removed:
             await self._claim.clear()
         elif verdict is Verdict.HELD:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.inference.adapter import Context, Item
 from services.inference.seat import Seat
 from services.inference.shutter import Shutter
+from services.inference.stages import Stages
 from services.inference.work import Work
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Batch(list[Work]):
         """Every seat it is made for, and how many of its works are for it."""
         return Counter(seat for work in self for seat, _ in work.seats)
 
-    def context(self) -> Context:
+    def context(self, stages: Stages) -> Context:
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""
         loop, shutter = asyncio.get_running_loop(), Shutter()
 
@@ -48,7 +49,7 @@ class Batch(list[Work]):
         def cancelled(job_id: str) -> bool:
             return not any(work.wanted for work in self if work.item.job_id == job_id)
 
-        return Context(progress=progress, cancelled=cancelled)
+        return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
 
     def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
         for seat, count in self.seats().items():

@@ -17,6 +17,7 @@ from services.inference.metrics import Metrics
 from services.inference.outputs import Output
 from services.inference.rhythm import Rhythm
 from services.inference.seat import Seat
+from services.inference.stages import Stages
 from services.inference.work import Work
 
 log = structlog.get_logger(__name__)
@@ -83,12 +84,17 @@ class Batcher:
 
     async def _call(self, batch: Batch) -> None:
         now = asyncio.get_running_loop().time
-        begin = now()
+        begin, stages = now(), Stages()
         named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
         with named, self.rhythm.call(batch.items):
             async with asyncio.timeout(self.deadline_seconds):
-                await self._executor.generate(batch.items, batch.context(), partial(self._deliver, batch))
-        self._backlog.expect(len(batch), now() - begin)
+                await self._executor.generate(batch.items, batch.context(stages), partial(self._deliver, batch, stages))
+        self._note(len(batch), now() - begin, stages)
+
+    def _note(self, size: int, seconds: float, stages: Stages) -> None:
+        self._backlog.expect(size, seconds)
+        self._metrics.call_seconds.observe(seconds)
+        self._metrics.staged(stages.so_far())
 
     def _give_up(self, batch: Batch) -> DeadlineExceeded:
         """Nobody can stop a thread, or tell whose fault it is where a job asked for only a part of the call."""
@@ -98,13 +104,13 @@ class Batcher:
             seat.fail(DeadlineExceeded(f"the job took {took}") if guilty else HandedBack(f"its batch took {took}"))
         return DeadlineExceeded(f"a call took {took}")
 
-    def _deliver(self, batch: Batch, place: int, output: Output) -> None:
+    def _deliver(self, batch: Batch, stages: Stages, place: int, output: Output) -> None:
         work, batch.made = batch[place], place + 1
         self._backlog.forget(work)
         self._metrics.made.inc()
         self._metrics.shared.inc(len(work.seats) - 1)
         for seat, index in work.seats:
-            seat.deliver(index, output)
+            seat.deliver(index, output, stages)
 
     async def _make_less(self, batch: Batch, exc: Exception) -> None:
         """Halve the batch: what does not fit does then, and one job's fault is not another's."""

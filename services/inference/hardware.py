@@ -74,6 +74,16 @@ def choose_hardware(device: str, precision: str = "auto") -> Hardware:
     return Hardware(chosen, dtype, torch.bfloat16 if chosen.type == "cpu" and _cpu_multiplies_bfloat16() else dtype)
 
 
+def finish_device_work(device: "torch.device") -> None:
+    """Wait for what was asked of the device: it is queued there, and without this only the asking would be timed."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def free_device_cache() -> None:
     """Give back what torch keeps for later on every device it has used."""
     import torch

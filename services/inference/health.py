@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from services.common.admin_site import metrics_page, serve_admin
 from services.common.backends import Backends
+from services.common.background import beside
 from services.common.errors import BackendUnavailable
+from services.common.loop_lag import watch_loop_lag
 from services.inference.metrics import Metrics
 from services.inference.worker import Worker
 
@@ -47,28 +48,15 @@ class Readiness:
 @asynccontextmanager
 async def serve_health(host: str, port: int, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
     """Serve while the block runs; port 0 serves nothing."""
-    if port == 0:
-        yield
-        return
 
-    async def livez(_request: web.Request) -> web.Response:
+    async def livez(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"live": True})
 
-    async def readyz(_request: web.Request) -> web.Response:
+    async def readyz(_request: web.Request) -> web.StreamResponse:
         missing = await readiness.missing()
         body = {"ready": not missing, "phase": readiness.phase, "not_ready": missing}
         return web.json_response(body, status=503 if missing else 200)
 
-    async def scrape(_request: web.Request) -> web.Response:
-        body = generate_latest(metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", scrape)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
+    pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics_page(metrics.registry)}
+    async with serve_admin(host, port, pages), beside(watch_loop_lag(metrics.loop_lag)):
         yield
-    finally:
-        await runner.cleanup()

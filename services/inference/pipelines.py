@@ -37,8 +37,12 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             # One picture after the other stays in the cache: 200 ms for sixteen by studio-tiny, together 295.
             pipeline.vae.enable_slicing()
     if hardware.compute != hardware.dtype:
-        _compute_in(hardware, pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer)
+        _compute_in(hardware, denoiser_of(pipeline))
     return pipeline
+
+
+def denoiser_of(pipeline: Any) -> Any:
+    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 
 def _compute_in(hardware: Hardware, denoiser: Any) -> None:

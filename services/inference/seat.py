@@ -9,6 +9,7 @@ from services.common.schemas import Progress
 from services.inference.adapter import Cancelled
 from services.inference.heartbeat import Heartbeat
 from services.inference.outputs import Output
+from services.inference.stages import Stages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,6 +24,7 @@ class Seat:
 
     def __init__(self, count: int, heartbeat: Heartbeat) -> None:
         self.second_try = False
+        self.calls: list[Stages] = []  # that made something for it
         self._count = count
         self._heartbeat = heartbeat
         self._turn = asyncio.Event()
@@ -78,8 +80,10 @@ class Seat:
         if self.wanted:
             self._showing(index, picture)
 
-    def deliver(self, index: int, output: Output) -> None:
+    def deliver(self, index: int, output: Output, call: Stages) -> None:
         self._made[index] = output
+        if call not in self.calls:
+            self.calls.append(call)
         if len(self._made) == self._count and not self._result.done():
             self._result.set_result([self._made[number] for number in range(self._count)])
 

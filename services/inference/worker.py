@@ -17,6 +17,7 @@ from services.common.errors import (
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
+from services.common.tracing import message_attributes
 from services.inference.attempt import Attempt, Workplace
 
 log = structlog.get_logger(__name__)
@@ -85,9 +86,10 @@ class Worker:
     async def _handle(self, delivery: Delivery) -> None:
         async with delivery as body:
             try:
-                await self._attempt(JobMessage.decode(body), delivery.deliveries)
+                await self._attempt(JobMessage.decode(body), delivery)
             except InvalidMessage as exc:
                 log.warning("message goes to the dead letters", job_id=exc.job_id, reason=str(exc))
+                self._place.metrics.dead_letters.inc()
                 await self._fail(exc)
                 raise
             except DeadlineExceeded as exc:
@@ -104,8 +106,14 @@ class Worker:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise
 
-    async def _attempt(self, message: JobMessage, deliveries: int) -> None:
+    async def _attempt(self, message: JobMessage, delivery: Delivery) -> None:
         structlog.contextvars.bind_contextvars(job_id=message.job_id)
+        tracer = self._place.tracer
+        attributes = message_attributes("process", message) if tracer.enabled else None
+        with tracer.span("process studio.jobs", "consumer", delivery.headers, attributes):
+            await self._attempt_once(message, delivery.deliveries)
+
+    async def _attempt_once(self, message: JobMessage, deliveries: int) -> None:
         while (ended := self._in_hand.get(message.job_id)) is not None:
             # Delivered again after a reconnection while we are at it: `begin` tells how it ended.
             await ended.wait()

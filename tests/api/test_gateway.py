@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class FakeBroker:
         self.asked = 0
         self.depth_fault: Exception | None = None
 
-    async def publish(self, message: JobMessage) -> None:
+    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
         if self.hangs:
             await asyncio.sleep(60)
         if self.fault is not None:
@@ -58,6 +58,9 @@ class FakeBroker:
         if self.depth_fault is not None:
             raise self.depth_fault
         return self.ready
+
+    async def dead_letter_count(self) -> int:
+        return 0
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return []

@@ -25,6 +25,19 @@ async def test_message_arrives_as_published(broker: Broker) -> None:
     assert (message.message_id, 0) == (delivery.message_id, delivery.deliveries)
 
 
+async def test_headers_travel_beside_the_message(broker: Broker) -> None:
+    """What was published with headers comes with them, also again, and what was published without has none."""
+    model, headers = new_model(), {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "é": "☕"}
+    await broker.publish(new_message(model), headers)
+    await publish(broker, model, 1)
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
+        with pytest.raises(RuntimeError, match="handling"):
+            async with await anext(deliveries):
+                raise RuntimeError("handling")
+
+    assert [headers, {}] == [delivery.headers for delivery in await receive(broker, model, 2)]
+
+
 async def test_messages_keep_their_order(broker: Broker) -> None:
     """A single consumer gets messages in the order of publishing."""
     model = new_model()

@@ -69,10 +69,10 @@ async def test_cancelled_delivery_comes_back(broker: Broker) -> None:
 
 
 async def test_invalid_message_becomes_a_dead_letter(broker: Broker) -> None:
-    """A message not understood leaves its queue; dead letters are listed oldest first."""
+    """A message not understood leaves its queue; dead letters are counted, and listed oldest first."""
     model = new_model()
     published = await publish(broker, model, 3)
-    before = time.time()
+    before, dead = time.time(), await broker.dead_letter_count()
     await reject(broker, model, 2)
     await receive(broker, model, 1)
 
@@ -84,6 +84,9 @@ async def test_invalid_message_becomes_a_dead_letter(broker: Broker) -> None:
     assert published[0] == JobMessage.decode(letters[0].body).message_id
     assert before - 2 <= letters[0].died_at <= letters[1].died_at <= time.time() + 2
     assert len(await broker.dead_letters(1)) == 1
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await broker.dead_letter_count() != dead + 2:
+            await asyncio.sleep(0.02)
     await await_depth(broker, model, 0)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.composition import ROOT, composition, of_ours, services
+from tests.scrape import Scrape
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
@@ -64,7 +65,7 @@ class Host:
         for name in [name for name in self.system.environment if name.startswith("STUDIO_")]:
             del self.system.environment[name]
         self.system.environment["PYTHONPATH"] = str(wheel)
-        self._worker_port = free_port()
+        self.metrics_port, self._worker_port = free_port(), free_port()
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         service = of_ours(name)
@@ -87,7 +88,11 @@ class Host:
     def _settings(self, name: str) -> dict[str, str]:
         """As in the container, but for what a container has a network of its own for."""
         ports = {"rabbitmq:5672": self.rabbitmq.port, "redis:6379": self.redis.port, "s3:9000": self.s3.port}
-        own = {"STUDIO_PORT": self.system.port, "STUDIO_WORKER_PORT": self._worker_port}
+        own = {
+            "STUDIO_PORT": self.system.port,
+            "STUDIO_METRICS_PORT": self.metrics_port,
+            "STUDIO_WORKER_PORT": self._worker_port,
+        }
         settings: dict[str, str] = {}
         for variable, value in {**of_ours(name)["environment"], **own}.items():
             if variable.startswith("STUDIO_"):
@@ -125,6 +130,7 @@ def test_a_photo(host: Host) -> None:
     assert job["state"] == "succeeded", job
     photo = host.system.client.get(job["artifacts"][0]["url"])
     assert photo.content.startswith(b"\x89PNG")
+    assert Scrape(f"http://127.0.0.1:{host.metrics_port}")("studio_jobs_submitted_total", outcome="accepted") == 1
 
     for process, name in ((worker, "worker"), (gateway, "gateway")):
         process.terminate()

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import QueueFull
-from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive
+from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive, reject
 from tests.services.messages import new_message
 
 pytestmark = pytest.mark.anyio
@@ -159,3 +160,13 @@ async def test_full_queue_refuses(broker: SQLiteBroker) -> None:
         published += await publish(broker, MODEL, 1)
 
     assert published[1:] == [delivery.message_id for delivery in await receive(broker, MODEL, 3)]
+
+
+async def test_headers_go_with_their_message(broker: SQLiteBroker, file: Path) -> None:
+    """Nothing is left of the headers of a message that was acked, or put to the dead letters."""
+    for _ in range(2):
+        await broker.publish(new_message(MODEL), {"traceparent": "some"})
+    await receive(broker, MODEL, 1)
+    await reject(broker, MODEL, 1)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT count(*) FROM headers").fetchone() == (0,)

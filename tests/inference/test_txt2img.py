@@ -56,6 +56,15 @@ def test_progress_counts_the_steps(txt2img: Txt2Img) -> None:
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_stages(txt2img: Txt2Img) -> None:
+    """A call says when the text is encoded, the picture denoised and the picture decoded, in that order, also again."""
+    entered: list[str] = []
+    context = Context(lambda *_: entered.append("step"), lambda _job_id: False, entered.append)
+    for _ in range(2):
+        draw(txt2img, item(1), context=context)
+    assert entered == ["text-encode", "denoise", "step", "step", "step", "step", "decode"] * 2
+
+
 def test_previews_change_no_picture(txt2img: Txt2Img) -> None:
     """After every step there is a small picture of each item to be had, and whoever takes it changes nothing."""
     sizes: list[list[tuple[int, int]]] = []

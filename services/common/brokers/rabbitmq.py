@@ -5,7 +5,7 @@ A publish is persistent, mandatory and confirmed. Written for RabbitMQ 3.10 and 
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -41,8 +41,8 @@ class RabbitMQBroker:
         self._subscriptions: set[Subscription] = set()
         self._retired: dict[Session, asyncio.Task[None]] = {}
 
-    async def publish(self, message: JobMessage) -> None:
-        await self._publish(message.model, message.message_id, message.encode())
+    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
+        await self._publish(message.model, message.message_id, message.encode(), headers)
 
     async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         while True:
@@ -56,6 +56,9 @@ class RabbitMQBroker:
 
     async def depth(self, model: str) -> int:
         return await self._call(CALL_SECONDS, lambda session: session.depth(model))
+
+    async def dead_letter_count(self) -> int:
+        return await self._call(CALL_SECONDS, lambda session: session.dead_letter_count())
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return await self._on_channel(lambda channel: read_dead_letters(channel, limit))
@@ -76,15 +79,22 @@ class RabbitMQBroker:
         owned: list[Session | Subscription] = [self._session, *self._retired, *self._subscriptions]
         await asyncio.gather(*(each.close() for each in owned))
 
-    async def _publish(self, model: str, message_id: str, body: bytes) -> None:
+    async def _publish(
+        self, model: str, message_id: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
         sending = False
 
         async def send(session: Session) -> None:
             nonlocal sending
             exchange = await session.exchange(model)
             sending = True
-            persistent = DeliveryMode.PERSISTENT
-            envelope = Message(body, message_id=message_id, delivery_mode=persistent, content_type="application/json")
+            envelope = Message(
+                body,
+                headers={**(headers or {})},
+                message_id=message_id,
+                delivery_mode=DeliveryMode.PERSISTENT,
+                content_type="application/json",
+            )
             await exchange.publish(envelope, routing_key=model, mandatory=True)
 
         try:

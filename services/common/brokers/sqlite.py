@@ -7,7 +7,7 @@ again while it is queued changes nothing, where RabbitMQ may deliver it twice. U
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -38,8 +38,8 @@ class SQLiteBroker:
         self._lease_seconds = lease_seconds
         self._in_hand: dict[str, asyncio.Semaphore] = {}  # token -> the consumer's slots, one of which it holds
 
-    async def publish(self, message: JobMessage) -> None:
-        entry = (message.message_id, message.model, message.encode())
+    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
+        entry = sqlite_queue.Entry(message.message_id, message.model, message.encode(), headers or {})
         try:
             accepted = await self._file.write(partial(sqlite_queue.insert, entry, self._queue_limit))
         except BackendUnavailable as exc:
@@ -57,6 +57,9 @@ class SQLiteBroker:
 
     async def depth(self, model: str) -> int:
         return await self._file.read(partial(sqlite_queue.depth, model))
+
+    async def dead_letter_count(self) -> int:
+        return await self._file.read(sqlite_queue.dead_letter_count)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return await self._file.read(partial(sqlite_queue.dead_letters, limit))
@@ -118,9 +121,9 @@ class SQLiteBroker:
             raise
         if row is None:
             return None
-        body, message_id, deliveries = row
+        body, message_id, deliveries, headers = row
         self._in_hand[claim.token] = slots
-        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token))
+        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token), headers)
 
     async def _settle(self, token: str, settlement: Settlement) -> None:
         slots = self._in_hand.pop(token, None)

@@ -7,6 +7,7 @@ so a lease that was lost settles to nothing.
 import json
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.common.ports import DeadLetter, Settlement
@@ -21,7 +22,21 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS dead_letters (
         place INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, model TEXT NOT NULL,
         body BLOB NOT NULL, died_at REAL NOT NULL)""",
+    # A table and no column, so that files of earlier versions need no migration; JSON, of the few messages with any.
+    "CREATE TABLE IF NOT EXISTS headers (message_id TEXT PRIMARY KEY, headers TEXT NOT NULL)",
+    """CREATE TRIGGER IF NOT EXISTS headers_go_too AFTER DELETE ON messages BEGIN
+        DELETE FROM headers WHERE message_id = OLD.message_id; END""",
 )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is queued."""
+
+    message_id: str
+    model: str
+    body: bytes
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,26 +48,30 @@ class Claim:
     leased_until: float
 
 
-def insert(entry: tuple[str, str, bytes], limit: int, connection: sqlite3.Connection) -> bool:
-    """Queue (message id, model, body) unless that id is queued already; False when the queue is full."""
-    message_id, model, _ = entry
-    if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message_id,)).fetchone():
+def insert(entry: Entry, limit: int, connection: sqlite3.Connection) -> bool:
+    """Queue it unless its id is queued already; False when the queue is full."""
+    if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (entry.message_id,)).fetchone():
         return True
-    if depth(model, connection) >= limit:
+    if depth(entry.model, connection) >= limit:
         return False
-    connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", entry)
+    row = (entry.message_id, entry.model, entry.body)
+    connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", row)
+    if entry.headers:
+        beside = (entry.message_id, json.dumps(entry.headers))
+        connection.execute("INSERT OR REPLACE INTO headers VALUES (?, ?)", beside)
     return True
 
 
-def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int] | None:
-    """Lease the first ready message: its body, its id and how often it was delivered before."""
-    row: tuple[bytes, str, int] | None = connection.execute(
+def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int, dict[str, str]] | None:
+    """Lease the first ready message: its body, its id, how often it was delivered before, and its headers."""
+    row: tuple[bytes, str, int, str | None] | None = connection.execute(
         """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
         WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
-        RETURNING body, message_id, deliveries - 1""",
+        RETURNING body, message_id, deliveries - 1,
+            (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
         (claim.token, claim.leased_until, claim.model, time.time()),
     ).fetchone()
-    return row
+    return row and (*row[:3], json.loads(row[3] or "{}"))
 
 
 def unclaim(token: str, connection: sqlite3.Connection) -> None:
@@ -77,6 +96,11 @@ def depth(model: str, connection: sqlite3.Connection) -> int:
     """How many messages of this model are ready."""
     query = "SELECT count(*) FROM messages WHERE model = ? AND leased_until <= ?"
     count: int = connection.execute(query, (model, time.time())).fetchone()[0]
+    return count
+
+
+def dead_letter_count(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
     return count
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
-from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.decoder import Decoder
-from services.inference.hardware import Hardware, choose_hardware, free_device_cache, prepare_torch
+from services.inference.hardware import Hardware, choose_hardware, finish_device_work, free_device_cache, prepare_torch
 from services.inference.latents import LatentColours
 from services.inference.outputs import ImageOutput, Output
-from services.inference.pipelines import load_pipeline
+from services.inference.pipelines import denoiser_of, load_pipeline
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,8 @@ class Txt2Img(ModelAdapter):
     _colours: LatentColours | None = None
     _decoder: Decoder | None = None
     _hardware: Hardware
+    _context: Context = QUIET  # of the call under way
+    _stage: str = ""
 
     @classmethod
     def prepare_thread(cls, threads: int) -> None:
@@ -42,6 +44,8 @@ class Txt2Img(ModelAdapter):
         self._colours = LatentColours.of(self._pipeline)
         self._decoder = Decoder.of(self._pipeline, self._hardware)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
+        # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
+        denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))
 
     def batch_key(self, item: Item) -> Hashable:
         params = cast("ImageParams", item.params)
@@ -53,6 +57,8 @@ class Txt2Img(ModelAdapter):
         _stop_if_unwanted(batch, context)
         # Schedulers keep state between steps, so each call has its own.
         self._pipeline.scheduler = type(self._scheduler).from_config(self._scheduler.config)
+        self._context, self._stage = context, ""
+        self._enter("text-encode")
         with torch.inference_mode():
             drawn = self._pipeline(**self._arguments(batch, context)).images
         for index, part in enumerate(drawn.split(1)):
@@ -88,27 +94,34 @@ class Txt2Img(ModelAdapter):
             "guidance_scale": params.guidance,
             "generator": [self._generator(item.seed) for item in batch],
             "output_type": "pt" if self._decoder is None else "latent",
-            "callback_on_step_end": _after_step(batch, context, self._colours),
+            "callback_on_step_end": self._after_step(batch, context),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
+
+    def _after_step(self, batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
+        colours = self._colours
+
+        def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            preview = None if colours is None else partial(colours.pictures, tensors["latents"])
+            context.progress(step + 1, pipeline.num_timesteps, preview)
+            _stop_if_unwanted(batch, context)
+            if step + 1 == pipeline.num_timesteps:
+                self._enter("decode")
+            return tensors
+
+        return after_step
+
+    def _enter(self, stage: str) -> None:
+        if stage != self._stage:
+            finish_device_work(self._hardware.device)
+            self._context.stage(stage)
+            self._stage = stage
 
     def _generator(self, seed: int) -> "torch.Generator":
         """One a picture, so that a picture does not depend on what else is drawn with it."""
         import torch
 
         return torch.Generator(self._hardware.generator_device).manual_seed(seed)
-
-
-def _after_step(
-    batch: Sequence[Item], context: Context, colours: LatentColours | None
-) -> Callable[..., dict[str, Any]]:
-    def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        preview = None if colours is None else partial(colours.pictures, tensors["latents"])
-        context.progress(step + 1, pipeline.num_timesteps, preview)
-        _stop_if_unwanted(batch, context)
-        return tensors
-
-    return after_step
 
 
 def _stop_if_unwanted(batch: Sequence[Item], context: Context) -> None:

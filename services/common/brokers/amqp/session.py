@@ -8,7 +8,13 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from services.common.brokers.amqp.deadline import FAILURES, within
-from services.common.brokers.amqp.topology import JOBS, declare_exchange, declare_job_queue, queue_name
+from services.common.brokers.amqp.topology import (
+    JOBS,
+    declare_dead_queue,
+    declare_exchange,
+    declare_job_queue,
+    queue_name,
+)
 
 CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
 
@@ -48,6 +54,11 @@ class Session:
             except ChannelNotFoundEntity:
                 self.forget_queue(model)
                 return 0
+            return queue.declaration_result.message_count or 0
+
+    async def dead_letter_count(self) -> int:
+        async with self._lock:
+            queue = await declare_dead_queue(await self._open_control())
             return queue.declaration_result.message_count or 0
 
     async def ping(self) -> None:

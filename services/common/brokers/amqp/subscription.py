@@ -130,7 +130,8 @@ class Subscription:
 
 def _delivery(message: AbstractIncomingMessage, settle: Callable[[Settlement], Awaitable[None]]) -> Delivery:
     count = message.headers.get("x-delivery-count", 0)
-    return Delivery(message.body, message_key(message), count if isinstance(count, int) else 0, settle)
+    texts = {name: value for name, value in message.headers.items() if isinstance(value, str)}
+    return Delivery(message.body, message_key(message), count if isinstance(count, int) else 0, settle, texts)
 
 
 async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> None:

@@ -1,0 +1,62 @@
+"""What the gateway counts, and what it sees of the queues when it is asked."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import Gauge
+
+from services.api.model_queue import ModelQueue
+from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, StudioError, Unroutable
+from services.common.process_metrics import ProcessMetrics
+
+# Looked up along the class hierarchy, as in problems.py.
+_REFUSALS: Final[Mapping[type[BaseException], str]] = {
+    QueueFull: "full",
+    Unroutable: "unroutable",
+    PublishUnconfirmed: "unconfirmed",
+    BackendUnavailable: "unavailable",
+    StudioError: "conflict",  # of Idempotency-Keys
+}
+
+
+class Metrics(ProcessMetrics):
+    """Every gateway counts its own requests; of the queues all of them see the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._submissions = self.counter("studio_jobs_submitted", "Jobs asked for, valid ones", "model", "outcome")
+        self.requests = self.histogram("studio_http_request_seconds", "HTTP requests", "method", "route", "status")
+        self.expired = self.counter("studio_jobs_expired", "Jobs that no worker took in time", "model")
+        self._depth = self._gauge("studio_queue_depth", "Jobs that wait", "model")
+        self._running = self._gauge("studio_jobs_running", "Jobs that are being made", "model")
+        self._oldest = self._gauge("studio_oldest_job_age_seconds", "Age of the job that waits longest", "model")
+        self._workers = self._gauge("studio_workers", "Workers heard of lately, by phase", "model", "phase")
+        self._dead_letters = self._gauge("studio_dead_letters", "Messages among the dead letters")
+
+    def submitted(self, model: str, outcome: str) -> None:
+        """`outcome` is accepted or replayed."""
+        self._submissions.labels(model, outcome).inc()
+
+    def refused(self, model: str, reason: StudioError) -> None:
+        """A valid job was not taken."""
+        outcome = next(_REFUSALS[cls] for cls in type(reason).__mro__ if cls in _REFUSALS)
+        self._submissions.labels(model, outcome).inc()
+
+    def see(self, queues: Mapping[str, ModelQueue], dead_letters: int) -> None:
+        for model, queue in queues.items():
+            self._depth.labels(model).set(queue.queued)
+            self._running.labels(model).set(queue.running)
+            self._oldest.labels(model).set(queue.oldest_seconds or 0)
+            for phase in ("loading", "ready", "busy", "draining"):
+                self._workers.labels(model, phase).set(sum(worker.phase == phase for worker in queue.workers))
+        self._dead_letters.set(dead_letters)
+
+    def see_nothing(self) -> None:
+        """The backends do not answer: no figure is better than an old one."""
+        for gauge in (self._depth, self._running, self._oldest, self._workers):
+            gauge.clear()
+        self._dead_letters.set(math.nan)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)

@@ -1,0 +1,40 @@
+"""A few pages for whoever watches a service, on an address of their own that clients need not reach."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serve_admin(host: str, port: int, pages: Mapping[str, Page]) -> AsyncIterator[None]:
+    """Serve the pages, by their paths, while the block runs; port 0 serves nothing. Raises OSError for one taken."""
+    if port == 0:
+        yield
+        return
+    app = web.Application()
+    app.add_routes([web.get(path, page) for path, page in pages.items()])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def metrics_page(registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]] | None = None) -> Page:
+    """What Prometheus reads; `refresh` looks before at what is not counted as it happens."""
+
+    async def page(_request: web.Request) -> web.StreamResponse:
+        if refresh is not None:
+            await refresh()
+        body = await asyncio.to_thread(generate_latest, registry)  # some milliseconds, which nobody else should wait
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return page

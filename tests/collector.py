@@ -1,0 +1,83 @@
+"""What receives spans in tests: a collector of OpenTelemetry's protocol over HTTP, which keeps them in memory."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+
+@dataclass(frozen=True)
+class Span:
+    """Ids in hexadecimal; `parent` is empty for the first of a trace."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent: str
+    attributes: dict[str, str | int]
+    failed: bool
+
+
+class Collector:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.received: list[Span] = []
+
+    def of_trace(self, trace_id: str, names: Sequence[str], seconds: float = 15) -> list[Span]:
+        """All there is of a trace, once there is a span of each of these names."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [span for span in self.received if span.trace_id == trace_id]
+            if {span.name for span in found} >= set(names):
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+
+    def environment(self) -> dict[str, str]:
+        """What has a service send its spans here, soon."""
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/traces"
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            collector.received += _spans(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        collector = Collector(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield collector
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
+    for resource in request.resource_spans:
+        service = str(_plain(resource.resource.attributes)["service.name"])
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                ids = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+                failed = span.status.code == span.status.STATUS_CODE_ERROR
+                yield Span(service, span.name, *ids, _plain(span.attributes), failed)
+
+
+def _plain(attributes: Sequence[KeyValue]) -> dict[str, str | int]:
+    return {each.key: each.value.string_value or each.value.int_value for each in attributes}

@@ -1,0 +1,103 @@
+"""What Prometheus would see of both services after a workload that is known."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.scrape import Scrape
+from tests.servers.server import free_port
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+PICTURES = {"one": 1, "two": 2}
+
+
+@pytest.fixture
+def metrics_url(system: System) -> str:
+    """The gateway's, which serves none unless it is told where."""
+    port = free_port()
+    system.environment["STUDIO_METRICS_PORT"] = str(port)
+    return f"http://127.0.0.1:{port}"
+
+
+def test_known_workload(system: System, metrics_url: str) -> None:
+    """Jobs, attempts, outputs, stages, requests and calls of backends are counted once each, by what became of them."""
+    system.start_gateway()
+    system.start_worker()
+    for prompt, count in PICTURES.items():
+        system.wait(system.submit(prompt, f"key-{prompt}", num_images=count)["id"])
+    replayed = system.submit("one", "key-one", num_images=1)["id"]
+    system.wait(system.submit("FAIL please")["id"])
+    running = system.submit("SLOW please")["id"]
+    system.wait_for(running, lambda job: job["state"] == "running")
+    busy = Scrape(system.worker_url)
+    system.client.post(f"/v1/jobs/{running}/cancel")
+    system.wait(running)
+    assert system.client.post("/v1/jobs", json={"prompt": ""}).status_code == 422
+    assert system.client.get("/v1/jobs/nonsense/at/all").status_code == 404
+    gateway = _scrape_when(metrics_url, lambda scrape: scrape("studio_workers", phase="ready") == 1)
+    worker = Scrape(system.worker_url)
+
+    assert gateway("studio_jobs_submitted_total", outcome="accepted") == 4
+    assert gateway("studio_jobs_submitted_total") == 5, replayed
+    assert gateway("studio_http_request_seconds_count", method="POST", route="/v1/jobs", status="202") == 5
+    assert gateway("studio_http_request_seconds_count", method="POST", route="/v1/jobs", status="422") == 1
+    assert gateway("studio_http_request_seconds_count", route="other", status="404") == 1
+    assert gateway("studio_queue_depth") == gateway("studio_jobs_running") == 0
+    assert gateway("studio_backend_seconds_count", backend="broker", operation="publish") == 4
+
+    assert worker("studio_jobs_finished_total", outcome="succeeded", code="") == 2
+    assert worker("studio_jobs_finished_total", outcome="failed", code="generation-failed") == 1
+    assert worker("studio_jobs_finished_total", outcome="canceled") == 1
+    assert worker("studio_job_attempts_total", verdict="held") == 4
+    assert worker("studio_job_queue_seconds_count") == worker("studio_job_run_seconds_count") == 4
+    assert worker("studio_outputs_made_total") == sum(PICTURES.values())
+    assert worker("studio_pipeline_call_seconds_count") == worker("studio_stage_seconds_count", stage="denoise") == 2
+    assert worker("studio_stage_seconds_count", stage="load") == 1
+    for stage in ("encode", "upload"):
+        assert worker("studio_stage_seconds_count", stage=stage) == sum(PICTURES.values())
+    assert worker("studio_backend_seconds_count", backend="statuses", operation="begin") == 4
+    assert (busy("studio_worker_ready"), busy("studio_worker_busy")) == (1, 1)
+    for scrape in (gateway, worker):
+        assert scrape("studio_loop_lag_seconds_count") > 0
+        assert scrape("process_resident_memory_bytes") > 10e6
+        assert scrape("studio_backend_errors_total") == 0
+        for secret in ("one", "FAIL", "key-", replayed, running):
+            assert f'"{secret}' not in scrape.text
+
+
+def test_waiting_and_dead(system: System, metrics_url: str) -> None:
+    """The gateway tells of what waits without a worker, and of messages that took their workers down too often."""
+    system.start_gateway()
+    before = Scrape(metrics_url)("studio_dead_letters")
+    poison = system.submit("KILL please")["id"]
+    waiting = _scrape_when(metrics_url, lambda scrape: scrape("studio_queue_depth") == 1)
+    assert waiting("studio_workers") == 0
+    assert waiting("studio_oldest_job_age_seconds") > 0
+
+    assert system.start("worker", max_attempts="1").wait(60) == -signal.SIGKILL
+    system.start_worker(max_attempts="1")
+    assert system.wait(poison)["error"]["code"] == "poison"
+    told = Scrape(system.worker_url)
+    assert told("studio_jobs_finished_total", outcome="failed", code="poison") == 1
+    assert told("studio_jobs_dead_lettered_total") == 1
+    after = _scrape_when(metrics_url, lambda scrape: scrape("studio_dead_letters") == before + 1)
+    assert (after("studio_queue_depth"), after("studio_oldest_job_age_seconds")) == (0, 0)
+
+
+def _scrape_when(url: str, met: Callable[[Scrape], bool]) -> Scrape:
+    """The queues are looked at about once a second, and a broker may take a moment to count."""
+    deadline = time.monotonic() + 10
+    while not met(scrape := Scrape(url)):
+        assert time.monotonic() < deadline, scrape.text
+        time.sleep(0.1)
+    return scrape
+
+
+def test_not_public(system: System) -> None:
+    """The gateway's own port has no metrics, and unless told otherwise no other has."""
+    system.start_gateway()
+    assert system.client.get("/metrics").status_code == 404
