@@ -173,13 +173,17 @@ def test_scaling() -> None:
         assert spec["minReplicaCount"] >= 1
 
 
-def test_scraping() -> None:
-    """What is scraped is a port that the workers have, and the network lets it through."""
-    monitor = _of_kind("observability", "PodMonitor")["worker"]["spec"]
-    policy = _of_kind("observability", "NetworkPolicy")["scraping"]["spec"]
-    _, container, labels = _pod(_of_kind("observability", "Deployment")["worker-studio-tiny"])
+@pytest.mark.parametrize("service", ["gateway", "worker"])
+def test_scraping(service: str) -> None:
+    """What is scraped is a port that the pods have, and the network lets it through from Prometheus' namespace only."""
+    monitor = _of_kind("observability", "PodMonitor")[service]["spec"]
+    policy = _of_kind("observability", "NetworkPolicy")[f"scraping-{service}"]["spec"]
+    deployment = {"worker": "worker-studio-tiny"}.get(service, service)
+    _, container, labels = _pod(_of_kind("observability", "Deployment")[deployment])
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     (endpoint,) = monitor["podMetricsEndpoints"]
-    assert policy["ingress"][0]["ports"] == [{"protocol": "TCP", "port": ports[endpoint["port"]]}]
+    (allowed,) = policy["ingress"]
+    assert allowed["ports"] == [{"protocol": "TCP", "port": ports[endpoint["port"]]}]
+    assert len(allowed["from"]) == 1
     for selector in (monitor["selector"], policy["podSelector"]):
         assert selector["matchLabels"].items() <= labels.items()
