@@ -45,7 +45,11 @@ class ArtifactQuery(BaseModel):
         int | None, Field(ge=16, le=4096, description="Of a picture, in pixels; a larger one is made smaller."), PLAIN
     ] = None
     quality: Annotated[
-        int | None, Field(ge=0, le=100, description="Of a JPEG or WebP: 0 is the smallest file, 100 the best."), PLAIN
+        int | None,
+        Field(
+            ge=0, le=100, description="Of a JPEG or WebP: 0 is the smallest file, 100 the best. A PNG loses nothing."
+        ),
+        PLAIN,
     ] = None
 
 

@@ -71,8 +71,8 @@ def wanted_format(
     if name not in allowed:
         detail = f"{artifact.media_type} is not to be had in this format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
-    if quality is not None and not FORMATS[name].lossy:
-        raise InvalidRequest([{"pointer": "/quality", "detail": f"{name} keeps all of it", "got": quality}])
+    if not FORMATS[name].lossy:
+        quality = None  # there is nothing to choose
     if name == own and side is None and quality is None:
         return None
     return replace(FORMATS[name], side=side, quality=quality)
