@@ -9,6 +9,7 @@ from rich.console import Console
 from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.job_commands import job_commands
+from services.cli.key_commands import key_commands
 from services.cli.on_call_commands import on_call_commands
 from services.cli.options import AsJson, ModelName, chosen_model
 from services.cli.tables import model_table
@@ -78,6 +79,7 @@ def models(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 app.add_typer(job_commands)
 app.add_typer(on_call_commands)
+app.add_typer(key_commands, name="keys")
 
 
 def main() -> None:

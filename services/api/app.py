@@ -12,15 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from services.api.client_address import TrustedProxies
 from services.api.counted_gateway import CountedGateway
 from services.api.darkroom import open_darkroom
+from services.api.door import Door
 from services.api.endpoints import endpoints
 from services.api.job_answers import JobAnswers
+from services.api.keyring import KeyRing
 from services.api.line import Line
 from services.api.metrics import Metrics
 from services.api.metrics_site import serve_metrics
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
+from services.api.middleware.rate_headers import RateHeaders
 from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.telemetry import Telemetry
@@ -29,8 +33,10 @@ from services.api.middleware.unread_body import UnreadBody
 from services.api.page_templates import load_page_templates
 from services.api.pages import page_routes
 from services.api.problems import RequestRefused, on_error, on_http_exception
+from services.api.rate_limit import open_rate_limit, rate_of
 from services.api.reference import reference_routes
 from services.api.secret_key import secret_key
+from services.api.sessions import Sessions
 from services.api.state import AppState
 from services.api.sweeper import Sweeper
 from services.api.visitor import Visitors
@@ -49,19 +55,25 @@ log = structlog.get_logger(__name__)
 def create_app(
     settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
 ) -> Starlette:
-    """Raises OSError when the pages are missing; the lifespan raises as `open_backends` and `secret_key` do."""
+    """Raises OSError when the pages or the keys are missing, ValueError for what are no keys, no proxies or no rate.
+
+    The lifespan raises as `open_backends` and `secret_key` do.
+    """
+    keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
     metrics, tracer = Metrics(), tracer or Tracer()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
-        async with open_backends(settings) as opened, open_darkroom() as darkroom:
+        async with (
+            open_backends(settings) as opened,
+            open_rate_limit(rate, settings) as rate_limit,
+            open_darkroom() as darkroom,
+        ):
             backends = measured(opened, metrics, tracer)
             for model in catalogue.models:
                 # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
                 await backends.broker.depth(model)
             gateway = CountedGateway(backends, catalogue, settings, failpoints, metrics)
-            secure = (settings.public_url or "").startswith("https:")
-            visitors = Visitors(await asyncio.to_thread(secret_key, settings), secure=secure)
             sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
             line = Line(backends, catalogue)
             async with (
@@ -75,7 +87,8 @@ def create_app(
                     "darkroom": darkroom,
                     "backends": backends,
                     "settings": settings,
-                    "visitors": visitors,
+                    "rate_limit": rate_limit,
+                    "door": await asyncio.to_thread(_door, settings, keyring, proxies),
                 }
 
     app = Starlette(
@@ -85,6 +98,7 @@ def create_app(
             Middleware(RequestId),
             Middleware(UnreadBody),
             Middleware(SecurityHeaders, _image_origins(settings)),
+            Middleware(RateHeaders),
             Middleware(UnexpectedErrors),
             Middleware(BodyLimit, settings.max_body_bytes),
             Middleware(BodyDeadline, settings.body_deadline_seconds),
@@ -114,6 +128,12 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
         except Exception:
             log.exception("sweeper failed, starting it again")
         await asyncio.sleep(restart_seconds)
+
+
+def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies) -> Door:
+    secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
+    visitors, sessions = Visitors(secret, secure=secure), Sessions(secret, secure=secure)
+    return Door(keyring, visitors, sessions, proxies, settings.public_url)
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from services.api.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.darkroom import FORMATS, PictureFormat, wanted_format
 from services.api.endpoint import Answer, Endpoint
 from services.api.jobs import JOB_PROBLEMS, poll_headers
+from services.api.own_jobs import own_jobs
 from services.api.problems import RequestRefused
 from services.api.query import PLAIN, read_query
 from services.api.representation import ArtifactListView, JobView
@@ -92,7 +93,7 @@ def artifact_endpoints() -> list[Endpoint]:
 
 async def index(request: Request[AppState]) -> Response:
     """The artifacts as the job shows them; none before it is over."""
-    record = await request.state["gateway"].read(request.path_params["job_id"])
+    record = await own_jobs(request).read(request.path_params["job_id"])
     view = JobView.of(record, request.state["settings"].public_url)
     content = ArtifactListView(data=view.artifacts).model_dump_json().encode()
     headers = {"Cache-Control": "private, no-cache", **poll_headers(record, request.state["settings"])}
@@ -106,7 +107,7 @@ async def read(request: Request[AppState]) -> Response:
     weak: another version of the encoder may write other bytes for what looks the same.
     """
     query = read_query(request, ArtifactQuery)
-    record = await request.state["gateway"].read(request.path_params["job_id"])
+    record = await own_jobs(request).read(request.path_params["job_id"])
     artifact = _artifact(request, record)
     wanted = wanted_format(artifact, query.format, query.max_side, query.quality)
     etag = f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"'

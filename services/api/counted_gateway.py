@@ -9,6 +9,7 @@ from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import InvalidRequest, StudioError
 from services.common.failpoints import Failpoints
+from services.common.ports import Quota
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
@@ -28,10 +29,15 @@ class CountedGateway(Gateway):
         self._metrics = metrics
 
     async def accept(
-        self, body: Mapping[str, Any], *, owner: str | None = None, idempotency_key: str | None = None
+        self,
+        body: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        idempotency_key: str | None = None,
+        quota: Quota | None = None,
     ) -> tuple[StatusRecord, bool]:
         try:
-            record, replayed = await super().accept(body, owner=owner, idempotency_key=idempotency_key)
+            record, replayed = await super().accept(body, owner=owner, idempotency_key=idempotency_key, quota=quota)
         except InvalidRequest:
             raise
         except StudioError as exc:

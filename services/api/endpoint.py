@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.api.access import Access
+from services.api.guard import Refusal, guarded
+from services.api.problems import on_error
 from services.api.state import AppState
 from services.common.catalogue import Catalogue
 
@@ -56,8 +59,10 @@ class Endpoint:
     query: type[BaseModel] | None = None
     headers: Sequence[str] = ()
     body: Body | None = None
+    access: Access = Access.USER
     fault: type[BaseModel] | None = None  # in whose shape the problems are, where that is not ours
+    refuse: Refusal = on_error  # makes a refusal of that shape
 
     @property
     def route(self) -> Route:
-        return Route(self.path, self.handler, methods=[self.method])
+        return Route(self.path, guarded(self.handler, self.access, self.refuse), methods=[self.method])

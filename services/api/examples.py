@@ -1,25 +1,29 @@
 """A request for each operation as one pastes it: for a shell with curl, and for Python.
 
-Both begin from two variables: BASE, where the gateway is, and JOB_ID, a job of one's own.
+Both begin from two variables: BASE, where the gateway is, and JOB_ID, a job of one's own; and from a third, KEY, where
+the gateway asks for one.
 """
 
 import json
 from typing import Final
 
+from services.api.access import Access
 from services.api.endpoint import Endpoint
 
 _SHELL: Final = {"job_id": "$JOB_ID", "index": "0", "code": "queue-full"}
 _PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}"}
 _OPENAI: Final = """from openai import OpenAI
 
-client = OpenAI(base_url=f"{BASE}/v1", api_key="unused")
+client = OpenAI(base_url=f"{BASE}/v1", api_key=%s)
 made = client.images.generate(%s)
 print([image.url for image in made.data])"""
 
 
-def curl_example(endpoint: Endpoint) -> str:
+def curl_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     """One command; it fails where the request is refused."""
     parts = [f'curl -fsS "$BASE{endpoint.path.format(**_SHELL)}"']
+    if _needs_key(endpoint, keys=keys):
+        parts.append('-H "Authorization: Bearer $KEY"')
     if endpoint.body is not None:
         parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(dict(endpoint.body.example))}'"]
     elif endpoint.method != "GET":
@@ -29,12 +33,15 @@ def curl_example(endpoint: Endpoint) -> str:
     return " \\\n    ".join(parts)
 
 
-def python_example(endpoint: Endpoint) -> str:
+def python_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     """With `requests`; with OpenAI's own client for OpenAI's route."""
     if endpoint.fault is not None and endpoint.body is not None:
-        return _OPENAI % ", ".join(f"{name}={value!r}" for name, value in endpoint.body.example.items())
+        given = ", ".join(f"{name}={value!r}" for name, value in endpoint.body.example.items())
+        return _OPENAI % ("KEY" if keys else '"unused"', given)
     url = f'f"{{BASE}}{endpoint.path.format(**_PYTHON)}"'
     body = "" if endpoint.body is None else f", json={json.dumps(dict(endpoint.body.example))}"
+    if _needs_key(endpoint, keys=keys):
+        body += ', headers={"Authorization": f"Bearer {KEY}"}'
     lines = ["import requests", "", f"response = requests.{endpoint.method.lower()}({url}{body}, timeout=10)"]
     lines.append("response.raise_for_status()")
     if _makes_a_file(endpoint):
@@ -42,6 +49,10 @@ def python_example(endpoint: Endpoint) -> str:
     elif any(answer.view for answer in endpoint.answers.values()):
         lines.append("print(response.json())")
     return "\n".join(lines)
+
+
+def _needs_key(endpoint: Endpoint, *, keys: bool) -> bool:
+    return keys and endpoint.access is not Access.OPEN
 
 
 def _makes_a_file(endpoint: Endpoint) -> bool:

@@ -31,7 +31,7 @@ from services.common.failpoints import Failpoints
 from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Quota, Verdict
 from services.common.previews import forget_previews
 from services.common.schemas import JobError, JobMessage, State, StatusRecord
 from services.common.settings import Settings
@@ -54,25 +54,23 @@ class Gateway:
         self._room = Room(backends.broker, settings.queue_limit)
         self._publishing: set[str] = set()
 
-    async def submit(
-        self, body: Mapping[str, Any], *, owner: str | None = None, idempotency_key: str | None = None
-    ) -> StatusRecord:
+    async def accept(
+        self,
+        body: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        idempotency_key: str | None = None,
+        quota: Quota | None = None,
+    ) -> tuple[StatusRecord, bool]:
         """Accept a job: once this returns, nothing but its own outcome or its expiry ends it.
 
-        `body` is `{"model"?: name, **parameters}`. With a key used before, the job it made then is returned.
-        Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, NotAccepted, BackendUnavailable.
+        `body` is `{"model"?: name, **parameters}`. With a key used before, the job it made then is returned, and True.
+        Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
-        record, _ = await self.accept(body, owner=owner, idempotency_key=idempotency_key)
-        return record
-
-    async def accept(
-        self, body: Mapping[str, Any], *, owner: str | None = None, idempotency_key: str | None = None
-    ) -> tuple[StatusRecord, bool]:
-        """As `submit`; and whether this was a replay of an earlier request with the same key."""
         record = self._record(body, owner, idempotency_key)
         # Before anything is written: a broker that does not answer leaves nothing behind.
         has_room = await self._room.take(record.message.model)
-        stored = await self._backends.statuses.create(record)
+        stored = await self._backends.statuses.create(record, quota)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:
             if stored.body_hash != record.body_hash:
@@ -82,15 +80,15 @@ class Gateway:
             self._failpoints.reach("gateway.refused")
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)
-        return await self.publish(record), False
+        return await self.publish(stored), False
 
     async def publish(self, record: StatusRecord) -> StatusRecord:
-        """Put the record's message on its queue and mark it published. Raises as `submit`."""
+        """Put the record's message on its queue and mark it published. Raises as `accept`."""
         if record.job_id in self._publishing:
             raise IdempotencyInFlight
         self._publishing.add(record.job_id)
         try:
-            await self._publish_twice_at_most(record.message)
+            await self._publish_twice_at_most(record.message, bulk=record.bulk)
             self._failpoints.reach("gateway.published")
             return await self._confirm(record)
         except NotAccepted:
@@ -136,7 +134,7 @@ class Gateway:
     async def remove(self, job_id: str) -> None:
         """Remove the job and its result for good; a live one is canceled. Raises as `read`."""
         record = await self.read(job_id)
-        await self._manifests.bury(job_id)
+        await self._manifests.bury(record)
         self._failpoints.reach("gateway.buried")
         if not record.state.terminal:
             await self._backends.statuses.request_cancel(job_id)
@@ -184,12 +182,12 @@ class Gateway:
             created_at=now,
         )
 
-    async def _publish_twice_at_most(self, message: JobMessage) -> None:
+    async def _publish_twice_at_most(self, message: JobMessage, *, bulk: bool) -> None:
         """An unanswered publish may have arrived, so it is repeated under the same message id."""
         for last in (False, True):
             try:
                 async with asyncio.timeout(PUBLISH_SECONDS):
-                    await self._backends.broker.publish(message)
+                    await self._backends.broker.publish(message, bulk=bulk)
                     return
             except (TimeoutError, BackendUnavailable) as exc:
                 if last:

@@ -33,11 +33,20 @@ RESPONSE_HEADERS: Final[Mapping[str, HeaderField]] = {
     "Retry-After": HeaderField(
         "Seconds until it is worth asking again. On a job: there until it is over.", {"type": "integer", "minimum": 1}
     ),
+    "RateLimit-Policy": HeaderField(
+        "How many submits (`q`) in how many seconds (`w`) are allowed; not there for who is not limited "
+        "(draft-ietf-httpapi-ratelimit-headers).",
+        {"type": "string"},
+    ),
+    "RateLimit": HeaderField(
+        "How many submits are left (`r`), and seconds until all are again (`t`).", {"type": "string"}
+    ),
     "ETag": HeaderField("Changes with the content.", {"type": "string", "pattern": '^(W/)?"[0-9a-z-]+"$'}),
     "Preference-Applied": HeaderField("What of `Prefer` was done.", {"type": "string"}),
     "Idempotency-Replayed": HeaderField(
         "The job was made by an earlier request with this key.", {"type": "string", "const": "true"}
     ),
+    "WWW-Authenticate": HeaderField("How to say who asks.", {"type": "string"}),
     "Content-Disposition": HeaderField("A name to save the file under.", {"type": "string"}),
     "X-Job-Id": HeaderField("The job underneath: poll, cancel or remove it as any other.", {"type": "string"}),
     "x-should-retry": HeaderField("Keeps OpenAI's clients from making a second job.", {"type": "string"}),

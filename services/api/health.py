@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from services.api.access import Access
 from services.api.endpoint import Answer, Endpoint
 from services.api.health_views import LiveView, ReadyView
 from services.api.problem_view import DependenciesView
@@ -32,6 +33,7 @@ def health_endpoints() -> list[Endpoint]:
             "Whether the gateway lives",
             "Health",
             {200: Answer("It does.", LiveView, example=LiveView())},
+            access=Access.OPEN,
         ),
         Endpoint(
             "GET",
@@ -41,6 +43,7 @@ def health_endpoints() -> list[Endpoint]:
             "Health",
             {200: Answer("Every backend answers.", ReadyView, example=ReadyView(dependencies=_ALL_READY))},
             ["not-ready"],
+            access=Access.OPEN,
         ),
     ]
 

@@ -6,10 +6,11 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from services.api.api_key import NAME, owner_named
+from services.api.caller import caller_of
 from services.api.cursor import PATTERN, cursor_behind, position
 from services.api.query import PLAIN
 from services.api.state import AppState
-from services.api.visitor import owner_of
 from services.common.schemas import StatusRecord
 
 PAGE: Final = 20
@@ -22,6 +23,10 @@ class HistoryQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=100, description="The most jobs on the page."), PLAIN] = PAGE
     cursor: Annotated[str, Field(pattern=PATTERN, description="The `next_cursor` of the page before.")] | None = None
+    owner: (
+        Annotated[str, Field(pattern=f"^{NAME}$", description="The name of a key whose jobs an operator wants to see.")]
+        | None
+    ) = None
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,19 @@ class History:
     next_cursor: str | None
 
     @classmethod
-    async def of(cls, request: Request[AppState], cursor: str | None = None, limit: int = PAGE) -> Self:
-        """Those of the visitor; without a cookie those made without one, by programs.
+    async def of(
+        cls, request: Request[AppState], cursor: str | None = None, limit: int = PAGE, name: str | None = None
+    ) -> Self:
+        """The caller's own, or those of keys with this name, of which none are there for who may not see them.
 
+        While keys are off: the visitor's, and without a cookie those made without one, by programs.
         Raises ValueError for a cursor that is none, BackendUnavailable.
         """
         before = "" if cursor is None else position(cursor)
-        owner = owner_of(request) or ""
+        caller = caller_of(request)
+        owner = caller.owner or "" if name is None else owner_named(name)
+        if owner != (caller.owner or "") and not caller.operator:
+            return cls((), None)
         jobs = await request.state["backends"].statuses.list(before, limit + 1, owner=owner)
         shown = tuple(jobs[:limit])
         return cls(shown, cursor_behind(shown[-1].job_id) if len(jobs) > limit else None)

@@ -7,11 +7,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.api.caller import caller_of
 from services.api.history import History
 from services.api.job_card import JobCard
 from services.api.page_templates import PageTemplates
 from services.api.state import AppState
-from services.api.visitor import owner_of
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
@@ -45,7 +45,7 @@ class HistoryPage:
         cursor = request.query_params.get("cursor")
         try:
             # Whoever has no cookie has made nothing here: programs' jobs are nobody's on a page.
-            known = owner_of(request) is not None
+            known = caller_of(request).owner is not None
             history = await History.of(request, cursor, PAGE) if known else History((), None)
         except ValueError:
             return RedirectResponse("/history", 303)
@@ -53,6 +53,7 @@ class HistoryPage:
         live = any(entry.card.live for entry in entries)
         return self._templates.page(
             name,
+            account=caller_of(request).account,
             entries=entries,
             cursor=cursor,
             next_cursor=history.next_cursor,

@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.busy_badge import BusyBadge
+from services.api.caller import caller_of
 from services.api.model_queue import ModelQueue
+from services.api.own_jobs import own_jobs
 from services.api.page_errors import BUSY, DELETED, Notice, notice, retry_headers
 from services.api.page_templates import PageTemplates
 from services.api.photo_choices import PhotoChoices, photo_model, takes_words
@@ -15,7 +17,7 @@ from services.api.photo_form import PhotoForm
 from services.api.state import AppState
 from services.api.submission import read_form, submit_form
 from services.common.catalogue import Model
-from services.common.errors import BackendUnavailable, InvalidRequest, NotAccepted, StudioError
+from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
 from services.common.settings import Settings
 
 BUSY_POLL_FACTOR: Final = 5  # the badge is for one look before submitting, not for watching
@@ -46,7 +48,7 @@ class HomePage:
             return await submit_form(request, form.body(), form.idempotency_key(), form.token)
         except InvalidRequest as exc:
             return await self._page(request, form.refused(exc.errors), 422)
-        except (NotAccepted, BackendUnavailable) as exc:
+        except (NotAccepted, BackendUnavailable, LimitReached) as exc:
             told = notice(exc) or BUSY
             return await self._page(request, form, told.status, told)
 
@@ -67,6 +69,7 @@ class HomePage:
             "home.html",
             status,
             retry_headers(told) if told else {},
+            account=caller_of(request).account,
             form=form,
             models=self._ready_models(request, queues, model),
             examples=[style.example for style in form.choices.styles[:EXAMPLES]],
@@ -92,7 +95,7 @@ class HomePage:
 
     async def _like(self, request: Request[AppState], job_id: str, seed: str) -> PhotoForm:
         try:
-            job = await request.state["gateway"].read(job_id)
+            job = await own_jobs(request).read(job_id)
         except StudioError:
             return PhotoForm.blank(self._choices(request))
         choices = self._choices(request, job.message.model)

@@ -9,7 +9,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.api.caller import caller_of
 from services.api.job_card import JobCard
+from services.api.own_jobs import own_jobs
 from services.api.page_templates import PageTemplates
 from services.api.state import AppState
 from services.api.submission import read_form, submit_form
@@ -34,12 +36,12 @@ class JobPages:
     async def cancel(self, request: Request[AppState]) -> Response:
         """A job that was faster is shown as it ended."""
         with suppress(JobFinished):
-            await request.state["gateway"].cancel(_job_id(request))
+            await own_jobs(request).cancel(_job_id(request))
         return _to_job(_job_id(request))
 
     async def retry(self, request: Request[AppState]) -> Response:
         """A new job like this one: `seed=same` keeps the seed, else the gateway chooses another."""
-        job = await request.state["gateway"].read(_job_id(request))
+        job = await own_jobs(request).read(_job_id(request))
         data = await read_form(request)
         given, same_seed = data.get("token", ""), data.get("seed") == "same"
         token = given if _TOKEN.fullmatch(given) else secrets.token_urlsafe(18)
@@ -51,14 +53,15 @@ class JobPages:
 
     async def delete(self, request: Request[AppState]) -> Response:
         """Back to the form: the job's own page is gone for good."""
-        await request.state["gateway"].remove(_job_id(request))
+        await own_jobs(request).remove(_job_id(request))
         return RedirectResponse("/?deleted=1", 303)
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
-        gateway, job_id = request.state["gateway"], _job_id(request)
-        job, place = await request.state["line"].see(gateway.read(job_id), job_id)
-        card = JobCard.of(job, gateway.catalogue, self._settings.poll_seconds, place)
-        return self._templates.page(name, card=card, token=secrets.token_urlsafe(18))
+        job_id, catalogue = _job_id(request), request.state["gateway"].catalogue
+        job, place = await request.state["line"].see(own_jobs(request).read(job_id), job_id)
+        card = JobCard.of(job, catalogue, self._settings.poll_seconds, place)
+        account, token = caller_of(request).account, secrets.token_urlsafe(18)
+        return self._templates.page(name, account=account, card=card, token=token)
 
 
 def _job_id(request: Request[AppState]) -> str:

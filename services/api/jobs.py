@@ -7,17 +7,19 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.caller import caller_of
 from services.api.conditional import CONDITIONAL, conditional_json
 from services.api.endpoint import Answer, Endpoint
 from services.api.history import History, HistoryQuery
 from services.api.idempotency import idempotency_key
 from services.api.job_request import JOB_REQUEST
 from services.api.json_body import BODY_PROBLEMS, read_json_object
+from services.api.own_jobs import own_jobs
 from services.api.preferences import Preferences
 from services.api.query import read_query
 from services.api.representation import JobPageView, JobView
+from services.api.spending import spend
 from services.api.state import AppState
-from services.api.visitor import owner_of
 from services.common.errors import BackendUnavailable
 from services.common.schemas import State, StatusRecord
 from services.common.settings import Settings
@@ -26,6 +28,8 @@ from services.common.settings import Settings
 QUEUED_POLL_FACTOR = 2
 
 SUBMIT_PROBLEMS = (
+    "too-many-requests",
+    "too-many-jobs",
     "invalid-idempotency-key",
     "idempotency-in-flight",
     "idempotency-mismatch",
@@ -34,6 +38,7 @@ SUBMIT_PROBLEMS = (
     "unroutable",
     "backend-unavailable",
 )
+SUBMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
 JOB_PROBLEMS = ("job-not-found", "job-removed", "status-rebuilding", "backend-unavailable")
 
 
@@ -50,9 +55,11 @@ def job_endpoints() -> list[Endpoint]:
                     "The job cannot be lost any more.",
                     JobView,
                     ["Location"],
-                    ["Retry-After", "Preference-Applied", "Idempotency-Replayed"],
+                    ["Retry-After", "Preference-Applied", "Idempotency-Replayed", *SUBMIT_HEADERS],
                 ),
-                200: Answer("It was waited for, and is over.", JobView, ["Location", "Preference-Applied"]),
+                200: Answer(
+                    "It was waited for, and is over.", JobView, ["Location", "Preference-Applied"], SUBMIT_HEADERS
+                ),
             },
             [*SUBMIT_PROBLEMS, *BODY_PROBLEMS],
             headers=["Idempotency-Key", "Prefer"],
@@ -103,10 +110,12 @@ def job_endpoints() -> list[Endpoint]:
 async def submit(request: Request[AppState]) -> Response:
     """202 once the job cannot be lost, or 200 when the client waited for it and it is over."""
     gateway, settings = request.state["gateway"], request.state["settings"]
+    quota = await spend(request)
     preferences = Preferences.of(request)
     key = idempotency_key(request)
     body = await read_json_object(request)
-    record, replayed = await gateway.accept(body, owner=owner_of(request), idempotency_key=key)
+    owner = caller_of(request).owner
+    record, replayed = await gateway.accept(body, owner=owner, idempotency_key=key, quota=quota)
     if preferences.wait_seconds is not None and not replayed:
         record = await _waited(request, record, preferences.wait_seconds)
     status = 200 if record.state.terminal and not replayed and preferences.wait_seconds is not None else 202
@@ -122,28 +131,30 @@ async def submit(request: Request[AppState]) -> Response:
 
 
 async def history(request: Request[AppState]) -> Response:
-    """The caller's own jobs, the newest first: a visitor's by the cookie, else those submitted without one."""
+    """Your own jobs, the newest first: those made with your key. Where the gateway has no keys, a browser's by its
+    cookie, and else those submitted without one. An operator may ask for another key's by its name.
+    """
     query = read_query(request, HistoryQuery)
-    page = await History.of(request, query.cursor, query.limit)
+    page = await History.of(request, query.cursor, query.limit, query.owner)
     public_url = request.state["settings"].public_url
     line = request.state["line"]
     places = await asyncio.gather(*(line.place(job) for job in page.jobs))
     jobs = [JobView.of(job, public_url, place) for job, place in zip(page.jobs, places, strict=True)]
     view = JobPageView(data=tuple(jobs), next_cursor=page.next_cursor)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     return conditional_json(request, view.model_dump_json().encode(), headers)
 
 
 async def read(request: Request[AppState]) -> Response:
     """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
-    gateway, settings = request.state["gateway"], request.state["settings"]
+    settings = request.state["settings"]
     preferences = Preferences.of(request)
     job_id, line = request.path_params["job_id"], request.state["line"]
     if preferences.wait_seconds:
-        record = await gateway.read(job_id, preferences.wait_seconds)
+        record = await own_jobs(request).read(job_id, preferences.wait_seconds)
         place = await line.place(record)
     else:
-        record, place = await line.see(gateway.read(job_id), job_id)
+        record, place = await line.see(own_jobs(request).read(job_id), job_id)
     headers = {
         "Cache-Control": "private, no-cache",
         "Vary": "Prefer",
@@ -156,7 +167,7 @@ async def read(request: Request[AppState]) -> Response:
 async def cancel(request: Request[AppState]) -> Response:
     """202: a queued job is canceled already, a running one stops at its next step."""
     settings = request.state["settings"]
-    record = await request.state["gateway"].cancel(request.path_params["job_id"])
+    record = await own_jobs(request).cancel(request.path_params["job_id"])
     view = JobView.of(record, settings.public_url)
     headers = {"Location": view.links.self, "Cache-Control": "no-store", **poll_headers(record, settings)}
     return _json(view, 202, headers)
@@ -164,7 +175,7 @@ async def cancel(request: Request[AppState]) -> Response:
 
 async def remove(request: Request[AppState]) -> Response:
     """204: the job and its artifacts are gone, and answer 410 from now on."""
-    await request.state["gateway"].remove(request.path_params["job_id"])
+    await own_jobs(request).remove(request.path_params["job_id"])
     return Response(status_code=204)
 
 

@@ -43,6 +43,7 @@ class LiveJob:
 
     job_id: str
     queued: bool
+    bulk: bool
     created_at: float
     size: str
     work: float
@@ -53,25 +54,30 @@ class LiveJob:
         done = progress.step / progress.total if progress and progress.total else 0.0
         work = steps_of(params) * count_of(params) * (1 - min(done, 1.0))
         queued = record.state is State.QUEUED
-        return cls(record.job_id, queued, record.created_at, sys.intern(size_of(params)), work)
+        return cls(record.job_id, queued, record.bulk, record.created_at, sys.intern(size_of(params)), work)
 
 
 class ModelQueue:
-    """`jobs` are the model's live ones in order of their ids, `workers` those that have been heard of lately."""
+    """`jobs` are the model's live ones in order of their ids, `workers` those that have been heard of lately.
+
+    Bulk that waits is behind everything else.
+    """
 
     def __init__(self, model: Model, jobs: Sequence[LiveJob], workers: Sequence[Presence]) -> None:
         self.model = model
         self._ids = [job.job_id for job in jobs]
+        in_turn = sorted(jobs, key=lambda job: job.bulk and job.queued)
+        self._places = {job.job_id: place for place, job in enumerate(in_turn)}
         self.queued = sum(job.queued for job in jobs)
         self.running = len(jobs) - self.queued
         self._oldest = next((job.created_at for job in jobs if job.queued), None)
         self.workers = workers
         self._paces = _merged([worker for worker in workers if worker.takes_jobs])
         # What every job leaves to do for those behind it: seconds of one worker, nan from the first unknown one on.
-        self._seconds = [0.0, *accumulate(self._remaining(job) for job in jobs)]
+        self._seconds = [0.0, *accumulate(self._remaining(job) for job in in_turn)]
 
     def __contains__(self, job_id: object) -> bool:
-        return isinstance(job_id, str) and job_id in self._ids[self.position(job_id) :][:1]
+        return job_id in self._places
 
     @property
     def oldest_seconds(self) -> float | None:
@@ -89,8 +95,9 @@ class ModelQueue:
         return not self.taking_jobs and any(worker.phase == "loading" for worker in self.workers)
 
     def position(self, job_id: str) -> int:
-        """How many live jobs come before this one: those with an earlier id."""
-        return bisect_left(self._ids, job_id)
+        """How many live jobs come before this one; of one that is not known, those with an earlier id."""
+        known = self._places.get(job_id)
+        return bisect_left(self._ids, job_id) if known is None else known
 
     def eta(self, params: Mapping[str, object], job_id: str | None = None) -> Eta | None:
         """For a job with these parameters, behind all others unless it is one of them; None when nobody can tell."""

@@ -23,9 +23,9 @@ async def openai_error(
     theirs = {ours: name for name, ours in names.items()} | {"width": "size", "height": "size"}
     pointer = next((str(error["pointer"]) for error in said.get("errors", [])), "")
     field = pointer.strip("/").partition("/")[0]
-    retry = {"Retry-After": problem.headers["Retry-After"]} if "Retry-After" in problem.headers else {}
+    kept = {name: problem.headers[name] for name in ("Retry-After", "WWW-Authenticate") if name in problem.headers}
     param = theirs.get(field, field) or None
-    return _response(problem.status_code, said["detail"], said["code"], param, {**retry, **headers})
+    return _response(problem.status_code, said["detail"], said["code"], param, {**kept, **headers})
 
 
 def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:

@@ -11,17 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from services.api.caller import caller_of
 from services.api.darkroom import FORMATS, wanted_format
 from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key
-from services.api.jobs import SUBMIT_PROBLEMS
+from services.api.jobs import SUBMIT_HEADERS, SUBMIT_PROBLEMS
 from services.api.json_body import BODY_PROBLEMS, read_json_object
 from services.api.openai_errors import DO_NOT_REPEAT, job_error, openai_error
 from services.api.openai_views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.problems import RequestRefused
 from services.api.representation import JobView
+from services.api.spending import spend
 from services.api.state import AppState
-from services.api.visitor import owner_of
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue, faults_of
 from services.common.errors import InvalidRequest, StudioError
@@ -89,7 +90,7 @@ def openai_endpoints() -> list[Endpoint]:
             "Make pictures as OpenAI's clients do",
             "OpenAI",
             {
-                200: Answer("The pictures.", ImagesResponse, ["X-Job-Id"]),
+                200: Answer("The pictures.", ImagesResponse, ["X-Job-Id"], SUBMIT_HEADERS),
                 409: Answer(
                     "The job was canceled meanwhile, or its key is in use.", OpenAIError, sometimes=["X-Job-Id"]
                 ),
@@ -100,6 +101,7 @@ def openai_endpoints() -> list[Endpoint]:
             headers=["Idempotency-Key"],
             body=Body(_schemas, {"prompt": "matte black coffee grinder", "n": 2, "size": "128x128"}),
             fault=OpenAIError,
+            refuse=_refuse,
         )
     ]
 
@@ -109,12 +111,14 @@ async def generate(request: Request[AppState]) -> Response:
     gateway, wait_seconds = request.state["gateway"], request.state["settings"].image_wait_seconds
     headers = {"Cache-Control": "no-store"}
     try:
+        quota = await spend(request)
         key = idempotency_key(request)
         asked = _asked(await read_json_object(request))
         model = gateway.model(asked.model)
         if not issubclass(PARAMS[model.modality], ImageParams):
             raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images"}])
-        record, _ = await gateway.accept(asked.job(), owner=owner_of(request), idempotency_key=key)
+        owner = caller_of(request).owner
+        record, _ = await gateway.accept(asked.job(), owner=owner, idempotency_key=key, quota=quota)
         headers |= {"X-Job-Id": record.job_id}
         record = await gateway.read(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
@@ -124,6 +128,10 @@ async def generate(request: Request[AppState]) -> Response:
         repeat = DO_NOT_REPEAT if "X-Job-Id" in headers else {}  # the job is there already
         return await openai_error(request, exc, _NAMES, {**repeat, **headers})
     return job_error(record, headers)
+
+
+async def _refuse(request: Request[Any], exc: Exception) -> Response:
+    return await openai_error(request, exc, _NAMES, {})
 
 
 def _asked(body: dict[str, Any]) -> ImagesRequest:

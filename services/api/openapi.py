@@ -20,11 +20,13 @@ from openapi_pydantic import (
     RequestBody,
     Response,
     Schema,
+    SecurityScheme,
     Tag,
 )
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from services.api.access import Access
 from services.api.endpoint import Answer, Endpoint, JsonSchema
 from services.api.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.problem_view import ProblemView
@@ -38,17 +40,25 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "index": ("Which artifact, counted from 0.", {"type": "integer", "minimum": 0}),
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
 }
+_KEY: Final = "key"
+_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, in the header and nowhere else. Where the gateway has no keys, none is needed.",
+}
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
     "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's route has errors in OpenAI's shape."
 )
 
 
-def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue, default: str) -> dict[str, Any]:
-    """As plain JSON. `default` is the model that requests without one get."""
+def openapi_document(
+    endpoints: Sequence[Endpoint], catalogue: Catalogue, default: str, *, keys: bool = False
+) -> dict[str, Any]:
+    """As plain JSON. `default` is the model that requests without one get; `keys` whether requests need a key."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for endpoint in endpoints:
-        by_path[endpoint.path][endpoint.method.lower()] = _operation(endpoint, catalogue, default)
+        by_path[endpoint.path][endpoint.method.lower()] = _operation(endpoint, catalogue, default, keys=keys)
     document = OpenAPI(
         openapi="3.1.1",
         info=Info(
@@ -58,7 +68,9 @@ def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue, defaul
             license=License(name="MIT", identifier="MIT"),
         ),
         paths={path: PathItem(**operations) for path, operations in by_path.items()},
-        components=Components(schemas=_components(endpoints, catalogue, default)),
+        components=Components(
+            schemas=_components(endpoints, catalogue, default), securitySchemes={_KEY: SecurityScheme(**_SCHEME)}
+        ),
         tags=[Tag(name=name) for name in dict.fromkeys(endpoint.tag for endpoint in endpoints)],
     )
     plain: dict[str, Any] = _whole(
@@ -67,7 +79,7 @@ def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue, defaul
     return plain
 
 
-def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str) -> Operation:
+def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str, *, keys: bool) -> Operation:
     body = None
     if endpoint.body is not None:
         name = next(iter(endpoint.body.schemas(catalogue, default)))
@@ -82,6 +94,7 @@ def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str) -> Operat
         parameters=[*_parameters(endpoint)],
         requestBody=body,
         responses=dict(sorted({**_refusals(endpoint), **answers}.items())),
+        security=[{_KEY: []}] if keys and endpoint.access is not Access.OPEN else [],
     )
 
 
@@ -126,9 +139,19 @@ def _header(name: str, *, required: bool) -> Header:
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in [*endpoint.problems, "internal-error"]:
+    for code in [*endpoint.problems, *_guards(endpoint), "internal-error"]:
         by_status[KINDS[code].status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
+
+
+def _guards(endpoint: Endpoint) -> Iterable[str]:
+    """What the guard in front of the handler may answer."""
+    if endpoint.access is not Access.OPEN:
+        yield "unauthenticated"
+    if endpoint.access is Access.OPERATOR:
+        yield "forbidden"
+    if endpoint.method != "GET":
+        yield "other-origin"
 
 
 def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
@@ -141,6 +164,7 @@ def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
         schema, media_type = {"allOf": [{"$ref": _REF + endpoint.fault.__name__}, ours]}, _JSON
     described = " ".join(f"`{each}`: {KINDS[each].title}." for each in codes)
     headers = ["Retry-After"] if any(KINDS[each].retry_after for each in codes) else []
+    headers += ["WWW-Authenticate"] if "unauthenticated" in codes else []
     return Response(
         description=described,
         headers={name: _header(name, required=False) for name in headers} or None,

@@ -1,7 +1,7 @@
 """The one table from errors to small pages for people; `problems.py` has the one for programs."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Final
 
@@ -48,6 +48,10 @@ _NOTICES: Final[dict[type[Exception], Notice]] = {
     errors.JobRemoved: Notice(410, "This photo was deleted", "It is gone for good, and cannot be brought back."),
     errors.InvalidRequest: Notice(422, "That cannot be drawn any more", "The models on offer have changed since."),
     errors.NotAccepted: BUSY,
+    errors.TooManyJobs: Notice(
+        429, "You have enough waiting", "That is as many photos as you may have on the way at once.", 10
+    ),
+    errors.TooManyRequests: Notice(429, "Not so fast", "That is more than you may order in this time."),
     errors.BackendUnavailable: AWAY,
     errors.IdempotencyInFlight: Notice(503, "Still being sent", "Your order is on its way. Try again in a moment.", 1),
 }
@@ -59,7 +63,11 @@ def notice(exc: Exception) -> Notice | None:
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
     if isinstance(exc, HTTPException) and exc.status_code == UNREADABLE.status:
         return UNREADABLE
-    return next((_NOTICES[cls] for cls in type(exc).__mro__ if cls in _NOTICES), None)
+    found = next((_NOTICES[cls] for cls in type(exc).__mro__ if cls in _NOTICES), None)
+    if found and isinstance(exc, errors.TooManyRequests):
+        detail = f"{found.detail} Try again in {exc.retry_after} seconds."
+        return replace(found, detail=detail, retry_after=exc.retry_after)
+    return found
 
 
 def retry_headers(told: Notice) -> dict[str, str]:

@@ -19,6 +19,7 @@ NAMES: Final = (
     "history.html",
     "history_list.html",
     "error.html",
+    "login.html",
     "docs.html",
     "status.html",
 )

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from services.api.history_page import HistoryPage
 from services.api.home_page import HomePage
 from services.api.job_pages import JobPages
+from services.api.login_page import LoginPage, signed_in
 from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_pages
 from services.api.page_templates import PageTemplates
 from services.api.same_origin import is_same_origin
@@ -17,12 +18,19 @@ from services.common.settings import Settings
 
 def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]:
     home, job, history = HomePage(templates, settings), JobPages(templates, settings), HistoryPage(templates, settings)
+    login = LoginPage(templates)
 
-    def get(path: str, handler: Handler) -> Route:
+    def open_get(path: str, handler: Handler) -> Route:
         return Route(path, with_error_pages(templates, handler), methods=["GET"])
 
-    def post(path: str, handler: Handler) -> Route:
+    def open_post(path: str, handler: Handler) -> Route:
         return Route(path, with_error_pages(templates, _ours(templates, settings, handler)), methods=["POST"])
+
+    def get(path: str, handler: Handler) -> Route:
+        return open_get(path, signed_in(handler))
+
+    def post(path: str, handler: Handler) -> Route:
+        return open_post(path, signed_in(handler))
 
     return [
         get("/", home.show),
@@ -36,6 +44,9 @@ def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]
         post("/jobs/{job_id}/cancel", job.cancel),
         post("/jobs/{job_id}/retry", job.retry),
         post("/jobs/{job_id}/delete", job.delete),
+        open_get("/login", login.show),
+        open_post("/login", login.sign_in),
+        open_post("/logout", login.sign_out),
         Mount("/static", templates.assets),
     ]
 

@@ -67,7 +67,7 @@ class PhotoForm:
         return any(self.values.get(each.name) or each.name in self.errors for each in self.choices.details)
 
     def body(self) -> dict[str, Any]:
-        """What `Gateway.submit` takes; a field left empty is the model's own affair."""
+        """What `Gateway.accept` takes; a field left empty is the model's own affair."""
         choices, values = self.choices, self.values
         body: dict[str, Any] = {"model": choices.model.name, choices.subject.name: values["product"]}
         if choices.styles and values.get("style", "").strip():

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from services.api.endpoint import Answer, Endpoint
 from services.api.jobs import JOB_PROBLEMS, poll_headers
+from services.api.own_jobs import own_jobs
 from services.api.problems import RequestRefused
 from services.api.query import PLAIN, read_query
 from services.api.representation import previews_of
@@ -45,7 +46,7 @@ def preview_endpoints() -> list[Endpoint]:
 async def show(request: Request[AppState]) -> Response:
     """The newest, a small JPEG; `?index=` counts the job's pictures from 0. None before the first and after the end."""
     index = read_query(request, PreviewQuery).index
-    record = await request.state["gateway"].read(request.path_params["job_id"])
+    record = await own_jobs(request).read(request.path_params["job_id"])
     found = None
     if previews_of(record):
         found = await _cached(request.state["backends"].cache, preview_key(record.job_id, index))

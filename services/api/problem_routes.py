@@ -4,6 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from services.api.access import Access
 from services.api.endpoint import Answer, Endpoint
 from services.api.problem_view import ProblemKindView
 from services.api.problems import KINDS
@@ -20,6 +21,7 @@ def problem_endpoints() -> list[Endpoint]:
             "Problems",
             {200: Answer("What it means.", ProblemKindView)},
             ["not-found"],
+            access=Access.OPEN,
         )
     ]
 

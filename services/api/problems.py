@@ -33,6 +33,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bad-request": Kind(400, "The request is not valid HTTP for this resource"),
     "malformed-json": Kind(400, "The body is not valid JSON"),
     "invalid-idempotency-key": Kind(400, "The Idempotency-Key is not 1 to 255 printable ASCII characters"),
+    "unauthenticated": Kind(401, "This takes a key"),
+    "forbidden": Kind(403, "This takes another key"),
+    "other-origin": Kind(403, "The request was sent by another site"),
     "not-found": Kind(404, "There is nothing here"),
     "job-not-found": Kind(404, "No such job"),
     "artifact-not-found": Kind(404, "The job has no such artifact"),
@@ -48,6 +51,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8"),
     "validation-error": Kind(422, "The request breaks the schema or the model's limits"),
     "idempotency-mismatch": Kind(422, "The Idempotency-Key was used with another body"),
+    "too-many-requests": Kind(429, "That is more than you may submit in this time", 1),
+    "too-many-jobs": Kind(429, "You have as many jobs as you may have at once", 10),
     "internal-error": Kind(500, "Something broke on our side"),
     "not-accepted": Kind(503, "The queue did not take the job", 5),
     "queue-full": Kind(503, "The queue is full", 10),
@@ -77,6 +82,8 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.IdempotencyMismatch: "idempotency-mismatch",
     errors.IdempotencyInFlight: "idempotency-in-flight",
     errors.ObjectNotFound: "object-not-found",
+    errors.TooManyRequests: "too-many-requests",
+    errors.TooManyJobs: "too-many-jobs",
     errors.NotAccepted: "not-accepted",
     errors.QueueFull: "queue-full",
     errors.Unroutable: "unroutable",
@@ -133,7 +140,8 @@ async def on_error(request: Request[Any], exc: Exception) -> Response:
     if isinstance(exc, errors.BackendUnavailable):
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
         return problem(request, code, f"the {exc.backend} cannot be reached in time; try again later")
-    return problem(request, code, str(exc))
+    retry = {"Retry-After": str(exc.retry_after)} if isinstance(exc, errors.LimitReached) else {}
+    return problem(request, code, str(exc), headers=retry)
 
 
 async def on_http_exception(request: Request[Any], exc: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from services.api.conditional import conditional_json
 from services.api.endpoint import Endpoint
 from services.api.examples import curl_example, python_example
+from services.api.keyring import KeyRing
 from services.api.openapi import openapi_document
 from services.api.page_templates import PageTemplates
 from services.api.schema_words import Member, members
@@ -24,12 +25,14 @@ def reference_routes(
     table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings, templates: PageTemplates
 ) -> list[BaseRoute]:
     """Raises KeyError for a header, parameter or problem that the table names and nobody describes."""
-    document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name)
+    keys = KeyRing.of(settings) is not None
+    document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name, keys=keys)
     content = json.dumps(document).encode()
     schemas = document["components"]["schemas"]
     shown = {
         "about": document["info"]["description"],
-        "operations": [_operation(endpoint, document) for endpoint in table],
+        "keys": keys,
+        "operations": [_operation(endpoint, document, keys=keys) for endpoint in table],
         "schemas": {name: {**schema, "members": members(schema)} for name, schema in schemas.items()},
     }
 
@@ -44,7 +47,7 @@ def reference_routes(
     return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]
 
 
-def _operation(endpoint: Endpoint, document: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, document: dict[str, Any], *, keys: bool) -> dict[str, Any]:
     operation = document["paths"][endpoint.path][endpoint.method.lower()]
     inputs = [(each["in"], _input(each)) for each in operation.get("parameters", [])]
     content = operation.get("requestBody", {}).get("content", {})
@@ -56,8 +59,8 @@ def _operation(endpoint: Endpoint, document: dict[str, Any]) -> dict[str, Any]:
         "body": next((media["schema"]["$ref"].rpartition("/")[2] for media in content.values()), None),
         "answers": [(status, response, _view(response)) for status, response in operation["responses"].items()],
         "example": None if endpoint.body is None else json.dumps(dict(endpoint.body.example), indent=2),
-        "curl": curl_example(endpoint),
-        "python": python_example(endpoint),
+        "curl": curl_example(endpoint, keys=keys),
+        "python": python_example(endpoint, keys=keys),
     }
 
 

@@ -12,6 +12,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
+from services.api.exposure import check_exposure
 from services.common.addresses import http_url
 from services.common.settings import Settings
 
@@ -27,9 +28,10 @@ async def serve(
 
     `on_ready` is called with the URL once connections are accepted; port 0 picks a free one. Run it on uvloop: on
     plain asyncio Hypercorn ignores the graceful timeout (Python 3.12 and later). Raises OSError when the address is
-    taken, BackendUnavailable or ValueError when the application cannot start.
+    taken, ValueError when it is not to be listened on without keys, BackendUnavailable or ValueError when the
+    application cannot start.
     """
-    listener = await _bind(settings.host, settings.port)
+    listener = await _bind(settings)
     url = http_url(*listener.getsockname()[:2])
 
     async def until_shutdown() -> None:
@@ -53,9 +55,12 @@ async def serve(
         listener.close()
 
 
-async def _bind(host: str, port: int) -> socket.socket:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+async def _bind(settings: Settings) -> socket.socket:
+    found = await asyncio.get_running_loop().getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     family, kind, protocol, _, address = found[0]
+    check_exposure(settings, str(address[0]))
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

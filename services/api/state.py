@@ -1,18 +1,22 @@
 """What the lifespan hands to every request."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
+from services.api.caller import Caller
 from services.api.darkroom import Darkroom
+from services.api.door import Door
 from services.api.gateway import Gateway
 from services.api.job_answers import JobAnswers
 from services.api.line import Line
-from services.api.visitor import Visitors
+from services.api.rate_limit import Allowance, RateLimit
 from services.common.backends import Backends
 from services.common.settings import Settings
 
 
 class AppState(TypedDict):
-    """Typed as `Request[AppState]`; the catalogue is `gateway.catalogue`."""
+    """Typed as `Request[AppState]`; the catalogue is `gateway.catalogue`. `caller` is the guard's, see `caller_of`;
+    `allowance` is there once a submit was counted.
+    """
 
     gateway: Gateway
     line: Line
@@ -20,4 +24,7 @@ class AppState(TypedDict):
     darkroom: Darkroom
     backends: Backends
     settings: Settings
-    visitors: Visitors
+    door: Door
+    rate_limit: RateLimit | None
+    caller: NotRequired[Caller]
+    allowance: NotRequired[Allowance]

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.caller import caller_of
 from services.api.endpoint import Answer, Endpoint
 from services.api.health import dependencies
 from services.api.model_queue import ModelQueue
@@ -46,7 +47,7 @@ class StatusPage:
     async def show(self, request: Request[AppState]) -> Response:
         status = await _status(request)
         seconds = {each.id: round((status.at - each.since).total_seconds()) for each in status.workers or ()}
-        return self._templates.page("status.html", system=status, seconds=seconds)
+        return self._templates.page("status.html", account=caller_of(request).account, system=status, seconds=seconds)
 
 
 async def _status(request: Request[AppState]) -> StatusView:

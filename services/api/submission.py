@@ -7,8 +7,11 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.api.caller import caller_of
+from services.api.spending import spend
 from services.api.state import AppState
 from services.common.errors import IdempotencyInFlight
+from services.common.ports import Quota
 from services.common.schemas import StatusRecord
 
 MAX_FIELDS: Final = 32
@@ -23,23 +26,29 @@ async def read_form(request: Request[AppState]) -> dict[str, str]:
 
 
 async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: str, token: str) -> Response:
-    """303 to the job's page, with the cookie by which its visitor finds it again. `token` is the form's own.
+    """303 to the job's page; while keys are off with the cookie by which its visitor finds it again.
 
-    Raises as `Gateway.submit`.
+    `token` is the form's own.
+
+    Raises TooManyRequests, and as `Gateway.accept`.
     """
-    visitors = request.state["visitors"]
-    owner = visitors.owner_of(request) or visitors.newcomer(token)
-    job = await _submitted(request, body, owner, key)
+    caller, visitors = caller_of(request), request.state["door"].visitors
+    owner = caller.owner or visitors.newcomer(token)
+    job = await _submitted(request, body, owner, key, await spend(request))
     response = RedirectResponse(f"/jobs/{job.job_id}", 303)
-    visitors.remember(response, owner)
+    if caller.key is None:
+        visitors.remember(response, owner)
     return response
 
 
-async def _submitted(request: Request[AppState], body: Mapping[str, Any], owner: str, key: str) -> StatusRecord:
+async def _submitted(
+    request: Request[AppState], body: Mapping[str, Any], owner: str, key: str, quota: Quota
+) -> StatusRecord:
     # Of a double click the browser shows only the second answer, so that one waits for the first.
     for _ in range(TRIES):
         try:
-            return await request.state["gateway"].submit(body, owner=owner, idempotency_key=key)
+            accepting = request.state["gateway"].accept(body, owner=owner, idempotency_key=key, quota=quota)
+            return (await accepting)[0]
         except IdempotencyInFlight:
             await asyncio.sleep(PAUSE_SECONDS)
     raise IdempotencyInFlight

@@ -142,4 +142,5 @@ class Sweeper:
             return
         log.warning("job without a message, publishing it again", job_id=record.job_id)
         async with asyncio.timeout(PUBLISH_SECONDS):
-            await self._backends.broker.publish(record.message.model_copy(update={"message_id": uuid4().hex}))
+            again = record.message.model_copy(update={"message_id": uuid4().hex})
+            await self._backends.broker.publish(again, bulk=record.bulk)

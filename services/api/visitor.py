@@ -45,11 +45,5 @@ class Visitors:
         return Signer(self.secret, salt=_SALT, digest_method=hashlib.sha256)
 
 
-def owner_of(request: Request[Any]) -> str | None:
-    """The owner of the jobs this request may list; None for one without the cookie."""
-    visitors: Visitors = request.state["visitors"]
-    return visitors.owner_of(request)
-
-
 def _owner(name: str) -> str:
     return _PREFIX + name

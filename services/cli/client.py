@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -34,9 +36,16 @@ class Refused(Exception):
         self.unavailable = unavailable
 
 
-def gateway_url(settings: Settings) -> str:
-    """Where commands look for one."""
-    return settings.url or http_url(settings.host, settings.port)
+@dataclass(frozen=True)
+class GatewayAccess:
+    """Where commands look for a gateway, and the key they show it."""
+
+    url: str
+    key: SecretStr | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.url or http_url(settings.host, settings.port), settings.api_key)
 
 
 async def is_running(url: str) -> bool:
@@ -49,13 +58,13 @@ async def is_running(url: str) -> bool:
 
 
 async def submit(
-    url: str, body: Mapping[str, Any], output: Path, picture_format: str | None, console: Console
+    gateway: GatewayAccess, body: Mapping[str, Any], output: Path, picture_format: str | None, console: Console
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
     Pictures are saved in `picture_format`, None for the one they are stored in. Raises Refused, Unreachable.
     """
-    async with _client(url) as client:
+    async with _client(gateway) as client:
         headers = {"Idempotency-Key": f'"{uuid4()}"'}
         response = await _request(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
         job: JobJson = response.json()
@@ -69,16 +78,19 @@ async def submit(
         return job, await _save(client, job, output, picture_format)
 
 
-async def list_jobs(url: str, limit: int) -> list[JobJson]:
-    """The newest jobs submitted without a browser. Raises Refused, Unreachable."""
-    async with _client(url) as client:
+async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
+    """The newest jobs made with this key; on a gateway without keys, those submitted without a browser.
+
+    Raises Refused, Unreachable.
+    """
+    async with _client(gateway) as client:
         jobs: list[JobJson] = (await _request(client, "GET", "/v1/jobs", params={"limit": limit})).json()["data"]
         return jobs
 
 
-async def cancel_job(url: str, job_id: str) -> JobJson:
+async def cancel_job(gateway: GatewayAccess, job_id: str) -> JobJson:
     """The job, canceled or about to be. Raises Refused, Unreachable."""
-    async with _client(url) as client:
+    async with _client(gateway) as client:
         job: JobJson = (await _request(client, "POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")).json()
         return job
 
@@ -97,12 +109,15 @@ async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, picture_
 
 
 @asynccontextmanager
-async def _client(url: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def _client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
+    headers = {"Authorization": f"Bearer {gateway.key.get_secret_value()}"} if gateway.key else {}
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, follow_redirects=True) as client:
+        async with httpx2.AsyncClient(
+            base_url=gateway.url, headers=headers, timeout=REQUEST_SECONDS, follow_redirects=True
+        ) as client:
             yield client
     except httpx2.TransportError as exc:
-        raise Unreachable(f"no gateway answers at {url}: {exc}") from exc
+        raise Unreachable(f"no gateway answers at {gateway.url}: {exc}") from exc
 
 
 async def _request(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from services.cli.client import Unreachable, gateway_url, is_running, submit
+from services.cli.client import GatewayAccess, Unreachable, is_running, submit
 from services.cli.output_format import OutputFormat
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
@@ -24,15 +24,17 @@ async def run_generate(
 
     Raises Unreachable when STUDIO_URL names a gateway that is not there.
     """
-    url = gateway_url(settings)
-    if await is_running(url):
-        return await submit(url, body, *saving, console)
+    gateway = GatewayAccess.of(settings)
+    if await is_running(gateway.url):
+        return await submit(gateway, body, *saving, console)
     if settings.url is not None:
-        raise Unreachable(f"no gateway answers at {url}")
+        raise Unreachable(f"no gateway answers at {gateway.url}")
     from services.cli.studio import open_studio
 
-    alone = settings.model_copy(update={"host": "127.0.0.1", "port": 0, "workers": 1, "log_level": "warning"})
+    # For nobody else and only as long as this takes: it needs no keys.
+    private = {"host": "127.0.0.1", "port": 0, "keys": None, "keys_file": None}
+    alone = settings.model_copy(update={**private, "workers": 1, "log_level": "warning"})
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
             status.stop()
-            return await submit(studio.url, {**body, "model": model.name}, *saving, console)
+            return await submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)

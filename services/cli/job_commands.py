@@ -26,14 +26,14 @@ def jobs(
 ) -> None:
     """List the newest jobs.
 
-    Those of the running gateway that were submitted by programs, not by the page.
+    Those made with the key in STUDIO_API_KEY; on a gateway without keys those submitted by programs, not by the page.
 
     Exit codes: 0 done, 3 no gateway answers.
     """
-    from services.cli.client import gateway_url, list_jobs
+    from services.cli.client import GatewayAccess, list_jobs
 
     settings, _ = context.obj
-    found = run(list_jobs(gateway_url(settings), limit))
+    found = run(list_jobs(GatewayAccess.of(settings), limit))
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -48,10 +48,10 @@ def cancel(context: typer.Context, job_id: Annotated[str, typer.Argument(help="T
 
     Exit codes: 0 done, 2 there is no such job or it is over, 3 no gateway answers.
     """
-    from services.cli.client import cancel_job, gateway_url
+    from services.cli.client import GatewayAccess, cancel_job
 
     settings, _ = context.obj
-    print(run(cancel_job(gateway_url(settings), job_id))["state"])
+    print(run(cancel_job(GatewayAccess.of(settings), job_id))["state"])
 
 
 @job_commands.command()

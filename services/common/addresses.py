@@ -1,5 +1,6 @@
-"""URLs of what listens on an address."""
+"""URLs of what listens on an address, and who reaches it."""
 
+from ipaddress import ip_address
 from typing import Final
 
 _EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
@@ -9,3 +10,11 @@ def http_url(host: str, port: int) -> str:
     """Where something bound to this host and port answers on this machine; `host` may be an IPv6 address."""
     reachable = _EVERY.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address, or name, is of this machine alone."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"

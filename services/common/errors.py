@@ -10,6 +10,9 @@ StudioError
 ├── IdempotencyMismatch         the key was used before with another body
 ├── IdempotencyInFlight         the first request with this key is still being answered
 ├── ObjectNotFound              no object under this key
+├── LimitReached                whoever asks has had what it may have for now
+│   ├── TooManyRequests         of requests in a while
+│   └── TooManyJobs             of jobs that wait or run
 ├── NotAccepted                 the broker did not take the message
 │   ├── QueueFull               it said so: the queue is at its limit
 │   └── Unroutable              it said so: no queue for this model
@@ -57,8 +60,11 @@ class StatusRebuilding(JobNotFound):
 
 
 class JobRemoved(StudioError):
-    def __init__(self, job_id: str) -> None:
+    """`owner` is whose it was, None where nobody's or not known."""
+
+    def __init__(self, job_id: str, owner: str | None = None) -> None:
         super().__init__(f"job {job_id} was removed")
+        self.owner = owner
 
 
 class JobFinished(StudioError):
@@ -79,6 +85,23 @@ class IdempotencyInFlight(StudioError):
 class ObjectNotFound(StudioError):
     def __init__(self, key: str) -> None:
         super().__init__(f"no object {key}")
+
+
+class LimitReached(StudioError):
+    """`retry_after` in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooManyRequests(LimitReached):
+    pass
+
+
+class TooManyJobs(LimitReached):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"you have {most} jobs that wait or run, the most you may have at once", 10)
 
 
 class NotAccepted(StudioError):

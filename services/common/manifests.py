@@ -20,8 +20,9 @@ class Manifests:
 
     async def read(self, job_id: str) -> StatusRecord | None:
         """The record of a finished job, or None. Raises JobRemoved when its result was removed."""
-        if await self._read(f"{TOMBSTONES}{job_id}.json") is not None:
-            raise JobRemoved(job_id)
+        tombstone = await self._read(f"{TOMBSTONES}{job_id}.json")
+        if tombstone is not None:
+            raise JobRemoved(job_id, Tombstone.model_validate_json(tombstone).owner)
         data = await self._read(f"{_folder(job_id)}manifest.json")
         return None if data is None else Manifest.decode(data).record
 
@@ -30,10 +31,10 @@ class Manifests:
         key = f"{_folder(record.job_id)}manifest.json"
         await self._objects.put(key, Manifest(record=record).model_dump_json().encode(), JSON)
 
-    async def bury(self, job_id: str) -> None:
+    async def bury(self, record: StatusRecord) -> None:
         """Say that the result is gone, before it is."""
-        tombstone = Tombstone(job_id=job_id, removed_at=time.time())
-        await self._objects.put(f"{TOMBSTONES}{job_id}.json", tombstone.model_dump_json().encode(), JSON)
+        tombstone = Tombstone(job_id=record.job_id, owner=record.message.owner, removed_at=time.time())
+        await self._objects.put(f"{TOMBSTONES}{record.job_id}.json", tombstone.model_dump_json().encode(), JSON)
 
     async def clear(self, job_id: str) -> None:
         """Delete the artifacts and the manifest. Repeatable."""

@@ -66,10 +66,10 @@ class _MeasuredBroker(_Measured):
         super().__init__(broker, Broker, "broker", metrics)
         self._tracer = tracer
 
-    async def publish(self, message: JobMessage) -> None:
+    async def publish(self, message: JobMessage, *, bulk: bool = False) -> None:
         attributes = message_attributes("send", message) if self._tracer.enabled else None
         with self._tracer.span("send studio.jobs", "producer", attributes=attributes), self._clock("publish"):
-            await self._backend.publish(message, self._tracer.headers())
+            await self._backend.publish(message, self._tracer.headers(), bulk=bulk)
 
 
 class _MeasuredStatuses(_Measured):

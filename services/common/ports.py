@@ -28,7 +28,7 @@ class Delivery:
 
     Leaving normally acks, InvalidMessage rejects to the dead letters, HandedBack has it delivered again and counted,
     anything else (cancellation included) requeues. `deliveries` counts earlier deliveries of this message. A delivery
-    whose connection is gone settles to nothing: the broker has requeued it already.
+    whose connection is gone settles to nothing: the broker has requeued it already. `bulk` as it was published.
     """
 
     body: bytes
@@ -36,6 +36,7 @@ class Delivery:
     deliveries: int
     settle: Callable[[Settlement], Awaitable[None]]
     headers: Mapping[str, str] = field(default_factory=dict)
+    bulk: bool = False
 
     async def __aenter__(self) -> bytes:
         return self.body
@@ -67,9 +68,12 @@ class DeadLetter:
 
 
 class Broker(Protocol):
-    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
+    async def publish(
+        self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
+    ) -> None:
         """Return once the message is durably queued for `message.model`; `headers` travel beside it.
 
+        A model has two lanes. What is in the `bulk` one does not keep the other's messages from being delivered.
         Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when nobody knows:
         publishing again with the same `message_id` is then right.
         """
@@ -77,12 +81,12 @@ class Broker(Protocol):
     def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         """Deliver until closed (`aclose`, or cancellation of the pulling task), over reconnections.
 
-        At most `prefetch` deliveries are unsettled at a time. Closing stops new deliveries and requeues those
-        not yet handed out; handed-out ones can still be settled until the broker itself is closed.
+        At most `prefetch` deliveries of each lane are unsettled at a time. Closing stops new deliveries and requeues
+        those not yet handed out; handed-out ones can still be settled until the broker itself is closed.
         """
 
     async def depth(self, model: str) -> int:
-        """Messages ready to be delivered, those in a consumer's hands not counted."""
+        """Messages ready to be delivered, of both lanes; those in a consumer's hands are not counted."""
 
     async def dead_letter_count(self) -> int:
         """Of all models."""
@@ -143,13 +147,24 @@ class Limits:
     max_attempts: int = 3
 
 
+@dataclass(frozen=True)
+class Quota:
+    """How many live jobs a `party` may have (None: any number), and how many of them are not bulk."""
+
+    party: str
+    most: int | None
+    ahead: int
+
+
 class StatusStore(Protocol):
     """Every transition is one atomic compare-and-set; a terminal state never changes; expiry is the store's."""
 
-    async def create(self, record: StatusRecord) -> StatusRecord:
+    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         """Store the record unless its id or its Idempotency-Key (per owner) is known; return what is stored.
 
-        A known id only has its `published` flag raised when `record.published`: this is how it is confirmed.
+        A known id only has its `published` flag raised when `record.published`: this is how it is confirmed. With a
+        quota it counts as one of its party's jobs until it is over, and is `bulk` when there are `ahead` already.
+        Raises TooManyJobs, with nothing stored, when there are `most`.
         """
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:

@@ -106,11 +106,15 @@ class JobMessage(_Frozen):
 
 
 class StatusRecord(_Frozen):
-    """What is known of a job. `message` is whole, so that the job can be published again from here."""
+    """What is known of a job. `message` is whole, so that the job can be published again from here.
+
+    `bulk` while it lives: it waits behind the others' first few jobs, as its owner had enough before it.
+    """
 
     job_id: str
     state: State = State.QUEUED
     message: JobMessage
+    bulk: bool = False
     published: bool = False
     idempotency_key: str | None = None
     body_hash: str | None = None
@@ -154,6 +158,7 @@ class Tombstone(_Frozen):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     job_id: str
+    owner: str | None = Field(None, exclude_if=lambda owner: owner is None)
     removed_at: float
 
 

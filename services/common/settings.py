@@ -56,12 +56,26 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address of the gateway's /metrics.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the gateway's /metrics; 0: none.")
+    published_host: str | None = Field(
+        None, description="Address a container's port is published on, where HOST is only the container's own."
+    )
     public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,
         description="Signs the cookie by which a visitor finds his jobs again; the same on every gateway. "
         "Unset: with records in SQLite one kept in the data folder, else one a process.",
+    )
+    keys: SecretStr | None = Field(
+        None, description="API keys, as `studio keys new` prints them to be kept. With any, nobody gets in without one."
+    )
+    keys_file: Path | None = Field(None, description="A file of such lines, besides or instead.")
+    allow_anonymous: bool = Field(
+        default=False, description="Listen on an address that is not loopback although there are no keys."
+    )
+    api_key: SecretStr | None = Field(None, description="Key that `studio generate`, `jobs` and `cancel` send.")
+    trusted_proxies: str = Field(
+        "", description="Addresses and networks whose X-Forwarded-For is believed, separated by commas."
     )
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
@@ -74,6 +88,17 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(1.0, gt=0, le=60, description="How often clients are told to poll a running job.")
     image_wait_seconds: float = Field(
         120, ge=0, description="How long POST /v1/images/generations waits for its job before it answers 504."
+    )
+    rate_limit: str | None = Field(
+        None,
+        description="Submits of a key, or of an address without keys; empty: any. "
+        "Unset: 60/minute, and any for loopback without keys.",
+    )
+    owner_limit: int | None = Field(
+        None,
+        ge=1,
+        description="Jobs one of them may have waiting and running at once. "
+        "Unset: 200, and any number for loopback without keys.",
     )
     queue_limit: int = Field(1000, ge=1, description="Jobs waiting per model; more are refused with 503.")
     job_ttl_seconds: float = Field(3600, gt=0, description="A job not begun by then expires.")

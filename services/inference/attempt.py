@@ -65,7 +65,7 @@ class Workplace:
 
 
 class Attempt:
-    def __init__(self, message: JobMessage, deliveries: int, place: Workplace) -> None:
+    def __init__(self, message: JobMessage, deliveries: int, place: Workplace, *, bulk: bool = False) -> None:
         self._items = items_of(message, place.model, place.catalogue)
         self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
@@ -73,6 +73,7 @@ class Attempt:
             place.cache, message.job_id, self._heartbeat.shown, call_seconds=place.batcher.deadline_seconds
         )
         self._place = place
+        self._bulk = bulk
         # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
         self._suspect = deliveries > 0
         self._begun = False  # and not ended: there may be an attempt to hand back
@@ -88,7 +89,8 @@ class Attempt:
         try:
             async with AsyncExitStack() as beating:
                 beating.push_async_callback(self._previews.clear)
-                async with self._place.batcher.seat(self._items, self._heartbeat, alone=self._suspect) as seat:
+                batcher, alone, bulk = self._place.batcher, self._suspect, self._bulk
+                async with batcher.seat(self._items, self._heartbeat, alone=alone, bulk=bulk) as seat:
                     on_begin()
                     seat.when_shown(self._previews.show)
                     verdict = await self._begin(beating)

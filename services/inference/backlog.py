@@ -16,17 +16,21 @@ WINDOW_SECONDS: Final = 0.01  # what more may come in, when others wait already 
 # Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
 PATIENCE_SHARE: Final = 0.15
 PATIENCE_SECONDS: Final = 0.1  # at most
+BULK_TURN: Final = 4  # every fourth call is the bulk's, so that a crowd of others does not hold it up for ever
 KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
 
 
 class Backlog:
     """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
     is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
+
+    What is bulk counts as younger than all that is not, but for every fourth call.
     """
 
     def __init__(self, adapter: ModelAdapter) -> None:
         self._adapter = adapter
-        self._waiting: list[Work] = []
+        self._waiting: list[Work] = []  # in the order of being made, but for BULK_TURN
+        self._calls_until_bulk = BULK_TURN
         self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
         self._arrived = asyncio.Event()
         self._crowd, self._patient_until = 0, 0.0  # how many the last call was for, and until when they may be back
@@ -36,7 +40,7 @@ class Backlog:
         """Everything waiting or being made."""
         return iter(self._works.values())
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
+    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
         seat = Seat(len(items), heartbeat)
         try:
@@ -49,11 +53,15 @@ class Backlog:
             identity = identity_of(item), alone
             work = self._works.get(identity)
             if work is None:
-                work = Work(item, key, identity)
+                work = Work(item, key, identity, bulk)
                 self._works[identity] = work
-                self._waiting.append(work)
+                self._line_up(work)
             elif work not in self._waiting:
                 seat.call()  # it is being made already
+            elif work.bulk and not bulk:
+                self._waiting.remove(work)
+                work.bulk = False
+                self._line_up(work)
             work.seats += ((seat, index),)
         self._arrived.set()
         return seat
@@ -73,6 +81,7 @@ class Backlog:
         if not self._waiting:
             self._arrived.clear()
             return Batch()
+        self._take_turns()
         await self._let_more_come()
         key, room, batch = self._waiting[0].key, self._room(), Batch()
         # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
@@ -125,6 +134,20 @@ class Backlog:
                 async with asyncio.timeout_at(until):
                     await self._arrived.wait()
         self._arrived.set()
+
+    def _line_up(self, work: Work) -> None:
+        behind = self._waiting if work.bulk else [each for each in self._waiting if not each.bulk]
+        self._waiting.insert(self._waiting.index(behind[-1]) + 1 if behind else 0, work)
+
+    def _take_turns(self) -> None:
+        """Have the oldest of the bulk made next where it has been passed over long enough."""
+        passed_over = next((place for place, work in enumerate(self._waiting) if work.bulk), 0)
+        self._calls_until_bulk -= 1
+        if not passed_over:
+            self._calls_until_bulk = BULK_TURN
+        elif self._calls_until_bulk <= 0:
+            self._waiting.insert(0, self._waiting.pop(passed_over))
+            self._calls_until_bulk = BULK_TURN
 
     def _of_the_oldest(self) -> list[Work]:
         return [work for work in self._waiting if work.key == self._waiting[0].key]

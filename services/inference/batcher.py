@@ -51,9 +51,9 @@ class Batcher:
             if not task.cancelled():
                 task.result()
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool) -> Seat:
+    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
-        return self._backlog.seat(items, heartbeat, alone=alone)
+        return self._backlog.seat(items, heartbeat, alone=alone, bulk=bulk)
 
     async def _run(self) -> None:
         """Until a call does not come back: then the thread is lost, and the worker is about to leave."""

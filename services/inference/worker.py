@@ -111,16 +111,17 @@ class Worker:
         tracer = self._place.tracer
         attributes = message_attributes("process", message) if tracer.enabled else None
         with tracer.span("process studio.jobs", "consumer", delivery.headers, attributes):
-            await self._attempt_once(message, delivery.deliveries)
+            await self._attempt_once(message, delivery)
 
-    async def _attempt_once(self, message: JobMessage, deliveries: int) -> None:
+    async def _attempt_once(self, message: JobMessage, delivery: Delivery) -> None:
         while (ended := self._in_hand.get(message.job_id)) is not None:
             # Delivered again after a reconnection while we are at it: `begin` tells how it ended.
             await ended.wait()
         self._in_hand[message.job_id] = asyncio.Event()
         try:
             task = cast("asyncio.Task[None]", asyncio.current_task())
-            await Attempt(message, deliveries, self._place).run(on_begin=lambda: self._begun.add(task))
+            attempt = Attempt(message, delivery.deliveries, self._place, bulk=delivery.bulk)
+            await attempt.run(on_begin=lambda: self._begun.add(task))
         finally:
             self._in_hand.pop(message.job_id).set()
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,18 +38,22 @@ class FakeBroker:
 
     def __init__(self) -> None:
         self.published: list[JobMessage] = []
+        self.bulk: list[bool] = []
         self.fault: Exception | None = None
         self.hangs = False
         self.ready = 0
         self.asked = 0
         self.depth_fault: Exception | None = None
 
-    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
+    async def publish(
+        self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
+    ) -> None:
         if self.hangs:
             await asyncio.sleep(60)
         if self.fault is not None:
             raise self.fault
         self.published.append(message)
+        self.bulk.append(bulk)
 
     def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         raise AssertionError("the gateway never consumes")
@@ -99,6 +104,12 @@ def gateway(backends: Backends, settings: Settings) -> Gateway:
     return Gateway(backends, CATALOGUE, settings)
 
 
+async def submitted(gateway: Gateway, body: Mapping[str, Any], **given: Any) -> StatusRecord:
+    """The job, whether it is a new one or that of an earlier request."""
+    record, _ = await gateway.accept(body, **given)
+    return record
+
+
 def _sweeper(gateway: Gateway, backends: Backends) -> Sweeper:
     return Sweeper(gateway, backends, sweep_seconds=1)
 
@@ -113,37 +124,37 @@ async def test_refused(gateway: Gateway, backends: Backends, broker: FakeBroker)
     """A definite refusal leaves no record behind, and the key can be used again."""
     broker.fault = QueueFull("painter")
     with pytest.raises(QueueFull):
-        await gateway.submit(BODY, idempotency_key="k")
+        await submitted(gateway, BODY, idempotency_key="k")
     assert await backends.statuses.list() == []
 
     broker.fault = None
-    assert (await gateway.submit({"prompt": "other"}, idempotency_key="k")).published
+    assert (await submitted(gateway, {"prompt": "other"}, idempotency_key="k")).published
 
 
 async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBroker, settings: Settings) -> None:
     """The gateway refuses at its own limit, before the broker has to, but still answers a key used before."""
-    first = await Gateway(backends, CATALOGUE, settings).submit(BODY, idempotency_key="k")
+    first = await submitted(Gateway(backends, CATALOGUE, settings), BODY, idempotency_key="k")
     broker.ready = 5
     with pytest.raises(QueueFull):
-        await gateway.submit(BODY)
-    assert (await gateway.submit(BODY, idempotency_key="k")).job_id == first.job_id
+        await submitted(gateway, BODY)
+    assert (await submitted(gateway, BODY, idempotency_key="k")).job_id == first.job_id
     assert [record.job_id for record in await backends.statuses.list()] == [first.job_id]
 
 
 async def test_queue_limit_without_asking_each_time(gateway: Gateway, broker: FakeBroker) -> None:
     """Of jobs that come at once those that fit are taken, and the broker is not asked how many there are for each."""
-    taken = await asyncio.gather(*(gateway.submit(BODY) for _ in range(9)), return_exceptions=True)
+    taken = await asyncio.gather(*(submitted(gateway, BODY) for _ in range(9)), return_exceptions=True)
     assert sum(isinstance(each, QueueFull) for each in taken) == 4
     assert broker.asked == 1
     broker.ready = 4
-    assert (await gateway.submit(BODY)).published
+    assert (await submitted(gateway, BODY)).published
 
 
 async def test_broker_away(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """A broker that cannot even be asked leaves no record for the sweeper to run later."""
     broker.depth_fault = BackendUnavailable("broker", "away")
     with pytest.raises(BackendUnavailable):
-        await gateway.submit(BODY)
+        await submitted(gateway, BODY)
     assert await backends.statuses.list() == []
 
 
@@ -152,18 +163,18 @@ async def test_ambiguous(gateway: Gateway, backends: Backends, broker: FakeBroke
     broker.hangs = True
     begin = time.monotonic()
     with pytest.raises(PublishUnconfirmed):
-        await gateway.submit(BODY, idempotency_key="k")
+        await submitted(gateway, BODY, idempotency_key="k")
     assert time.monotonic() - begin < 3
     assert await backends.statuses.list() == []
 
     broker.hangs = False
-    assert (await gateway.submit(BODY, idempotency_key="k")).state is State.QUEUED
+    assert (await submitted(gateway, BODY, idempotency_key="k")).state is State.QUEUED
 
 
 async def test_ambiguous_but_arrived(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """A job a worker has begun was accepted, whatever became of the confirm."""
     broker.hangs = True
-    submission = asyncio.create_task(gateway.submit(BODY))
+    submission = asyncio.create_task(submitted(gateway, BODY))
     while not (live := await backends.statuses.list()):
         await asyncio.sleep(0.01)
     await _begin(backends, live[0])
@@ -174,33 +185,33 @@ async def test_ambiguous_but_arrived(gateway: Gateway, backends: Backends, broke
 
 async def test_replay(gateway: Gateway, broker: FakeBroker) -> None:
     """A key used again gives the same job and publishes nothing; with another body it is refused."""
-    first = await gateway.submit(BODY, idempotency_key="k")
-    again = await gateway.submit(BODY, idempotency_key="k")
+    first = await submitted(gateway, BODY, idempotency_key="k")
+    again = await submitted(gateway, BODY, idempotency_key="k")
     assert (again.job_id, len(broker.published)) == (first.job_id, 1)
     with pytest.raises(IdempotencyMismatch):
-        await gateway.submit({"prompt": "blue mug"}, idempotency_key="k")
+        await submitted(gateway, {"prompt": "blue mug"}, idempotency_key="k")
 
 
 async def test_replay_while_in_flight(gateway: Gateway, broker: FakeBroker) -> None:
     """A second request with the key of one still being answered is told to come back."""
     broker.hangs = True
-    first = asyncio.create_task(gateway.submit(BODY, idempotency_key="k"))
+    first = asyncio.create_task(submitted(gateway, BODY, idempotency_key="k"))
     await asyncio.sleep(0.2)
     with pytest.raises(IdempotencyInFlight):
-        await gateway.submit(BODY, idempotency_key="k")
+        await submitted(gateway, BODY, idempotency_key="k")
     first.cancel()
 
 
 async def test_replay_of_an_unpublished_record(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """The key of a record a crash kept from its queue publishes it before answering."""
     broker.hangs = True
-    crashed = asyncio.create_task(gateway.submit(BODY, idempotency_key="k"))
+    crashed = asyncio.create_task(submitted(gateway, BODY, idempotency_key="k"))
     await asyncio.sleep(0.2)
     crashed.cancel()
     await asyncio.wait([crashed])
     broker.hangs = False
 
-    accepted = await gateway.submit(BODY, idempotency_key="k")
+    accepted = await submitted(gateway, BODY, idempotency_key="k")
     assert [message.job_id for message in broker.published] == [accepted.job_id]
     assert (await backends.statuses.get(accepted.job_id)).published
 
@@ -223,7 +234,7 @@ async def test_sweeper_publishes_what_was_left_behind(
 
 async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
     """A job not begun in its time is expired, with a manifest; one that began is left alone."""
-    late, begun = await gateway.submit(BODY), await gateway.submit(BODY)
+    late, begun = await submitted(gateway, BODY), await submitted(gateway, BODY)
     await _begin(backends, begun)
     for record in (late, begun):
         await backends.statuses.remove(record.job_id)
@@ -240,7 +251,7 @@ async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
 
 async def test_sweeper_republishes_a_lost_message(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """A job whose message the queue lost is published again, under a new message id, after two quiet sweeps."""
-    record = await gateway.submit(BODY)
+    record = await submitted(gateway, BODY)
     broker.published.clear()
     sweeper = _sweeper(gateway, backends)
     await sweeper.sweep()
@@ -253,8 +264,8 @@ async def test_sweeper_republishes_a_lost_message(gateway: Gateway, backends: Ba
 
 async def test_sweeper_trusts_a_busy_queue(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """Nothing is published again while messages wait or a worker holds a job of the model."""
-    await gateway.submit(BODY)
-    held = await gateway.submit(BODY)
+    await submitted(gateway, BODY)
+    held = await submitted(gateway, BODY)
     broker.published.clear()
     sweeper = _sweeper(gateway, backends)
     broker.ready = 1
@@ -269,7 +280,7 @@ async def test_sweeper_trusts_a_busy_queue(gateway: Gateway, backends: Backends,
 
 async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:
     """A job whose record was made again after it had finished is not run again."""
-    record = await gateway.submit(BODY)
+    record = await submitted(gateway, BODY)
     lease = await _begin(backends, record)
     await backends.statuses.finish(lease, Outcome(State.SUCCEEDED))
     await gateway._manifests.write(await gateway.read(record.job_id))
@@ -286,7 +297,7 @@ async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, 
 
 async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) -> None:
     """A queued job canceled is canceled for good, also when the status store forgets it."""
-    record = await gateway.submit(BODY)
+    record = await submitted(gateway, BODY)
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED
     await backends.statuses.remove(record.job_id)
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED

@@ -136,5 +136,5 @@ async def test_unchanged_history_is_not_sent_again(client: httpx2.AsyncClient) -
     second = await client.get("/v1/jobs", headers=known)
     await client.post(f"/v1/jobs/{made}/cancel")
 
-    assert (second.status_code, second.headers["Vary"]) == (304, "Cookie")
+    assert (second.status_code, second.headers["Vary"]) == (304, "Authorization, Cookie")
     assert (await client.get("/v1/jobs", headers=known)).status_code == 200

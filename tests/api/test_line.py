@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.line import Line
+from services.api.model_queue import LiveJob, ModelQueue
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality
-from services.common.schemas import JobMessage, StatusRecord
+from services.common.schemas import JobMessage, State, StatusRecord
 
 MODEL = Model(name="m", title="M", modality=Modality.TXT2IMG, adapter="none", source=".", default=True)
 CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
@@ -44,6 +45,7 @@ class FakeCache:
 
 
 def job(number: int) -> StatusRecord:
+    """Those with an odd number are bulk."""
     job_id, long_ago = f"00000000-0000-7000-8000-{number:012d}", time.time() - 60
     message = JobMessage(
         job_id=job_id,
@@ -53,7 +55,7 @@ def job(number: int) -> StatusRecord:
         created_at=long_ago,
         expires_at=long_ago + 3600,
     )
-    return StatusRecord(job_id=job_id, message=message, created_at=long_ago)
+    return StatusRecord(job_id=job_id, message=message, created_at=long_ago, bulk=number % 2 == 1)
 
 
 # Who is asked, whether it looks anew or remembers, and which jobs are live then: records come back after a flush, and
@@ -66,7 +68,16 @@ def test_position_never_grows(polls: list[Poll]) -> None:
     """Whichever gateway is polled, and however old what it knows is, no position is larger than the one before."""
     positions = asyncio.run(_positions(polls))
     assert positions == sorted(positions, reverse=True)
-    assert all(0 <= position <= 5 for position in positions)
+    assert all(0 <= position <= 9 for position in positions)
+
+
+def test_bulk_is_behind_the_others() -> None:
+    """Of what waits, bulk comes after all that is not, whatever its age; what runs is before both."""
+    jobs = [job(number) for number in range(6)]
+    jobs[1] = jobs[1].model_copy(update={"state": State.RUNNING})
+    queue = ModelQueue(MODEL, [LiveJob.of(each) for each in jobs], [])
+
+    assert [queue.position(each.job_id) for each in jobs] == [0, 1, 2, 4, 3, 5]
 
 
 async def _positions(polls: list[Poll]) -> list[int]:

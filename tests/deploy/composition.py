@@ -20,23 +20,25 @@ def composition(variables: Mapping[str, str] = SECRETS) -> dict[str, Any]:
 
     def value(found: re.Match[str]) -> str:
         name, kind, default = found.groups()
-        return variables[name] if kind != "-" else variables.get(name, default)
+        return variables[name] if kind != "-" else variables.get(name) or default
 
     composed: dict[str, Any] = yaml.safe_load(VARIABLE.sub(value, (ROOT / "compose.yaml").read_text()))
     return composed
 
 
-def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = composition()["services"]
+def services(variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """With these variables in `.env`, besides the secrets."""
+    found: dict[str, dict[str, Any]] = composition({**SECRETS, **(variables or {})})["services"]
     return found
 
 
-def of_ours(name: str) -> dict[str, Any]:
+def of_ours(name: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A service that runs an image of ours, with the environment its image sets below that of compose.yaml."""
-    service = services()[name]
+    service = services(variables)[name]
     build = service["build"]
     image = stage((ROOT / build["dockerfile"]).read_text(), build.get("target"))
-    return {**service, "image": image, "environment": {**image["environment"], **service["environment"]}}
+    environment = {name: "" if value is None else value for name, value in service["environment"].items()}
+    return {**service, "image": image, "environment": {**image["environment"], **environment}}
 
 
 def stage(dockerfile: str, target: str | None) -> dict[str, Any]:

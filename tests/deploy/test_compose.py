@@ -4,12 +4,15 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.api.exposure import check_exposure
 from services.common.settings import load_settings
+from tests.api.keys import LINES
 from tests.deploy.composition import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio
 
 OURS = ("gateway", "worker", "worker-gpu")
@@ -91,6 +94,21 @@ def test_health_commands(name: str) -> None:
 def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
     """Nothing is published beyond this host unless the operator says so."""
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+@pytest.mark.parametrize(
+    ("address", "keys", "starts"), [("", "", True), ("0.0.0.0", "", False), ("0.0.0.0", LINES, True)]
+)
+def test_a_published_port_needs_keys(
+    address: str, keys: str, starts: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On this host alone the gateway starts as it is; published elsewhere it starts with keys only."""
+    environment = studio(of_ours("gateway", {"GATEWAY_ADDRESS": address, "GATEWAY_KEYS": keys})["environment"])
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings(environment, tmp_path / "none")
+    with nullcontext() if starts else pytest.raises(ValueError, match="STUDIO_KEYS"):
+        check_exposure(settings, settings.host)
 
 
 @pytest.mark.parametrize(("name", "service"), services().items())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
-from services.common.brokers.amqp.topology import queue_name
+from services.common.brokers.amqp.topology import queue_name, routing_key
 from services.common.catalogue import load_catalogue
 from services.common.settings import Settings, load_settings
 from services.inference.registry import resolve_adapter
@@ -78,7 +78,7 @@ def test_settings(overlay: str) -> None:
     """Every STUDIO_* variable is a setting, those of the Secrets that docs/operations.md makes included."""
     documented = re.findall(r"--from-literal=(STUDIO_\w+)=", (ROOT / "docs" / "operations.md").read_text())
     secrets = {"STUDIO_BROKER_URL", "STUDIO_STATUSES_URL", "STUDIO_S3_ACCESS_KEY", "STUDIO_S3_SECRET_KEY"}
-    assert set(documented) == secrets | {"STUDIO_SECRET_KEY"}
+    assert set(documented) == secrets | {"STUDIO_SECRET_KEY", "STUDIO_KEYS"}
     for deployment in _of_kind(overlay, "Deployment").values():
         environment = _environment(overlay, _pod(deployment)[1])
         assert environment == studio(environment)
@@ -165,7 +165,11 @@ def test_scaling() -> None:
         (trigger,) = spec["triggers"]
         asked = trigger["metadata"]
         assert (asked["protocol"], asked["excludeUnacknowledged"]) == ("http", "false")
-        assert asked["queueName"] == queue_name(name)
+        assert (asked["useRegex"], asked["operation"]) == ("true", "sum")
+        lanes = [queue_name(routing_key(each, bulk=bulk)) for each in CATALOGUE.models for bulk in (False, True)]
+        assert [each for each in lanes if re.search(asked["queueName"], each)] == [
+            queue_name(routing_key(name, bulk=bulk)) for bulk in (False, True)
+        ]
         max_batch = model.max_batch or resolve_adapter(model.adapter).max_batch
         assert int(asked["value"]) >= 2 * max_batch
         down = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]

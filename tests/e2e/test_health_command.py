@@ -24,7 +24,7 @@ def _ask(system: System, service: str, **environment: str) -> int:
 def test_gateway(tmp_path: Path) -> None:
     """0 while the gateway is ready, also when it listens on every address; 1 when it hangs and when it is gone."""
     with running_system(tmp_path, {}) as system:
-        gateway = system.start_gateway(host="0.0.0.0")
+        gateway = system.start_gateway(host="0.0.0.0", allow_anonymous="true")
         assert _ask(system, "gateway", STUDIO_HOST="0.0.0.0") == 0
         gateway.send_signal(signal.SIGSTOP)
         assert _ask(system, "gateway") == 1

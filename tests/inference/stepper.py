@@ -96,14 +96,14 @@ class Rig:
         self.heartbeats: dict[str, Heartbeat] = {}
 
     def submit(
-        self, name: str, job: str = "", *, count: int = 1, alone: bool = False, **given: object
+        self, name: str, job: str = "", *, count: int = 1, alone: bool = False, bulk: bool = False, **given: object
     ) -> asyncio.Task[list[str]]:
         """A job of `count` items; `name` is its prompt, and its id unless `job` is given."""
         params = Txt2ImgParams.model_validate({"prompt": name, "width": 64, "num_images": count, "seed": 0, **given})
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = [Item(job_id, index, index, name, "", params) for index in range(count)]
-        return asyncio.create_task(_hold(self.batcher.seat(items, heartbeat, alone=alone)))
+        return asyncio.create_task(_hold(self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
 
     async def at_work(self) -> asyncio.Task[list[str]]:
         """The job `a`, which is being made, alone: what is submitted next comes together behind it."""

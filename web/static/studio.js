@@ -59,7 +59,8 @@ class Watch {
     try {
       const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
       const response = await fetch(this.element.dataset.url, { cache: "no-store", signal });
-      if (response.status === 404 || response.status === 410) {
+      // Gone, or nobody is signed in any more: the page itself says so.
+      if ([401, 404, 410].includes(response.status)) {
         location.reload();
         return;
       }

@@ -1,4 +1,4 @@
-"""The distributed broker: RabbitMQ, one durable quorum queue per model.
+"""The distributed broker: RabbitMQ, two durable quorum queues per model.
 
 A publish is persistent, mandatory and confirmed. Written for RabbitMQ 3.10 and later.
 """
@@ -18,6 +18,7 @@ from services.common.brokers.amqp.dead_letters import read_dead_letters, replay_
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
+from services.common.brokers.amqp.topology import routing_key
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.ports import DeadLetter, Delivery
 from services.common.schemas import JobMessage
@@ -41,8 +42,11 @@ class RabbitMQBroker:
         self._subscriptions: set[Subscription] = set()
         self._retired: dict[Session, asyncio.Task[None]] = {}
 
-    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
-        await self._publish(message.model, message.message_id, message.encode(), headers)
+    async def publish(
+        self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
+    ) -> None:
+        key = routing_key(message.model, bulk=bulk)
+        await self._publish(message.model, message.message_id, message.encode(), headers, key)
 
     async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         while True:
@@ -80,7 +84,12 @@ class RabbitMQBroker:
         await asyncio.gather(*(each.close() for each in owned))
 
     async def _publish(
-        self, model: str, message_id: str, body: bytes, headers: Mapping[str, str] | None = None
+        self,
+        model: str,
+        message_id: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> None:
         sending = False
 
@@ -95,7 +104,7 @@ class RabbitMQBroker:
                 delivery_mode=DeliveryMode.PERSISTENT,
                 content_type="application/json",
             )
-            await exchange.publish(envelope, routing_key=model, mandatory=True)
+            await exchange.publish(envelope, routing_key=key or model, mandatory=True)
 
         try:
             await self._call(CALL_SECONDS, send)

@@ -36,10 +36,12 @@ class SQLiteBroker:
         self._wakeup = wakeup
         self._queue_limit = queue_limit
         self._lease_seconds = lease_seconds
-        self._in_hand: dict[str, asyncio.Semaphore] = {}  # token -> the consumer's slots, one of which it holds
+        self._in_hand: dict[str, tuple[_Slots, bool]] = {}  # token -> the consumer's slots, and which lane's it holds
 
-    async def publish(self, message: JobMessage, headers: Mapping[str, str] | None = None) -> None:
-        entry = sqlite_queue.Entry(message.message_id, message.model, message.encode(), headers or {})
+    async def publish(
+        self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
+    ) -> None:
+        entry = sqlite_queue.Entry(message.message_id, message.model, message.encode(), headers or {}, bulk)
         try:
             accepted = await self._file.write(partial(sqlite_queue.insert, entry, self._queue_limit))
         except BackendUnavailable as exc:
@@ -50,9 +52,8 @@ class SQLiteBroker:
 
     async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
         self._wakeup.listen()
-        slots = asyncio.Semaphore(prefetch)
+        slots = _Slots(prefetch)
         while True:
-            await slots.acquire()
             yield await self._next(model, slots)
 
     async def depth(self, model: str) -> int:
@@ -92,8 +93,9 @@ class SQLiteBroker:
                 await self._file.write(partial(sqlite_queue.renew, tokens, 0.0))
             self._wakeup.notify()
 
-    async def _next(self, model: str, slots: asyncio.Semaphore) -> Delivery:
+    async def _next(self, model: str, slots: "_Slots") -> Delivery:
         while True:
+            await slots.any_free()
             woken = self._wakeup.arm()  # before looking, so that nothing published in between is slept through
             try:
                 if delivery := await self._claim(model, slots):
@@ -109,8 +111,8 @@ class SQLiteBroker:
             finally:
                 woken.cancel()
 
-    async def _claim(self, model: str, slots: asyncio.Semaphore) -> Delivery | None:
-        claim = sqlite_queue.Claim(model, uuid4().hex, time.time() + self._lease_seconds)
+    async def _claim(self, model: str, slots: "_Slots") -> Delivery | None:
+        claim = sqlite_queue.Claim(model, slots.free_lanes, uuid4().hex, time.time() + self._lease_seconds)
         try:
             row = await self._file.write(partial(sqlite_queue.claim_next, claim))
         except asyncio.CancelledError:
@@ -121,21 +123,50 @@ class SQLiteBroker:
             raise
         if row is None:
             return None
-        body, message_id, deliveries, headers = row
-        self._in_hand[claim.token] = slots
-        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token), headers)
+        body, message_id, deliveries, headers, bulk = row
+        slots.take(bulk=bulk)
+        self._in_hand[claim.token] = slots, bulk
+        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token), headers, bulk)
 
     async def _settle(self, token: str, settlement: Settlement) -> None:
-        slots = self._in_hand.pop(token, None)
-        if slots is None:
+        held = self._in_hand.pop(token, None)
+        if held is None:
             return  # settled before, or given back
+        slots, bulk = held
         try:
             # Shielded: a consumer cancelled again while it settles must not lose the settlement.
             await asyncio.shield(self._file.write(partial(sqlite_queue.settle, token, settlement)))
         finally:
-            slots.release()
+            if slots.give_back(bulk=bulk):
+                self._wakeup.look_again()  # the consumer may be waiting for the other lane alone
         if settlement in (Settlement.REQUEUE, Settlement.RETRY):
             self._wakeup.notify()
+
+
+class _Slots:
+    """How many more deliveries of each lane a consumer takes."""
+
+    def __init__(self, prefetch: int) -> None:
+        self._free = {False: prefetch, True: prefetch}
+        self._changed = asyncio.Event()
+
+    @property
+    def free_lanes(self) -> tuple[bool, ...]:
+        return tuple(bulk for bulk, free in self._free.items() if free)
+
+    async def any_free(self) -> None:
+        while not self.free_lanes:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def take(self, *, bulk: bool) -> None:
+        self._free[bulk] -= 1
+
+    def give_back(self, *, bulk: bool) -> bool:
+        """True when the lane had none left."""
+        self._free[bulk] += 1
+        self._changed.set()
+        return self._free[bulk] == 1
 
 
 @asynccontextmanager

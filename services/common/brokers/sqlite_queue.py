@@ -29,6 +29,9 @@ SCHEMA = (
 )
 
 
+_BULK = "_bulk"  # behind a model's name, in which there is no underscore, for its other lane
+
+
 @dataclass(frozen=True)
 class Entry:
     """What is queued."""
@@ -37,13 +40,18 @@ class Entry:
     model: str
     body: bytes
     headers: Mapping[str, str]
+    bulk: bool
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The token is the consumer's own choice, so that it can undo a claim whose answer it did not wait for."""
+    """The token is the consumer's own choice, so that it can undo a claim whose answer it did not wait for.
+
+    `lanes` are looked into one after the other, each by whether it is the bulk one.
+    """
 
     model: str
+    lanes: tuple[bool, ...]
     token: str
     leased_until: float
 
@@ -54,7 +62,7 @@ def insert(entry: Entry, limit: int, connection: sqlite3.Connection) -> bool:
         return True
     if depth(entry.model, connection) >= limit:
         return False
-    row = (entry.message_id, entry.model, entry.body)
+    row = (entry.message_id, _lane(entry.model, bulk=entry.bulk), entry.body)
     connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", row)
     if entry.headers:
         beside = (entry.message_id, json.dumps(entry.headers))
@@ -62,16 +70,19 @@ def insert(entry: Entry, limit: int, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int, dict[str, str]] | None:
-    """Lease the first ready message: its body, its id, how often it was delivered before, and its headers."""
-    row: tuple[bytes, str, int, str | None] | None = connection.execute(
-        """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
-        WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
-        RETURNING body, message_id, deliveries - 1,
-            (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
-        (claim.token, claim.leased_until, claim.model, time.time()),
-    ).fetchone()
-    return row and (*row[:3], json.loads(row[3] or "{}"))
+def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int, Mapping[str, str], bool] | None:
+    """Lease the first ready message: body, id, how often it was delivered before, headers, and whether it is bulk."""
+    for bulk in claim.lanes:
+        row: tuple[bytes, str, int, str | None] | None = connection.execute(
+            """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
+            WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
+            RETURNING body, message_id, deliveries - 1,
+                (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
+            (claim.token, claim.leased_until, _lane(claim.model, bulk=bulk), time.time()),
+        ).fetchone()
+        if row is not None:
+            return (*row[:3], json.loads(row[3] or "{}"), bulk)
+    return None
 
 
 def unclaim(token: str, connection: sqlite3.Connection) -> None:
@@ -93,9 +104,10 @@ def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -
 
 
 def depth(model: str, connection: sqlite3.Connection) -> int:
-    """How many messages of this model are ready."""
-    query = "SELECT count(*) FROM messages WHERE model = ? AND leased_until <= ?"
-    count: int = connection.execute(query, (model, time.time())).fetchone()[0]
+    """How many messages of this model are ready, in both lanes."""
+    query = "SELECT count(*) FROM messages WHERE model IN (?, ?) AND leased_until <= ?"
+    lanes = (_lane(model, bulk=False), _lane(model, bulk=True))
+    count: int = connection.execute(query, (*lanes, time.time())).fetchone()[0]
     return count
 
 
@@ -110,13 +122,17 @@ def dead_letters(limit: int, connection: sqlite3.Connection) -> list[DeadLetter]
 
 
 def replay(message_id: str, connection: sqlite3.Connection) -> bool:
-    """Move a dead letter to the end of its queue, over the limit too; False when there is none."""
+    """Move a dead letter to the end of its model's first lane, over the limit too; False when there is none."""
     connection.execute(
         """INSERT OR IGNORE INTO messages (message_id, model, body)
         SELECT message_id, model, body FROM dead_letters WHERE message_id = ?""",
         (message_id,),
     )
     return connection.execute("DELETE FROM dead_letters WHERE message_id = ?", (message_id,)).rowcount > 0
+
+
+def _lane(model: str, *, bulk: bool) -> str:
+    return model + _BULK if bulk else model
 
 
 def _ack(token: str, connection: sqlite3.Connection) -> None:
@@ -130,8 +146,8 @@ def _requeue(token: str, connection: sqlite3.Connection) -> None:
 def _reject(token: str, connection: sqlite3.Connection) -> None:
     connection.execute(
         """INSERT OR REPLACE INTO dead_letters (message_id, model, body, died_at)
-        SELECT message_id, model, body, ? FROM messages WHERE token = ?""",
-        (time.time(), token),
+        SELECT message_id, replace(model, ?, ''), body, ? FROM messages WHERE token = ?""",
+        (_BULK, time.time(), token),
     )
     _ack(token, connection)
 

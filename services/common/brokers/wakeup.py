@@ -61,6 +61,12 @@ class Wakeup:
         future.add_done_callback(self._sleepers.discard)
         return future
 
+    def look_again(self) -> None:
+        """Wake the consumers of this process alone."""
+        for future in tuple(self._sleepers):
+            if not future.done():
+                future.set_result(None)
+
     def close(self) -> None:
         if self._socket is None or self._address is None:
             return
@@ -75,6 +81,4 @@ class Wakeup:
         with suppress(OSError):  # BlockingIOError: drained
             while True:
                 listener.recv(1)
-        for future in tuple(self._sleepers):
-            if not future.done():
-                future.set_result(None)
+        self.look_again()

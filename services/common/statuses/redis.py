@@ -2,8 +2,8 @@
 
 The scripts are in `lua/`. Everything has a time to live: what is here is a fast record of truths kept elsewhere.
 Keys: `studio:job:<id>`, `studio:key:<owner>:<key>`, `studio:live` (ids of live jobs), `studio:owner:<owner>` (ids of
-an owner's jobs), `studio:epoch`. The scripts make up names of keys, so this is for a single Redis or a replicated
-one, not for a Redis Cluster.
+an owner's jobs), `studio:party:<party>` (ids of its live ones), `studio:epoch`. The scripts make up names of keys, so
+this is for a single Redis or a replicated one, not for a Redis Cluster.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from services.common import ids
 from services.common.background import beside
-from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
-from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
+from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis import Part, RedisLink, Script, answering
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
@@ -48,14 +48,17 @@ class RedisStatusStore:
         prelude = (folder / "prelude.lua").read_text("utf-8")
         self._scripts = {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS}
 
-    async def create(self, record: StatusRecord) -> StatusRecord:
+    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         if record.published and (row := await self._run("confirm", record.job_id)):
             return _record(row)
         key, owner = record.idempotency_key, record.message.owner
-        keys = [_index_name(owner), *([_key_name(owner, key)] if key is not None else [])]
-        row = await self._run(
-            "create", record.job_id, JOB_PREFIX, _milliseconds(KEY_SECONDS), *_pairs(record), keys=keys
-        )
+        party = f"studio:party:{quota.party}" if quota else ""
+        keys = [_index_name(owner), party, *([_key_name(owner, key)] if key is not None else [])]
+        most, ahead = ("" if quota.most is None else quota.most, quota.ahead) if quota else ("", 0)
+        times = JOB_PREFIX, _milliseconds(KEY_SECONDS)
+        row = await self._run("create", record.job_id, *times, most, ahead, *_pairs(record), keys=keys)
+        if row == b"TOO_MANY" and quota and quota.most:
+            raise TooManyJobs(quota.most)
         return _record(row)
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:

@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 
 from services.common import ids
 from services.common.background import beside
-from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
-from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
+from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_records, transitions
@@ -35,8 +35,8 @@ class SQLiteStatusStore:
         self._limits = limits
         self._waiting = waiting
 
-    async def create(self, record: StatusRecord) -> StatusRecord:
-        return await self._file.write(partial(self._create, record))
+    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
+        return await self._file.write(partial(self._create, record, quota))
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
         return await self._waiting.until_ended(job_id, wait, lambda: self._get(job_id))
@@ -82,7 +82,7 @@ class SQLiteStatusStore:
             return await self._file.read(partial(sqlite_records.find_live, after, limit))
         return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
 
-    def _create(self, record: StatusRecord, connection: sqlite3.Connection) -> StatusRecord:
+    def _create(self, record: StatusRecord, quota: Quota | None, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
         if known := sqlite_records.find(record.job_id, connection):
             after = transitions.confirm(known, time.time()) if record.published else known
@@ -92,6 +92,8 @@ class SQLiteStatusStore:
             if earlier := sqlite_records.find_by_key(owner, key, connection):
                 return earlier.record
             sqlite_records.store_key(owner, key, record.job_id, connection)
+        if quota is not None:
+            record = _counted(record, quota, connection)
         return self._replace(None, Entry(record), connection).record
 
     async def _get(self, job_id: str) -> StatusRecord:
@@ -117,6 +119,15 @@ class SQLiteStatusStore:
         if after is not before:
             sqlite_records.store(after, self._limits.retention_seconds, connection)
         return after
+
+
+def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection) -> StatusRecord:
+    """Raises TooManyJobs, which undoes the transaction."""
+    live = sqlite_records.count_of(quota.party, connection)
+    if quota.most is not None and live >= quota.most:
+        raise TooManyJobs(quota.most)
+    sqlite_records.join(quota.party, record.job_id, connection)
+    return record.model_copy(update={"bulk": live >= quota.ahead})
 
 
 @asynccontextmanager

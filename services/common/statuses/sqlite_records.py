@@ -32,6 +32,8 @@ SCHEMA = (
         PRIMARY KEY (owner, key))""",
     "CREATE INDEX IF NOT EXISTS keys_of_job ON idempotency_keys (job_id)",
     "CREATE INDEX IF NOT EXISTS keys_by_time ON idempotency_keys (forget_at)",
+    """CREATE TABLE IF NOT EXISTS parties (job_id TEXT PRIMARY KEY, party TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS jobs_of_party ON parties (party)",
     "CREATE TABLE IF NOT EXISTS epoch (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seconds REAL NOT NULL)",
 )
 
@@ -93,6 +95,17 @@ def ended(job_ids: Sequence[str], connection: sqlite3.Connection) -> list[str]:
     return [job_id for (job_id,) in connection.execute(query, (json.dumps(job_ids),))]
 
 
+def count_of(party: str, connection: sqlite3.Connection) -> int:
+    """How many live jobs it has."""
+    count: int = connection.execute("SELECT count(*) FROM parties WHERE party = ?", (party,)).fetchone()[0]
+    return count
+
+
+def join(party: str, job_id: str, connection: sqlite3.Connection) -> None:
+    """Count the job as the party's until it is over."""
+    connection.execute("INSERT OR REPLACE INTO parties VALUES (?, ?)", (job_id, party))
+
+
 def store(entry: Entry, retention_seconds: float, connection: sqlite3.Connection) -> None:
     """Write the whole entry over what was there."""
     record = entry.record
@@ -101,6 +114,8 @@ def store(entry: Entry, retention_seconds: float, connection: sqlite3.Connection
         "INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?)",
         (record.job_id, record.model_dump_json(), entry.exhausted, entry.ended_by, forget_at),
     )
+    if forget_at is not None:
+        _leave(record.job_id, connection)
 
 
 def store_key(owner: str | None, key: str, job_id: str, connection: sqlite3.Connection) -> None:
@@ -117,6 +132,7 @@ def forget_key(job_id: str, connection: sqlite3.Connection) -> None:
 def forget(job_id: str, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM statuses WHERE job_id = ?", (job_id,))
     forget_key(job_id, connection)
+    _leave(job_id, connection)
 
 
 def purge(connection: sqlite3.Connection) -> None:
@@ -124,6 +140,10 @@ def purge(connection: sqlite3.Connection) -> None:
     now = time.time()
     connection.execute("DELETE FROM statuses WHERE forget_at <= ?", (now,))
     connection.execute("DELETE FROM idempotency_keys WHERE forget_at <= ?", (now,))
+
+
+def _leave(job_id: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM parties WHERE job_id = ?", (job_id,))
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -122,7 +122,7 @@ def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float, *, e
 
 
 def _ended(record: StatusRecord, state: State, now: float) -> StatusRecord:
-    ended = {"state": state, "finished_at": now, "progress": None, **_UNLEASED}
+    ended = {"state": state, "finished_at": now, "progress": None, "bulk": False, **_UNLEASED}
     return _noted(record, state.value, now).model_copy(update=ended)
 
 

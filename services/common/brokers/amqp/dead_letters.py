@@ -7,7 +7,7 @@ from datetime import datetime
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from services.common.brokers.amqp.subscription import message_key
-from services.common.brokers.amqp.topology import declare_dead_queue
+from services.common.brokers.amqp.topology import declare_dead_queue, model_of
 from services.common.ports import DeadLetter
 
 MAX_LETTERS = 10_000  # the length the shipped policy gives the queue
@@ -56,4 +56,4 @@ def _letter(message: AbstractIncomingMessage) -> DeadLetter:
     if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
         time = deaths[0].get("time")
         died_at = time.timestamp() if isinstance(time, datetime) else 0.0
-    return DeadLetter(message_key(message), message.routing_key or "", message.body, died_at)
+    return DeadLetter(message_key(message), model_of(message.routing_key or ""), message.body, died_at)

@@ -12,8 +12,9 @@ from services.common.brokers.amqp.topology import (
     JOBS,
     declare_dead_queue,
     declare_exchange,
-    declare_job_queue,
+    declare_job_queues,
     queue_name,
+    routing_key,
 )
 
 CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
@@ -34,7 +35,7 @@ class Session:
         self._declared: set[str] = set()
 
     async def exchange(self, model: str) -> AbstractExchange:
-        """Where to publish, with confirms; the queue of the model exists."""
+        """Where to publish, with confirms; the queues of the model exist."""
         async with self._lock:
             await self._declare(model)
             if self._publishing is None or self._publishing.is_closed:
@@ -48,13 +49,15 @@ class Session:
     async def depth(self, model: str) -> int:
         async with self._lock:
             control = await self._declare(model)
+            depth = 0
             try:
-                # A plain channel: aio-pika's robust ones answer a passive declaration with 0.
-                queue = await control.declare_queue(queue_name(model), passive=True)
+                for bulk in (False, True):
+                    # A plain channel: aio-pika's robust ones answer a passive declaration with 0.
+                    queue = await control.declare_queue(queue_name(routing_key(model, bulk=bulk)), passive=True)
+                    depth += queue.declaration_result.message_count or 0
             except ChannelNotFoundEntity:
                 self.forget_queue(model)
-                return 0
-            return queue.declaration_result.message_count or 0
+            return depth
 
     async def dead_letter_count(self) -> int:
         async with self._lock:
@@ -76,7 +79,7 @@ class Session:
     async def _declare(self, model: str) -> AbstractChannel:
         control = await self._open_control()
         if model not in self._declared:
-            await declare_job_queue(control, model)
+            await declare_job_queues(control, model)
             self._declared.add(model)
         return control
 

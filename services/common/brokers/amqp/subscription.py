@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import close_connection, connect
-from services.common.brokers.amqp.topology import declare_job_queue
+from services.common.brokers.amqp.topology import declare_job_queues
 from services.common.ports import Delivery, Settlement
 
 SETTLE_SECONDS = 2.5
@@ -26,8 +26,7 @@ class Subscription:
     def __init__(self) -> None:
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
-        self._queue: AbstractQueue | None = None
-        self._tag: ConsumerTag | None = None
+        self._consumers: list[tuple[AbstractQueue, ConsumerTag]] = []  # of the two lanes, the bulk one last
         self._inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
         self._unsettled = 0
         self._lost = asyncio.Event()
@@ -42,9 +41,10 @@ class Subscription:
         self._channel.close_callbacks.add(self._lose)
         # The server ends a consumer whose queue was deleted or moved; on a plain channel only this tells.
         (await self._channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._lose)
+        # RabbitMQ counts it for each consumer by itself, so a lane that is full of work keeps nothing from the other.
         await self._channel.set_qos(prefetch_count=prefetch)
-        self._queue = await declare_job_queue(self._channel, model)
-        self._tag = await self._queue.consume(self._receive)
+        for queue in await declare_job_queues(self._channel, model):
+            self._consumers.append((queue, await queue.consume(self._receive)))
         if self._ended:  # closed while connecting
             await self.close()
 
@@ -64,15 +64,17 @@ class Subscription:
                 await _settle(message, Settlement.REQUEUE)
                 break
             self._unsettled += 1
-            return _delivery(message, self._settler(message))
+            bulk = message.consumer_tag == self._consumers[-1][1]
+            return _delivery(message, self._settler(message), bulk=bulk)
         return None
 
     async def end(self) -> None:
         """Stop deliveries and requeue those not handed out; the others can be settled until `close`."""
         self._ended = True
-        if self._queue and self._tag and self._channel and not self._channel.is_closed:
-            with suppress(*FAILURES):
-                await within(SETTLE_SECONDS, self._queue.cancel(self._tag))
+        if self._channel and not self._channel.is_closed:
+            for queue, tag in self._consumers:
+                with suppress(*FAILURES):
+                    await within(SETTLE_SECONDS, queue.cancel(tag))
             while not self._inbox.empty():
                 if message := self._inbox.get_nowait():
                     await _settle(message, Settlement.REQUEUE)
@@ -99,16 +101,18 @@ class Subscription:
         self._inbox.put_nowait(None)
 
     async def _consuming(self) -> bool:
-        """Whether the broker answers and still knows a consumer of this queue."""
-        if self._queue is None or self._channel is None:
+        """Whether the broker answers and still knows a consumer of both lanes."""
+        if self._channel is None:
             return False
-        try:
-            question = self._channel.declare_queue(self._queue.name, passive=True)
-            queue = await within(SETTLE_SECONDS, question)
-        except FAILURES as exc:
-            log.warning("consumer lost", queue=self._queue.name, reason=str(exc))
-            return False
-        return bool(queue.declaration_result.consumer_count)
+        for lane, _ in self._consumers:
+            try:
+                queue = await within(SETTLE_SECONDS, self._channel.declare_queue(lane.name, passive=True))
+            except FAILURES as exc:
+                log.warning("consumer lost", queue=lane.name, reason=str(exc))
+                return False
+            if not queue.declaration_result.consumer_count:
+                return False
+        return bool(self._consumers)
 
     def _settler(self, message: AbstractIncomingMessage) -> Callable[[Settlement], Awaitable[None]]:
         settled = False
@@ -128,10 +132,12 @@ class Subscription:
         return settle
 
 
-def _delivery(message: AbstractIncomingMessage, settle: Callable[[Settlement], Awaitable[None]]) -> Delivery:
+def _delivery(
+    message: AbstractIncomingMessage, settle: Callable[[Settlement], Awaitable[None]], *, bulk: bool
+) -> Delivery:
     count = message.headers.get("x-delivery-count", 0)
     texts = {name: value for name, value in message.headers.items() if isinstance(value, str)}
-    return Delivery(message.body, message_key(message), count if isinstance(count, int) else 0, settle, texts)
+    return Delivery(message.body, message_key(message), count if isinstance(count, int) else 0, settle, texts, bulk)
 
 
 async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> None:

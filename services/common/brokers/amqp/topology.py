@@ -25,12 +25,25 @@ DEAD_ARGUMENTS: Final[FieldTable] = {
 }
 
 
-def queue_name(model: str) -> str:
-    return f"{JOBS}.{model}"
+_BULK: Final = "_bulk"  # no model has an underscore in its name
+
+
+def routing_key(model: str, *, bulk: bool = False) -> str:
+    return model + _BULK if bulk else model
+
+
+def model_of(key: str) -> str:
+    """Of a routing key."""
+    return key.removesuffix(_BULK)
+
+
+def queue_name(key: str) -> str:
+    """Of the queue with this routing key."""
+    return f"{JOBS}.{key}"
 
 
 async def declare_exchange(channel: AbstractChannel) -> AbstractExchange:
-    """The exchange that jobs are published to, with the model as routing key."""
+    """The exchange that jobs are published to."""
     return await channel.declare_exchange(JOBS, ExchangeType.DIRECT, durable=True)
 
 
@@ -41,10 +54,14 @@ async def declare_dead_queue(channel: AbstractChannel) -> AbstractQueue:
     return queue
 
 
-async def declare_job_queue(channel: AbstractChannel, model: str) -> AbstractQueue:
-    """The queue of one model, bound; a dead letter of it always finds a place to go to."""
+async def declare_job_queues(channel: AbstractChannel, model: str) -> tuple[AbstractQueue, AbstractQueue]:
+    """Both lanes of one model, the bulk one last, bound; a dead letter always finds a place to go to."""
     await declare_dead_queue(channel)
     exchange = await declare_exchange(channel)
-    queue = await channel.declare_queue(queue_name(model), durable=True, arguments=JOB_ARGUMENTS)
-    await queue.bind(exchange, routing_key=model)
-    return queue
+
+    async def declare(key: str) -> AbstractQueue:
+        queue = await channel.declare_queue(queue_name(key), durable=True, arguments=JOB_ARGUMENTS)
+        await queue.bind(exchange, routing_key=key)
+        return queue
+
+    return await declare(routing_key(model)), await declare(routing_key(model, bulk=True))

@@ -1,11 +1,12 @@
--- ARGV: 4 prefix of job keys, 5 time of the idempotency key in ms, 6.. fields and values.
--- KEYS: 4 index of the owner's jobs, 5 idempotency key, if there is one.
-local KEY = KEYS[5]
+-- ARGV: 4 prefix of job keys, 5 time of the idempotency key in ms, 6 the most live jobs of the party (or nothing),
+-- 7 how many of them are not bulk, 8.. fields and values.
+-- KEYS: 4 index of the owner's jobs, 5 the party's live jobs (or nothing), 6 idempotency key, if there is one.
+local PARTY, KEY, MOST, AHEAD = KEYS[5], KEYS[6], tonumber(ARGV[6]), tonumber(ARGV[7])
 epoch()
 redis.call('PEXPIRE', EPOCH, LIVE_MS)
 
 local fields = {}
-for at = 6, #ARGV, 2 do
+for at = 8, #ARGV, 2 do
   fields[ARGV[at]] = ARGV[at + 1]
 end
 
@@ -20,10 +21,21 @@ if KEY then
   if known and redis.call('EXISTS', ARGV[4] .. known) == 1 then
     return redis.call('HGETALL', ARGV[4] .. known)
   end
+end
+local live = PARTY ~= '' and count_live(PARTY, ARGV[4], MOST)
+if live and MOST and live >= MOST then
+  return 'TOO_MANY'
+end
+if KEY then
   redis.call('SET', KEY, ID, 'PX', ARGV[5])
   redis.call('HSET', JOB, 'key_name', KEY)
 end
-redis.call('HSET', JOB, unpack(ARGV, 6))
+redis.call('HSET', JOB, unpack(ARGV, 8))
+if live then
+  redis.call('SADD', PARTY, ID)
+  redis.call('PEXPIRE', PARTY, LIVE_MS)
+  redis.call('HSET', JOB, 'party', PARTY, 'bulk', live >= AHEAD and '1' or '0')
+end
 add_to_owners(KEYS[4], ARGV[4])
 if terminal(fields.state) then
   redis.call('PEXPIRE', JOB, ENDED_MS)

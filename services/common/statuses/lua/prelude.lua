@@ -1,6 +1,7 @@
 -- Put before every script, so that each transition is one atomic call. The rules are those of transitions.py.
--- A job is a hash with the fields of StatusRecord (row.py) and three of our own: key_name (its idempotency key),
--- exhausted (the lease was given without an attempt left) and ended_by (the token that finished it).
+-- A job is a hash with the fields of StatusRecord (row.py) and four of our own: key_name (its idempotency key), party
+-- (the set of live jobs it counts in), exhausted (the lease was given without an attempt left) and ended_by (the token
+-- that finished it).
 local JOB, LIVE, EPOCH = KEYS[1], KEYS[2], KEYS[3]
 local ID, LIVE_MS, ENDED_MS = ARGV[1], ARGV[2], ARGV[3]
 
@@ -48,6 +49,27 @@ local function add_to_owners(index, prefix)
   end
 end
 
+-- Records may go without being finished, so before somebody is refused those are taken out.
+local function count_live(party, prefix, most)
+  local live = redis.call('SCARD', party)
+  if not most or live < most then
+    return live
+  end
+  for _, id in ipairs(redis.call('SMEMBERS', party)) do
+    if redis.call('EXISTS', prefix .. id) == 0 then
+      redis.call('SREM', party, id)
+    end
+  end
+  return redis.call('SCARD', party)
+end
+
+local function leave_party()
+  local party = get('party')
+  if party then
+    redis.call('SREM', party, ID)
+  end
+end
+
 local function release_lease()
   redis.call('HDEL', JOB, 'progress', 'exhausted', 'lease_token', 'lease_message_id', 'lease_expires_at')
 end
@@ -74,6 +96,8 @@ end
 local function finish(state)
   note(state)
   release_lease()
+  leave_party()
+  redis.call('HDEL', JOB, 'bulk')
   redis.call('HSET', JOB, 'state', state, 'finished_at', text(now()))
   redis.call('PEXPIRE', JOB, ENDED_MS)
   redis.call('ZREM', LIVE, ID)

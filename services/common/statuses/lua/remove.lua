@@ -7,6 +7,7 @@ if message then
   end
 end
 free_key()
+leave_party()
 redis.call('DEL', JOB)
 redis.call('ZREM', LIVE, ID)
 return 'OK'

@@ -1,0 +1,79 @@
+"""Who comes in: a key in the header, the cookie of somebody who signed in with one, or anybody while keys are off."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from services.api.api_key import ApiKey
+from services.api.caller import Caller
+from services.api.client_address import TrustedProxies, party_of
+from services.api.keyring import KeyRing
+from services.api.problems import RequestRefused
+from services.api.role import Role
+from services.api.same_origin import is_same_origin
+from services.api.sessions import Sessions
+from services.api.visitor import Visitors
+from services.common.addresses import is_loopback
+
+_READING: Final = ("GET", "HEAD")
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+_CHALLENGE: Final = 'Bearer realm="studio"'
+
+
+@dataclass(frozen=True)
+class Door:
+    """`keyring` is None while keys are off."""
+
+    keyring: KeyRing | None
+    visitors: Visitors
+    sessions: Sessions
+    proxies: TrustedProxies
+    public_url: str | None
+
+    def admit(self, request: Request[Any]) -> Caller:
+        """Raises RequestRefused: `unauthenticated`, or `other-origin` for what another site had a browser send."""
+        given = request.headers.get("authorization")
+        if self.keyring is None:
+            caller = self._anybody(request)
+        elif given is None:
+            caller = _known(self.sessions.key_of(request, self.keyring), given)
+        else:
+            return _known(self.keyring.find(_bearer(given)), given)  # no browser sends that by itself
+        if request.method not in _READING and not is_same_origin(request, self.public_url):
+            raise RequestRefused("other-origin", "requests that change something are taken from our own pages only")
+        return caller
+
+    def _anybody(self, request: Request[Any]) -> Caller:
+        address, owner = self.proxies.client(request.scope), self.visitors.owner_of(request)
+        # A proxy of this machine that nobody named brings others here.
+        proxied = any(name in request.headers for name in _FORWARDED)
+        near = address is not None and address.is_loopback and not proxied
+        # From elsewhere the address counts and not the visitor, who may become another one as often as he likes.
+        party = owner if near and owner else party_of(address)
+        # A page from elsewhere may lead the operator's own browser here, by a name of its own (DNS rebinding).
+        operator = near and is_loopback(_hostname(request))
+        return Caller(owner, party, trusted=near, operator=operator)
+
+
+def _known(key: ApiKey | None, given: str | None) -> Caller:
+    if key is not None:
+        return Caller(key.owner, key.owner, key, operator=key.role is Role.OPERATOR)
+    if given is None:
+        detail = "send `Authorization: Bearer KEY`; keys anywhere else, as in the URL, are not read"
+        raise RequestRefused("unauthenticated", detail, {"WWW-Authenticate": _CHALLENGE})
+    detail = "this key is not known here"
+    raise RequestRefused("unauthenticated", detail, {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'})
+
+
+def _bearer(header: str) -> str:
+    scheme, _, key = header.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _hostname(request: Request[Any]) -> str:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""

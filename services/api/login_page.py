@@ -1,0 +1,76 @@
+"""Signing in: a person shows a key once, and is known by a cookie until the session is over or he signs out."""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.api.guard import let_in
+from services.api.page_errors import Handler
+from services.api.page_templates import PageTemplates
+from services.api.problems import RequestRefused
+from services.api.state import AppState
+from services.api.submission import read_form
+
+HOME: Final = "/"
+PATH: Final = "/login"
+
+
+class LoginPage:
+    def __init__(self, templates: PageTemplates) -> None:
+        self._templates = templates
+
+    async def show(self, request: Request[AppState]) -> Response:
+        """The form; the first page where there is nothing to sign in to."""
+        if request.state["door"].keyring is None:
+            return RedirectResponse(HOME, 303)
+        return self._form(request.query_params.get("next", HOME))
+
+    async def sign_in(self, request: Request[AppState]) -> Response:
+        """303 to where the person wanted to go, with the cookie; or the form again."""
+        door = request.state["door"]
+        data = await read_form(request)
+        wanted = data.get("next", HOME)
+        key = door.keyring.find(data.get("key", "").strip()) if door.keyring else None
+        if key is None:
+            return self._form(wanted, HTTPStatus.UNAUTHORIZED)
+        response = RedirectResponse(_here(wanted), 303)
+        door.sessions.open(response, key)
+        return response
+
+    async def sign_out(self, request: Request[AppState]) -> Response:
+        """303 to the form; the browser forgets the cookie, and the photos it keeps, for the next person."""
+        response = RedirectResponse(PATH, 303, {"Clear-Site-Data": '"cache"'})
+        request.state["door"].sessions.close(response)
+        return response
+
+    def _form(self, wanted: str, status: int = HTTPStatus.OK) -> Response:
+        wrong = status == HTTPStatus.UNAUTHORIZED
+        # RFC 9110 wants every 401 to say how: by form, which no browser takes for its own dialogue.
+        headers = {"WWW-Authenticate": 'Form realm="studio"'} if wrong else {}
+        return self._templates.page("login.html", status, headers, wanted=_here(wanted), wrong=wrong)
+
+
+def signed_in(handler: Handler) -> Handler:
+    """The page for whoever may see it; others are sent to sign in, and back to it."""
+
+    async def handle(request: Request[AppState]) -> Response:
+        try:
+            let_in(request)
+        except RequestRefused as exc:
+            if exc.code != "unauthenticated" or request.url.path.endswith(("/fragment", "/busy")):
+                raise
+            path, query = request.url.path, request.url.query
+            wanted = HOME if request.method == "POST" else f"{path}?{query}" if query else path
+            return RedirectResponse(f"{PATH}?{urlencode({'next': wanted})}", 303, {"Cache-Control": "no-store"})
+        return await handler(request)
+
+    return handle
+
+
+def _here(path: str) -> str:
+    """A path of this site and nothing else: a second slash, of either kind, leads to another one."""
+    plain = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable()
+    return path if plain else HOME

@@ -1,0 +1,18 @@
+"""Says on every answer to a submit, whatever became of it, how much more its sender may submit and until when."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class RateHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            allowance = scope["state"].get("allowance")
+            if allowance is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(allowance.headers)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

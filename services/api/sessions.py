@@ -1,0 +1,49 @@
+"""What a person who showed a key once is known by: a signed cookie that says which key it was, and when."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from itsdangerous import BadSignature, TimestampSigner
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api.api_key import ApiKey
+from services.api.keyring import KeyRing
+
+COOKIE: Final = "studio_session"
+SESSION_SECONDS: Final = 12 * 3600  # a working day; then the key is asked for again
+_SALT: Final = "studio-session"
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Nothing is stored: every gateway that has the secret understands the cookie. `secure`: over HTTPS only."""
+
+    secret: bytes = field(repr=False)
+    secure: bool
+
+    def key_of(self, request: Request[Any], keyring: KeyRing) -> ApiKey | None:
+        """None without a cookie, with one not ours or too old, and when its key was taken away."""
+        try:
+            digest = self._signer.unsign(request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS)
+        except BadSignature:
+            return None
+        return keyring.kept(digest.decode("latin-1"))
+
+    def open(self, response: Response, key: ApiKey) -> None:
+        """Have the browser send the cookie from now on, until the session is over."""
+        value = self._signer.sign(key.digest).decode()
+        response.set_cookie(COOKIE, value, max_age=SESSION_SECONDS, **self._attributes)
+
+    def close(self, response: Response) -> None:
+        """Have the browser forget the cookie."""
+        response.delete_cookie(COOKIE, **self._attributes)
+
+    @property
+    def _attributes(self) -> dict[str, Any]:
+        return {"httponly": True, "samesite": "lax", "secure": self.secure, "path": "/"}
+
+    @property
+    def _signer(self) -> TimestampSigner:
+        return TimestampSigner(self.secret, salt=_SALT, digest_method=hashlib.sha256)

@@ -1,0 +1,40 @@
+"""`studio keys`: API keys for a gateway."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from services.api.api_key import ApiKey
+from services.api.role import Role
+from services.cli.exits import USAGE, leave
+from services.cli.options import AsJson
+
+key_commands = typer.Typer(help="Keys that let people and programs into a gateway.")
+
+
+@key_commands.command()
+def new(
+    *,
+    name: Annotated[str, typer.Option(help="Whose it is; keys of one name share their jobs.")] = "studio",
+    role: Annotated[Role, typer.Option(help="An operator sees everybody's jobs.")] = Role.USER,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key and print it, once, with the line to keep.
+
+    The line goes into STUDIO_KEYS, or into the file that STUDIO_KEYS_FILE names, of every gateway: it holds a hash of
+    the key. The key itself goes to whoever is to use it and nowhere else. Taking the line away and starting the gateway
+    again takes back the key.
+
+    Exit codes: 0 done, 2 the name is none.
+    """
+    try:
+        key, text = ApiKey.new(name, role)
+    except ValueError as exc:
+        leave(
+            USAGE, f"{name!r} is no name for a key: letters, digits, dots, dashes and underscores, 64 at most ({exc})"
+        )
+    if as_json:
+        print(json.dumps({"key": text, "line": key.line}, indent=2))
+    else:
+        print(f"key   {text}\nline  {key.line}")
