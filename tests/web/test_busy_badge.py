@@ -21,8 +21,9 @@ PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s a pi
 
 @pytest.fixture(autouse=True)
 def _looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway remembers the line for a second; a test moves on faster."""
+    """The gateway remembers the line for a second, and longer when a look takes long; a test moves on faster."""
     monkeypatch.setattr("services.api.line.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("services.api.line.BRIEF_SECONDS", 10.0)
 
 
 async def badge(browser: httpx2.AsyncClient) -> tuple[str, str]:
