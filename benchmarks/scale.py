@@ -25,7 +25,7 @@ from benchmarks.rig import BACKENDS, PROMPT, ask, open_system
 from tests.system import System
 
 WORKERS = (1, 2, 4)
-SPAN_SECONDS = 3.0
+SPAN_SECONDS = 4.0
 SPANS = 5
 START_SECONDS = 4.0  # which a worker may take, while the others work already
 JOBS = 10_000

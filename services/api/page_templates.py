@@ -22,6 +22,7 @@ NAMES: Final = (
     "login.html",
     "docs.html",
     "status.html",
+    "status_facts.html",
 )
 
 

@@ -19,6 +19,7 @@ from services.common.settings import Settings
 def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]:
     home, job, history = HomePage(templates, settings), JobPages(templates, settings), HistoryPage(templates, settings)
     login = LoginPage(templates)
+    status = StatusPage(templates)
 
     def open_get(path: str, handler: Handler) -> Route:
         return Route(path, with_error_pages(templates, handler), methods=["GET"])
@@ -38,7 +39,8 @@ def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]
         get("/busy", home.busy),
         get("/history", history.show),
         get("/history/fragment", history.fragment),
-        get("/status", StatusPage(templates).show),
+        get("/status", status.show),
+        get("/status/fragment", status.fragment),
         get("/jobs/{job_id}", job.show),
         get("/jobs/{job_id}/fragment", job.fragment),
         post("/jobs/{job_id}/cancel", job.cancel),

@@ -45,9 +45,16 @@ class StatusPage:
         self._templates = templates
 
     async def show(self, request: Request[AppState]) -> Response:
+        return await self._page(request, "status.html")
+
+    async def fragment(self, request: Request[AppState]) -> Response:
+        """Only what is told, which the script puts in place of what it has."""
+        return await self._page(request, "status_facts.html")
+
+    async def _page(self, request: Request[AppState], name: str) -> Response:
         status = await _status(request)
         seconds = {each.id: round((status.at - each.since).total_seconds()) for each in status.workers or ()}
-        return self._templates.page("status.html", account=caller_of(request).account, system=status, seconds=seconds)
+        return self._templates.page(name, account=caller_of(request).account, system=status, seconds=seconds)
 
 
 async def _status(request: Request[AppState]) -> StatusView:

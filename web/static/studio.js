@@ -197,7 +197,7 @@ document.addEventListener("click", (event) => {
   box.focus();
 });
 
-for (const [id, Kind] of [["job", JobWatch], ["busy", Watch], ["history", Watch]]) {
+for (const [id, Kind] of [["job", JobWatch], ["busy", Watch], ["history", Watch], ["status", Watch]]) {
   const element = document.getElementById(id);
   if (element) new Kind(element).start();
 }
