@@ -1,6 +1,7 @@
 """What a request costs before an application does anything: an answer made beforehand, from Hypercorn and from uvicorn.
 
-Both as in `polls` and `submit`. No gateway behind Hypercorn can be faster than this one, whatever it leaves out.
+Both as in `polls` and `submit`, the answer with as many headers as one of ours. No gateway behind Hypercorn can be
+faster than this one, whatever it leaves out.
 """
 
 from collections.abc import Iterator
