@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
     worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health and metrics; 0: none.")
     prefetch: int | None = Field(
-        None, ge=1, le=200, description="Deliveries a worker holds; unset: two of the model's batches, one at work."
+        None, ge=1, le=200, description="Deliveries a worker holds, of each lane; unset: two of the model's batches."
     )
     job_deadline_seconds: float = Field(
         600, gt=0, description="A call of the model that takes longer fails its job: `timeout`."
