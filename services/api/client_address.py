@@ -1,5 +1,6 @@
 """Where a request comes from: the peer, or what a proxy that is trusted says of it."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -43,6 +44,7 @@ def party_of(address: Address | None) -> str:
     return f"address:{address or 'none'}"
 
 
+@lru_cache(maxsize=1_000)  # the same peers send most requests
 def _address(text: str) -> Address | None:
     try:
         address = ip_address(text.partition("%")[0])

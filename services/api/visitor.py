@@ -24,8 +24,10 @@ class Visitors:
 
     def owner_of(self, request: Request[Any]) -> str | None:
         """What `Gateway` calls the owner of this browser's jobs; None without a cookie, or with one not ours."""
+        if (signed := request.cookies.get(COOKIE)) is None:
+            return None
         try:
-            return _owner(self._signer.unsign(request.cookies.get(COOKIE, "")).decode())
+            return _owner(self._signer.unsign(signed).decode())
         except BadSignature:
             return None
 
