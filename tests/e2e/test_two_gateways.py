@@ -1,13 +1,16 @@
 """Two gateways behind one queue: it does not matter which of them is asked."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 import redis
 
+from tests.api.keys import LINES, bearer
 from tests.e2e.outside import SECRET, visitor
 from tests.servers.server import free_port
 from tests.stack import Stack
@@ -29,8 +32,14 @@ def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
 @pytest.fixture
 def other(system: System) -> Iterator[httpx2.Client]:
     """Asks the other one."""
+    with another(system) as client:
+        yield client
+
+
+@contextmanager
+def another(system: System, **settings: str) -> Iterator[httpx2.Client]:
     port = free_port()
-    process = system.start("api", secret_key=SECRET, port=str(port))
+    process = system.start("api", secret_key=SECRET, port=str(port), **settings)
     url = f"http://127.0.0.1:{port}"
     system.wait_until_ready(f"{url}/readyz", process)
     with httpx2.Client(base_url=url, timeout=15) as client:
@@ -88,3 +97,24 @@ def test_jobs_hold_across_gateways(system: System, other: httpx2.Client) -> None
     assert pictures[0] == pictures[1]
     assert other.delete(f"/v1/jobs/{job_id}").status_code == 204
     assert system.client.get(f"/v1/jobs/{job_id}").status_code == 410
+
+
+def test_limits_hold_across_gateways(system: System) -> None:
+    """What a key may submit in a while, and have at once, is counted over both; another key is not touched by it."""
+    if (left := 3600 - time.time() % 3600) < 30:
+        time.sleep(left)  # a window that ends within the test would give new submits
+    with (
+        another(system, keys=LINES, rate_limit="5/hour") as one,
+        another(system, keys=LINES, rate_limit="5/hour") as two,
+    ):
+
+        def submitted(name: str) -> list[int]:
+            headers = bearer(name)
+            turns = (one, two) * 3
+            return [client.post("/v1/jobs", json={"prompt": "cup"}, headers=headers).status_code for client in turns]
+
+        assert submitted("alice") == [202] * 5 + [429]
+        assert submitted("bob") == [202] * 5 + [429]
+    many = {"keys": LINES, "rate_limit": "", "owner_limit": "7"}
+    with another(system, **many) as one, another(system, **many) as two:
+        assert submitted("alice") == [202] * 2 + [429] * 4
