@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 
 from services.api.model_queue import ModelQueue
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, StudioError, Unroutable
+from services.common.presence import PHASES
 from services.common.process_metrics import ProcessMetrics
 
 # Looked up along the class hierarchy, as in problems.py.
@@ -48,7 +49,7 @@ class Metrics(ProcessMetrics):
             self._depth.labels(model).set(queue.queued)
             self._running.labels(model).set(queue.running)
             self._oldest.labels(model).set(queue.oldest_seconds or 0)
-            for phase in ("loading", "ready", "busy", "draining"):
+            for phase in PHASES:
                 self._workers.labels(model, phase).set(sum(worker.phase == phase for worker in queue.workers))
         self._dead_letters.set(dead_letters)
 

@@ -7,11 +7,12 @@ from services.api.view import View
 
 
 class WorkersView(View):
-    """How many workers of the model are at what."""
+    """How many workers of the model are at what; a disconnected one does not reach the queue just now."""
 
     loading: int
     ready: int
     busy: int
+    disconnected: int
     draining: int
 
 

@@ -1,12 +1,11 @@
 """What clients see of the whole system."""
 
-from typing import Literal
-
 from pydantic import AwareDatetime
 
 from services.api.problem_view import DependenciesView
 from services.api.queue_views import ModelQueueView
 from services.api.view import View
+from services.common.presence import Phase
 
 
 class WorkerView(View):
@@ -14,7 +13,7 @@ class WorkerView(View):
 
     id: str
     model: str
-    phase: Literal["loading", "ready", "busy", "draining"]
+    phase: Phase
     since: AwareDatetime
     max_batch: int
 

@@ -13,13 +13,12 @@ from services.cli.signals import stop_event
 from services.cli.supervisor import UNUSABLE
 from services.common.backends import open_backends, open_cache
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import BackendUnavailable, DeadlineExceeded, ModelUnavailable
+from services.common.errors import BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.failpoints import Failpoints
 from services.common.measured import measured
 from services.common.settings import Settings
 from services.common.tracing import Tracer, open_tracer
 from services.inference.announcer import Announcer
-from services.inference.attempt import Workplace
 from services.inference.batcher import Batcher
 from services.inference.best_effort import BestEffort
 from services.inference.executor import ModelExecutor
@@ -29,20 +28,22 @@ from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
 from services.inference.warm_up import warm_up
 from services.inference.worker import Worker
+from services.inference.workplace import Workplace
 
 log = structlog.get_logger(__name__)
 
 UNAVAILABLE = 69  # EX_UNAVAILABLE: a backend did not answer at the start
-HUNG = 70  # EX_SOFTWARE: the model thread does not come back; another process must take over
+HUNG = 70  # EX_SOFTWARE: the model thread can do no more; another process must take over
 
 
 async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, attended: bool) -> int:
-    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job ran too long, 78 no model.
+    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job or the device hung, 78 no model.
 
     `attended` also stops when standard input closes: the supervisor holds the other end.
     """
     structlog.contextvars.bind_contextvars(model=model.name)
-    stop = stop_event()
+    hurry = asyncio.Event()
+    stop = stop_event(hurry)
     if attended:
         _stop_at_end_of_input(stop)
     readiness, metrics = Readiness(), Metrics(model.name)
@@ -64,12 +65,14 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         except (ModelUnavailable, ValueError) as exc:
             log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
             return UNUSABLE
-        except DeadlineExceeded as exc:
-            log.error("leaving, the model thread hangs", reason=str(exc))  # noqa: TRY400
+        except ThreadLost as exc:
+            log.error("leaving, the model thread cannot be used", reason=str(exc))  # noqa: TRY400
             _leave(HUNG)
-        code = await _consume(settings, catalogue, model, batcher, cache, announcer, readiness, metrics, tracer, stop)
-        if executor.busy:
-            _leave(code or HUNG)
+        code = await _consume(
+            settings, catalogue, model, batcher, cache, announcer, readiness, metrics, tracer, stop, hurry
+        )
+        if executor.busy or code == HUNG:
+            _leave(code)  # 0 where it was told to stop: what it had begun is handed back
         await executor.close()
     return code
 
@@ -129,6 +132,7 @@ async def _consume(
     metrics: Metrics,
     tracer: Tracer,
     stop: asyncio.Event,
+    hurry: asyncio.Event,
 ) -> int:
     try:
         async with open_backends(settings) as opened, batcher.running():
@@ -149,14 +153,14 @@ async def _consume(
             worker = Worker(place, prefetch=prefetch, grace_seconds=settings.grace_seconds)
             readiness.watch(worker, backends)
             metrics.watch(lambda: worker.consuming, lambda: batcher.rhythm.busy)
-            announcer.serve(batcher.rhythm, batcher.max_batch)
+            announcer.serve(batcher.rhythm, batcher.max_batch, lambda: worker.consuming)
             log.info("worker consumes", max_batch=batcher.max_batch, prefetch=prefetch)
-            await worker.run(stop)
+            await worker.run(stop, hurry)
     except BackendUnavailable as exc:
         log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
         return UNAVAILABLE
-    except DeadlineExceeded as exc:
-        log.error("leaving, the model thread cannot be trusted any more", reason=str(exc))  # noqa: TRY400
+    except ThreadLost as exc:
+        log.error("leaving, the model thread cannot be used any more", reason=str(exc))  # noqa: TRY400
         return HUNG
     log.info("drained")
     return 0

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from typing import Final
 
-_EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
+_EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound  # nosec B104
 
 
 def http_url(host: str, port: int) -> str:

@@ -9,6 +9,8 @@ StudioError
 ├── JobFinished                 the job is terminal, so it cannot be canceled
 ├── IdempotencyMismatch         the key was used before with another body
 ├── IdempotencyInFlight         the first request with this key is still being answered
+├── DeadLetterNotFound          no dead letter with this message id (any more)
+├── DeadLetterUnreadable        its job is over, and no new one can be made of it
 ├── ObjectNotFound              no object under this key
 ├── LimitReached                whoever asks has had what it may have for now
 │   ├── TooManyRequests         of requests in a while
@@ -18,12 +20,15 @@ StudioError
 │   └── Unroutable              it said so: no queue for this model
 ├── BackendUnavailable          broker, store or cache cannot be reached in time
 │   ├── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
-│   └── NewerVersion            there, but a newer version of this program wrote it
+│   ├── NewerVersion            there, but a newer version of this program wrote it
+│   └── StorageDenied           the object store answered that we may not do this, so trying again will not help
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
-    └── DeadlineExceeded        the job ran longer than allowed
-        └── HandedBack          with others, so nobody knows whose fault it is: it is tried again, alone
+    └── ThreadLost              the model thread can do no more; another process must take over
+        ├── DeadlineExceeded    the job ran longer than allowed
+        ├── DeviceFailed        the device reports an error that stays until the process ends
+        └── HandedBack          perhaps for no fault of the job's: it is tried again, alone
 """
 
 from typing import ClassVar
@@ -82,6 +87,16 @@ class IdempotencyInFlight(StudioError):
         super().__init__("the first request with this Idempotency-Key is still being answered")
 
 
+class DeadLetterNotFound(StudioError):
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"no dead letter {message_id}")
+
+
+class DeadLetterUnreadable(StudioError):
+    def __init__(self, message_id: str, reason: str) -> None:
+        super().__init__(f"the job of dead letter {message_id} is over, and no new one can be made of it: {reason}")
+
+
 class ObjectNotFound(StudioError):
     def __init__(self, key: str) -> None:
         super().__init__(f"no object {key}")
@@ -138,6 +153,11 @@ class NewerVersion(BackendUnavailable):
         super().__init__(backend, f"{what} of version {version}, which this version of the program cannot read")
 
 
+class StorageDenied(BackendUnavailable):
+    def __init__(self, reason: object) -> None:
+        super().__init__("objects", reason)
+
+
 class GenerationError(StudioError):
     code: ClassVar[str] = "generation-failed"
     retryable: ClassVar[bool] = True
@@ -152,9 +172,17 @@ class OutOfMemory(GenerationError):
     retryable = False
 
 
-class DeadlineExceeded(GenerationError):
+class ThreadLost(GenerationError):
+    pass
+
+
+class DeadlineExceeded(ThreadLost):
     code = "timeout"
 
 
-class HandedBack(DeadlineExceeded):
+class DeviceFailed(ThreadLost):
+    code = "device-failed"
+
+
+class HandedBack(ThreadLost):
     pass

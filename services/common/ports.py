@@ -4,6 +4,7 @@ distributed backend, and one contract suite in `tests/contracts` that runs over 
 Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
 """
 
+from asyncio import Event
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -45,16 +46,13 @@ class Delivery:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if kind is None:
-            await self.settle(Settlement.ACK)
+            settlement = Settlement.ACK
         elif issubclass(kind, InvalidMessage):
-            await self.settle(Settlement.REJECT)
-            return True
-        elif issubclass(kind, HandedBack):
-            await self.settle(Settlement.RETRY)
-            return True
+            settlement = Settlement.REJECT
         else:
-            await self.settle(Settlement.REQUEUE)
-        return False
+            settlement = Settlement.RETRY if issubclass(kind, HandedBack) else Settlement.REQUEUE
+        await self.settle(settlement)
+        return settlement in (Settlement.REJECT, Settlement.RETRY)
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,10 @@ class Broker(Protocol):
         publishing again with the same `message_id` is then right.
         """
 
-    def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+    def consume(self, model: str, prefetch: int, consuming: Event | None = None) -> AsyncGenerator[Delivery, None]:
         """Deliver until closed (`aclose`, or cancellation of the pulling task), over reconnections.
 
+        `consuming` is set while deliveries can come: cleared within 20 s of when they cannot.
         At most `prefetch` deliveries of each lane are unsettled at a time. Closing stops new deliveries and requeues
         those not yet handed out; handed-out ones can still be settled until the broker itself is closed.
         """
@@ -96,6 +95,9 @@ class Broker(Protocol):
 
     async def replay(self, message_id: str) -> bool:
         """Move a dead letter back to its queue; False when there is none with this id."""
+
+    async def drop(self, message_id: str) -> bool:
+        """Forget a dead letter for good; False when there is none with this id."""
 
     async def ping(self) -> None:
         """Raise BackendUnavailable unless the broker answers."""
@@ -113,7 +115,7 @@ class Lease:
     @classmethod
     def nobody(cls, job_id: str) -> "Lease":
         """The gateway's: it may finish a job only while that is queued."""
-        return cls(job_id, token="")
+        return cls(job_id, token="")  # no password: it stands for having no lease  # nosec B106
 
 
 class Verdict(Enum):
@@ -198,7 +200,7 @@ class StatusStore(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Keys are relative paths of [a-z0-9._/-]; every write can be repeated."""
+    """Keys are relative paths of [a-z0-9._/-]; every write can be repeated. Refused ones raise StorageDenied."""
 
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 

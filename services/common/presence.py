@@ -1,7 +1,7 @@
 """What a worker tells of itself in the cache, again and again: when it stops, it is soon not there any more."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,7 +9,8 @@ WORKERS: Final = "workers"  # the folder in the cache
 BEAT_SECONDS: Final = 3.0
 FORGOTTEN_SECONDS: Final = 10.0  # a little more than three beats
 
-Phase = Literal["loading", "ready", "busy", "draining"]
+Phase = Literal["loading", "ready", "busy", "disconnected", "draining"]
+PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
 
 class Pace(BaseModel):

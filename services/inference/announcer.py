@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NoReturn, Self
 from uuid import uuid4
@@ -16,21 +16,22 @@ LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
 
 
 class Announcer:
-    """Loading until `serve`, then ready or busy until `drain`."""
+    """Loading until `serve`, then ready, busy or disconnected until `drain`."""
 
     def __init__(self, cache: BestEffort, model: str) -> None:
         self._cache = cache
         self._key = f"{WORKERS}/{uuid4().hex}"
         self._model = model
         self._draining = False
+        self._consuming: Callable[[], bool] = lambda: False
         self._rhythm: Rhythm | None = None
         self._max_batch = 1
         self._phase: Phase = "loading"
         self._since = time.time()
 
-    def serve(self, rhythm: Rhythm, max_batch: int) -> None:
-        """The model is loaded and jobs are asked for."""
-        self._rhythm, self._max_batch = rhythm, max_batch
+    def serve(self, rhythm: Rhythm, max_batch: int, consuming: Callable[[], bool]) -> None:
+        """The model is loaded; `consuming` says whether jobs can come."""
+        self._rhythm, self._max_batch, self._consuming = rhythm, max_batch, consuming
 
     def drain(self) -> None:
         """No job is taken any more."""
@@ -72,4 +73,6 @@ class Announcer:
             return "draining", 0
         if self._rhythm is None:
             return "loading", 0
+        if not self._consuming():
+            return "disconnected", 0
         return "busy" if self._rhythm.busy else "ready", self._rhythm.calls

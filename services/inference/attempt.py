@@ -8,60 +8,36 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 
 import stamina
 import structlog
 
-from services.common.backends import Backends
-from services.common.catalogue import Catalogue, Model
-from services.common.errors import BackendUnavailable, DeadlineExceeded, GenerationError, HandedBack, InvalidMessage
-from services.common.failpoints import Failpoints
+from services.common.errors import (
+    BackendUnavailable,
+    DeviceFailed,
+    GenerationError,
+    HandedBack,
+    InvalidMessage,
+    StorageDenied,
+    ThreadLost,
+)
 from services.common.ports import RELEASED, Outcome, Verdict
-from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
-from services.common.tracing import Tracer
+from services.common.schemas import Artifact, JobMessage, Progress, State
 from services.inference.adapter import Cancelled, Item
-from services.inference.announcer import Announcer
-from services.inference.batcher import Batcher
-from services.inference.best_effort import BestEffort
-from services.inference.claim import Claim
+from services.inference.claim import Claim, patience
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import items_of, metadata_of
-from services.inference.metrics import Metrics
+from services.inference.outcomes import CANCELED, DENIED, FAILED, POISON, UNSTORED, failed
 from services.inference.outputs import Output
 from services.inference.previews import Previews
 from services.inference.seat import Seat
+from services.inference.workplace import Workplace
 
 log = structlog.get_logger(__name__)
 
 STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again for this long
 HAND_BACK_SECONDS = 3.0
-
-
-def _failed(code: str, message: str, *, retryable: bool) -> Outcome:
-    return Outcome(State.FAILED, error=JobError(code=code, message=message, retryable=retryable))
-
-
-CANCELED = Outcome(State.CANCELED)
-POISON = _failed("poison", "every worker that tried this job went down", retryable=False)
-FAILED = _failed(GenerationError.code, "the model failed on this job", retryable=True)
-UNSTORED = _failed("storage-unavailable", "the result could not be stored", retryable=True)
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """What all attempts of a worker share."""
-
-    backends: Backends
-    catalogue: Catalogue
-    model: Model
-    batcher: Batcher
-    max_attempts: int
-    failpoints: Failpoints
-    announcer: Announcer
-    cache: BestEffort
-    metrics: Metrics
-    tracer: Tracer
+DEVICE_ATTEMPTS = 2  # of a job that breaks the device when it is alone: perhaps it is the device's own fault
 
 
 class Attempt:
@@ -74,6 +50,7 @@ class Attempt:
         )
         self._place = place
         self._bulk = bulk
+        self._device_attempts = min(DEVICE_ATTEMPTS, place.max_attempts)
         # A worker may have gone down with it, and then nobody knows whether it was this job or a batch mate.
         self._suspect = deliveries > 0
         self._begun = False  # and not ended: there may be an attempt to hand back
@@ -82,9 +59,8 @@ class Attempt:
     async def run(self, on_begin: Callable[[], object]) -> None:
         """Return when the message may be acked; `on_begin` is called when the job's turn has come.
 
-        Raises InvalidMessage for a job that used up its attempts (to the dead letters), DeadlineExceeded when
-        the model thread cannot be had back (the outcome is stored; the worker must leave), and HandedBack when that is
-        perhaps another job's fault (so this one is tried again, alone).
+        Raises InvalidMessage for a job that used up its attempts (to the dead letters), and ThreadLost when the worker
+        must leave: the outcome is stored then, but for HandedBack, after which the job is tried again, alone.
         """
         try:
             async with AsyncExitStack() as beating:
@@ -141,14 +117,17 @@ class Attempt:
             return CANCELED
         except HandedBack:
             raise
-        except DeadlineExceeded as exc:
-            # Nobody can stop a thread: the outcome is stored while nothing else uses it, then the worker leaves.
+        except ThreadLost as exc:
+            # Nobody can mend a thread: the outcome is stored while nothing else uses it, then the worker leaves.
             self._heartbeat.stopped = True
-            await self._finish(_failed(exc.code, str(exc), retryable=exc.retryable))
+            if isinstance(exc, DeviceFailed) and await self._claim.attempts() < self._device_attempts:
+                self._begun = False  # unlike batch mates it is charged: this attempt counts
+                raise HandedBack(str(exc)) from exc
+            await self._finish(failed(exc.code, str(exc), retryable=exc.retryable))
             raise
         except GenerationError as exc:
             log.warning("generation failed", code=exc.code, reason=str(exc))
-            return _failed(exc.code, str(exc), retryable=exc.retryable)
+            return failed(exc.code, str(exc), retryable=exc.retryable)
         except Exception:
             log.exception("generation failed")
             return FAILED
@@ -160,6 +139,9 @@ class Attempt:
         try:
             saved = [self._save(item, output) for item, output in zip(self._items, outputs, strict=True)]
             artifacts = tuple(await asyncio.gather(*saved))
+        except StorageDenied:
+            log.exception("result not stored")
+            return DENIED
         except BackendUnavailable:
             log.exception("result not stored")
             return UNSTORED
@@ -171,7 +153,7 @@ class Attempt:
             encoded = await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
         digest = hashlib.sha256(encoded.data).hexdigest()
         key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
-        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=STORAGE_SECONDS):
+        async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=STORAGE_SECONDS):
             with attempt, self._stage("upload"):
                 await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
         return Artifact(

@@ -41,7 +41,10 @@ class Backlog:
         return iter(self._works.values())
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
-        """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
+        """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls.
+
+        One whose items have no batch key gets a seat all the same, where it hears what the adapter raised.
+        """
         seat = Seat(len(items), heartbeat)
         try:
             keys = [self._key(item, alone=alone) for item in items]

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
+from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory, ThreadLost
 from services.inference.adapter import Cancelled, Item
 from services.inference.backlog import Backlog
 from services.inference.batch import Batch
@@ -56,31 +56,34 @@ class Batcher:
         return self._backlog.seat(items, heartbeat, alone=alone, bulk=bulk)
 
     async def _run(self) -> None:
-        """Until a call does not come back: then the thread is lost, and the worker is about to leave."""
+        """Until the thread is lost, and the worker is about to leave."""
         while True:
             if batch := await self._backlog.next_batch():
                 try:
                     await self._make(batch)
-                except DeadlineExceeded as exc:
+                except ThreadLost as exc:
                     for work in self._backlog:  # what has begun and waits for another call
                         work.fail(HandedBack(str(exc)))
                     return
 
-    async def _make(self, batch: Batch) -> None:
-        """Raises DeadlineExceeded when the thread is lost."""
+    async def _make(self, batch: Batch, *, again: bool = False) -> None:
+        """Raises ThreadLost. `again`: some of it has been in a call that failed."""
         self._metrics.calls.inc()
         self._metrics.batch_size.observe(len(batch))
         try:
             await self._call(batch)
         except TimeoutError as exc:
-            raise self._give_up(batch) from exc
+            took = f"took longer than {self.deadline_seconds:g} seconds"
+            raise self._give_up(batch, DeadlineExceeded, took) from exc
+        except DeviceFailed as exc:
+            raise self._give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
         except Cancelled as exc:
             for work in batch.left:  # an identical job may have come at the last moment
                 self._try_again(work, work.seats, exc)
         except Exception as exc:
             if not batch.left:
                 log.exception("the adapter raised after its last output")
-            await self._make_less(batch.left, exc)
+            await self._make_less(batch.left, exc, again=again)
 
     async def _call(self, batch: Batch) -> None:
         now = asyncio.get_running_loop().time
@@ -96,13 +99,12 @@ class Batcher:
         self._metrics.call_seconds.observe(seconds)
         self._metrics.staged(stages.so_far())
 
-    def _give_up(self, batch: Batch) -> DeadlineExceeded:
-        """Nobody can stop a thread, or tell whose fault it is where a job asked for only a part of the call."""
-        took = f"longer than {self.deadline_seconds:g} seconds"
+    def _give_up(self, batch: Batch, kind: type[ThreadLost], reason: str) -> ThreadLost:
+        """Nobody can mend a thread, or tell whose fault it is where a job asked for only a part of the call."""
         for seat, count in batch.seats().items():
             guilty = count == len(batch)
-            seat.fail(DeadlineExceeded(f"the job took {took}") if guilty else HandedBack(f"its batch took {took}"))
-        return DeadlineExceeded(f"a call took {took}")
+            seat.fail(kind(f"the job {reason}") if guilty else HandedBack(f"its batch {reason}"))
+        return kind(f"a call {reason}")
 
     def _deliver(self, batch: Batch, stages: Stages, place: int, output: Output) -> None:
         work, batch.made = batch[place], place + 1
@@ -112,8 +114,13 @@ class Batcher:
         for seat, index in work.seats:
             seat.deliver(index, output, stages)
 
-    async def _make_less(self, batch: Batch, exc: Exception) -> None:
+    async def _make_less(self, batch: Batch, exc: Exception, *, again: bool) -> None:
         """Halve the batch: what does not fit does then, and one job's fault is not another's."""
+        if len(batch) == 1 and isinstance(exc, OutOfMemory) and not again:
+            # The memory that others had cached has been given back since.
+            if wanted := self._backlog.still_wanted(batch):
+                await self._make(wanted, again=True)
+            return
         half = (len(batch) + 1) // 2
         if len(batch) > 1 and (len(batch.jobs) > 1 or isinstance(exc, OutOfMemory)):
             log.warning("batch halved", size=len(batch), reason=type(exc).__name__)
@@ -121,7 +128,7 @@ class Batcher:
                 self._backlog.shrink(batch[0], half)
             for part in (batch[:half], batch[half:]):
                 if wanted := self._backlog.still_wanted(part):
-                    await self._make(wanted)
+                    await self._make(wanted, again=True)
             return
         for work in batch:
             # Who asked first bears the failure; the others get one more try, together.

@@ -6,14 +6,30 @@ carry a begun job on (`progress`, `finish`) outlast an unavailable store by tryi
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import stamina
+import structlog
 
 from services.common.backends import Backends
-from services.common.errors import BackendUnavailable, JobNotFound, JobRemoved
+from services.common.errors import BackendUnavailable, JobNotFound, JobRemoved, StorageDenied
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Verdict
-from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.schemas import JobMessage, Progress, State, StatusRecord
+
+log = structlog.get_logger(__name__)
+
+DENIED_SECONDS: Final = 10.0  # somebody may be changing the credentials just now
+
+
+def patience() -> Callable[[Exception], bool]:
+    """For stamina: an object store that is away is waited for, one that refuses us only for a while from now."""
+    until = time.monotonic() + DENIED_SECONDS
+
+    def worth_waiting(exc: Exception) -> bool:
+        return isinstance(exc, BackendUnavailable) and not (isinstance(exc, StorageDenied) and time.monotonic() > until)
+
+    return worth_waiting
 
 
 class Claim:
@@ -36,6 +52,13 @@ class Claim:
     async def finish(self, outcome: Outcome) -> Verdict:
         """HELD or LOST. Waits for as long as the store is unavailable."""
         return await self._patiently(lambda: self._recovering(lambda: self._statuses.finish(self.lease, outcome)))
+
+    async def attempts(self) -> int:
+        """How often the job was begun, as far as that can be told at once."""
+        try:
+            return (await self._statuses.get(self.message.job_id)).attempt
+        except (BackendUnavailable, JobNotFound):
+            return self.lease.attempt
 
     async def archive(self, outcome: Outcome) -> None:
         """Write the manifest of the job we ended; delete its artifacts instead when it was removed meanwhile."""
@@ -63,7 +86,18 @@ class Claim:
             except JobRemoved:
                 await self.clear()
                 return
-        await self._manifests.write(record)
+        await self._write(record)
+
+    async def _write(self, record: StatusRecord) -> None:
+        try:
+            async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=60, wait_max=5):
+                with attempt:
+                    await self._manifests.write(record)
+        except StorageDenied:
+            if record.state is State.SUCCEEDED:
+                raise  # its artifacts are there: this is worth waiting for whoever mends the permissions
+            # Nothing else is kept of it, and the store says so of every job: their messages must not go round for it.
+            log.exception("manifest not written, the job is known for as long as its record is")
 
     def _record(self, outcome: Outcome) -> StatusRecord:
         """What the store forgot between `finish` and the manifest, as far as we know it."""
@@ -85,7 +119,7 @@ class Claim:
             if record is None:
                 record = await self._statuses.get(self.message.job_id)
                 if record.state.terminal:
-                    await self._manifests.write(record)
+                    await self._write(record)
         except (JobRemoved, JobNotFound):
             return None
         return record

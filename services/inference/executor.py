@@ -15,14 +15,21 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from services.common.errors import OutOfMemory
+from services.common.errors import DeviceFailed, OutOfMemory
 from services.inference.adapter import Context, Item, ModelAdapter
 from services.inference.outputs import Output
 
 T = TypeVar("T")
 
 # How torch says so for CUDA, MPS and the CPU; recognised by its words, so that torch is not imported here.
-_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
+_OUT_OF_MEMORY: Final = (
+    *("out of memory", "can't allocate memory", "not enough memory"),
+    "cublas_status_alloc_failed",  # cuBLAS wants some of its own
+)
+
+# After these every call on the device fails until the process ends: an illegal address, a failed assertion, a launch
+# that did not come back. torch.AcceleratorError is theirs alone, and older versions raise plain RuntimeErrors.
+_DEVICE_FAILED: Final = ("CUDA error:", "HIP error:", "cuDNN error:")
 
 
 class ModelExecutor:
@@ -55,7 +62,8 @@ class ModelExecutor:
     ) -> list[Output]:
         """One output per item; `made` is called on the event loop with the index of each as soon as it is there.
 
-        Raises Cancelled, OutOfMemory, or whatever else the adapter raises, perhaps after some have been made.
+        Raises Cancelled, OutOfMemory, DeviceFailed (no call succeeds any more), or whatever else the adapter raises,
+        perhaps after some have been made.
         """
         loop = asyncio.get_running_loop()
 
@@ -121,8 +129,10 @@ class ModelExecutor:
         except Exception as exc:
             if not _is_out_of_memory(exc):
                 _clear_frames(exc)
+                if _is_device_failure(exc):
+                    raise DeviceFailed(f"the device failed: {_first_line(exc)}") from exc
                 raise
-            reason = str(exc).partition("\n")[0]
+            reason = _first_line(exc)
         # Only out here are the exception and its frames gone.
         gc.collect()
         self.adapter.free_cache()
@@ -138,6 +148,15 @@ def _is_out_of_memory(exc: Exception) -> bool:
     if isinstance(exc, MemoryError | OutOfMemory) or type(exc).__name__ == "OutOfMemoryError":
         return True
     return isinstance(exc, RuntimeError) and any(words in str(exc).lower() for words in _OUT_OF_MEMORY)
+
+
+def _is_device_failure(exc: Exception) -> bool:
+    failed = isinstance(exc, RuntimeError) and str(exc).startswith(_DEVICE_FAILED)
+    return failed or type(exc).__name__ == "AcceleratorError"
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]
 
 
 def _clear_frames(exc: BaseException) -> None:

@@ -56,7 +56,7 @@ class Seat:
         self._leave()
 
     async def outputs(self) -> list[Output]:
-        """One per item. Raises Cancelled once the heartbeat says so, DeadlineExceeded, or what the adapter raised."""
+        """One per item. Raises Cancelled once the heartbeat says so, ThreadLost, or what the adapter raised."""
         self._settled.set()
         return await self._result
 

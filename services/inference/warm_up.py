@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from services.common.errors import DeadlineExceeded
+from services.common.errors import DeadlineExceeded, DeviceFailed
 from services.common.workload import steps_of
 from services.inference.adapter import QUIET
 from services.inference.executor import ModelExecutor
@@ -21,13 +21,16 @@ PATIENCE_SECONDS: Final = 5.0  # for the second call; a slow model's first job w
 async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: float) -> None:
     """Make the adapter's sample in one step, for what lies below to warm up, then whole, to see how long it takes.
 
-    What goes wrong here is logged: the first job will say the same. Raises DeadlineExceeded for a call that hangs.
+    What goes wrong here is logged: the first job will say the same. Raises DeadlineExceeded for a call that hangs, and
+    DeviceFailed where no other call would succeed.
     """
     try:
         async with asyncio.timeout(deadline_seconds):
             await _make_sample(executor, rhythm)
     except TimeoutError as exc:
         raise DeadlineExceeded(f"warming up took longer than {deadline_seconds:g} seconds") from exc
+    except DeviceFailed:
+        raise
     except Exception:
         log.exception("warming up failed")
 

@@ -8,17 +8,19 @@ import structlog
 
 from services.common.errors import (
     BackendUnavailable,
-    DeadlineExceeded,
     HandedBack,
     InvalidMessage,
     JobNotFound,
     NewerVersion,
+    StorageDenied,
+    ThreadLost,
 )
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
 from services.common.tracing import message_attributes
-from services.inference.attempt import Attempt, Workplace
+from services.inference.attempt import Attempt
+from services.inference.workplace import Workplace
 
 log = structlog.get_logger(__name__)
 
@@ -28,33 +30,37 @@ LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffi
 
 
 class Worker:
-    """`consuming` is what readiness asks: deliveries are being asked for, and the broker has not failed us."""
+    """Takes deliveries until it is told to stop, or must leave."""
 
     def __init__(self, place: Workplace, *, prefetch: int, grace_seconds: float) -> None:
-        self.consuming = False
+        self._consuming = asyncio.Event()
         self._place = place
         self._prefetch = prefetch
         self._grace_seconds = grace_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[asyncio.Task[None]] = set()
         self._in_hand: dict[str, asyncio.Event] = {}
-        self._hung = asyncio.Event()
-        self._deadline: DeadlineExceeded | None = None
+        self._lost = asyncio.Event()
+        self._loss: ThreadLost | None = None
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain. Raises DeadlineExceeded when the model thread hangs."""
-        running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(self._hung))]
+    @property
+    def consuming(self) -> bool:
+        """Whether jobs can come, as far as the broker said when last asked."""
+        return self._consuming.is_set()
+
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain, at once if `hurry` is. Raises ThreadLost when another must go on."""
+        running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(self._lost))]
         try:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.consuming = False
             self._place.announcer.drain()
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
-            await self._drain()
-        if self._deadline is not None:
-            raise self._deadline
+            await self._drain(hurry)
+        if self._loss is not None:
+            raise self._loss
         if not running[0].cancelled():
             running[0].result()
 
@@ -62,14 +68,12 @@ class Worker:
         """Ends only by cancellation: a broker that goes away is consumed again."""
         while True:
             try:
-                deliveries = self._place.backends.broker.consume(self._place.model.name, self._prefetch)
-                async with aclosing(deliveries):
-                    self.consuming = True
+                broker, model = self._place.backends.broker, self._place.model.name
+                async with aclosing(broker.consume(model, self._prefetch, self._consuming)) as deliveries:
                     async for delivery in deliveries:
                         self._start(delivery)
             except BackendUnavailable as exc:
                 log.warning("consuming interrupted", reason=str(exc))
-            self.consuming = False
             await asyncio.sleep(RETRY_SECONDS)
 
     def _start(self, delivery: Delivery) -> None:
@@ -90,11 +94,11 @@ class Worker:
             except InvalidMessage as exc:
                 log.warning("message goes to the dead letters", job_id=exc.job_id, reason=str(exc))
                 self._place.metrics.dead_letters.inc()
-                await self._fail(exc)
+                await self._tell(exc)
                 raise
-            except DeadlineExceeded as exc:
-                self._deadline = exc
-                self._hung.set()
+            except ThreadLost as exc:
+                self._loss = exc
+                self._lost.set()
                 self._cancel_waiting()
                 if isinstance(exc, HandedBack):
                     raise  # delivered again
@@ -125,26 +129,37 @@ class Worker:
         finally:
             self._in_hand.pop(message.job_id).set()
 
-    async def _fail(self, fault: InvalidMessage) -> None:
-        """Tell whoever waits for the job, where the message says whose it is."""
-        if fault.job_id is None:
-            return
+    async def _tell(self, fault: InvalidMessage) -> None:
+        """Whoever waits for the job, where the message says whose it is."""
+        try:
+            if fault.job_id is not None:
+                await self._fail(fault.job_id)
+        except StorageDenied:
+            log.exception("manifest not written, the job is known for as long as its record is")
+        except BackendUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)  # as for every other delivery that is requeued
+            raise
+
+    async def _fail(self, job_id: str) -> None:
         statuses = self._place.backends.statuses
         error = JobError(code="invalid-message", message="the job's message cannot be understood by this worker")
-        await statuses.finish(Lease.nobody(fault.job_id), Outcome(State.FAILED, error=error))
+        await statuses.finish(Lease.nobody(job_id), Outcome(State.FAILED, error=error))
         try:
-            record = await statuses.get(fault.job_id)
+            record = await statuses.get(job_id)
         except JobNotFound:
             return
         if record.state.terminal:
             await Manifests(self._place.backends.objects).write(record)
 
-    async def _drain(self) -> None:
-        """Give back what was not begun, finish what was, hand back what does not finish within the grace period."""
+    async def _drain(self, hurry: asyncio.Event) -> None:
+        """Give back what was not begun, finish what was, hand back what is not finished in time or when in a hurry."""
         self._cancel_waiting()
         if self._tasks:
             log.info("draining", jobs=len(self._tasks), grace_seconds=self._grace_seconds)
-            await asyncio.wait(self._tasks, timeout=self._grace_seconds)
+            ends = [asyncio.create_task(work) for work in (_done({*self._tasks}), _wait(hurry))]
+            await asyncio.wait(ends, timeout=self._grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -153,6 +168,10 @@ class Worker:
     def _cancel_waiting(self) -> None:
         for task in self._tasks - self._begun:
             task.cancel()
+
+
+async def _done(tasks: set[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -55,7 +55,9 @@ class FakeBroker:
         self.published.append(message)
         self.bulk.append(bulk)
 
-    def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+    def consume(
+        self, model: str, prefetch: int, consuming: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delivery, None]:
         raise AssertionError("the gateway never consumes")
 
     async def depth(self, model: str) -> int:
@@ -71,6 +73,9 @@ class FakeBroker:
         return []
 
     async def replay(self, message_id: str) -> bool:
+        return False
+
+    async def drop(self, message_id: str) -> bool:
         return False
 
     async def ping(self) -> None:

@@ -101,7 +101,7 @@ async def test_queue_before_submitting(client: httpx2.AsyncClient, worker: FakeW
         "depth": 0,
         "running": 0,
         "oldest_age_seconds": None,
-        "workers": {"loading": 0, "ready": 0, "busy": 0, "draining": 0},
+        "workers": {"loading": 0, "ready": 0, "busy": 0, "disconnected": 0, "draining": 0},
         "eta_seconds": None,
     }
     for phase in ("loading", "ready", "busy", "busy"):
@@ -113,13 +113,13 @@ async def test_queue_before_submitting(client: httpx2.AsyncClient, worker: FakeW
     now = await entry(client)
     assert (now["depth"], now["running"]) == (3, 1)
     assert 0 <= now["oldest_age_seconds"] < 60
-    assert now["workers"] == {"loading": 1, "ready": 1, "busy": 2, "draining": 0}
+    assert now["workers"] == {"loading": 1, "ready": 1, "busy": 2, "disconnected": 0, "draining": 0}
     assert now["eta_seconds"] == {"low": 3.0, "high": 5.9}  # 4 among three, before its 2
 
 
 async def test_models_say_who_serves_them(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """/v1/models says how many workers take jobs of a model and what one with its defaults takes."""
-    for phase in ("loading", "ready", "busy", "draining"):
+    for phase in ("loading", "ready", "busy", "disconnected", "draining"):
         await worker.announce(MODEL, phase, paces={SIZE: PACE})
     models = {each["id"]: each for each in (await client.get("/v1/models")).json()["data"]}
     assert (models[MODEL]["ready_workers"], models[MODEL]["typical_seconds"]) == (2, 2.0)

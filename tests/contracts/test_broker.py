@@ -151,6 +151,20 @@ async def test_cancelled_pull_loses_no_message(broker: Broker) -> None:
     await await_depth(broker, model, 0)
 
 
+async def test_consumer_tells_whether_it_consumes(broker: Broker) -> None:
+    """The event is set once deliveries can come, before the first does, and cleared when the consumer is closed."""
+    model, consuming = new_model(), asyncio.Event()
+    pulling = asyncio.ensure_future(anext(deliveries := broker.consume(model, 1, consuming)))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await consuming.wait()
+        assert not pulling.done()
+        await publish(broker, model, 1)
+        async with await pulling:
+            assert consuming.is_set()
+    await deliveries.aclose()
+    assert not consuming.is_set()
+
+
 async def test_open_broker_answers(broker: Broker) -> None:
     """A broker that can be used answers a ping by returning."""
     await broker.ping()

@@ -106,6 +106,25 @@ async def test_replayed_dead_letter_is_delivered_once(broker: Broker) -> None:
     assert not await broker.replay(message_id)
 
 
+async def test_dropped_dead_letter_is_gone(broker: Broker) -> None:
+    """Dropping forgets this dead letter and no other; there is nothing left to drop or to replay then."""
+    model = new_model()
+    dropped, kept = await publish(broker, model, 2)
+    await reject(broker, model, 2)
+    assert not await broker.drop("unknown")
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await broker.drop(dropped):
+            await asyncio.sleep(0.05)
+
+    assert not await broker.drop(dropped)
+    assert not await broker.replay(dropped)
+    await await_depth(broker, model, 0)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while [kept] != [each.message_id for each in await broker.dead_letters(1000) if each.model == model]:
+            await asyncio.sleep(0.05)
+
+
 async def test_prefetch_bounds_unsettled_deliveries(broker: Broker) -> None:
     """With as many deliveries unsettled as `prefetch` allows, the next one waits for a settlement."""
     model = new_model()

@@ -56,6 +56,19 @@ def test_one_that_hangs(system: System) -> None:
     assert {(job["state"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
 
 
+def test_one_that_breaks_the_device(system: System) -> None:
+    """A job after which the device is of no use is tried twice alone; its batch mates are handed back uncharged."""
+    system.start_gateway()
+    broken, *mates = _submit(system, "CUDA please", *_mates())
+    for _ in range(3):  # in company, and twice alone
+        assert system.start("worker").wait(timeout=60) == 70
+    system.start_worker()
+    assert system.wait(broken)["error"]["code"] == "device-failed"
+    assert (system.wait(broken)["attempt"], system.pictures_painted()[broken]) == (2, 3)
+    jobs = [system.wait(job_id) for job_id in mates]
+    assert {(job["state"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
+
+
 def test_one_that_is_canceled(system: System) -> None:
     """A running job that is canceled ends before the call it shares does, and the others of the call succeed."""
     system.start_gateway()

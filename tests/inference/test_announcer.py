@@ -1,5 +1,6 @@
 """What a worker tells the gateways of itself, and that it costs nothing when nobody can be told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -26,17 +27,21 @@ async def announcing(cache: object) -> AsyncIterator[Announcer]:
 
 
 async def test_phases_are_told_as_they_come() -> None:
-    """Loading, ready, busy, with the newest figures, and draining are told under one key, which goes at the end."""
-    board, rhythm = Board(), Rhythm()
+    """Loading, ready, busy, with the newest figures, out of the queue's reach, and draining are told under one key."""
+    board, rhythm, consuming = Board(), Rhythm(), asyncio.Event()
     async with announcing(board) as announcer:
         loading = await board.told("loading")
-        announcer.serve(rhythm, max_batch=4)
+        announcer.serve(rhythm, 4, consuming.is_set)
+        assert not (await board.told("disconnected")).takes_jobs
+        consuming.set()
         ready = await board.told("ready")
         assert (ready.model, ready.max_batch, ready.paces) == ("m", 4, {})
         assert ready.since > loading.since
         with rhythm.call([item(1)]):
             await board.told("busy")
         assert set((await board.told("ready")).paces) == {"64x64"}
+        consuming.clear()
+        await board.told("disconnected")
         announcer.drain()
         assert (await board.told("draining")).worker_id == loading.worker_id
         assert list(board.kept) == [f"{WORKERS}/{loading.worker_id}"]

@@ -2,11 +2,11 @@
 
 import asyncio
 import concurrent.futures
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
-from services.common.errors import DeadlineExceeded, HandedBack, OutOfMemory
+from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
 from services.inference.adapter import Item
 from services.inference.backlog import Backlog
 from tests.inference.stepper import STEPS, Stepper, fits, refuses, rig
@@ -44,6 +44,36 @@ async def test_too_large_by_itself() -> None:
         results = await asyncio.gather(first, *rest, return_exceptions=True)
     assert isinstance(results[2], OutOfMemory)
     assert [results[number] for number in (0, 1, 3)] == [["a0"], ["b0"], ["c0"]]
+
+
+async def test_one_more_try_with_the_memory_emptied() -> None:
+    """What did not fit beside what was cached is made once that has been given back."""
+    fault = Mock(side_effect=[MemoryError, None])
+    async with rig(fault) as jobs:
+        jobs.adapter.go()
+        assert await jobs.submit("a") == ["a0"]
+    assert jobs.adapter.calls == [["a0"], ["a0"]]
+
+
+async def test_device_that_breaks() -> None:
+    """The job that asked for all of a call that broke the device is told so, others are handed back, none is called."""
+    async with rig(refuses("bad0", RuntimeError("CUDA error: device-side assert triggered"))) as jobs:
+        alone, behind = jobs.submit("bad"), jobs.submit("b", width=128)
+        jobs.adapter.go()
+        with pytest.raises(DeviceFailed, match="device-side assert"):
+            await alone
+        await asyncio.sleep(0.05)
+        assert not behind.done()
+        behind.cancel()
+    assert jobs.adapter.calls == [["bad0"]]
+    async with rig(refuses("bad0", RuntimeError("CUDA error: device-side assert triggered"))) as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit("bad"), jobs.submit("b")]
+        jobs.adapter.go()
+        assert await first == ["a0"]
+        for job in rest:
+            with pytest.raises(HandedBack):
+                await job
 
 
 async def test_one_jobs_fault_is_its_own() -> None:

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from services.common.catalogue import Model
-from services.common.errors import ModelUnavailable, OutOfMemory
+from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
 from services.inference.adapter import QUIET, Context, Item, ModelAdapter
 from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
@@ -284,3 +284,53 @@ async def test_loop_answers_while_the_pipeline_runs(tiny: Model) -> None:
         assert len(await call) == 1
     assert max(gaps) < (last - begin) / 2
     assert len(gaps) > 10
+
+
+class AcceleratorError(RuntimeError):
+    """As torch's, which is not imported for this."""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError(
+            "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be reported later"
+        ),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("HIP error: unspecified launch failure"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        AcceleratorError("launch failed"),
+    ],
+)
+async def test_failure_of_the_device_is_recognised(failure: RuntimeError) -> None:
+    """An error after which the device does nothing more in this process says so, in one line."""
+
+    def fail() -> None:
+        raise failure
+
+    async with executing(Calls(fail)) as executor:
+        with pytest.raises(DeviceFailed) as caught:
+            await executor.generate([item(1)], QUIET)
+    assert str(caught.value) == f"the device failed: {str(failure).splitlines()[0]}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (RuntimeError("CUDA error: out of memory"), OutOfMemory),
+        (AcceleratorError("CUDA out of memory. Tried to allocate 2.00 GiB"), OutOfMemory),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), OutOfMemory),
+        (RuntimeError("no CUDA error: at all"), RuntimeError),
+        (ValueError("CUDA error: so it says"), ValueError),
+    ],
+)
+async def test_other_failures_are_no_failure_of_the_device(failure: Exception, expected: type[Exception]) -> None:
+    """Too little memory, and what only mentions the device, leave the worker where it is."""
+
+    def fail() -> None:
+        raise failure
+
+    async with executing(Calls(fail)) as executor:
+        with pytest.raises(expected) as caught:
+            await executor.generate([item(1)], QUIET)
+    assert not isinstance(caught.value, DeviceFailed)

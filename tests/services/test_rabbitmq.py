@@ -204,6 +204,21 @@ async def test_deleted_queue_is_unroutable_once(broker: RabbitMQBroker, stack: S
     assert await broker.depth(model) == 1
 
 
+async def test_lost_consumer_is_told(broker: RabbitMQBroker, stack: Stack) -> None:
+    """A consumer whose broker does not answer says so until it is back, so that nobody takes it for ready."""
+    model, consuming = new_model(), asyncio.Event()
+    waiting = asyncio.ensure_future(anext(broker.consume(model, 1, consuming)))
+    await asyncio.wait_for(consuming.wait(), 15)
+    with paused(stack.rabbitmq):
+        async with asyncio.timeout(20):
+            while consuming.is_set():
+                await asyncio.sleep(0.1)
+    await asyncio.wait_for(consuming.wait(), 15)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_consumer_survives_deletion_of_its_queue(broker: RabbitMQBroker, stack: Stack) -> None:
     """A consumer that the server cancels subscribes again."""
     model = new_model()

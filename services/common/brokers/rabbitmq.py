@@ -14,7 +14,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import DeliveryError, PublishError
 
-from services.common.brokers.amqp.dead_letters import read_dead_letters, replay_dead_letter
+from services.common.brokers.amqp.dead_letters import read_dead_letters, take_dead_letter
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
@@ -48,13 +48,18 @@ class RabbitMQBroker:
         key = routing_key(message.model, bulk=bulk)
         await self._publish(message.model, message.message_id, message.encode(), headers, key)
 
-    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+    async def consume(
+        self, model: str, prefetch: int, consuming: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delivery, None]:
+        consuming = consuming or asyncio.Event()
         while True:
             subscription = await self._subscribe(model, prefetch)
+            consuming.set()
             try:
                 while delivery := await subscription.next():
                     yield delivery
             finally:
+                consuming.clear()
                 await subscription.end()
                 self._subscriptions = {each for each in self._subscriptions if not each.closed}
 
@@ -71,7 +76,10 @@ class RabbitMQBroker:
         async def publish(letter: DeadLetter) -> None:
             await self._publish(letter.model, letter.message_id, letter.body)
 
-        return await self._on_channel(lambda channel: replay_dead_letter(channel, message_id, publish))
+        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, publish))
+
+    async def drop(self, message_id: str) -> bool:
+        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, _let_go))
 
     async def ping(self) -> None:
         await self._call(CALL_SECONDS, lambda session: session.ping())
@@ -158,7 +166,8 @@ class RabbitMQBroker:
             except FAILURES as exc:
                 log.warning("cannot consume", model=model, reason=str(exc))
                 await self._drop(subscription)
-                await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reconnections
+                spread = random.uniform(0.5, 1.5)  # noqa: S311 - of reconnections, nothing secret  # nosec B311
+                await asyncio.sleep(PAUSE_SECONDS * spread)
             except BaseException:
                 await self._drop(subscription)
                 raise
@@ -169,6 +178,10 @@ class RabbitMQBroker:
     async def _drop(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
         await subscription.close()
+
+
+async def _let_go(_letter: DeadLetter) -> None:
+    pass
 
 
 @asynccontextmanager

@@ -50,11 +50,17 @@ class SQLiteBroker:
             raise QueueFull(message.model)
         self._wakeup.notify()
 
-    async def consume(self, model: str, prefetch: int) -> AsyncGenerator[Delivery, None]:
+    async def consume(
+        self, model: str, prefetch: int, consuming: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delivery, None]:
+        consuming = consuming or asyncio.Event()
         self._wakeup.listen()
         slots = _Slots(prefetch)
-        while True:
-            yield await self._next(model, slots)
+        try:
+            while True:
+                yield await self._next(model, slots, consuming)
+        finally:
+            consuming.clear()
 
     async def depth(self, model: str) -> int:
         return await self._file.read(partial(sqlite_queue.depth, model))
@@ -69,6 +75,9 @@ class SQLiteBroker:
         replayed = await self._file.write(partial(sqlite_queue.replay, message_id))
         self._wakeup.notify()
         return replayed
+
+    async def drop(self, message_id: str) -> bool:
+        return await self._file.write(partial(sqlite_queue.drop, message_id))
 
     async def ping(self) -> None:
         await self._file.read(partial(sqlite_queue.depth, ""))
@@ -93,12 +102,14 @@ class SQLiteBroker:
                 await self._file.write(partial(sqlite_queue.renew, tokens, 0.0))
             self._wakeup.notify()
 
-    async def _next(self, model: str, slots: "_Slots") -> Delivery:
+    async def _next(self, model: str, slots: "_Slots", consuming: asyncio.Event) -> Delivery:
         while True:
             await slots.any_free()
             woken = self._wakeup.arm()  # before looking, so that nothing published in between is slept through
             try:
-                if delivery := await self._claim(model, slots):
+                delivery = await self._claim(model, slots)
+                consuming.set()
+                if delivery:
                     return delivery
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
@@ -106,6 +117,7 @@ class SQLiteBroker:
             except BackendUnavailable as exc:
                 if self._file.closed:
                     raise
+                consuming.clear()
                 _log.warning("queue out of reach", model=model, reason=str(exc))
                 await asyncio.sleep(RETRY_SECONDS)
             finally:

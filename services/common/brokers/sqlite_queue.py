@@ -128,6 +128,11 @@ def replay(message_id: str, connection: sqlite3.Connection) -> bool:
         SELECT message_id, model, body FROM dead_letters WHERE message_id = ?""",
         (message_id,),
     )
+    return drop(message_id, connection)
+
+
+def drop(message_id: str, connection: sqlite3.Connection) -> bool:
+    """Forget a dead letter; False when there is none."""
     return connection.execute("DELETE FROM dead_letters WHERE message_id = ?", (message_id,)).rowcount > 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from services.common.errors import BackendUnavailable, ObjectNotFound
+from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 
 CALL_SECONDS = 2.5
 PUT_SECONDS = 10.0
@@ -84,6 +84,8 @@ async def _in_thread(function: Callable[[], T], seconds: float = CALL_SECONDS) -
             return await asyncio.to_thread(function)
     except TimeoutError as exc:
         raise BackendUnavailable("objects", f"no answer in {seconds:g} s") from exc
+    except PermissionError as exc:
+        raise StorageDenied(exc) from exc
     except OSError as exc:
         raise BackendUnavailable("objects", exc) from exc
 

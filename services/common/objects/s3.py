@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 from pydantic import SecretStr
 
-from services.common.errors import BackendUnavailable, ObjectNotFound
+from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client  # of the development dependencies
@@ -170,9 +170,16 @@ async def _answer(call: Awaitable[T], key: str = "", *, seconds: float = CALL_SE
     except ClientError as exc:
         if key and _code(exc) in ABSENT:
             raise ObjectNotFound(key) from exc
+        if _is_denied(exc):
+            raise StorageDenied(exc) from exc
         raise BackendUnavailable("objects", exc) from exc
     except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as exc:
         raise BackendUnavailable("objects", str(exc) or f"no answer within {seconds:g} s") from exc
+
+
+def _is_denied(exc: ClientError) -> bool:
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in (401, 403) or _code(exc) == "NoSuchBucket"
 
 
 def _code(exc: BaseException | None) -> str:

@@ -77,7 +77,7 @@ def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connecti
     rows = connection.execute(
         f"""SELECT job_id, record FROM statuses
             WHERE {_OWNER} = ? AND job_id < ? AND (forget_at IS NULL OR forget_at > ?)
-            ORDER BY job_id DESC""",  # noqa: S608 - our own constant
+            ORDER BY job_id DESC""",  # noqa: S608 - our own constant  # nosec B608
         (owner, before or BEHIND_EVERY_ID, time.time()),
     )
     return list(islice(readable(_record, rows), limit))

@@ -1,4 +1,4 @@
-"""Looking at dead letters without consuming them, and sending one back."""
+"""Looking at dead letters without consuming them, and taking one away."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -19,14 +19,14 @@ async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLe
         return [_letter(message) async for message in messages]
 
 
-async def replay_dead_letter(
-    channel: AbstractChannel, message_id: str, publish: Callable[[DeadLetter], Awaitable[None]]
+async def take_dead_letter(
+    channel: AbstractChannel, message_id: str, first: Callable[[DeadLetter], Awaitable[None]]
 ) -> bool:
-    """Publish first, then ack: in between there are two, which is better than none."""
+    """Whether there was one. `first` is done before it goes: where that publishes it, there are two for a moment."""
     async with aclosing(_browse(channel, MAX_LETTERS)) as messages:
         async for message in messages:
             if message_key(message) == message_id:
-                await publish(_letter(message))
+                await first(_letter(message))
                 await message.ack()
                 return True
     return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from services.common.ports import Delivery, Settlement
 
 SETTLE_SECONDS = 2.5
 WATCH_SECONDS = 15.0
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
 
@@ -157,5 +159,7 @@ async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> N
 
 
 def message_key(message: AbstractIncomingMessage) -> str:
-    """A message of foreign make may have no id; its content then stands for it."""
-    return message.message_id or hashlib.sha256(message.body).hexdigest()[:32]
+    """A message of foreign make may have no id, or one that fits into no URL; its content then stands for it."""
+    if message.message_id and _SANE.fullmatch(message.message_id):
+        return message.message_id
+    return hashlib.sha256(message.body).hexdigest()[:32]

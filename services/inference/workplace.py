@@ -1,0 +1,28 @@
+"""Where a worker's attempts are made."""
+
+from dataclasses import dataclass
+
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue, Model
+from services.common.failpoints import Failpoints
+from services.common.tracing import Tracer
+from services.inference.announcer import Announcer
+from services.inference.batcher import Batcher
+from services.inference.best_effort import BestEffort
+from services.inference.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What all attempts of a worker share."""
+
+    backends: Backends
+    catalogue: Catalogue
+    model: Model
+    batcher: Batcher
+    max_attempts: int
+    failpoints: Failpoints
+    announcer: Announcer
+    cache: BestEffort
+    metrics: Metrics
+    tracer: Tracer

@@ -1,0 +1,76 @@
+"""What a worker does when something fails it: it ends the job in a way that says so, or leaves it to another."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.system import System
+
+pytest_plugins = ["tests.processes"]
+
+
+def test_job_without_a_batch_key(system: System) -> None:
+    """A job that the adapter cannot even sort ends failed, and does not come back for ever."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("KEY please")["id"])
+
+    assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "generation-failed", 1)
+    assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+
+
+def test_job_that_does_not_fit(system: System) -> None:
+    """A job out of memory is tried once more with the memory emptied, then told so, and the next one is made."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("OOM please")["id"])
+
+    assert (job["state"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "out-of-memory", False)
+    assert (job["attempt"], system.pictures_painted()[job["id"]]) == (1, 2)
+    assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+
+
+def test_second_sigterm(system: System) -> None:
+    """Asked twice to stop, a worker hands its running job back uncharged and leaves long before its grace is over."""
+    system.start_gateway()
+    worker = system.start_worker(grace_seconds="60")
+    job = system.submit("HANG for an hour")
+    system.wait_for(job["id"], lambda now: now["state"] == "running")
+    worker.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+
+    now = system.client.get(f"/v1/jobs/{job['id']}").json()
+    assert (now["state"], now["attempt"]) == ("queued", 0)
+
+
+def test_worker_that_was_asleep(system: System) -> None:
+    """A worker stopped for so long that another did its job wakes up, changes nothing, and takes the next job."""
+    url = system.environment["STUDIO_BROKER_URL"]
+    if url.startswith("amqp"):
+        url += "?heartbeat=1"  # so that RabbitMQ misses it as soon as the embedded queue does
+    system.start_gateway()
+    asleep = system.start_worker(broker_url=url)
+    job = system.submit("SLOW vase", seed=3)
+    system.wait_for(job["id"], lambda now: now["state"] == "running")
+    asleep.send_signal(signal.SIGSTOP)
+    other = system.start_worker()
+    done = system.wait(job["id"])
+    picture = system.client.get(done["artifacts"][0]["url"]).content
+    other.send_signal(signal.SIGTERM)
+    assert other.wait(timeout=30) == 0
+    asleep.send_signal(signal.SIGCONT)
+
+    following = system.wait(system.submit("afterwards", steps=2)["id"])
+    deadline = time.monotonic() + 20
+    while "job was taken over" not in system.log() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "job was taken over" in system.log()
+    assert (done["state"], done["attempt"], following["state"]) == ("succeeded", 2, "succeeded")
+    assert system.client.get(f"/v1/jobs/{job['id']}").json() == done
+    assert system.client.get(done["artifacts"][0]["url"]).content == picture
+    assert system.pictures_painted()[job["id"]] == 2
