@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.cli.dead_commands import dead_commands
 from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.job_commands import job_commands
@@ -80,6 +81,7 @@ def models(context: typer.Context, *, as_json: AsJson = False) -> None:
 app.add_typer(job_commands)
 app.add_typer(on_call_commands)
 app.add_typer(key_commands, name="keys")
+app.add_typer(dead_commands, name="dead")
 
 
 def main() -> None:

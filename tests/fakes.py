@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
@@ -11,12 +12,14 @@ from uuid import uuid4
 from PIL import Image
 
 from services.common.backends import Backends
+from services.common.brokers import sqlite_queue
+from services.common.brokers.sqlite import SQLiteBroker
 from services.common.errors import BackendUnavailable
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Settlement, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.previews import preview_key
-from services.common.schemas import Artifact, JobError, Progress, State
+from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
 from services.inference.outputs import ImageOutput
 
 
@@ -67,6 +70,19 @@ class FakeWorker:
         lease = await self.begin(job_id)
         assert await self._backends.statuses.finish(lease, outcome) is Verdict.HELD
         await Manifests(self._backends.objects).write(await self._backends.statuses.get(job_id))
+
+
+async def bury(backends: Backends, message: JobMessage) -> None:
+    """As if a worker had taken this very message from its queue and rejected it. Embedded backends only."""
+    assert isinstance(backends.broker, SQLiteBroker)
+    await backends.broker.publish(message)
+    token = uuid4().hex
+
+    def reject(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE messages SET token = ? WHERE message_id = ?", (token, message.message_id))
+        sqlite_queue.settle(token, Settlement.REJECT, connection)
+
+    await backends.broker._file.write(reject)
 
 
 def picture(**how: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from services.api.artifacts import artifact_endpoints
 from services.api.catalogue_routes import catalogue_endpoints
+from services.api.dead_letter_routes import dead_letter_endpoints
 from services.api.endpoint import Endpoint
 from services.api.health import health_endpoints
 from services.api.jobs import job_endpoints
@@ -20,6 +21,7 @@ def endpoints() -> list[Endpoint]:
         *catalogue_endpoints(),
         *queue_endpoints(),
         *openai_endpoints(),
+        *dead_letter_endpoints(),
         *health_endpoints(),
         *status_endpoints(),
         *problem_endpoints(),

@@ -1,7 +1,7 @@
 """A request for each operation as one pastes it: for a shell with curl, and for Python.
 
-Both begin from two variables: BASE, where the gateway is, and JOB_ID, a job of one's own; and from a third, KEY, where
-the gateway asks for one.
+Both begin from variables: BASE, where the gateway is, JOB_ID, a job of one's own, and for operators MESSAGE_ID, a dead
+letter; and from KEY, where the gateway asks for one.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Final
 from services.api.access import Access
 from services.api.endpoint import Endpoint
 
-_SHELL: Final = {"job_id": "$JOB_ID", "index": "0", "code": "queue-full"}
-_PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}"}
+_SHELL: Final = {"job_id": "$JOB_ID", "message_id": "$MESSAGE_ID", "index": "0", "code": "queue-full"}
+_PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}", "message_id": "{MESSAGE_ID}"}
 _OPENAI: Final = """from openai import OpenAI
 
 client = OpenAI(base_url=f"{BASE}/v1", api_key=%s)

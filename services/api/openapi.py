@@ -37,6 +37,7 @@ _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "job_id": ("The job's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
+    "message_id": ("The dead letter's.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
     "index": ("Which artifact, counted from 0.", {"type": "integer", "minimum": 0}),
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
 }

@@ -34,3 +34,13 @@ def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
         made = job["created_at"].partition(".")[0].replace("T", " ")
         table.add_row(job["id"], job["state"], job["model"], escape(plain(asked)), made)
     return table
+
+
+def dead_letter_table(letters: Iterable[dict[str, Any]]) -> Table:
+    """Dead letters as the API shows them."""
+    table = Table("message", "model", "job", "died (UTC)", "what is wrong", title="Dead letters, the oldest first")
+    for letter in letters:
+        died = (letter["died_at"] or "").partition(".")[0].replace("T", " ").removesuffix("Z")
+        fault = letter["fault"] or "poison, or its parameters: see `studio dead show`"
+        table.add_row(letter["message_id"], letter["model"], letter["job_id"], died, escape(_CONTROL.sub(" ", fault)))
+    return table

@@ -16,7 +16,8 @@ from PIL import Image
 
 from services.common.schemas import State
 from tests.api.live import LiveGateway
-from tests.fakes import FakeWorker
+from tests.fakes import FakeWorker, bury
+from tests.services.messages import new_message
 
 KINDS: Final = ("unknown", "queued", "running", "succeeded", "failed", "removed")
 CHANGING: Final = ("DELETE", "POST")
@@ -61,6 +62,8 @@ class Population:
                 case.path_parameters["job_id"] = self._job(case.path_parameters["job_id"], case.method)
             if "index" in case.path_parameters:
                 case.path_parameters["index"] = int(case.path_parameters["index"]) % (2 * len(PICTURES))
+            if "message_id" in case.path_parameters and (kind := len(str(case.path_parameters["message_id"])) % 3):
+                case.path_parameters["message_id"] = self.dead_letter(ended=kind == 1)
         case.call_and_validate(base_url=self._live.url, session=self._session)
 
     @contextmanager
@@ -106,6 +109,15 @@ class Population:
             case "removed":
                 self._client.delete(f"/v1/jobs/{job_id}")
         return job_id
+
+    def dead_letter(self, *, ended: bool) -> str:
+        """The message id of a new one, of a job that is over or of one nobody knows."""
+        message = new_message("studio-tiny")
+        if ended:
+            job_id = self.made("failed")
+            message = message.model_copy(update={"job_id": job_id})
+        self._run(bury(self._live.backends, message))
+        return message.message_id
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._live.loop).result(20)

@@ -36,12 +36,13 @@ def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -
 def test_examples_run(endpoint: Endpoint, language: str, population: Population, tmp_path: Path) -> None:
     """Every example does what it says when pasted behind the two lines the page begins with."""
     job_id = population.made(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
+    message_id = population.dead_letter(ended=True)
     if language == "shell":
         command = ["bash", "-euc", curl_example(endpoint)]
     else:
-        begin = f"BASE, JOB_ID = {population.url!r}, {job_id!r}\n"
+        begin = f"BASE, JOB_ID, MESSAGE_ID = {population.url!r}, {job_id!r}, {message_id!r}\n"
         command = [sys.executable, "-c", begin + python_example(endpoint)]
-    environment = {**os.environ, "BASE": population.url, "JOB_ID": job_id}
+    environment = {**os.environ, "BASE": population.url, "JOB_ID": job_id, "MESSAGE_ID": message_id}
     with population.working():
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -1,0 +1,121 @@
+"""/v1/dead-letters: for operators, what no worker could do."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api.access import Access
+from services.api.dead_letter_views import DeadLetterListView, DeadLetterView, ReplayView, WholeDeadLetterView
+from services.api.dead_letters import DeadLetters
+from services.api.endpoint import Answer, Endpoint
+from services.api.jobs import SUBMIT_PROBLEMS
+from services.api.query import PLAIN, read_query
+from services.api.representation import JobView
+from services.api.state import AppState
+from services.api.view import View
+from services.common.errors import JobRemoved
+
+BROKER_SECONDS = 2.5  # every endpoint answers within 3 s, whatever hangs
+PROBLEMS = ("backend-unavailable",)
+LETTER_PROBLEMS = (*PROBLEMS, "dead-letter-not-found")
+
+
+class DeadLettersQuery(BaseModel):
+    """How many of them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many."), PLAIN] = 100
+
+
+def dead_letter_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "GET",
+            "/v1/dead-letters",
+            index,
+            "List dead letters",
+            "Dead letters",
+            {200: Answer("The oldest ones.", DeadLetterListView)},
+            [*PROBLEMS, "validation-error"],
+            query=DeadLettersQuery,
+            access=Access.OPERATOR,
+        ),
+        Endpoint(
+            "GET",
+            "/v1/dead-letters/{message_id}",
+            read,
+            "Look at a dead letter",
+            "Dead letters",
+            {200: Answer("The letter, its body and its job.", WholeDeadLetterView)},
+            [*LETTER_PROBLEMS, "status-rebuilding"],
+            access=Access.OPERATOR,
+        ),
+        Endpoint(
+            "POST",
+            "/v1/dead-letters/{message_id}/replay",
+            replay,
+            "Replay a dead letter",
+            "Dead letters",
+            {200: Answer("It is not dead any more.", ReplayView)},
+            [*LETTER_PROBLEMS, *SUBMIT_PROBLEMS, "dead-letter-unreadable", "job-removed", "validation-error"],
+            access=Access.OPERATOR,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/dead-letters/{message_id}",
+            drop,
+            "Drop a dead letter",
+            "Dead letters",
+            {204: Answer("Gone for good.")},
+            LETTER_PROBLEMS,
+            access=Access.OPERATOR,
+        ),
+    ]
+
+
+async def index(request: Request[AppState]) -> Response:
+    """Messages that no worker understood, and those of jobs that took every worker down. For operators."""
+    letters = await _dead_letters(request).list(read_query(request, DeadLettersQuery).limit)
+    return _json(DeadLetterListView(data=tuple(DeadLetterView.of(letter) for letter in letters)))
+
+
+async def read(request: Request[AppState]) -> Response:
+    """With the message itself, which holds what the client asked for. For operators."""
+    letters = _dead_letters(request)
+    letter = await letters.get(request.path_params["message_id"])
+    try:
+        job = await letters.job(letter)
+    except JobRemoved:
+        job = None
+    return _json(WholeDeadLetterView.of(letter, job, request.state["settings"].public_url))
+
+
+async def replay(request: Request[AppState]) -> Response:
+    """Back to its queue; where its job is over, as a new job with the same parameters and owner. For operators."""
+    message_id = request.path_params["message_id"]
+    job = await _dead_letters(request).replay(message_id)
+    public_url = request.state["settings"].public_url
+    return _json(
+        ReplayView(
+            message_id=message_id,
+            outcome="requeued" if job is None else "resubmitted",
+            job=JobView.of(job, public_url) if job else None,
+        )
+    )
+
+
+async def drop(request: Request[AppState]) -> Response:
+    """204: the message is gone for good; its job stays as it is. For operators."""
+    await _dead_letters(request).drop(request.path_params["message_id"])
+    return Response(status_code=204)
+
+
+def _dead_letters(request: Request[AppState]) -> DeadLetters:
+    return DeadLetters(request.state["gateway"], request.state["backends"].broker, BROKER_SECONDS)
+
+
+def _json(view: View) -> Response:
+    return Response(view.model_dump_json().encode(), 200, {"Cache-Control": "no-store"}, "application/json")

@@ -1,0 +1,105 @@
+"""`studio dead`: what no worker could do, for whoever runs the system.
+
+Asks the backends themselves, as the settings name them: it works while no gateway runs, and takes no key.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from services.cli.exits import run
+from services.cli.options import AsJson
+from services.cli.tables import dead_letter_table
+from services.common.errors import BackendUnavailable, JobRemoved, StudioError
+
+if TYPE_CHECKING:
+    from services.api.dead_letters import DeadLetters
+
+T = TypeVar("T")
+MessageId = Annotated[str, typer.Argument(help="The letter's message id, as `list` says it.")]
+
+dead_commands = typer.Typer(help="Dead letters: messages that no worker understood, or that took every worker down.")
+
+
+@dead_commands.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, the oldest first.
+
+    Exit codes: 0 done, 3 the backends cannot be reached.
+    """
+    from services.api.dead_letter_views import DeadLetterView
+
+    letters = _with_dead_letters(context, lambda dead: dead.list(limit))
+    rows = [DeadLetterView.of(letter).model_dump(mode="json") for letter in letters]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        Console().print(dead_letter_table(rows))
+
+
+@dead_commands.command()
+def show(context: typer.Context, message_id: MessageId) -> None:
+    """Print a dead letter with its body and its job, as JSON.
+
+    Exit codes: 0 done, 2 there is no such letter, 3 the backends cannot be reached.
+    """
+    from services.api.dead_letter_views import WholeDeadLetterView
+
+    async def look(dead: "DeadLetters") -> WholeDeadLetterView:
+        letter = await dead.get(message_id)
+        try:
+            return WholeDeadLetterView.of(letter, await dead.job(letter))
+        except JobRemoved:
+            return WholeDeadLetterView.of(letter, None)
+
+    print(json.dumps(_with_dead_letters(context, look).model_dump(mode="json"), indent=2))
+
+
+@dead_commands.command()
+def replay(context: typer.Context, message_id: MessageId) -> None:
+    """Have a dead letter tried again, and say what became of it.
+
+    It goes back to its queue as it is. Where its job is over, which is for good, a new job with the same parameters is
+    made instead, and its id printed.
+
+    Exit codes: 0 done, 2 there is no such letter or no job can be made of it, 3 the backends cannot be reached.
+    """
+    job = _with_dead_letters(context, lambda dead: dead.replay(message_id))
+    print("requeued" if job is None else f"resubmitted as {job.job_id}")
+
+
+@dead_commands.command()
+def drop(context: typer.Context, message_id: MessageId) -> None:
+    """Forget a dead letter for good; its job stays as it is.
+
+    Exit codes: 0 done, 2 there is no such letter, 3 the backends cannot be reached.
+    """
+    _with_dead_letters(context, lambda dead: dead.drop(message_id))
+    print("dropped")
+
+
+def _with_dead_letters(context: typer.Context, use: "Callable[[DeadLetters], Awaitable[T]]") -> T:
+    from services.api.dead_letters import DeadLetters
+    from services.api.gateway import Gateway
+    from services.common.backends import open_backends
+
+    settings, catalogue = context.obj
+
+    async def work() -> T:
+        async with open_backends(settings) as backends:
+            try:
+                return await use(DeadLetters(Gateway(backends, catalogue, settings), backends.broker))
+            except BackendUnavailable:
+                raise
+            except StudioError as exc:
+                raise ValueError(str(exc)) from exc
+
+    return run(work())
