@@ -65,7 +65,7 @@ def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
             from services.common.brokers.rabbitmq import open_rabbitmq_broker
 
             return open_rabbitmq_broker(url)
-    raise ValueError(f"STUDIO_BROKER_URL: {url!r} is neither sqlite:/// nor amqp://")
+    raise ValueError(f"STUDIO_BROKER_URL: {_shown(url)} is neither sqlite:/// nor amqp://")
 
 
 @asynccontextmanager
@@ -91,7 +91,7 @@ async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusS
 
 
 def _unknown_statuses(url: str) -> ValueError:
-    return ValueError(f"STUDIO_STATUSES_URL: {url!r} is neither sqlite:/// nor redis://")
+    return ValueError(f"STUDIO_STATUSES_URL: {_shown(url)} is neither sqlite:/// nor redis://")
 
 
 def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
@@ -110,7 +110,14 @@ def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
                 secret_key=settings.s3_secret_key,
                 public_endpoint=settings.s3_public_endpoint,
             )
-    raise ValueError(f"STUDIO_OBJECTS_URL: {url!r} is neither file:/// nor s3://")
+    raise ValueError(f"STUDIO_OBJECTS_URL: {_shown(url)} is neither file:/// nor s3://")
+
+
+def _shown(url: str) -> str:
+    """Without its password."""
+    before, at, after = url.rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    return repr(f"{scheme if separator else ''}{separator}***@{after}" if at else url)
 
 
 def _path(url: str) -> Path:

@@ -1,10 +1,29 @@
 """One pipeline of structlog for our own records and those of every library: console on a terminal, JSON otherwise."""
 
 import logging
+import re
 import sys
+from typing import Any, Final
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# What libraries may put into a message or a traceback, and nobody may read there. The name before it stays.
+_SECRETS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(://[^\s:/@'\"]*:)[^\s/@'\"]+(?=@)",  # the password of a URL
+        r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}",
+        r"(\bX-Amz-(?:Signature|Credential|Security-Token)[=:]\s*)[^\s&'\"]+",  # of a presigned URL
+        r"((?:secret_key|password|authorization)['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,;)}]+",
+    )
+)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but tabs, and the line breaks of a traceback
+# They would say at their own level of detail what is in headers, bodies and files.
+_CHATTY: Final = (
+    *("aiormq", "aio_pika", "botocore", "aiobotocore", "urllib3", "httpx2", "httpcore2"),
+    *("hpack", "h2", "python_multipart", "PIL"),
+)
 
 
 def configure_logging(level: str = "info", style: str = "auto") -> None:
@@ -41,21 +60,38 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in (
-        "aiormq",
-        "aio_pika",
-        "botocore",
-        "aiobotocore",
-        "urllib3",
-        "httpx2",
-        "httpcore2",
-    ):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
 def _renderers(console: bool) -> list[Processor]:
+    # Not structlog's own tracebacks for terminals: they show local variables, and with them settings and requests.
+    plain: list[Processor] = [structlog.processors.format_exc_info, _without_secrets]
     if console:
-        # Not its default, which shows the values of local variables: prompts, keys and cookies among them.
-        plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        return [*plain, _without_control_characters, renderer]
+    return [*plain, structlog.processors.JSONRenderer()]
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The last resort: none of our own records has any."""
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern in _SECRETS:
+            value = pattern.sub(r"\1***", value)
+    return value
+
+
+def _without_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What others sent must not command the terminal of whoever reads it, nor look like another record."""
+    return {
+        key: _CONTROL.sub(" ", value if key == "exception" else value.replace("\n", " "))
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }

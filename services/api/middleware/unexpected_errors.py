@@ -5,7 +5,7 @@ on, so that Hypercorn logs the traceback a second time.
 """
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.problems import problem
@@ -30,6 +30,8 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, noting_send)
+        except ClientDisconnect:
+            log.info("client left before its request was complete")  # nobody is there to be answered
         except Exception:
             log.exception("unexpected error")
             # An answer cut short is seen by the client: the server closes the connection before its end.
