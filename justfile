@@ -48,8 +48,7 @@ style-cards: setup
 [group("check")]
 check: setup
     .venv/bin/ruff format --check . && .venv/bin/ruff check .
-    .venv/bin/mypy && .venv/bin/lint-imports
-    .venv/bin/typos && sh scripts/check_deploy.sh
+    .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/typos && sh scripts/check_deploy.sh
 
 # Mend what can be mended by itself
 [group("check")]
@@ -70,6 +69,11 @@ cli-docs: setup
 [group("test")]
 test *ARGS: setup
     {{ python }} -m pytest {{ ARGS }}
+
+# Send made-up requests to a gateway of its own: 100,000, or `--count N`; `--seed N` for others
+[group("test")]
+fuzz *ARGS: setup
+    {{ python }} -m tests.fuzz {{ ARGS }}
 
 # What needs RabbitMQ, Redis and S3: starts its own, on free ports
 [group("test")]

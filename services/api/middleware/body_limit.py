@@ -1,15 +1,19 @@
 """Refuses a request body that is, or turns out to be, larger than allowed. Hypercorn has no such limit."""
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.middleware.body import may_have_body
-from services.api.problems import RequestRefused
+from services.api.problems import RequestRefused, on_error
 
 
 class BodyLimit:
     """A handler's first read raises RequestRefused when the declared length is too large, a later one when the
     bytes counted are. Once an answer has begun, too many bytes end the request instead.
+
+    What says its length in two ways is refused whoever reads it. A GET's body is let through: no handler wants it, and
+    what listens for the client to leave while a file is sent must not raise.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -21,6 +25,15 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy in front may believe the other one: request smuggling (RFC 9112, section 6.1).
+            detail = "Content-Length and Transfer-Encoding exclude each other"
+            refusal = await on_error(Request(scope), RequestRefused("bad-request", detail, {"Connection": "close"}))
+            await refusal(scope, receive, send)
+            return
+        if scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
         counted = 0
         answering = False
 
@@ -47,11 +60,6 @@ class BodyLimit:
         declared = headers.get("content-length")
         if declared is None:
             return
-        if "transfer-encoding" in headers:
-            # A proxy in front may believe the other one: request smuggling (RFC 9112, section 6.1).
-            raise RequestRefused(
-                "bad-request", "Content-Length and Transfer-Encoding exclude each other", {"Connection": "close"}
-            )
         if not (declared.isascii() and declared.isdigit()):
             raise RequestRefused("bad-request", "Content-Length is not a number", {"Connection": "close"})
         if len(declared) > 18 or int(declared) > self._max_body_bytes:

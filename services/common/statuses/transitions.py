@@ -12,7 +12,7 @@ from services.common.schemas import Event, JobMessage, Progress, State, StatusRe
 MOST_EVENTS = 60  # a job that is handed back again and again stops adding to its timeline
 BEGUN = "begun"
 
-_UNLEASED = {"lease_token": None, "lease_message_id": None, "lease_expires_at": None}
+_UNLEASED = {"lease_token": None, "lease_message_id": None, "lease_expires_at": None}  # no password  # nosec B105
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def finish(entry: Entry | None, lease: Lease, outcome: Outcome, now: float) -> t
 def request_cancel(entry: Entry, now: float) -> Entry:
     """Cancel a queued job at once and flag a running one."""
     if entry.record.state is State.QUEUED:
-        return replace(entry, record=_ended(entry.record, State.CANCELED, now))
+        return Entry(_ended(entry.record, State.CANCELED, now))
     if entry.record.state.terminal or entry.record.cancel_requested:
         return entry
     record = _noted(entry.record, "canceling", now)

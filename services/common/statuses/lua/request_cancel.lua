@@ -1,6 +1,7 @@
 local state = get('state')
 if state == 'queued' then
   finish('canceled')
+  redis.call('HDEL', JOB, 'ended_by')
 elseif state == 'running' then
   if get('cancel_requested') ~= '1' then
     note('canceling')
