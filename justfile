@@ -49,6 +49,12 @@ style-cards: setup
 check: setup
     .venv/bin/ruff format --check . && .venv/bin/ruff check .
     .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/typos && sh scripts/check_deploy.sh
+    .venv/bin/bandit --quiet --configfile pyproject.toml --recursive services scripts training
+
+# Ask PyPI which of the pinned versions have known holes (needs the internet, unlike `check`)
+[group("check")]
+audit: setup
+    .venv/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 # Mend what can be mended by itself
 [group("check")]
