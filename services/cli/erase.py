@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from pydantic import BaseModel, ValidationError
+
 from services.api.gateway import Gateway
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
@@ -16,6 +18,7 @@ from services.common.settings import Settings
 
 PAGE: Final = 100
 AT_ONCE: Final = 16  # manifests read at a time
+LETTERS: Final = 10_000  # the shipped policy keeps no more
 
 
 @dataclass
@@ -25,11 +28,13 @@ class Erased:
     owner: str
     jobs: set[str] = field(default_factory=set)
     live: set[str] = field(default_factory=set)
+    dead_letters: int = 0
     unknown: int = 0
 
     def summary(self) -> dict[str, str | int]:
         """The numbers."""
-        return {"owner": self.owner, "jobs": len(self.jobs), "live": len(self.live), "unknown": self.unknown}
+        counts = {"jobs": len(self.jobs), "live": len(self.live), "dead_letters": self.dead_letters}
+        return {"owner": self.owner, **counts, "unknown": self.unknown}
 
 
 async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_progress: Callable[[str], None]) -> Erased:
@@ -56,6 +61,8 @@ class Eraser:
             on_progress(f"jobs only the object store knows: {start} of {len(job_ids)} looked at")
             await asyncio.gather(*(self._archived(job_id) for job_id in job_ids[start : start + AT_ONCE]))
         await self._records()  # ordered meanwhile
+        on_progress("dead letters")
+        await self._letters()
         return self._erased
 
     async def _records(self) -> None:
@@ -64,6 +71,12 @@ class Eraser:
         while jobs := await self._backends.statuses.list(limit=PAGE, owner=owner):
             erased.live |= {job.job_id for job in jobs if not job.state.terminal}
             await self._remove(jobs)
+
+    async def _letters(self) -> None:
+        """Also one no worker understood, as long as it says whose it is."""
+        for letter in await self._backends.broker.dead_letters(LETTERS):
+            if _owner_in(letter.body) == self._erased.owner and await self._backends.broker.drop(letter.message_id):
+                self._erased.dead_letters += 1
 
     async def _stored(self) -> set[str]:
         keys = await self._backends.objects.list("jobs/")
@@ -90,3 +103,14 @@ class Eraser:
             except (JobNotFound, JobRemoved):  # by somebody else, a moment ago
                 await self._manifests.clear(record.job_id)
             self._erased.jobs.add(record.job_id)
+
+
+class _OnlyOwner(BaseModel):
+    owner: str | None = None
+
+
+def _owner_in(body: bytes) -> str | None:
+    try:
+        return _OnlyOwner.model_validate_json(body).owner
+    except ValidationError:
+        return None

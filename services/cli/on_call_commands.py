@@ -44,8 +44,9 @@ def erase(
 ) -> None:
     """Erase everything an owner asked for and was given, for good.
 
-    Live jobs are canceled; records, Idempotency-Keys, previews, pictures and manifests are deleted. Looks at every job
-    in the object store, so it may take a while. It can be repeated, and must be where it failed or says so.
+    Live jobs are canceled; records, Idempotency-Keys, previews, pictures, manifests and dead letters are deleted.
+    Looks at every job in the object store, so it may take a while. It can be repeated, and must be where it failed or
+    says so.
 
     Exit codes: 0 done, 2 wrong usage, 3 a backend does not answer.
     """
@@ -60,6 +61,8 @@ def erase(
         print(json.dumps(erased.summary(), indent=2))
         return
     print(f"erased {len(erased.jobs)} jobs of {owner}, {len(erased.live)} of them waiting or running")
+    if erased.dead_letters:
+        print(f"dropped {erased.dead_letters} dead letters")
     if erased.live:
         print("messages of those that waited stay in their queues until a worker takes them up and drops them")
     if erased.unknown:

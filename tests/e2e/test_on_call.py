@@ -3,7 +3,9 @@
 import json
 
 from services.common.backends import Backends
+from services.common.ids import new_job_id
 from services.common.manifests import Manifests
+from services.common.schemas import JobMessage, StatusRecord
 from tests.e2e.outside import SECRET, on_backends, studio, visitor
 from tests.system import System
 
@@ -71,12 +73,14 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
     for job_id in (*jobs, others["id"]):
         system.wait(job_id)
     on_backends(system, lambda backends: backends.statuses.remove(jobs[1]))
+    bad = on_backends(system, lambda backends: publish_bad(backends, jobs[0]))
+    system.wait(bad.job_id)
     worker.terminate()
     worker.wait(30)
     jobs.append(system.submit(f"waiting {PROMPT}")["id"])
 
     report, again = erase(system, owner), erase(system, owner)
-    assert report == {**again, "jobs": 4, "live": 1}
+    assert report == {**again, "jobs": 5, "live": 1, "dead_letters": 1}
     assert (again["jobs"], again["live"], again["unknown"]) == (0, 0, 0)
     assert [system.client.get(f"/v1/jobs/{job_id}").status_code for job_id in jobs] == [410] * 4
     assert system.client.get("/v1/jobs").json()["data"] == []
@@ -94,6 +98,16 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
     assert on_backends(system, lambda backends: traces(backends, jobs)) == []
     assert PROMPT not in system.log()
     assert [file for file in system.folder.rglob("*") if file.is_file() and PROMPT.encode() in file.read_bytes()] == []
+
+
+async def publish_bad(backends: Backends, like: str) -> JobMessage:
+    """Publish what no worker understands: another job of the same owner. It becomes a dead letter."""
+    message = (await backends.statuses.get(like)).message
+    job_id, params = new_job_id(), {**message.params, "steps": "many"}
+    bad = message.model_copy(update={"message_id": job_id, "job_id": job_id, "params": params})
+    await backends.statuses.create(StatusRecord(job_id=job_id, message=bad, published=True))
+    await backends.broker.publish(bad)
+    return bad
 
 
 async def traces(backends: Backends, jobs: list[str]) -> list[str]:
