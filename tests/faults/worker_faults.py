@@ -21,7 +21,10 @@ def worker_scenarios() -> list[Scenario]:
             "kill -9 of a worker after `begin`, generation, upload, `finish` and manifest, one after the other",
             _killed_between_writes,
             workers=0,
-            settings={"STUDIO_MAX_ATTEMPTS": "9"},  # they may all meet the same job
+            settings={
+                "STUDIO_MAX_ATTEMPTS": "9",  # they may all meet the same job
+                "STUDIO_TRUSTED_PROXIES": "127.0.0.1",  # each job is somebody else's: one lane, and one job in hand
+            },
             begun_again=3,  # before `finish`
             painted_again=2,  # between generation and `finish`
         ),
