@@ -7,7 +7,14 @@ from typing import Final
 from prometheus_client import Gauge
 
 from services.api.model_queue import ModelQueue
-from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, StudioError, Unroutable
+from services.common.errors import (
+    BackendUnavailable,
+    LimitReached,
+    PublishUnconfirmed,
+    QueueFull,
+    StudioError,
+    Unroutable,
+)
 from services.common.presence import PHASES
 from services.common.process_metrics import ProcessMetrics
 
@@ -17,6 +24,7 @@ _REFUSALS: Final[Mapping[type[BaseException], str]] = {
     Unroutable: "unroutable",
     PublishUnconfirmed: "unconfirmed",
     BackendUnavailable: "unavailable",
+    LimitReached: "limited",
     StudioError: "conflict",  # of Idempotency-Keys
 }
 

@@ -60,9 +60,9 @@ def message_attributes(operation: Literal["send", "process"], message: JobMessag
         "messaging.operation.type": operation,
         "messaging.operation.name": operation,
         "messaging.destination.name": "studio.jobs",
-        "messaging.rabbitmq.destination.routing_key": message.model,
         "messaging.message.id": message.message_id,
         "messaging.message.conversation_id": message.job_id,
+        "studio.model": message.model,
     }
 
 

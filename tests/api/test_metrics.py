@@ -14,9 +14,19 @@ from services.api.metrics_site import serve_metrics
 from services.api.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
-from services.common.errors import BackendUnavailable, InvalidRequest, JobNotFound, ObjectNotFound, StudioError
+from services.common.errors import (
+    BackendUnavailable,
+    IdempotencyMismatch,
+    InvalidRequest,
+    JobNotFound,
+    ObjectNotFound,
+    QueueFull,
+    StudioError,
+    TooManyJobs,
+)
 from services.common.ids import new_job_id
 from services.common.measured import measured
+from services.common.ports import Quota
 from services.common.settings import Settings
 from services.common.tracing import Tracer
 from tests.fakes import without
@@ -49,11 +59,8 @@ def count(metrics: Metrics) -> Callable[..., float]:
 
 
 @pytest.mark.parametrize("settings", [{"queue_limit": 1}], indirect=True)
-async def test_refusals(
-    backends: Backends, catalogue: Catalogue, settings: Settings, metrics: Metrics, count: Callable[..., float]
-) -> None:
+async def test_refusals(backends: Backends, catalogue: Catalogue, settings: Settings, metrics: Metrics) -> None:
     """A job that is not taken is counted by the reason; one that is not valid is not counted as a job."""
-    model = catalogue.default_model.name
 
     async def refused(kind: type[StudioError], without_backend: str = "", prompt: str = "red mug") -> None:
         gateway = CountedGateway(without(backends, without_backend), catalogue, settings, None, metrics)
@@ -63,18 +70,19 @@ async def test_refusals(
     await refused(InvalidRequest, prompt="")
     await refused(BackendUnavailable, "broker")
     await CountedGateway(backends, catalogue, settings, None, metrics).accept(BODY, idempotency_key="k")
-    await refused(StudioError, prompt="another")
+    await refused(IdempotencyMismatch, prompt="another")
     gateway = CountedGateway(backends, catalogue, settings, None, metrics)
-    with pytest.raises(StudioError, match="full"):
+    with pytest.raises(TooManyJobs):
+        await gateway.accept(BODY, quota=Quota("somebody", most=0, ahead=0))
+    with pytest.raises(QueueFull):
         await gateway.accept(BODY)
 
-    told = {
-        outcome: count("studio_jobs_submitted_total", model=model, outcome=outcome)
-        for outcome in ("accepted", "replayed", "full", "unroutable", "unconfirmed", "unavailable", "conflict")
+    (family,) = [each for each in metrics.registry.collect() if each.name == "studio_jobs_submitted"]
+    told = [each for each in family.samples if each.name.endswith("_total")]
+    assert {(each.labels["model"], each.labels["outcome"]): each.value for each in told} == {
+        (catalogue.default_model.name, outcome): 1
+        for outcome in ("accepted", "full", "unavailable", "conflict", "limited")
     }
-    assert {outcome: number for outcome, number in told.items() if number} == dict.fromkeys(
-        ("accepted", "full", "unavailable", "conflict"), 1
-    )
 
 
 async def test_expired(
