@@ -137,7 +137,8 @@ async def answering(backend: str, seconds: float) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(seconds):
                 yield
-        except (RedisError, OSError, TimeoutError) as exc:
+        # uvloop says RuntimeError of a connection that was reset, which redis-py lets through.
+        except (RedisError, OSError, RuntimeError, TimeoutError) as exc:
             raise _unavailable(backend, seconds, exc) from exc
 
 
