@@ -15,6 +15,8 @@ from redis.exceptions import NoScriptError, RedisError
 from services.common.errors import BackendUnavailable
 
 SOCKET_SECONDS: Final = 1.0
+# uvloop says RuntimeError of a connection that was reset while it was written to, and redis-py lets that through.
+OUTAGES: Final = (RedisError, OSError, RuntimeError, TimeoutError)
 TRIP_SECONDS: Final = 2.5
 CONNECTIONS: Final = 4  # one for the round trips, the others for those who listen
 MOST_CALLS: Final = 64  # in one round trip: many share its cost, and nobody waits long for the others
@@ -53,7 +55,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(seconds):
                 return await self._answer(command)
-        except (RedisError, OSError, TimeoutError) as exc:
+        except OUTAGES as exc:
             raise _unavailable(backend, seconds, exc) from exc
 
     async def run(self, backend: str, seconds: float, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
@@ -64,7 +66,7 @@ class RedisLink:
                     return await self._answer(("EVALSHA", script.digest, len(keys), *keys, *args))
                 except NoScriptError:
                     return await self._answer(("EVAL", script.text, len(keys), *keys, *args))
-        except (RedisError, OSError, TimeoutError) as exc:
+        except OUTAGES as exc:
             raise _unavailable(backend, seconds, exc) from exc
 
     def _answer(self, command: Sequence[Part]) -> asyncio.Future[Any]:
@@ -137,8 +139,7 @@ async def answering(backend: str, seconds: float) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(seconds):
                 yield
-        # uvloop says RuntimeError of a connection that was reset, which redis-py lets through.
-        except (RedisError, OSError, RuntimeError, TimeoutError) as exc:
+        except OUTAGES as exc:
             raise _unavailable(backend, seconds, exc) from exc
 
 

@@ -67,6 +67,7 @@ class Attempt:
                 beating.push_async_callback(self._previews.clear)
                 batcher, alone, bulk = self._place.batcher, self._suspect, self._bulk
                 async with batcher.seat(self._items, self._heartbeat, alone=alone, bulk=bulk) as seat:
+                    beating.callback(seat.over)
                     on_begin()
                     seat.when_shown(self._previews.show)
                     verdict = await self._begin(beating)

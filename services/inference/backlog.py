@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from services.inference.adapter import Item, ModelAdapter
+from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import identity_of
@@ -29,6 +30,7 @@ class Backlog:
 
     def __init__(self, adapter: ModelAdapter) -> None:
         self._adapter = adapter
+        self._aftermath = Aftermath()
         self._waiting: list[Work] = []  # in the order of being made, but for BULK_TURN
         self._calls_until_bulk = BULK_TURN
         self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
@@ -45,7 +47,7 @@ class Backlog:
 
         One whose items have no batch key gets a seat all the same, where it hears what the adapter raised.
         """
-        seat = Seat(len(items), heartbeat)
+        seat = Seat(len(items), heartbeat, self._aftermath, alone=alone)
         try:
             keys = [self._key(item, alone=alone) for item in items]
         except Exception as exc:  # noqa: BLE001 - an adapter's mistake is how this job ends, and no other

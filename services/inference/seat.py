@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from services.common.schemas import Progress
 from services.inference.adapter import Cancelled
+from services.inference.aftermath import Aftermath
 from services.inference.heartbeat import Heartbeat
 from services.inference.outputs import Output
 from services.inference.stages import Stages
@@ -19,14 +20,17 @@ class Seat:
     """An async context manager: entered when the job's turn comes, and whoever leaves it wants nothing more.
 
     It is for `count` things of one job. Its holder begins the job inside and then either awaits `outputs` or leaves;
-    the batch waits for one of the two.
+    the batch waits for one of the two. Whoever has left says when the job is `over`. The turn of a job that is `alone`
+    comes when all others are.
     """
 
-    def __init__(self, count: int, heartbeat: Heartbeat) -> None:
+    def __init__(self, count: int, heartbeat: Heartbeat, aftermath: Aftermath, *, alone: bool) -> None:
         self.second_try = False
         self.calls: list[Stages] = []  # that made something for it
         self._count = count
         self._heartbeat = heartbeat
+        self._aftermath = aftermath
+        self._alone = alone
         self._turn = asyncio.Event()
         self._settled = asyncio.Event()
         self._gone = False
@@ -45,6 +49,8 @@ class Seat:
     async def __aenter__(self) -> Self:
         try:
             await self._turn.wait()
+            if self._alone:
+                await self._aftermath.over()
         except asyncio.CancelledError:
             self._leave()
             raise
@@ -53,7 +59,12 @@ class Seat:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._aftermath.enter()
         self._leave()
+
+    def over(self) -> None:
+        """Once, by whoever had entered it."""
+        self._aftermath.leave()
 
     async def outputs(self) -> list[Output]:
         """One per item. Raises Cancelled once the heartbeat says so, ThreadLost, or what the adapter raised."""

@@ -1,8 +1,9 @@
 """What a scenario stands on: the backends, and for those that are servers a proxy in front of each."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -55,13 +56,17 @@ class Ground:
                 client.flushall()
 
     def depth(self, system: System) -> int:
-        """Messages waiting for the system's model, past the proxies."""
-        return self._ask(system, lambda broker: broker.depth(system.model))
+        """Messages waiting for the system's model, past the proxies; embedded also those that a dead worker held."""
+        if self.stack:
+            return self._ask(system, lambda broker: broker.depth(system.model))
+        with closing(sqlite3.connect(system.folder / "studio.db")) as connection:
+            count: int = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+        return count
 
     def dead_letters(self, system: System) -> list[DeadLetter]:
         """Those of the system's model."""
         letters = self._ask(system, lambda broker: broker.dead_letters(1000))
-        return [letter for letter in letters if letter.model == system.model]
+        return [letter for letter in letters if letter.model.startswith(system.model)]  # of either lane
 
     def publish(self, system: System, messages: Sequence[JobMessage]) -> None:
         """Straight to the queue, by nobody's leave."""

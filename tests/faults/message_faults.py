@@ -12,7 +12,7 @@ from tests.faults.scenario import Scenario, Stage
 
 NOT_UNDERSTOOD = (
     b"no JSON",
-    b'{"schema_version": 999}',
+    b'{"schema_version": 0}',
     b'{"schema_version": 1, "extra": "__reduce__"}',
     b"\x80\x04N.",
 )
@@ -23,7 +23,7 @@ def message_scenarios() -> list[Scenario]:
         Scenario("duplicates", "every message of the first third published twice more", _duplicates),
         Scenario(
             "messages-not-understood",
-            "no JSON, another version, another model, a pickle, straight to the queue",
+            "no JSON, an unknown version, fields missing, a pickle, another model's job, straight to the queue",
             _not_understood,
             dead=len(NOT_UNDERSTOOD) + 1,
         ),

@@ -31,7 +31,8 @@ class Scenario:
     """`fault` comes when the block is entered, and must be over when it is left.
 
     `guests` are wishes beside the jobs, sent under the fault; `dead` are the dead letters expected. `begun_again` and
-    `painted_again`: how often jobs are begun, and pictures made, beyond once each; None where that is left to chance.
+    `painted_again`: how often at most jobs are begun, and pictures made, beyond once each; None where chance decides.
+    `may_fail`: with this code a job may fail as well, for it is told so and nothing is lost silently.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Scenario:
     settings: Mapping[str, str] = field(default_factory=dict)
     begun_again: int | None = None
     painted_again: int | None = None
+    may_fail: str | None = None

@@ -27,7 +27,14 @@ def server_scenarios() -> list[Scenario]:
         scenario("redis-emptied", "FLUSHALL, three times", _redis_emptied),
         scenario("redis-hung", "SIGSTOP of Redis for longer than any call waits", _redis_hung),
         scenario("s3-killed", "kill -9 of the S3 server, started again a while later", _s3_killed, painted_again=0),
-        scenario("s3-denied", "the S3 server refuses the credentials for a while", _s3_denied, painted_again=0),
+        Scenario(
+            "s3-denied",
+            "the S3 server refuses the credentials for a while: what is to be stored then may fail, and says so",
+            _s3_denied,
+            DISTRIBUTED,
+            painted_again=0,
+            may_fail="storage-denied",
+        ),
         scenario("s3-hung", "SIGSTOP of the S3 server for longer than any call waits", _s3_hung, painted_again=0),
     ]
 

@@ -1,5 +1,6 @@
 """kill -9 between every two writes: every accepted job is done once, by as many attempts as expected."""
 
+import re
 import signal
 import subprocess
 import time
@@ -8,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from services.common.failpoints import FAILPOINTS
 from tests.painter import expected_picture, shown
-from tests.system import System
+from tests.system import ROOT, System
 
 pytest_plugins = ["tests.processes"]
 
-JOBS = 12
+JOBS = 20
 KILLS = 2
 
 # Failpoints of the worker, and whether a kill there leaves an attempt to be made again.
@@ -60,6 +62,16 @@ def _check(system: System, job_ids: list[str]) -> list[dict[str, object]]:
 def _died_there(process: subprocess.Popen[bytes]) -> None:
     """A failpoint that never fires must fail the test."""
     assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_every_failpoint_is_reached_and_tried() -> None:
+    """The failpoints that may be armed are those the services pass, and a fault test names each."""
+
+    def named(folder: str, pattern: str) -> set[str]:
+        return {name for file in (ROOT / folder).rglob("*.py") for name in re.findall(pattern, file.read_text())}
+
+    assert named("services", r'\.reach\("([a-z.]+)"\)') == set(FAILPOINTS)
+    assert set(FAILPOINTS) <= named("tests/faults", r'"((?:gateway|worker)\.[a-z]+)"')
 
 
 @pytest.mark.parametrize("failpoint", WORKER)

@@ -22,6 +22,7 @@ from tests.stack import Stack
 from tests.system import System, running_system
 
 SECONDS = 3.0
+CLIENTS = 25
 STILL_RUNNING = ("POST /v1/images/generations", 504)  # what it says of a job that nobody makes
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs": {"json": {"prompt": "mug"}},
@@ -121,11 +122,13 @@ def _requests(system: System, finished: str) -> list[tuple[str, str, dict[str, A
 
 async def _ask(url: str, requests: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, httpx2.Response, float]]:
     async with httpx2.AsyncClient(base_url=url, timeout=20, headers={"Origin": url}) as client:
+        at_once = asyncio.Semaphore(CLIENTS)
 
         async def ask(method: str, path: str, given: dict[str, Any]) -> tuple[str, httpx2.Response, float]:
-            began = time.monotonic()
-            answer = await client.request(method, path, **given)
-            return f"{method} {path}", answer, time.monotonic() - began
+            async with at_once:
+                began = time.monotonic()
+                answer = await client.request(method, path, **given)
+                return f"{method} {path}", answer, time.monotonic() - began
 
         return await asyncio.gather(*(ask(*request) for request in requests))
 

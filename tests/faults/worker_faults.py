@@ -3,11 +3,12 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from tests.faults.load import Wish
 from tests.faults.scenario import Scenario, Stage
+from tests.faults.toxics import Latency
 
 BETWEEN_WRITES: Final = ("worker.begun", "worker.generated", "worker.stored", "worker.finished", "worker.archived")
 BUSY_SECONDS: Final = 30.0
@@ -43,8 +44,8 @@ def worker_scenarios() -> list[Scenario]:
         ),
         Scenario(
             "job-kills-worker",
-            "a job that takes down every worker that tries it",
-            _nothing,
+            "a job that takes down every worker that tries it, while results take long to be stored",
+            _slow_storage,
             guests=(Wish("KILL the worker", 1, "failed", "poison"),),
             dead=1,
         ),
@@ -78,6 +79,23 @@ def worker_scenarios() -> list[Scenario]:
 def _nothing(_stage: Stage) -> Iterator[None]:
     """The guests are the fault."""
     yield
+
+
+@contextmanager
+def _slow_storage(stage: Stage) -> Iterator[None]:
+    """So that jobs made before the guest are not over when it is begun."""
+    s3 = stage.ground.proxies.get("s3")
+    with s3.toxic(Latency(0.2)) if s3 else nullcontext():
+        yield
+        stage.load.wait_until_accepted()
+        guests = {wish.prompt for wish in stage.load.wishes if wish.state == "failed"}
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not any(
+            job["state"] == "failed" and job["params"]["prompt"] in guests for job in list(stage.watcher.jobs.values())
+        ):
+            if time.monotonic() > deadline:
+                raise AssertionError("the job that kills workers does not end")
+            time.sleep(0.05)
 
 
 @contextmanager

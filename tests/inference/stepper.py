@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import cast
@@ -167,5 +167,7 @@ def heartbeat_of_a_job() -> Heartbeat:
 
 
 async def _hold(held: Seat) -> list[str]:
-    async with held as seat:
-        return [output.text for output in await seat.outputs() if isinstance(output, Name)]
+    with ExitStack() as after:
+        async with held as seat:
+            after.callback(seat.over)
+            return [output.text for output in await seat.outputs() if isinstance(output, Name)]

@@ -7,9 +7,10 @@ from unittest.mock import Mock, patch
 import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
+from services.common.params import Txt2ImgParams
 from services.inference.adapter import Item
 from services.inference.backlog import Backlog
-from tests.inference.stepper import STEPS, Stepper, fits, refuses, rig
+from tests.inference.stepper import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +188,17 @@ async def test_adapter_whose_batch_key_raises() -> None:
             results = await asyncio.gather(*(jobs.submit(name) for name in ("b", "odd", "c")), return_exceptions=True)
     assert isinstance(results[1], ZeroDivisionError)
     assert (results[0], results[2]) == (["b0"], ["c0"])
+
+
+async def test_what_came_back_waits_until_all_others_are_over() -> None:
+    """A job that perhaps took its worker down is called when no other job of the worker could be charged for it."""
+    params = Txt2ImgParams.model_validate({"prompt": "a", "width": 64, "seed": 0})
+    async with rig() as jobs:
+        jobs.adapter.go()
+        async with jobs.batcher.seat([Item("a", 0, 0, "a", "", params)], heartbeat_of_a_job(), alone=False) as seat:
+            await seat.outputs()
+        suspect = jobs.submit("b", alone=True)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(suspect), 0.1)
+        seat.over()
+        assert await suspect == ["b0"]

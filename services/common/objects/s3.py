@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CALL_SECONDS: Final = 2.5
+CALL_SECONDS: Final = 2.0
 CHUNK_SECONDS: Final = 10.0
 BYTES_A_SECOND: Final = 1_000_000  # a put gets this much longer, or a large one would never succeed
 CHUNK_BYTES: Final = 64 * 1024
