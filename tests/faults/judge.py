@@ -20,8 +20,14 @@ LEFT_WELL: Final = (0, -signal.SIGTERM)  # drained, and not even started
 
 
 def judge(scenario: Scenario, stage: Stage, trouble: Sequence[str], seconds: Callable[[], float]) -> Result:
-    """Ends the workers: what one of them still holds shows in the queue only then. `trouble` is known already."""
+    """Ends the workers: what one of them still holds shows in the queue only then. `trouble` is known already.
+
+    Every job is looked at once more, and only when the queue is empty: its message may come to a worker after its end.
+    """
     watcher, load = stage.watcher, stage.load
+    _until(lambda: stage.ground.depth(stage.system) == 0)
+    for job_id in load.accepted.values():
+        watcher.look(job_id)
     ended = [(load.wishes[number], watcher.jobs.get(job_id)) for number, job_id in load.accepted.items()]
     lost = [fault for wish, job in ended if (fault := _lost(scenario, wish, job))]
     pictures = {job["id"]: _picture(stage, job) for wish, job in ended if job and job["artifacts"]}
@@ -33,7 +39,6 @@ def judge(scenario: Scenario, stage: Stage, trouble: Sequence[str], seconds: Cal
     ]
     doubled = [*_twice(stage), *_again(scenario, stage)]
     regressed = [f"{job}: {history}" for job, history in watcher.histories.items() if went_back(history)]
-    _until(lambda: stage.ground.depth(stage.system) == 0)
     codes = stage.crew.stop_workers()
     _until(lambda: len(stage.ground.dead_letters(stage.system)) == scenario.dead)
     queued, dead = stage.ground.depth(stage.system), len(stage.ground.dead_letters(stage.system))

@@ -81,5 +81,3 @@ def _act(scenario: Scenario, stage: Stage, patience_seconds: float) -> None:
     watcher.changed_at = time.monotonic()
     while watcher.ended < len(load.accepted) and time.monotonic() - watcher.changed_at < patience_seconds:
         time.sleep(0.05)
-    for job_id in load.accepted.values():
-        watcher.look(job_id)
