@@ -3,6 +3,7 @@
 set dotenv-load := false
 
 python := ".venv/bin/python"
+side_by_side := "--numprocesses=logical --maxprocesses=4 --dist=worksteal"
 
 _default:
     @just --list --unsorted
@@ -74,7 +75,7 @@ cli-docs: setup
 # Everything that needs no server and no browser
 [group("test")]
 test *ARGS: setup
-    {{ python }} -m pytest {{ ARGS }}
+    {{ python }} -m pytest {{ side_by_side }} {{ ARGS }}
 
 # Send made-up requests to a gateway of its own: 100,000, or `--count N`; `--seed N` for others
 [group("test")]
@@ -84,7 +85,7 @@ fuzz *ARGS: setup
 # What needs RabbitMQ, Redis and S3: starts its own, on free ports
 [group("test")]
 test-services *ARGS: setup
-    {{ python }} -m pytest -m services {{ ARGS }}
+    {{ python }} -m pytest -m services {{ side_by_side }} {{ ARGS }}
 
 # The pages in a real browser (needs Debian's chromium)
 [group("test")]

@@ -30,5 +30,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def leave(code: int, message: str) -> NoReturn:
-    errors.print(message, style="red", markup=False, highlight=False)
+    # Not broken into lines: a log or a script gets the sentence whole, and a terminal breaks it by itself.
+    errors.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
