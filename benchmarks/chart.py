@@ -1,8 +1,8 @@
 """The chart of the project this one descends from: ten requests at once, with 1, 2 and 4 workers on one device.
 
 Its workers took one job at a time, each with all the cores and threads that wait as their library has it by default; so
-do ours with that setting and jobs that ask for a call of their own (`strict`). The other bar is one worker as it is started by default. All of them run
-all the time, idle but for their own turn, on backends of their own.
+do ours with that setting and jobs that ask for a call of their own (`strict`). The other bar is one worker as it is
+started by default. All of them run all the time, idle but for their own turn, on backends of their own.
 """
 
 import statistics
