@@ -169,11 +169,20 @@ def make_environment(name: str) -> str:
     files = (SERVERS / f"{name}.txt", SERVERS / "pictures.txt", ROOT / "constraints.txt")
     wanted = "".join(file.read_text() for file in files)
     stamp, python = folder / "installed.txt", folder / "bin" / "python"
+    pinned = folder / "constraints.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "-qq", "--requirement", str(files[0])],
-        ):
-            subprocess.run(command, check=True, stdout=sys.stderr)  # standard output is for figures
+        _run_aside(sys.executable, "-m", "venv", str(folder))
+        pinned.write_text("\n".join(_pins_of_what_draws()))
+        install = ("install", "-qq", "--requirement", str(files[0]), "--constraint", str(pinned))
+        _run_aside(str(python), "-m", "pip", *install)
         stamp.write_text(wanted)
     return str(python)
+
+
+def _run_aside(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=sys.stderr)  # standard output is for figures
+
+
+def _pins_of_what_draws() -> list[str]:
+    names = (SERVERS / "pictures.txt").read_text().splitlines()
+    return [pin for pin in (ROOT / "constraints.txt").read_text().splitlines() if pin.partition("==")[0] in names]

@@ -3,6 +3,8 @@
 Needs nothing but Python, because it is asked when things do not work.
 """
 
+from __future__ import annotations  # python3 may be older than the one of .venv
+
 import json
 import os
 import shutil
@@ -24,6 +26,7 @@ SECRETS = (
     "GRAFANA_PASSWORD",
 )
 SECONDS = 20
+INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # with Compose, which Debian's own packages lack
 
 
 class Failure(Exception):
@@ -54,7 +57,7 @@ def installed() -> str:
 def engine() -> str:
     version = _output("docker", "version", "--format", "{{.Server.Version}}")
     if version is None:
-        mend = "sudo systemctl start docker" if shutil.which("docker") else "apt-get install docker.io"
+        mend = "sudo systemctl start docker" if shutil.which("docker") else INSTALL_DOCKER
         raise Failure("no Docker engine answers", mend)
     return version
 
@@ -62,9 +65,9 @@ def engine() -> str:
 def compose() -> str:
     version = _output("docker", "compose", "version", "--short")
     if version is None:
-        raise Failure("there is no `docker compose`", "apt-get install docker-compose-plugin")
+        raise Failure("there is no `docker compose`", INSTALL_DOCKER)
     if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < COMPOSE:
-        raise Failure(f"{version}, and 2.24 is needed", "apt-get install --only-upgrade docker-compose-plugin")
+        raise Failure(f"{version}, and 2.24 is needed", INSTALL_DOCKER)
     return version
 
 
@@ -113,7 +116,10 @@ def gpu() -> str:
         raise Failure("no NVIDIA driver answers", "apt-get install nvidia-driver, and reboot")
     runtimes = _output("docker", "info", "--format", "{{json .Runtimes}}")
     if "nvidia" not in json.loads(runtimes or "{}"):
-        raise Failure("Docker cannot give a GPU to a container", "nvidia-ctk runtime configure --runtime=docker")
+        raise Failure(
+            "Docker cannot give a GPU to a container",
+            "sudo nvidia-ctk runtime configure && sudo systemctl restart docker",
+        )
     return "a container can have one"
 
 

@@ -15,6 +15,11 @@ fi
 export COMPOSE_PROFILES
 build=--build
 grep -q '^IMAGE_PREFIX=.' .env && build=--no-build # published images are pulled
+# Both S3 servers answer to the name s3, and photos would go to either.
+case $COMPOSE_PROFILES in
+*seaweedfs*) docker compose --profile "*" rm --stop --force minio ;;
+*) docker compose --profile "*" rm --stop --force seaweedfs ;;
+esac
 docker compose up --detach --wait "$build" "$@"
 # The other worker of an earlier start would go on consuming.
 case $COMPOSE_PROFILES in

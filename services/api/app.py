@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from services.api.base_path import base_path
 from services.api.client_address import TrustedProxies
 from services.api.counted_gateway import CountedGateway
 from services.api.darkroom import open_darkroom
@@ -22,6 +23,7 @@ from services.api.keyring import KeyRing
 from services.api.line import Line
 from services.api.metrics import Metrics
 from services.api.metrics_site import serve_metrics
+from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
 from services.api.middleware.rate_headers import RateHeaders
@@ -94,6 +96,7 @@ def create_app(
     app = Starlette(
         routes=_routes(settings, catalogue),
         middleware=[
+            *([Middleware(BelowBasePath, base)] if (base := base_path(settings.public_url)) else []),
             Middleware(Telemetry, metrics.requests, tracer),
             Middleware(RequestId),
             Middleware(UnreadBody),
@@ -112,7 +115,7 @@ def create_app(
 
 
 def _routes(settings: Settings, catalogue: Catalogue) -> list[BaseRoute]:
-    table, templates = endpoints(), load_page_templates()
+    table, templates = endpoints(), load_page_templates(base_path(settings.public_url))
     return [
         *(endpoint.route for endpoint in table),
         *reference_routes(table, catalogue, settings, templates),
@@ -132,7 +135,8 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
 
 def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies) -> Door:
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
-    visitors, sessions = Visitors(secret, secure=secure), Sessions(secret, secure=secure)
+    path = base_path(settings.public_url) or "/"
+    visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
     return Door(keyring, visitors, sessions, proxies, settings.public_url)
 
 

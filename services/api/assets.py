@@ -14,8 +14,9 @@ FOREVER = "public, max-age=31536000, immutable"
 class Assets(StaticFiles):
     """The URL of the present content may be kept forever; any other is asked for again each time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base_path: str) -> None:
         super().__init__(directory=folder)
+        self._base = base_path
         self._versions: Mapping[str, str] = {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
             for path in sorted(folder.rglob("*"))
@@ -24,7 +25,7 @@ class Assets(StaticFiles):
 
     def url(self, name: str) -> str:
         """Raises KeyError for a file that is not there, so that a template cannot name one."""
-        return f"/static/{name}?v={self._versions[name]}"
+        return f"{self._base}/static/{name}?v={self._versions[name]}"
 
     def picture_of(self, style: str) -> str | None:
         """The URL of a look's example picture; None for a look that has none."""

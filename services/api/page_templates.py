@@ -26,14 +26,17 @@ NAMES: Final = (
 )
 
 
-def load_page_templates() -> "PageTemplates":
-    """Those that ship, with their assets. Raises OSError or jinja2.TemplateError when they are not there or broken."""
+def load_page_templates(base_path: str = "") -> "PageTemplates":
+    """Those that ship, with their assets; links in them begin with `base_path`.
+
+    Raises OSError or jinja2.TemplateError when they are not there or broken.
+    """
     folder = data_folder("web")
-    return PageTemplates(folder / "templates", Assets(folder / "static"))
+    return PageTemplates(folder / "templates", Assets(folder / "static", base_path), base_path)
 
 
 class PageTemplates:
-    def __init__(self, folder: Path, assets: Assets) -> None:
+    def __init__(self, folder: Path, assets: Assets, base_path: str) -> None:
         self.assets = assets
         environment = Environment(
             loader=FileSystemLoader(folder),
@@ -42,7 +45,7 @@ class PageTemplates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals.update(asset=assets.url, picture_of=assets.picture_of, phases=PHASES)
+        environment.globals.update(root=base_path, asset=assets.url, picture_of=assets.picture_of, phases=PHASES)
         # Compiled here, once, so that a broken template stops the start and no request reads a file.
         self._templates = {name: environment.get_template(name) for name in NAMES}
 

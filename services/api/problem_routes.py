@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.access import Access
+from services.api.base_path import base_path
 from services.api.endpoint import Answer, Endpoint
 from services.api.problem_view import ProblemKindView
 from services.api.problems import KINDS
@@ -32,5 +33,6 @@ async def describe(request: Request[AppState]) -> Response:
     kind = KINDS.get(code)
     if kind is None:
         raise HTTPException(404, "there is no problem of this name")
-    about = ProblemKindView(type=f"/problems/{code}", title=kind.title, status=kind.status or None)
+    base = base_path(request.state["settings"].public_url)
+    about = ProblemKindView(type=f"{base}/problems/{code}", title=kind.title, status=kind.status or None)
     return JSONResponse(about.model_dump(), headers={"Cache-Control": "public, max-age=3600"})

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.api.base_path import base_path
 from services.common import errors
 
 log = structlog.get_logger(__name__)
@@ -130,7 +131,9 @@ def problem(
 ) -> Response:
     """The response for a code of `KINDS`; `members` are extension members."""
     kind = KINDS[code]
-    return _response(request, kind.status, f"/problems/{code}", kind, detail, headers, {"code": code, **members})
+    return _response(
+        request, kind.status, f"{_base(request)}/problems/{code}", kind, detail, headers, {"code": code, **members}
+    )
 
 
 async def on_error(request: Request[Any], exc: Exception) -> Response:
@@ -180,7 +183,7 @@ def _response(
         "title": kind.title,
         "status": status,
         "detail": detail,
-        "instance": quote(request.scope["path"])[:300],
+        "instance": quote(_base(request) + request.scope["path"])[:300],
         "request_id": bound.get("request_id"),
         **({"trace_id": bound["trace_id"]} if "trace_id" in bound else {}),
         **members,
@@ -189,6 +192,10 @@ def _response(
     # ASCII only: a detail may quote what the client sent, and a lone surrogate has no UTF-8.
     content = json.dumps(body).encode("ascii")
     return Response(content, status, {"Cache-Control": "no-store", **retry, **(headers or {})}, MEDIA_TYPE)
+
+
+def _base(request: Request[Any]) -> str:
+    return base_path(request.state["settings"].public_url)
 
 
 def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from services.api.base_path import base_path
 from services.api.line import Place
 from services.api.model_queue import Eta
 from services.api.view import View
@@ -82,8 +83,8 @@ class ErrorView(View):
     type: str
 
     @classmethod
-    def of(cls, error: JobError) -> Self:
-        return cls(type=f"/problems/{error.code}", **error.model_dump())
+    def of(cls, error: JobError, base: str) -> Self:
+        return cls(type=f"{base}/problems/{error.code}", **error.model_dump())
 
 
 class MetricsView(View):
@@ -154,7 +155,7 @@ class JobView(View):
             artifacts=tuple(
                 ArtifactView.of(artifact, f"{job}/artifacts/{artifact.index}") for artifact in record.artifacts
             ),
-            error=ErrorView.of(record.error) if record.error else None,
+            error=ErrorView.of(record.error, base_path(public_url)) if record.error else None,
             metrics=_metrics(record),
             links=LinksView(
                 self=job,

@@ -18,10 +18,14 @@ _SALT: Final = "studio-session"
 
 @dataclass(frozen=True)
 class Sessions:
-    """Nothing is stored: every gateway that has the secret understands the cookie. `secure`: over HTTPS only."""
+    """Nothing is stored: every gateway that has the secret understands the cookie. `secure`: over HTTPS only.
+
+    `path`: to pages below it only.
+    """
 
     secret: bytes = field(repr=False)
     secure: bool
+    path: str
 
     def key_of(self, request: Request[Any], keyring: KeyRing) -> ApiKey | None:
         """None without a cookie, with one not ours or too old, and when its key was taken away."""
@@ -42,7 +46,7 @@ class Sessions:
 
     @property
     def _attributes(self) -> dict[str, Any]:
-        return {"httponly": True, "samesite": "lax", "secure": self.secure, "path": "/"}
+        return {"httponly": True, "samesite": "lax", "secure": self.secure, "path": self.path}
 
     @property
     def _signer(self) -> TimestampSigner:

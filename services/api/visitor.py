@@ -17,10 +17,11 @@ _PREFIX: Final = "visitor:"
 
 @dataclass(frozen=True)
 class Visitors:
-    """Reads and sets the cookie. `secure`: browsers are to send it over HTTPS only."""
+    """Reads and sets the cookie. `secure`: browsers are to send it over HTTPS only. `path`: and to pages below it."""
 
     secret: bytes = field(repr=False)
     secure: bool
+    path: str
 
     def owner_of(self, request: Request[Any]) -> str | None:
         """What `Gateway` calls the owner of this browser's jobs; None without a cookie, or with one not ours."""
@@ -39,7 +40,7 @@ class Visitors:
         """Have the browser send the cookie of this owner from now on, for a year after the last time."""
         value = self._signer.sign(owner.removeprefix(_PREFIX)).decode()
         response.set_cookie(
-            COOKIE, value, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=self.secure, path="/"
+            COOKIE, value, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=self.secure, path=self.path
         )
 
     @property

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     published_host: str | None = Field(
         None, description="Address a container's port is published on, where HOST is only the container's own."
     )
-    public_url: str | None = Field(None, description="Base of absolute links; unset: links are relative.")
+    public_url: str | None = Field(
+        None, description="Base of absolute links, and with a path in it of everything; unset: links are relative."
+    )
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,

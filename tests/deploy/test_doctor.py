@@ -63,8 +63,8 @@ def test_no_engine(checkout: Path) -> None:
     """Without Docker there is a failure for the engine and for Compose, each with a command, and the exit code is 1."""
     code, lines = _doctor(checkout)
     assert code == 1
-    assert lines["engine"] == "FAIL  engine: no Docker engine answers | apt-get install docker.io"
-    assert lines["compose"].endswith("| apt-get install docker-compose-plugin")
+    assert lines["engine"] == "FAIL  engine: no Docker engine answers | curl -fsSL https://get.docker.com | sh"
+    assert lines["compose"].endswith("| curl -fsSL https://get.docker.com | sh")
 
 
 def test_old_compose(checkout: Path) -> None:

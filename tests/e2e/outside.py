@@ -40,7 +40,7 @@ def studio(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def visitor(client: httpx2.Client) -> str:
     """The client has the cookie of a browser from now on; the owner of what it submits."""
-    visitors = Visitors(SECRET.encode(), secure=False)
+    visitors = Visitors(SECRET.encode(), secure=False, path="/")
     owner = visitors.newcomer(secrets.token_hex())
     client.cookies.set(COOKIE, visitors._signer.sign(owner.removeprefix("visitor:")).decode())
     return owner

@@ -155,7 +155,7 @@ async def test_session_of_a_key_taken_away(browser: httpx2.AsyncClient, state: d
     browser.cookies.clear()
     later = Settings(keys=SecretStr(" ".join(LINES.split()[1:])))
     secret = SECRET.encode()
-    visitors, kept = Visitors(secret, secure=False), Sessions(secret, secure=False)
+    visitors, kept = Visitors(secret, secure=False, path="/"), Sessions(secret, secure=False, path="/")
     state["door"] = Door(KeyRing.of(later), visitors, kept, TrustedProxies(""), None)
 
     statuses = [
