@@ -78,6 +78,13 @@ def test_generate_alone(system: System) -> None:
     assert not (system.folder / "none.png").exists()
 
 
+def test_generate_alone_beside_a_public_site(system: System) -> None:
+    """A gateway started for one photo is asked itself for it, whatever address the settings give the public one."""
+    public_url = f"http://127.0.0.1:{free_port()}"
+    done = _generate(system, "red cup", "-o", "cup.png", public_url=public_url)
+    assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
+
+
 def test_generate_on_a_running_gateway(system: System) -> None:
     """A running gateway gets the job; `--json` prints it with every file written."""
     system.start_gateway()
