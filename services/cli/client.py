@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from services.common.addresses import http_url
+from services.common.addresses import http_url, is_loopback
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
@@ -51,7 +51,7 @@ class GatewayAccess:
 async def is_running(url: str) -> bool:
     """Whether a gateway answers there."""
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=2) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=_leads_away(url)) as client:
             return (await client.get("/livez")).status_code == 200
     except httpx2.TransportError:
         return False
@@ -113,11 +113,20 @@ async def _client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Authorization": f"Bearer {gateway.key.get_secret_value()}"} if gateway.key else {}
     try:
         async with httpx2.AsyncClient(
-            base_url=gateway.url, headers=headers, timeout=REQUEST_SECONDS, follow_redirects=True
+            base_url=gateway.url,
+            headers=headers,
+            timeout=REQUEST_SECONDS,
+            follow_redirects=True,
+            trust_env=_leads_away(gateway.url),
         ) as client:
             yield client
     except httpx2.TransportError as exc:
         raise Unreachable(f"no gateway answers at {gateway.url}: {exc}") from exc
+
+
+def _leads_away(url: str) -> bool:
+    """Whether a proxy of the environment may stand between: not on this machine."""
+    return not is_loopback(httpx2.URL(url).host)
 
 
 async def _request(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:

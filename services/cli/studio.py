@@ -70,8 +70,10 @@ async def _serve(
 
 
 async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:
-    await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
-    ended = [part for part in parts if part.done()]
-    if ended:
+    """Wait for `goal`. Raises what it ended with, or one of the parts before it."""
+    try:
+        await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
+        ended = [part for part in parts if part.done()]
+        (ended[0] if ended else goal).result()
+    finally:
         goal.cancel()
-        ended[0].result()

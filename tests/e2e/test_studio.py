@@ -85,6 +85,17 @@ def test_generate_alone_beside_a_public_site(system: System) -> None:
     assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
 
 
+def test_no_proxy_before_this_machine(system: System) -> None:
+    """A proxy named in the environment is not asked for a gateway or a worker on this machine."""
+    system.environment.update(HTTP_PROXY=f"http://127.0.0.1:{free_port()}", NO_PROXY="", no_proxy="")
+    alone = _generate(system, "red cup", "-o", "cup.png")
+    assert (alone.returncode, alone.stdout) == (0, "cup.png\n"), alone.stderr
+    system.start_gateway()
+    system.start_worker()
+    on_a_gateway = _generate(system, "red cup", "-o", "cup.png", url=system.url)
+    assert (on_a_gateway.returncode, on_a_gateway.stdout) == (0, "cup.png\n"), on_a_gateway.stderr
+
+
 def test_generate_on_a_running_gateway(system: System) -> None:
     """A running gateway gets the job; `--json` prints it with every file written."""
     system.start_gateway()
