@@ -40,6 +40,13 @@ def _until_ready(system: System) -> None:
     assert f"Studio is ready: {system.url}" in system.log()
 
 
+def _until_submitted(system: System) -> None:
+    deadline = time.monotonic() + 60
+    while not system.client.get("/v1/jobs").json()["data"]:
+        assert time.monotonic() < deadline, system.log()
+        time.sleep(0.1)
+
+
 def test_one_command(system: System) -> None:
     """`studio` serves, starts another worker when one goes down, and leaves no process behind when it stops."""
     studio = system.start()
@@ -105,6 +112,21 @@ def test_generate_on_a_running_gateway(system: System) -> None:
     job = json.loads(done.stdout)
     assert job["files"] == ["cups-1.png", "cups-2.png"]
     assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
+
+
+def test_generate_outlives_its_gateway(system: System) -> None:
+    """A photo that a gateway accepted is waited for and saved though the gateway goes down and is started again."""
+    gateway = system.start_gateway()
+    generate = system.start("generate", "red cup", "-o", "cup.png")
+    _until_submitted(system)
+    gateway.kill()
+    gateway.wait()
+    time.sleep(2)
+    system.start_gateway()
+    system.start_worker()
+    assert generate.wait(timeout=60) == 0, system.log()
+    assert (system.folder / "cup.png").read_bytes().startswith(b"\x89PNG")
+    assert len(system.client.get("/v1/jobs").json()["data"]) == 1
 
 
 def test_generate_exit_codes(system: System) -> None:
