@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -40,6 +41,25 @@ def _until_ready(system: System) -> None:
     assert f"Studio is ready: {system.url}" in system.log()
 
 
+def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
+    """The worker that the studio of this process id started; its model's adapter waits for the gate."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for worker in psutil.Process(studio).children():
+            for connection in worker.net_connections():
+                if connection.status == psutil.CONN_LISTEN and _phase(connection.laddr.port) == "loading":
+                    return worker
+        time.sleep(0.1)
+    raise AssertionError(system.log())
+
+
+def _phase(port: int) -> str | None:
+    try:
+        return str(httpx2.get(f"http://127.0.0.1:{port}/readyz").json()["phase"])
+    except httpx2.TransportError:
+        return None
+
+
 def _until_submitted(system: System) -> None:
     deadline = time.monotonic() + 60
     while not system.client.get("/v1/jobs").json()["data"]:
@@ -61,6 +81,32 @@ def test_one_command(system: System) -> None:
     assert workers
     assert not any(worker.is_running() for worker in workers)
     assert "never retrieved" not in system.log()
+
+
+@pytest.mark.parametrize("key", ["Ctrl-C", "SIGTERM"])
+def test_stopped_while_it_starts(system: System, key: str) -> None:
+    """`studio` stops when it is told to while its model loads; Ctrl-C tells its worker as well."""
+    catalogue = system.folder / "models.toml"
+    catalogue.write_text(catalogue.read_text().replace("options = {", 'options = { gate = "never there",'))
+    studio = system.start()
+    worker = _worker_once_it_loads(system, studio.pid)
+    studio.send_signal(signal.SIGINT if key == "Ctrl-C" else signal.SIGTERM)
+    if key == "Ctrl-C":
+        worker.send_signal(signal.SIGINT)
+    assert studio.wait(timeout=20) == 0, system.log()
+    assert not worker.is_running()
+    assert "Studio is ready" not in system.log()
+
+
+def test_stopped_at_once(system: System) -> None:
+    """A signal that comes before anything is ready leaves no process behind either."""
+    studio = system.start()
+    while studio.poll() is None and not (workers := psutil.Process(studio.pid).children(recursive=True)):
+        time.sleep(0.01)
+    studio.send_signal(signal.SIGTERM)
+    assert studio.wait(timeout=20) == 0, system.log()
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert "Studio is ready" not in system.log()
 
 
 def test_worker_does_not_outlive_a_killed_studio(system: System) -> None:
