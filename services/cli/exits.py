@@ -15,7 +15,7 @@ FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop, and turn what went wrong into a sentence and an exit code."""
-    from services.cli.client import Refused, Unreachable
+    from services.cli.gateway_access import Refused, Unreachable
     from services.cli.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable
 

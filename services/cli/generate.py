@@ -1,12 +1,14 @@
 """`studio generate`: a photo from the running gateway, or from one started for it."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from services.cli.client import GatewayAccess, Unreachable, is_running, submit
+from services.cli.client import submit
+from services.cli.gateway_access import GatewayAccess, Unreachable, is_running
 from services.cli.output_format import OutputFormat
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
@@ -31,10 +33,13 @@ async def run_generate(
         raise Unreachable(f"no gateway answers at {gateway.url}")
     from services.cli.studio import open_studio
 
-    # For nobody else and only as long as this takes: it needs no keys.
-    private = {"host": "127.0.0.1", "port": 0, "keys": None, "keys_file": None}
+    # For nobody else and only as long as this takes: it needs no keys, and its links do not lead to a public site.
+    private = {"host": "127.0.0.1", "port": 0, "public_url": None, "published_host": None, "keys": None, "keys_file": None}
     alone = settings.model_copy(update={**private, "workers": 1, "log_level": "warning"})
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
             status.stop()
-            return await submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)
+            submitted = submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)
+            made = asyncio.create_task(submitted)
+            await studio.until(made)  # no patience with a gateway or worker of our own that is gone for good
+            return made.result()

@@ -30,7 +30,8 @@ def jobs(
 
     Exit codes: 0 done, 3 no gateway answers.
     """
-    from services.cli.client import GatewayAccess, list_jobs
+    from services.cli.client import list_jobs
+    from services.cli.gateway_access import GatewayAccess
 
     settings, _ = context.obj
     found = run(list_jobs(GatewayAccess.of(settings), limit))
@@ -48,7 +49,8 @@ def cancel(context: typer.Context, job_id: Annotated[str, typer.Argument(help="T
 
     Exit codes: 0 done, 2 there is no such job or it is over, 3 no gateway answers.
     """
-    from services.cli.client import GatewayAccess, cancel_job
+    from services.cli.client import cancel_job
+    from services.cli.gateway_access import GatewayAccess
 
     settings, _ = context.obj
     print(run(cancel_job(GatewayAccess.of(settings), job_id))["state"])
@@ -75,7 +77,7 @@ def generate(
 
     On the running gateway, or without one on this machine.
 
-    Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway could take it.
+    Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway could take it or say what became of it.
     """
     from services.cli.generate import run_generate
 

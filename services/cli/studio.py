@@ -18,13 +18,25 @@ from services.common.tracing import open_tracer
 
 
 async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
-    """Run until SIGTERM or SIGINT, then drain. Raises as `open_studio`."""
+    """Run until SIGTERM or SIGINT, also while it starts, then drain. Raises as `open_studio`."""
     stopped = asyncio.create_task(stop_event().wait())
+    running = asyncio.create_task(_run(settings, catalogue, model, console))
+    try:
+        await asyncio.wait([stopped, running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        running.cancel()  # which drains it
+        await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
+
+
+async def _run(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
     with console.status("starting") as status:
         async with open_studio(settings, catalogue, model, status.update) as studio:
             status.stop()
             print(f"Studio is ready: {studio.url}", flush=True)
-            await studio.until(stopped)
+            await studio.until(asyncio.get_running_loop().create_future())
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,12 @@ async def open_studio(
     settings = settings.model_copy(update={"model": model.name})
     stop = asyncio.Event()
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    parts = [asyncio.create_task(_serve(settings, catalogue, stop, bound.set_result))]
+
+    def on_ready(url: str) -> None:
+        if not bound.done():  # else nobody waits for it any more
+            bound.set_result(url)
+
+    parts = [asyncio.create_task(_serve(settings, catalogue, stop, on_ready))]
     try:
         await _until(bound, parts)
         supervisors = [Supervisor(settings) for _ in range(settings.workers)]
@@ -70,8 +87,10 @@ async def _serve(
 
 
 async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:
-    await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
-    ended = [part for part in parts if part.done()]
-    if ended:
+    """Wait for `goal`. Raises what it ended with, or one of the parts before it."""
+    try:
+        await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
+        ended = [part for part in parts if part.done()]
+        (ended[0] if ended else goal).result()
+    finally:
         goal.cancel()
-        ended[0].result()

@@ -57,15 +57,19 @@ class Supervisor:
         """Return once the worker consumes; `on_phase` hears what it is doing until then."""
         import httpx2
 
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=2) as client:
+        url = f"http://127.0.0.1:{self._port}"
+        # No proxy of the environment stands between a process and its neighbour.
+        async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=False) as client:
             while True:
                 try:
                     response = await client.get("/readyz")
-                    on_phase(response.json()["phase"])
+                    phase = response.json()["phase"]
+                except (httpx2.TransportError, ValueError, LookupError, TypeError):
+                    phase = "starting"  # it does not listen yet; its port may even be somebody else's still
+                else:
                     if response.status_code == 200:
                         return
-                except httpx2.TransportError:
-                    on_phase("starting")
+                on_phase(str(phase))
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -40,6 +41,32 @@ def _until_ready(system: System) -> None:
     assert f"Studio is ready: {system.url}" in system.log()
 
 
+def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
+    """The worker that the studio of this process id started; its model's adapter waits for the gate."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for worker in psutil.Process(studio).children():
+            for connection in worker.net_connections():
+                if connection.status == psutil.CONN_LISTEN and _phase(connection.laddr.port) == "loading":
+                    return worker
+        time.sleep(0.1)
+    raise AssertionError(system.log())
+
+
+def _phase(port: int) -> str | None:
+    try:
+        return str(httpx2.get(f"http://127.0.0.1:{port}/readyz").json()["phase"])
+    except httpx2.TransportError:
+        return None
+
+
+def _until_submitted(system: System) -> None:
+    deadline = time.monotonic() + 60
+    while not system.client.get("/v1/jobs").json()["data"]:
+        assert time.monotonic() < deadline, system.log()
+        time.sleep(0.1)
+
+
 def test_one_command(system: System) -> None:
     """`studio` serves, starts another worker when one goes down, and leaves no process behind when it stops."""
     studio = system.start()
@@ -54,6 +81,32 @@ def test_one_command(system: System) -> None:
     assert workers
     assert not any(worker.is_running() for worker in workers)
     assert "never retrieved" not in system.log()
+
+
+@pytest.mark.parametrize("key", ["Ctrl-C", "SIGTERM"])
+def test_stopped_while_it_starts(system: System, key: str) -> None:
+    """`studio` stops when it is told to while its model loads; Ctrl-C tells its worker as well."""
+    catalogue = system.folder / "models.toml"
+    catalogue.write_text(catalogue.read_text().replace("options = {", 'options = { gate = "never there",'))
+    studio = system.start()
+    worker = _worker_once_it_loads(system, studio.pid)
+    studio.send_signal(signal.SIGINT if key == "Ctrl-C" else signal.SIGTERM)
+    if key == "Ctrl-C":
+        worker.send_signal(signal.SIGINT)
+    assert studio.wait(timeout=20) == 0, system.log()
+    assert not worker.is_running()
+    assert "Studio is ready" not in system.log()
+
+
+def test_stopped_at_once(system: System) -> None:
+    """A signal that comes before anything is ready leaves no process behind either."""
+    studio = system.start()
+    while studio.poll() is None and not (workers := psutil.Process(studio.pid).children(recursive=True)):
+        time.sleep(0.01)
+    studio.send_signal(signal.SIGTERM)
+    assert studio.wait(timeout=20) == 0, system.log()
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert "Studio is ready" not in system.log()
 
 
 def test_worker_does_not_outlive_a_killed_studio(system: System) -> None:
@@ -78,6 +131,24 @@ def test_generate_alone(system: System) -> None:
     assert not (system.folder / "none.png").exists()
 
 
+def test_generate_alone_beside_a_public_site(system: System) -> None:
+    """A gateway started for one photo is asked itself for it, whatever address the settings give the public one."""
+    public_url = f"http://127.0.0.1:{free_port()}"
+    done = _generate(system, "red cup", "-o", "cup.png", public_url=public_url)
+    assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
+
+
+def test_no_proxy_before_this_machine(system: System) -> None:
+    """A proxy named in the environment is not asked for a gateway or a worker on this machine."""
+    system.environment.update(HTTP_PROXY=f"http://127.0.0.1:{free_port()}", NO_PROXY="", no_proxy="")
+    alone = _generate(system, "red cup", "-o", "cup.png")
+    assert (alone.returncode, alone.stdout) == (0, "cup.png\n"), alone.stderr
+    system.start_gateway()
+    system.start_worker()
+    on_a_gateway = _generate(system, "red cup", "-o", "cup.png", url=system.url)
+    assert (on_a_gateway.returncode, on_a_gateway.stdout) == (0, "cup.png\n"), on_a_gateway.stderr
+
+
 def test_generate_on_a_running_gateway(system: System) -> None:
     """A running gateway gets the job; `--json` prints it with every file written."""
     system.start_gateway()
@@ -87,6 +158,21 @@ def test_generate_on_a_running_gateway(system: System) -> None:
     job = json.loads(done.stdout)
     assert job["files"] == ["cups-1.png", "cups-2.png"]
     assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
+
+
+def test_generate_outlives_its_gateway(system: System) -> None:
+    """A photo that a gateway accepted is waited for and saved though the gateway goes down and is started again."""
+    gateway = system.start_gateway()
+    generate = system.start("generate", "red cup", "-o", "cup.png")
+    _until_submitted(system)
+    gateway.kill()
+    gateway.wait()
+    time.sleep(2)
+    system.start_gateway()
+    system.start_worker()
+    assert generate.wait(timeout=60) == 0, system.log()
+    assert (system.folder / "cup.png").read_bytes().startswith(b"\x89PNG")
+    assert len(system.client.get("/v1/jobs").json()["data"]) == 1
 
 
 def test_generate_exit_codes(system: System) -> None:

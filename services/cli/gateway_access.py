@@ -1,0 +1,113 @@
+"""Where a gateway is asked and how: over HTTP, with patience where it is worth it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx2
+from pydantic import SecretStr
+
+from services.common.addresses import http_url, is_loopback
+from services.common.settings import Settings
+
+REQUEST_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0  # with a gateway that does not answer for a job it has accepted: it may be started again
+RETRY_SECONDS = 1.0
+
+
+class Unreachable(Exception):
+    """No gateway answers; exit code 3."""
+
+
+class Refused(Exception):
+    """The gateway refused the request: `unavailable` when it may take it later (3), else a wrong request (2)."""
+
+    def __init__(self, problem: Mapping[str, Any], *, unavailable: bool, retry_after: float = RETRY_SECONDS) -> None:
+        faults = [
+            f"{error['pointer'].strip('/') or 'request'}: {error['detail']}" for error in problem.get("errors", [])
+        ]
+        super().__init__("; ".join(faults) or str(problem.get("detail") or problem.get("title")))
+        self.unavailable = unavailable
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class GatewayAccess:
+    """Where commands look for a gateway, and the key they show it."""
+
+    url: str
+    key: SecretStr | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.url or http_url(settings.host, settings.port), settings.api_key)
+
+
+async def is_running(url: str) -> bool:
+    """Whether a gateway answers there."""
+    try:
+        async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=_leads_away(url)) as client:
+            return (await client.get("/livez")).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@asynccontextmanager
+async def open_client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
+    """Requests of the block go there. Raises Unreachable for a TransportError in it."""
+    headers = {"Authorization": f"Bearer {gateway.key.get_secret_value()}"} if gateway.key else {}
+    try:
+        async with httpx2.AsyncClient(
+            base_url=gateway.url,
+            headers=headers,
+            timeout=REQUEST_SECONDS,
+            follow_redirects=True,
+            trust_env=_leads_away(gateway.url),
+        ) as client:
+            yield client
+    except httpx2.TransportError as exc:
+        raise Unreachable(f"no gateway answers at {gateway.url}: {exc}") from exc
+
+
+def _leads_away(url: str) -> bool:
+    """Whether a proxy of the environment may stand between: not on this machine."""
+    return not is_loopback(httpx2.URL(url).host)
+
+
+async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
+    """The answer of a request that was done. Raises Refused, httpx2.TransportError."""
+    response = await client.request(method, path, **options)
+    if response.is_success:
+        return response
+    content_type = response.headers.get("Content-Type", "")
+    problem = (
+        response.json() if content_type.startswith("application/problem+json") else {"title": response.reason_phrase}
+    )
+    asked = response.headers.get("Retry-After", "")
+    raise Refused(
+        problem,
+        unavailable=response.status_code >= 500 or response.status_code == 429,
+        retry_after=max(RETRY_SECONDS, float(asked)) if asked.isdecimal() else RETRY_SECONDS,
+    )
+
+
+async def get_patiently(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:
+    """GET as `ask`, again and again for a while where nobody answers or the gateway cannot now."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await ask(client, "GET", path, **options)
+        except httpx2.TransportError:
+            wait = RETRY_SECONDS
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+        except Refused as exc:
+            left = deadline - time.monotonic()
+            if left <= 0 or not exc.unavailable:
+                raise
+            wait = exc.retry_after
+        await asyncio.sleep(min(wait, left))
