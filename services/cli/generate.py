@@ -34,7 +34,8 @@ async def run_generate(
     from services.cli.studio import open_studio
 
     # For nobody else and only as long as this takes: it needs no keys, and its links do not lead to a public site.
-    private = {"host": "127.0.0.1", "port": 0, "public_url": None, "published_host": None, "keys": None, "keys_file": None}
+    addresses = {"host": "127.0.0.1", "port": 0, "public_url": None, "published_host": None}
+    private = {**addresses, "keys": None, "keys_file": None}
     alone = settings.model_copy(update={**private, "workers": 1, "log_level": "warning"})
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
