@@ -22,7 +22,7 @@ from services.common.errors import (
     QueueFull,
 )
 from services.common.params import Modality
-from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Verdict
+from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
@@ -80,6 +80,21 @@ class FakeBroker:
 
     async def ping(self) -> None:
         pass
+
+
+class Unconfirming:
+    """A status store that fails whenever a published message is to be noted."""
+
+    def __init__(self, statuses: StatusStore) -> None:
+        self._statuses = statuses
+
+    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
+        if record.published:
+            raise BackendUnavailable("statuses", "away")
+        return await self._statuses.create(record, quota)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._statuses, name)
 
 
 @pytest.fixture
@@ -235,6 +250,29 @@ async def test_sweeper_publishes_what_was_left_behind(
 
     assert [message.message_id for message in broker.published] == [record.message.message_id]
     assert (await backends.statuses.get(record.job_id)).published
+
+
+@pytest.mark.parametrize("fault", [QueueFull("painter"), BackendUnavailable("broker", "away")], ids=["full", "away"])
+async def test_accepted_though_not_confirmed(
+    backends: Backends, broker: FakeBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """A job that was accepted while the status store failed is not given up for trouble that the broker has later."""
+    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    unconfirming = replace(backends, statuses=Unconfirming(backends.statuses))
+    accepted = await submitted(Gateway(unconfirming, CATALOGUE, settings), BODY, idempotency_key="k")
+    broker.published.clear()
+
+    broker.fault = fault
+    gateway = Gateway(backends, CATALOGUE, settings)
+    await _sweeper(gateway, backends).sweep()
+    with pytest.raises(type(fault)):
+        await submitted(gateway, BODY, idempotency_key="k")
+    assert (await gateway.read(accepted.job_id)).state is State.QUEUED
+
+    broker.fault = None
+    await _sweeper(gateway, backends).sweep()
+    assert [message.job_id for message in broker.published] == [accepted.job_id]
+    assert (await submitted(gateway, BODY, idempotency_key="k")).job_id == accepted.job_id
 
 
 async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
