@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -15,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 # Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
+NOT_ACCEPTED: Final = "not-accepted"
 
 
 class Publisher:
@@ -62,6 +64,10 @@ class Publisher:
                 async with asyncio.timeout(PUBLISH_SECONDS):
                     await self._backends.broker.publish(message, bulk=bulk)
                     return
+            except NotAccepted as exc:
+                if last:  # this try was refused, not the one before
+                    raise PublishUnconfirmed(exc) from exc
+                raise
             except (TimeoutError, BackendUnavailable) as exc:
                 if last:
                     raise PublishUnconfirmed(exc) from exc
@@ -75,13 +81,24 @@ class Publisher:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
             log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
         self._failpoints.reach("gateway.confirmed")
+        if _given_up(confirmed):
+            raise PublishUnconfirmed("given up by the request that made it")
         return confirmed
 
     async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
-        """Make sure a message that may be out there never runs; unless it does already, then it was accepted."""
-        error = JobError(code="not-accepted", message="the queue did not confirm the job in time", retryable=True)
+        """Make sure a message that may be out there never runs; unless it does already, or another gateway's client
+        was told of it: then it was accepted.
+        """
+        error = JobError(code=NOT_ACCEPTED, message="the queue did not confirm the job in time", retryable=True)
         outcome = Outcome(State.CANCELED, error=error, release_key=True)
         verdict = await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
         if verdict is Verdict.HELD:
             raise reason
-        return await self._read(record.job_id)
+        found = await self._read(record.job_id)
+        if _given_up(found):  # by this very call, whose first answer was lost
+            raise reason
+        return found
+
+
+def _given_up(record: StatusRecord) -> bool:
+    return record.error is not None and record.error.code == NOT_ACCEPTED

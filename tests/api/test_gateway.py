@@ -23,7 +23,7 @@ from services.common.errors import (
 )
 from services.common.params import Modality
 from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Quota, StatusStore, Verdict
-from services.common.schemas import JobMessage, State, StatusRecord
+from services.common.schemas import JobError, JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -201,6 +201,43 @@ async def test_ambiguous_but_arrived(gateway: Gateway, backends: Backends, broke
 
     accepted = await submission
     assert (accepted.job_id, accepted.state) == (live[0].job_id, State.RUNNING)
+
+
+async def test_accepted_by_another_gateway(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, settings: Settings
+) -> None:
+    """A job that one gateway cannot publish stands when another has accepted it for the same key meanwhile."""
+    broker.hangs = True
+    submission = asyncio.create_task(submitted(gateway, BODY, idempotency_key="k"))
+    while not (live := await backends.statuses.list()):
+        await asyncio.sleep(0.01)
+    other = Gateway(replace(backends, broker=FakeBroker()), CATALOGUE, settings)
+    accepted = await submitted(other, BODY, idempotency_key="k")
+    broker.hangs, broker.fault = False, QueueFull("painter")  # whatever its second try is answered
+
+    assert (await submission).job_id == accepted.job_id == live[0].job_id
+    assert (await gateway.read(accepted.job_id)).state is State.QUEUED
+
+
+@pytest.mark.parametrize("given_up_by", ["another gateway", "itself"])
+async def test_given_up_is_not_accepted(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, given_up_by: str
+) -> None:
+    """A job given up by whoever made it, as the answer of a first call was lost too, is answered 503 and no job."""
+    record = gateway._record(BODY, None, "k")
+    if given_up_by == "another gateway":
+        await backends.statuses.create(record)
+
+    async def publish(message: JobMessage, *, bulk: bool) -> None:
+        error = JobError(code="not-accepted", message="not confirmed in time")
+        outcome = Outcome(State.CANCELED, error=error, release_key=True)
+        await backends.statuses.finish(Lease.nobody(message.job_id), outcome)
+        if given_up_by == "itself":
+            raise BackendUnavailable("broker", "away")
+
+    monkeypatch.setattr(broker, "publish", publish)
+    with pytest.raises(PublishUnconfirmed):
+        await submitted(gateway, BODY, idempotency_key="k")
 
 
 async def test_replay(gateway: Gateway, broker: FakeBroker) -> None:
