@@ -145,7 +145,7 @@ async def test_dropped_letter_is_gone(operator: httpx2.AsyncClient, backends: Ba
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "photos.example"}, {"Host": "[::1"}, {"X-Forwarded-For": "203.0.113.7"}, {"Via": "1.1 proxy"}],
+    [{"Host": "photos.test"}, {"Host": "[::1"}, {"X-Forwarded-For": "203.0.113.7"}, {"Via": "1.1 proxy"}],
 )
 async def test_nobody_else_is_let_in(
     operator: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str]
