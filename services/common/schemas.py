@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from services.common.errors import InvalidMessage, NewerVersion
 from services.common.ids import is_job_id
@@ -76,12 +76,19 @@ class Event(_Frozen):
     attempt: int = 0
 
 
+def _a_job_id(text: str) -> str:
+    """It becomes a part of keys in the object store."""
+    if not is_job_id(text):
+        raise ValueError("no job id")
+    return text
+
+
 class JobMessage(_Frozen):
     """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     message_id: str = Field(default_factory=lambda: uuid4().hex)
-    job_id: str
+    job_id: Annotated[str, AfterValidator(_a_job_id)]
     model: str
     modality: Modality
     params: dict[str, Any]
