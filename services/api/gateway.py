@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.api.publisher import Publisher
@@ -106,7 +107,8 @@ class Gateway:
         await self._manifests.bury(record)
         self._failpoints.reach("gateway.buried")
         if not record.state.terminal:
-            await self._backends.statuses.request_cancel(job_id)
+            with suppress(JobNotFound):  # another request has removed it meanwhile
+                await self._backends.statuses.request_cancel(job_id)
             self._failpoints.reach("gateway.ended")
         await self._backends.statuses.remove(job_id)
         self._failpoints.reach("gateway.forgotten")

@@ -18,6 +18,7 @@ from services.common.errors import (
     IdempotencyInFlight,
     IdempotencyMismatch,
     JobNotFound,
+    JobRemoved,
     PublishUnconfirmed,
     QueueFull,
 )
@@ -312,6 +313,28 @@ async def test_accepted_though_not_confirmed(
     assert (await submitted(gateway, BODY, idempotency_key="k")).job_id == accepted.job_id
 
 
+async def test_sweeper_does_not_bring_back_what_was_removed(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record left behind that is removed while the sweeper goes through the list is neither published nor made."""
+    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    record = await backends.statuses.create(gateway._record(BODY, None, None))
+    find = backends.statuses.list
+
+    async def removed_since(after: str, limit: int) -> list[StatusRecord]:
+        page = await find(after, limit)
+        for each in page:
+            await gateway.remove(each.job_id)
+        return page
+
+    monkeypatch.setattr(backends.statuses, "list", removed_since)
+    await _sweeper(gateway, backends).sweep()
+
+    assert broker.published == []
+    with pytest.raises(JobRemoved):
+        await gateway.read(record.job_id)
+
+
 async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
     """A job not begun in its time is expired, with a manifest; one that began is left alone."""
     late, begun = await submitted(gateway, BODY), await submitted(gateway, BODY)
@@ -381,6 +404,23 @@ async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) 
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED
     await backends.statuses.remove(record.job_id)
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED
+
+
+async def test_removed_twice_at_once(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two requests that remove a live job at the same moment neither is told that there is none."""
+    record = await submitted(gateway, BODY)
+    bury = gateway._manifests.bury
+
+    async def overtaken(found: StatusRecord) -> None:
+        monkeypatch.undo()
+        await bury(found)
+        await gateway.remove(found.job_id)
+
+    monkeypatch.setattr(gateway._manifests, "bury", overtaken)
+    await gateway.remove(record.job_id)
+
+    with pytest.raises(JobRemoved):
+        await gateway.read(record.job_id)
 
 
 async def test_unknown_job(gateway: Gateway) -> None:
