@@ -168,6 +168,16 @@ class Tombstone(_Frozen):
     owner: str | None = Field(None, exclude_if=lambda owner: owner is None)
     removed_at: float
 
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Raise NewerVersion, or ValueError for what is no tombstone."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as exc:
+            if (version := _version_of(body)) > SCHEMA_VERSION:
+                raise NewerVersion("objects", "a tombstone", version) from exc
+            raise
+
 
 class _OnlyVersion(BaseModel):
     schema_version: int = 0

@@ -19,9 +19,11 @@ from services.common.errors import (
     IdempotencyMismatch,
     JobNotFound,
     JobRemoved,
+    NewerVersion,
     PublishUnconfirmed,
     QueueFull,
 )
+from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import JobError, JobMessage, State, StatusRecord
@@ -396,6 +398,22 @@ async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, 
 
     assert broker.published == []
     assert (await gateway.read(record.job_id)).state is State.SUCCEEDED
+
+
+async def test_one_tombstone_does_not_stop_the_others(gateway: Gateway, backends: Backends) -> None:
+    """One that cannot be read says that its job was removed; the removals of others are completed all the same."""
+    newer, damaged, record = new_job_id(), new_job_id(), await submitted(gateway, BODY)
+    body = b'{"schema_version": 2, "job_id": "x"}'
+    await backends.objects.put(f"removed/{newer}.json", body, "application/json")
+    await backends.objects.put(f"removed/{damaged}.json", b"{", "application/json")
+    await gateway._manifests.bury(record)
+    await _sweeper(gateway, backends).sweep()
+
+    for removed in (damaged, record.job_id):
+        with pytest.raises(JobRemoved):
+            await gateway.read(removed)
+    with pytest.raises(NewerVersion):
+        await gateway.read(newer)
 
 
 async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) -> None:
