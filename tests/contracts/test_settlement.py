@@ -105,7 +105,7 @@ async def test_dead_letters_are_seen_by_everybody(broker: Broker) -> None:
     impatient = asyncio.create_task(seen())
     await asyncio.sleep(0.01)
     impatient.cancel()
-    assert await asyncio.gather(seen(), seen(), seen()) == [published] * 3
+    assert list(await asyncio.gather(seen(), seen(), seen())) == [published] * 3
 
 
 async def test_replayed_dead_letter_is_delivered_once(broker: Broker) -> None:
