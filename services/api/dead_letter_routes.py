@@ -50,7 +50,7 @@ def dead_letter_endpoints() -> list[Endpoint]:
             "Look at a dead letter",
             "Dead letters",
             {200: Answer("The letter, its body and its job.", WholeDeadLetterView)},
-            [*LETTER_PROBLEMS, "status-rebuilding"],
+            LETTER_PROBLEMS,
             access=Access.OPERATOR,
         ),
         Endpoint(

@@ -1,6 +1,7 @@
 """Who comes in: a key in the header, the cookie of somebody who signed in with one, or anybody while keys are off."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from services.common.addresses import is_loopback
 
 _READING: Final = ("GET", "HEAD")
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+_NOBODYS: Final = ("localhost", "test", "internal")  # reserved: nobody gets a name below these
 _CHALLENGE: Final = 'Bearer realm="studio"'
 
 
@@ -33,7 +35,7 @@ class Door:
     public_url: str | None
 
     def admit(self, request: Request[Any]) -> Caller:
-        """Raises RequestRefused: `unauthenticated`, or `other-origin` for what another site had a browser send."""
+        """Raises RequestRefused: `unauthenticated`, or `other-origin` for what may be sent by another site."""
         given = request.headers.get("authorization")
         if self.keyring is None:
             caller = self._anybody(request)
@@ -47,14 +49,20 @@ class Door:
 
     def _anybody(self, request: Request[Any]) -> Caller:
         address, owner = self.proxies.client(request.scope), self.visitors.owner_of(request)
+        name = _hostname(request)
+        # A page from elsewhere may lead a browser of this machine here, by a name of its own (DNS rebinding), and send
+        # whatever headers it likes, but for Host.
+        if address is not None and address.is_loopback and _may_be_anybodys(name) and name != self._public_name():
+            raise RequestRefused("other-origin", "this gateway is not known by that name: see STUDIO_PUBLIC_URL")
         # A proxy of this machine that nobody named brings others here.
         proxied = any(name in request.headers for name in _FORWARDED)
         near = address is not None and address.is_loopback and not proxied
         # From elsewhere the address counts and not the visitor, who may become another one as often as he likes.
         party = owner if near and owner else party_of(address)
-        # A page from elsewhere may lead the operator's own browser here, by a name of its own (DNS rebinding).
-        operator = near and is_loopback(_hostname(request))
-        return Caller(owner, party, trusted=near, operator=operator)
+        return Caller(owner, party, trusted=near, operator=near and is_loopback(name))
+
+    def _public_name(self) -> str | None:
+        return urlsplit(self.public_url or "").hostname
 
 
 def _known(key: ApiKey | None, given: str | None) -> Caller:
@@ -70,6 +78,15 @@ def _known(key: ApiKey | None, given: str | None) -> Caller:
 def _bearer(header: str) -> str:
     scheme, _, key = header.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _may_be_anybodys(name: str) -> bool:
+    """Whether a stranger can have this name in the DNS."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return "." in name and name.rpartition(".")[2] not in _NOBODYS
+    return False
 
 
 def _hostname(request: Request[Any]) -> str:

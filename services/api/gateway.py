@@ -3,43 +3,27 @@
 Knows nothing of HTTP. The order of the writes is the promise: record, message, `published`, then the answer.
 """
 
-import asyncio
 import hashlib
 import json
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-import structlog
-
+from services.api.publisher import Publisher
 from services.api.room import Room
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import (
-    BackendUnavailable,
-    IdempotencyInFlight,
-    IdempotencyMismatch,
-    InvalidRequest,
-    JobFinished,
-    JobNotFound,
-    NotAccepted,
-    PublishUnconfirmed,
-    QueueFull,
-)
+from services.common.errors import IdempotencyMismatch, InvalidRequest, JobFinished, JobNotFound, QueueFull
 from services.common.failpoints import Failpoints
 from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
-from services.common.ports import Lease, Outcome, Quota, Verdict
+from services.common.ports import Quota
 from services.common.previews import forget_previews
-from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
-
-log = structlog.get_logger(__name__)
-
-# Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
-PUBLISH_SECONDS = 1.2
 
 
 class Gateway:
@@ -52,7 +36,7 @@ class Gateway:
         self._settings = settings
         self._failpoints = failpoints or Failpoints()
         self._room = Room(backends.broker, settings.queue_limit)
-        self._publishing: set[str] = set()
+        self._publisher = Publisher(backends, self.read, self._failpoints)
 
     async def accept(
         self,
@@ -75,31 +59,17 @@ class Gateway:
         if stored.job_id != record.job_id:
             if stored.body_hash != record.body_hash:
                 raise IdempotencyMismatch
-            return (stored if stored.published or stored.state.terminal else await self.publish(stored)), True
+            known = stored.published or stored.state.terminal
+            return (stored if known else await self._publisher.publish(stored)), True
         if not has_room:
             self._failpoints.reach("gateway.refused")
             await self._backends.statuses.remove(record.job_id)
             raise QueueFull(record.message.model)
-        return await self.publish(stored), False
+        return await self._publisher.publish(stored, fresh=True), False
 
-    async def publish(self, record: StatusRecord) -> StatusRecord:
-        """Put the record's message on its queue and mark it published. Raises as `accept`."""
-        if record.job_id in self._publishing:
-            raise IdempotencyInFlight
-        self._publishing.add(record.job_id)
-        try:
-            await self._publish_twice_at_most(record.message, bulk=record.bulk)
-            self._failpoints.reach("gateway.published")
-            return await self._confirm(record)
-        except NotAccepted:
-            self._failpoints.reach("gateway.refused")
-            await self._backends.statuses.remove(record.job_id)
-            raise
-        except PublishUnconfirmed as exc:
-            self._failpoints.reach("gateway.unconfirmed")
-            return await self._disown(record, exc)
-        finally:
-            self._publishing.discard(record.job_id)
+    async def publish(self, record: StatusRecord) -> None:
+        """Publish a record that was left behind; one that cannot be published now stays. Raises as `Publisher`."""
+        await self._publisher.publish(record)
 
     async def read(self, job_id: str, wait: float = 0) -> StatusRecord:
         """With `wait`, the record once it is terminal, or as it is after so many seconds.
@@ -137,7 +107,8 @@ class Gateway:
         await self._manifests.bury(record)
         self._failpoints.reach("gateway.buried")
         if not record.state.terminal:
-            await self._backends.statuses.request_cancel(job_id)
+            with suppress(JobNotFound):  # another request has removed it meanwhile
+                await self._backends.statuses.request_cancel(job_id)
             self._failpoints.reach("gateway.ended")
         await self._backends.statuses.remove(job_id)
         self._failpoints.reach("gateway.forgotten")
@@ -181,34 +152,3 @@ class Gateway:
             body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
             created_at=now,
         )
-
-    async def _publish_twice_at_most(self, message: JobMessage, *, bulk: bool) -> None:
-        """An unanswered publish may have arrived, so it is repeated under the same message id."""
-        for last in (False, True):
-            try:
-                async with asyncio.timeout(PUBLISH_SECONDS):
-                    await self._backends.broker.publish(message, bulk=bulk)
-                    return
-            except (TimeoutError, BackendUnavailable) as exc:
-                if last:
-                    raise PublishUnconfirmed(exc) from exc
-                log.warning("publish unconfirmed, once more", job_id=message.job_id, reason=str(exc))
-
-    async def _confirm(self, record: StatusRecord) -> StatusRecord:
-        confirmed = record.model_copy(update={"published": True})
-        try:
-            confirmed = await self._backends.statuses.create(confirmed)
-        except BackendUnavailable:
-            # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
-            log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
-        self._failpoints.reach("gateway.confirmed")
-        return confirmed
-
-    async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
-        """Make sure a message that may be out there never runs; unless it does already, then it was accepted."""
-        error = JobError(code="not-accepted", message="the queue did not confirm the job in time", retryable=True)
-        outcome = Outcome(State.CANCELED, error=error, release_key=True)
-        verdict = await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
-        if verdict is Verdict.HELD:
-            raise reason
-        return await self.read(record.job_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -116,9 +117,11 @@ async def submit(request: Request[AppState]) -> Response:
     body = await read_json_object(request)
     owner = caller_of(request).owner
     record, replayed = await gateway.accept(body, owner=owner, idempotency_key=key, quota=quota)
-    if preferences.wait_seconds is not None and not replayed:
+    if replayed:
+        preferences = replace(preferences, wait_seconds=None)  # answered at once, as it was before
+    if preferences.wait_seconds is not None:
         record = await _waited(request, record, preferences.wait_seconds)
-    status = 200 if record.state.terminal and not replayed and preferences.wait_seconds is not None else 202
+    status = 200 if record.state.terminal and preferences.wait_seconds is not None else 202
     view = JobView.of(record, settings.public_url)
     headers = {
         "Location": view.links.self,

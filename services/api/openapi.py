@@ -148,11 +148,9 @@ def _refusals(endpoint: Endpoint) -> dict[str, Response]:
 def _guards(endpoint: Endpoint) -> Iterable[str]:
     """What the guard in front of the handler may answer."""
     if endpoint.access is not Access.OPEN:
-        yield "unauthenticated"
+        yield from ("unauthenticated", "other-origin")
     if endpoint.access is Access.OPERATOR:
         yield "forbidden"
-    if endpoint.method != "GET":
-        yield "other-origin"
 
 
 def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:

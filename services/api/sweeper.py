@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import structlog
 
-from services.api.gateway import PUBLISH_SECONDS, Gateway
+from services.api.gateway import Gateway
 from services.api.metrics import Metrics
+from services.api.publisher import PUBLISH_SECONDS
 from services.common.backends import Backends
 from services.common.errors import JobNotFound, JobRemoved, StudioError
 from services.common.manifests import Manifests
@@ -88,10 +89,16 @@ class Sweeper:
             if record.attempt == 0 and now > record.message.expires_at:
                 await self._expire(record)
             elif not record.published and now - record.created_at > UNCONFIRMED_SECONDS:
-                log.info("publishing a job left behind", job_id=record.job_id)
-                await self._gateway.publish(record)
+                await self._publish_left_behind(record.job_id)
         except StudioError as exc:
             log.warning("job not mended", job_id=record.job_id, reason=str(exc))
+
+    async def _publish_left_behind(self, job_id: str) -> None:
+        with suppress(JobNotFound):  # removed since it was listed: publishing it would bring it back
+            record = await self._backends.statuses.get(job_id)
+            if record.state is State.QUEUED and not record.published:
+                log.info("publishing a job left behind", job_id=job_id)
+                await self._gateway.publish(record)
 
     async def _expire(self, record: StatusRecord) -> None:
         error = JobError(code="expired", message="the job waited longer than it may", retryable=True)

@@ -22,7 +22,7 @@ def model_table(models: Iterable[Model]) -> Table:
     """The models on offer."""
     table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
     for model in models:
-        table.add_row(model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
+        _add(table, model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
     return table
 
 
@@ -32,7 +32,7 @@ def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
     for job in jobs:
         asked = str(job["params"].get("prompt") or job["params"].get("text") or "")
         made = job["created_at"].partition(".")[0].replace("T", " ")
-        table.add_row(job["id"], job["state"], job["model"], escape(plain(asked)), made)
+        _add(table, job["id"], job["state"], job["model"], asked, made)
     return table
 
 
@@ -42,5 +42,9 @@ def dead_letter_table(letters: Iterable[dict[str, Any]]) -> Table:
     for letter in letters:
         died = (letter["died_at"] or "").partition(".")[0].replace("T", " ").removesuffix("Z")
         fault = letter["fault"] or "poison, or its parameters: see `studio dead show`"
-        table.add_row(letter["message_id"], letter["model"], letter["job_id"], died, escape(_CONTROL.sub(" ", fault)))
+        _add(table, letter["message_id"], letter["model"], letter["job_id"], died, fault)
     return table
+
+
+def _add(table: Table, *cells: str | None) -> None:
+    table.add_row(*(None if cell is None else escape(plain(cell)) for cell in cells))

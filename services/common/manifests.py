@@ -6,12 +6,20 @@ are two keys because no S3 operation we may rely on would keep a late manifest f
 
 import time
 
-from services.common.errors import JobRemoved, ObjectNotFound
+import structlog
+
+from services.common.errors import BackendUnavailable, JobRemoved, NewerVersion, ObjectNotFound
 from services.common.ports import ObjectStore
 from services.common.schemas import Manifest, StatusRecord, Tombstone
 
 TOMBSTONES = "removed/"
 JSON = "application/json"
+
+log = structlog.get_logger(__name__)
+
+
+class _Unreadable(BackendUnavailable):
+    pass
 
 
 class Manifests:
@@ -22,7 +30,7 @@ class Manifests:
         """The record of a finished job, or None. Raises JobRemoved when its result was removed."""
         tombstone = await self._read(f"{TOMBSTONES}{job_id}.json")
         if tombstone is not None:
-            raise JobRemoved(job_id, Tombstone.model_validate_json(tombstone).owner)
+            raise JobRemoved(job_id, _owner_in(tombstone))
         data = await self._read(f"{_folder(job_id)}manifest.json")
         return None if data is None else Manifest.decode(data).record
 
@@ -43,23 +51,49 @@ class Manifests:
 
     async def removed_at(self, job_id: str) -> float | None:
         """When the job's result was removed, in Unix seconds; None when it was not."""
-        body = await self._read(f"{TOMBSTONES}{job_id}.json")
-        return None if body is None else Tombstone.model_validate_json(body).removed_at
+        tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
+        return None if tombstone is None else tombstone.removed_at
 
     async def buried(self) -> list[Tombstone]:
-        """Every removal of the last while, so that one cut short by a crash can be completed."""
-        bodies = [await self._read(key) for key in await self._objects.list(TOMBSTONES)]
-        return [Tombstone.model_validate_json(body) for body in bodies if body is not None]
+        """Every removal of the last while, so that one cut short by a crash can be completed.
+
+        One that cannot be read is logged and keeps nobody from the others.
+        """
+        found = []
+        for key in await self._objects.list(TOMBSTONES):
+            try:
+                tombstone = await self._tombstone(key)
+            except (NewerVersion, _Unreadable) as exc:
+                log.warning("tombstone left out", key=key, reason=str(exc))
+                continue
+            if tombstone is not None:
+                found.append(tombstone)
+        return found
 
     async def forget(self, job_id: str) -> None:
         """Drop the tombstone: the job is as if it had never been."""
         await self._objects.delete([f"{TOMBSTONES}{job_id}.json"])
+
+    async def _tombstone(self, key: str) -> Tombstone | None:
+        body = await self._read(key)
+        try:
+            return None if body is None else Tombstone.decode(body)
+        except ValueError as exc:
+            raise _Unreadable("objects", f"{key} cannot be read") from exc
 
     async def _read(self, key: str) -> bytes | None:
         try:
             return b"".join([chunk async for chunk in self._objects.get(key)])
         except ObjectNotFound:
             return None
+
+
+def _owner_in(tombstone: bytes) -> str | None:
+    """Of a damaged one nobody's: its key alone says that the job was removed."""
+    try:
+        return Tombstone.decode(tombstone).owner
+    except ValueError:
+        return None
 
 
 def _folder(job_id: str) -> str:

@@ -114,7 +114,7 @@ class Lease:
 
     @classmethod
     def nobody(cls, job_id: str) -> "Lease":
-        """The gateway's: it may finish a job only while that is queued."""
+        """The gateway's: it may finish a job only while that is queued; and give it up until it is published."""
         return cls(job_id, token="")  # no password: it stands for having no lease  # nosec B106
 
 
@@ -134,7 +134,7 @@ class Outcome:
     state: State
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
-    release_key: bool = False  # forget the Idempotency-Key, so that the client may try again with it
+    release_key: bool = False  # given up: forget the Idempotency-Key, so that the client may try again with it
 
 
 RELEASED = Outcome(State.QUEUED)

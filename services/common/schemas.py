@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from services.common.errors import InvalidMessage, NewerVersion
 from services.common.ids import is_job_id
@@ -76,12 +76,19 @@ class Event(_Frozen):
     attempt: int = 0
 
 
+def _a_job_id(text: str) -> str:
+    """It becomes a part of keys in the object store."""
+    if not is_job_id(text):
+        raise ValueError("no job id")
+    return text
+
+
 class JobMessage(_Frozen):
     """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     message_id: str = Field(default_factory=lambda: uuid4().hex)
-    job_id: str
+    job_id: Annotated[str, AfterValidator(_a_job_id)]
     model: str
     modality: Modality
     params: dict[str, Any]
@@ -160,6 +167,16 @@ class Tombstone(_Frozen):
     job_id: str
     owner: str | None = Field(None, exclude_if=lambda owner: owner is None)
     removed_at: float
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Raise NewerVersion, or ValueError for what is no tombstone."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as exc:
+            if (version := _version_of(body)) > SCHEMA_VERSION:
+                raise NewerVersion("objects", "a tombstone", version) from exc
+            raise
 
 
 class _OnlyVersion(BaseModel):

@@ -1,11 +1,14 @@
 """/v1/dead-letters: what an operator sees of them and can do about them, and that nobody else can."""
 
 from collections.abc import AsyncIterator
+from io import StringIO
 
 import httpx2
 import pytest
+from rich.console import Console
 from starlette.types import ASGIApp
 
+from services.cli.tables import dead_letter_table
 from services.common.backends import Backends
 from services.common.schemas import JobMessage
 from tests.api.keys import LINES, bearer
@@ -50,6 +53,19 @@ async def test_letters_are_listed_and_shown(operator: httpx2.AsyncClient, backen
     assert (shown["letter"], shown["job"]) == (listed[0], None)
     assert JobMessage.decode(shown["body"].encode()) == first
     assert len((await operator.get("/v1/dead-letters?limit=1")).json()["data"]) == 1
+
+
+async def test_letters_do_not_command_the_terminal(operator: httpx2.AsyncClient, backends: Backends) -> None:
+    """Whatever is in a letter, `studio dead list` shows it as it is, but for what a terminal would obey."""
+    bold = new_message("[/]\x1b[2J").model_copy(update={"message_id": "[bold]", "job_id": "[link=http://evil.example]"})
+    await bury(backends, bold)
+    shown = StringIO()
+
+    letters = (await operator.get("/v1/dead-letters")).json()["data"]
+    Console(file=shown, width=200).print(dead_letter_table(letters))
+
+    assert "[bold]" in shown.getvalue()
+    assert "[/] [2J" in shown.getvalue()
 
 
 async def test_replay_of_a_job_that_is_over_is_a_new_job(
@@ -145,7 +161,7 @@ async def test_dropped_letter_is_gone(operator: httpx2.AsyncClient, backends: Ba
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "photos.example"}, {"Host": "[::1"}, {"X-Forwarded-For": "203.0.113.7"}, {"Via": "1.1 proxy"}],
+    [{"Host": "photos.test"}, {"Host": "[::1"}, {"X-Forwarded-For": "203.0.113.7"}, {"Via": "1.1 proxy"}],
 )
 async def test_nobody_else_is_let_in(
     operator: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str]

@@ -18,12 +18,15 @@ from services.common.errors import (
     IdempotencyInFlight,
     IdempotencyMismatch,
     JobNotFound,
+    JobRemoved,
+    NewerVersion,
     PublishUnconfirmed,
     QueueFull,
 )
+from services.common.ids import new_job_id
 from services.common.params import Modality
-from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Verdict
-from services.common.schemas import JobMessage, State, StatusRecord
+from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Quota, StatusStore, Verdict
+from services.common.schemas import JobError, JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +83,21 @@ class FakeBroker:
 
     async def ping(self) -> None:
         pass
+
+
+class Unconfirming:
+    """A status store that fails whenever a published message is to be noted."""
+
+    def __init__(self, statuses: StatusStore) -> None:
+        self._statuses = statuses
+
+    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
+        if record.published:
+            raise BackendUnavailable("statuses", "away")
+        return await self._statuses.create(record, quota)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._statuses, name)
 
 
 @pytest.fixture
@@ -188,6 +206,43 @@ async def test_ambiguous_but_arrived(gateway: Gateway, backends: Backends, broke
     assert (accepted.job_id, accepted.state) == (live[0].job_id, State.RUNNING)
 
 
+async def test_accepted_by_another_gateway(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, settings: Settings
+) -> None:
+    """A job that one gateway cannot publish stands when another has accepted it for the same key meanwhile."""
+    broker.hangs = True
+    submission = asyncio.create_task(submitted(gateway, BODY, idempotency_key="k"))
+    while not (live := await backends.statuses.list()):
+        await asyncio.sleep(0.01)
+    other = Gateway(replace(backends, broker=FakeBroker()), CATALOGUE, settings)
+    accepted = await submitted(other, BODY, idempotency_key="k")
+    broker.hangs, broker.fault = False, QueueFull("painter")  # whatever its second try is answered
+
+    assert (await submission).job_id == accepted.job_id == live[0].job_id
+    assert (await gateway.read(accepted.job_id)).state is State.QUEUED
+
+
+@pytest.mark.parametrize("given_up_by", ["another gateway", "itself"])
+async def test_given_up_is_not_accepted(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, given_up_by: str
+) -> None:
+    """A job given up by whoever made it, as the answer of a first call was lost too, is answered 503 and no job."""
+    record = gateway._record(BODY, None, "k")
+    if given_up_by == "another gateway":
+        await backends.statuses.create(record)
+
+    async def publish(message: JobMessage, *, bulk: bool) -> None:
+        error = JobError(code="not-accepted", message="not confirmed in time")
+        outcome = Outcome(State.CANCELED, error=error, release_key=True)
+        await backends.statuses.finish(Lease.nobody(message.job_id), outcome)
+        if given_up_by == "itself":
+            raise BackendUnavailable("broker", "away")
+
+    monkeypatch.setattr(broker, "publish", publish)
+    with pytest.raises(PublishUnconfirmed):
+        await submitted(gateway, BODY, idempotency_key="k")
+
+
 async def test_replay(gateway: Gateway, broker: FakeBroker) -> None:
     """A key used again gives the same job and publishes nothing; with another body it is refused."""
     first = await submitted(gateway, BODY, idempotency_key="k")
@@ -235,6 +290,51 @@ async def test_sweeper_publishes_what_was_left_behind(
 
     assert [message.message_id for message in broker.published] == [record.message.message_id]
     assert (await backends.statuses.get(record.job_id)).published
+
+
+@pytest.mark.parametrize("fault", [QueueFull("painter"), BackendUnavailable("broker", "away")], ids=["full", "away"])
+async def test_accepted_though_not_confirmed(
+    backends: Backends, broker: FakeBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """A job that was accepted while the status store failed is not given up for trouble that the broker has later."""
+    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    unconfirming = replace(backends, statuses=Unconfirming(backends.statuses))
+    accepted = await submitted(Gateway(unconfirming, CATALOGUE, settings), BODY, idempotency_key="k")
+    broker.published.clear()
+
+    broker.fault = fault
+    gateway = Gateway(backends, CATALOGUE, settings)
+    await _sweeper(gateway, backends).sweep()
+    with pytest.raises(type(fault)):
+        await submitted(gateway, BODY, idempotency_key="k")
+    assert (await gateway.read(accepted.job_id)).state is State.QUEUED
+
+    broker.fault = None
+    await _sweeper(gateway, backends).sweep()
+    assert [message.job_id for message in broker.published] == [accepted.job_id]
+    assert (await submitted(gateway, BODY, idempotency_key="k")).job_id == accepted.job_id
+
+
+async def test_sweeper_does_not_bring_back_what_was_removed(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record left behind that is removed while the sweeper goes through the list is neither published nor made."""
+    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    record = await backends.statuses.create(gateway._record(BODY, None, None))
+    find = backends.statuses.list
+
+    async def removed_since(after: str, limit: int) -> list[StatusRecord]:
+        page = await find(after, limit)
+        for each in page:
+            await gateway.remove(each.job_id)
+        return page
+
+    monkeypatch.setattr(backends.statuses, "list", removed_since)
+    await _sweeper(gateway, backends).sweep()
+
+    assert broker.published == []
+    with pytest.raises(JobRemoved):
+        await gateway.read(record.job_id)
 
 
 async def test_sweeper_expires(gateway: Gateway, backends: Backends) -> None:
@@ -300,12 +400,45 @@ async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, 
     assert (await gateway.read(record.job_id)).state is State.SUCCEEDED
 
 
+async def test_one_tombstone_does_not_stop_the_others(gateway: Gateway, backends: Backends) -> None:
+    """One that cannot be read says that its job was removed; the removals of others are completed all the same."""
+    newer, damaged, record = new_job_id(), new_job_id(), await submitted(gateway, BODY)
+    body = b'{"schema_version": 2, "job_id": "x"}'
+    await backends.objects.put(f"removed/{newer}.json", body, "application/json")
+    await backends.objects.put(f"removed/{damaged}.json", b"{", "application/json")
+    await gateway._manifests.bury(record)
+    await _sweeper(gateway, backends).sweep()
+
+    for removed in (damaged, record.job_id):
+        with pytest.raises(JobRemoved):
+            await gateway.read(removed)
+    with pytest.raises(NewerVersion):
+        await gateway.read(newer)
+
+
 async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) -> None:
     """A queued job canceled is canceled for good, also when the status store forgets it."""
     record = await submitted(gateway, BODY)
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED
     await backends.statuses.remove(record.job_id)
     assert (await gateway.cancel(record.job_id)).state is State.CANCELED
+
+
+async def test_removed_twice_at_once(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two requests that remove a live job at the same moment neither is told that there is none."""
+    record = await submitted(gateway, BODY)
+    bury = gateway._manifests.bury
+
+    async def overtaken(found: StatusRecord) -> None:
+        monkeypatch.undo()
+        await bury(found)
+        await gateway.remove(found.job_id)
+
+    monkeypatch.setattr(gateway._manifests, "bury", overtaken)
+    await gateway.remove(record.job_id)
+
+    with pytest.raises(JobRemoved):
+        await gateway.read(record.job_id)
 
 
 async def test_unknown_job(gateway: Gateway) -> None:

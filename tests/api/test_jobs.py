@@ -127,10 +127,10 @@ async def test_unchanged_job_is_not_sent_again(client: httpx2.AsyncClient, worke
 @pytest.mark.parametrize("settings", [{"public_url": "https://studio.example/"}], indirect=True)
 async def test_links_come_from_the_public_url(client: httpx2.AsyncClient) -> None:
     """With a public URL links are absolute; the Host header never shows in them."""
-    response = await client.post("/v1/jobs", json=MUG, headers={"Host": "evil.example"})
+    response = await client.post("/v1/jobs", json=MUG, headers={"Host": "evil.test"})
 
     assert response.headers["Location"].startswith("https://studio.example/v1/jobs/")
-    assert "evil.example" not in response.text
+    assert "evil.test" not in response.text
 
 
 async def test_unknown_jobs_are_not_found(client: httpx2.AsyncClient) -> None:

@@ -203,6 +203,28 @@ async def test_operator_without_keys_is_on_the_machine(operators: httpx2.AsyncCl
         assert (await operators.post("/x", headers=headers)).status_code == 403, headers
 
 
+REBOUND = ({"Host": "evil.example:8000"}, {"Host": "evil.example", "X-Forwarded-For": "203.0.113.7"})
+
+
+@pytest.mark.parametrize("settings", [{"public_url": "https://photos.example"}], indirect=True)
+async def test_no_page_is_let_in_by_a_name_of_its_own(client: httpx2.AsyncClient) -> None:
+    """While keys are off nothing is told or taken by a name that leads here and that nobody gave us (DNS rebinding)."""
+    job = (await client.post("/v1/jobs", json=MUG)).json()["id"]
+    for headers in REBOUND:
+        for method, path in (("GET", "/v1/jobs"), ("GET", "/"), ("DELETE", f"/v1/jobs/{job}"), ("POST", "/v1/jobs")):
+            assert (await client.request(method, path, headers=headers)).status_code == 403
+        for path in ("/livez", "/readyz", "/static/studio.css"):
+            assert (await client.get(path, headers=headers)).status_code == 200
+    for name in ("localhost:8000", "127.0.0.1", "[::1]:8000", "studio", "photos.example", "192.0.2.1"):
+        assert (await client.get(f"/v1/jobs/{job}", headers={"Host": name})).status_code == 200, name
+
+
+@with_keys
+async def test_keys_let_in_by_any_name(client: httpx2.AsyncClient) -> None:
+    """With keys a name tells nothing: no page has another's key or cookie."""
+    assert (await client.get("/v1/jobs", headers={**bearer("alice"), "Host": "evil.example"})).status_code == 200
+
+
 @with_keys
 async def test_idempotency_keys_are_by_owner(client: httpx2.AsyncClient) -> None:
     """Two people who choose the same Idempotency-Key get a job each."""

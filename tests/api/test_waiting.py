@@ -42,6 +42,17 @@ async def test_waiting_ends_with_202_when_the_job_takes_longer(client: httpx2.As
     assert response.json()["state"] == "queued"
 
 
+async def test_replay_is_not_waited_for(client: httpx2.AsyncClient) -> None:
+    """A key used before is answered at once, and does not say that it waited."""
+    headers = {"Prefer": "wait=20, respond-async", "Idempotency-Key": "k"}
+    await client.post("/v1/jobs", json=MUG, headers={"Idempotency-Key": "k"})
+    async with asyncio.timeout(5):
+        again = await client.post("/v1/jobs", json=MUG, headers=headers)
+
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert again.headers["Preference-Applied"] == "respond-async"
+
+
 async def test_poll_may_wait_too(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """A GET with `Prefer: wait` answers as soon as the job is over, and caps what it promises at 30 s."""
     job_id = await submit(client)

@@ -49,6 +49,7 @@ class Job:
     cancel: bool = False
     ended_by: str | None = None
     known: bool = True
+    published: bool = False
     last: StatusRecord | None = None  # as it ended
 
     def begin(self, lease: Lease, *, fresh: bool) -> Verdict:
@@ -62,7 +63,7 @@ class Job:
             return Verdict.DUPLICATE
         self.exhausted = self.attempt >= ATTEMPTS
         self.attempt += not self.exhausted
-        self.state, self.holder, self.fresh = State.RUNNING, lease, fresh
+        self.state, self.holder, self.fresh, self.published = State.RUNNING, lease, fresh, True
         return Verdict.EXHAUSTED if self.exhausted else self._held()
 
     def progress(self, lease: Lease, *, fresh: bool) -> Verdict:
@@ -76,7 +77,8 @@ class Job:
             return Verdict.MISSING
         if lease.token and self.ended_by == lease.token and self.state is outcome.state:
             return Verdict.HELD
-        if self.holder != lease and not (lease.token == "" and self.state is State.QUEUED):
+        accepted = outcome.release_key and self.published
+        if self.holder != lease and not (lease.token == "" and self.state is State.QUEUED and not accepted):
             return Verdict.LOST
         if outcome is RELEASED:
             self.attempt = max(self.attempt - 1, 0)
@@ -175,6 +177,15 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.run(self.broker.publish(message))
         self.queue.ready[message.message_id] += 1
         self.by_message[message.message_id] = job
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=picks)
+    def confirm(self, pick: int) -> None:
+        job = self._job(pick)
+        if job.known and not job.state.terminal:
+            record = self.run(self.stores[0].get(job.message.job_id))
+            self.run(self.stores[0].create(record.model_copy(update={"published": True})))
+            job.published = True
 
     @precondition(lambda self: self.jobs)
     @rule(pick=picks)

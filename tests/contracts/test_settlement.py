@@ -90,6 +90,24 @@ async def test_invalid_message_becomes_a_dead_letter(broker: Broker) -> None:
     await await_depth(broker, model, 0)
 
 
+async def test_dead_letters_are_seen_by_everybody(broker: Broker) -> None:
+    """Who looks at the dead letters while others do, or after somebody gave up looking, sees all of them too."""
+    model = new_model()
+    published = await publish(broker, model, 20)
+    await reject(broker, model, 20)
+
+    async def seen() -> list[str]:
+        return [letter.message_id for letter in await broker.dead_letters(1000) if letter.model == model]
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await seen() != published:
+            await asyncio.sleep(0.05)
+    impatient = asyncio.create_task(seen())
+    await asyncio.sleep(0.01)
+    impatient.cancel()
+    assert list(await asyncio.gather(seen(), seen(), seen())) == [published] * 3
+
+
 async def test_replayed_dead_letter_is_delivered_once(broker: Broker) -> None:
     """Replaying moves a dead letter back to its queue; there is nothing left to replay then."""
     model = new_model()

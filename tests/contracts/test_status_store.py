@@ -9,7 +9,7 @@ import pytest
 
 from services.common.errors import JobNotFound, StatusRebuilding
 from services.common.ids import is_job_id
-from services.common.ports import Lease, Limits, StatusStore, Verdict
+from services.common.ports import Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Progress, State
 from tests.contracts.attempts import DONE
 from tests.contracts.conftest import OpenStatuses
@@ -64,6 +64,21 @@ async def test_confirming_leaves_a_terminal_state(statuses: StatusStore) -> None
     confirmed = await statuses.create(record.model_copy(update={"published": True}))
 
     assert (confirmed.state, confirmed.published) == (State.CANCELED, True)
+
+
+async def test_published_job_is_not_given_up(statuses: StatusStore) -> None:
+    """The gateway gives up a job with its key until somebody has published it; after that it can only end it."""
+    given_up = Outcome(State.CANCELED, release_key=True)
+    record = await statuses.create(new_record(new_message(), key="k"))
+    accepted = await statuses.create(record.model_copy(update={"published": True}))
+
+    assert await statuses.finish(Lease.nobody(record.job_id), given_up) is Verdict.LOST
+    assert await statuses.get(record.job_id) == accepted
+    assert (await statuses.create(new_record(new_message(), key="k"))).job_id == record.job_id
+    assert await statuses.finish(Lease.nobody(record.job_id), Outcome(State.EXPIRED)) is Verdict.HELD
+
+    other = await statuses.create(new_record(new_message()))
+    assert await statuses.finish(Lease.nobody(other.job_id), given_up) is Verdict.HELD
 
 
 async def test_list_pages_through_live_records(statuses: StatusStore) -> None:

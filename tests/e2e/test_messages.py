@@ -48,6 +48,23 @@ def test_a_message_not_understood(system: System) -> None:
     assert bad.job_id not in system.pictures_painted()
 
 
+def test_a_message_of_no_job(system: System) -> None:
+    """What names no job that could be stored goes to the dead letters, and not back to its queue for ever."""
+    system.start_gateway()
+    system.start_worker()
+    bad = _message(system, prompt="cup").model_copy(update={"job_id": "../of\nnobody"})
+
+    async def publish(backends: Backends) -> None:
+        await backends.broker.publish(bad)
+
+    async def dead(backends: Backends) -> list[str]:
+        return [letter.message_id for letter in await backends.broker.dead_letters()]
+
+    on_backends(system, publish)
+    assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+    assert bad.message_id in on_backends(system, dead)
+
+
 def test_a_message_that_comes_twice(system: System) -> None:
     """Two messages of one job make one picture, whether the second comes while it runs or afterwards."""
     system.start_gateway()

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.__main__ import main
 from services.api.gateway import Gateway
+from services.api.publisher import Publisher
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Outcome, Settlement, Verdict
 from services.common.schemas import Artifact, StatusRecord
@@ -29,10 +30,10 @@ def _early_ack() -> None:
 def _forget_publish() -> None:
     """The gateway answers 202 with nothing but the record written."""
 
-    async def publish(self: Gateway, record: StatusRecord) -> StatusRecord:
+    async def publish(self: Publisher, record: StatusRecord, *, fresh: bool = False) -> StatusRecord:
         return await self._confirm(record)
 
-    Gateway.publish = publish  # type: ignore[method-assign]
+    Publisher.publish = publish  # type: ignore[method-assign]
 
 
 def _forget_manifest() -> None:

@@ -127,14 +127,23 @@ class RabbitMQBroker:
             raise
 
     async def _on_channel(self, work: Callable[[AbstractChannel], Awaitable[T]]) -> T:
-        async def call(session: Session) -> T:
-            channel = await session.new_channel()
-            try:
-                return await work(channel)
-            finally:
-                await channel.close()
+        given_up = False
 
-        return await self._call(DEAD_LETTER_SECONDS, call)
+        async def call(session: Session) -> T:
+            async with session.browsing:
+                if given_up:  # nobody is there for the answer, and others wait for their turn
+                    raise TimeoutError
+                channel = await session.new_channel()
+                try:
+                    return await work(channel)
+                finally:
+                    await channel.close()
+
+        try:
+            return await self._call(DEAD_LETTER_SECONDS, call)
+        except asyncio.CancelledError:
+            given_up = True
+            raise
 
     async def _call(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         session = self._session

@@ -61,7 +61,8 @@ def finish(entry: Entry | None, lease: Lease, outcome: Outcome, now: float) -> t
     record = entry.record
     if lease.token and entry.ended_by == lease.token and record.state is outcome.state:
         return entry, Verdict.HELD
-    by_gateway = not lease.token and record.state is State.QUEUED
+    accepted = outcome.release_key and record.published  # by another gateway, as its client has been told
+    by_gateway = not lease.token and record.state is State.QUEUED and not accepted
     if not by_gateway and not _runs_under(record, lease):
         return entry, Verdict.LOST
     if outcome.state is State.QUEUED:

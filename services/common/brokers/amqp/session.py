@@ -29,6 +29,7 @@ class Session:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = asyncio.Lock()
+        self.browsing = asyncio.Lock()  # whoever looks at the dead letters hides them from others meanwhile
         self._connection: AbstractConnection | None = None
         self._control: AbstractChannel | None = None
         self._publishing: AbstractChannel | None = None

@@ -8,7 +8,9 @@ end
 if TOKEN ~= '' and get('ended_by') == TOKEN and state == STATE then
   return 'HELD'
 end
-if not runs_under(TOKEN) and not (TOKEN == '' and state == 'queued') then
+-- Given up by one gateway, when another has accepted it and told its client so.
+local accepted = ARGV[8] == '1' and get('published') == '1'
+if not runs_under(TOKEN) and not (TOKEN == '' and state == 'queued' and not accepted) then
   return 'LOST'
 end
 

@@ -1,0 +1,104 @@
+"""Steps 2 and 3 of taking a job: its message on the queue, then `published` raised in its record."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from services.common.backends import Backends
+from services.common.errors import BackendUnavailable, IdempotencyInFlight, NotAccepted, PublishUnconfirmed
+from services.common.failpoints import Failpoints
+from services.common.ports import Lease, Outcome, Verdict
+from services.common.schemas import JobError, JobMessage, State, StatusRecord
+
+log = structlog.get_logger(__name__)
+
+# Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
+PUBLISH_SECONDS = 1.2
+NOT_ACCEPTED: Final = "not-accepted"
+
+
+class Publisher:
+    """`read` is the gateway's."""
+
+    def __init__(
+        self, backends: Backends, read: Callable[[str], Awaitable[StatusRecord]], failpoints: Failpoints
+    ) -> None:
+        self._backends = backends
+        self._read = read
+        self._failpoints = failpoints
+        self._publishing: set[str] = set()
+
+    async def publish(self, record: StatusRecord, *, fresh: bool = False) -> StatusRecord:
+        """Put the record's message on its queue and mark it published.
+
+        A `fresh` one is given up when that fails: nobody was told of it yet. Of any other the job may have been
+        accepted before, and not even the record can tell (see `_confirm`): it is left for the next who tries.
+        Raises IdempotencyInFlight, NotAccepted, PublishUnconfirmed, BackendUnavailable.
+        """
+        if record.job_id in self._publishing:
+            raise IdempotencyInFlight
+        self._publishing.add(record.job_id)
+        try:
+            await self._publish_twice_at_most(record.message, bulk=record.bulk)
+            self._failpoints.reach("gateway.published")
+            return await self._confirm(record)
+        except NotAccepted:
+            self._failpoints.reach("gateway.refused")
+            if fresh:
+                await self._backends.statuses.remove(record.job_id)
+            raise
+        except PublishUnconfirmed as exc:
+            self._failpoints.reach("gateway.unconfirmed")
+            if not fresh:
+                raise
+            return await self._disown(record, exc)
+        finally:
+            self._publishing.discard(record.job_id)
+
+    async def _publish_twice_at_most(self, message: JobMessage, *, bulk: bool) -> None:
+        """An unanswered publish may have arrived, so it is repeated under the same message id."""
+        for last in (False, True):
+            try:
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await self._backends.broker.publish(message, bulk=bulk)
+                    return
+            except NotAccepted as exc:
+                if last:  # this try was refused, not the one before
+                    raise PublishUnconfirmed(exc) from exc
+                raise
+            except (TimeoutError, BackendUnavailable) as exc:
+                if last:
+                    raise PublishUnconfirmed(exc) from exc
+                log.warning("publish unconfirmed, once more", job_id=message.job_id, reason=str(exc))
+
+    async def _confirm(self, record: StatusRecord) -> StatusRecord:
+        confirmed = record.model_copy(update={"published": True})
+        try:
+            confirmed = await self._backends.statuses.create(confirmed)
+        except BackendUnavailable:
+            # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
+            log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
+        self._failpoints.reach("gateway.confirmed")
+        if _given_up(confirmed):
+            raise PublishUnconfirmed("given up by the request that made it")
+        return confirmed
+
+    async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
+        """Make sure a message that may be out there never runs; unless it does already, or another gateway's client
+        was told of it: then it was accepted.
+        """
+        error = JobError(code=NOT_ACCEPTED, message="the queue did not confirm the job in time", retryable=True)
+        outcome = Outcome(State.CANCELED, error=error, release_key=True)
+        verdict = await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
+        if verdict is Verdict.HELD:
+            raise reason
+        found = await self._read(record.job_id)
+        if _given_up(found):  # by this very call, whose first answer was lost
+            raise reason
+        return found
+
+
+def _given_up(record: StatusRecord) -> bool:
+    return record.error is not None and record.error.code == NOT_ACCEPTED
