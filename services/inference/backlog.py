@@ -1,10 +1,11 @@
 """What waits to be made, in the order it came, and which of it makes up the next call."""
 
 import asyncio
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from services.common.errors import HandedBack
 from services.inference.adapter import Item, ModelAdapter
 from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
@@ -37,10 +38,6 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._crowd, self._patient_until = 0, 0.0  # how many the last call was for, and until when they may be back
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
-
-    def __iter__(self) -> Iterator[Work]:
-        """Everything waiting or being made."""
-        return iter(self._works.values())
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls.
@@ -108,6 +105,13 @@ class Backlog:
                 self._waiting.remove(work)
             if self._works.get(work.identity) is work:
                 del self._works[work.identity]
+
+    def hand_back(self, exc: HandedBack) -> None:
+        """Nothing more is made: who has begun hears of it, and nobody who comes now joins what is never made."""
+        works = [*self._works.values()]
+        for work in works:
+            work.fail(exc)
+        self.forget(*works)
 
     def put_first(self, work: Work) -> None:
         """Have it made next; jobs that ask for the same may join again."""

@@ -24,7 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 class Batcher:
-    """Use `running` around everything else; then any number of jobs may take a `seat` at a time."""
+    """Use `running` around everything else; then any number of jobs may take a `seat` at a time.
+
+    Once the model thread is `lost`, `loss` says how, and nothing more is made: whoever uses this has to leave then. Not
+    every loss is borne by a job: the one that hung may have been canceled, or have all its outputs.
+    """
 
     def __init__(self, executor: ModelExecutor, metrics: Metrics, *, deadline_seconds: float) -> None:
         self.max_batch = executor.adapter.max_batch
@@ -32,6 +36,8 @@ class Batcher:
         self._executor = executor
         self._metrics = metrics
         self.deadline_seconds = deadline_seconds
+        self.lost = asyncio.Event()
+        self.loss: ThreadLost | None = None
         self._backlog = Backlog(executor.adapter)
 
     @asynccontextmanager
@@ -62,8 +68,9 @@ class Batcher:
                 try:
                     await self._make(batch)
                 except ThreadLost as exc:
-                    for work in self._backlog:  # what has begun and waits for another call
-                        work.fail(HandedBack(str(exc)))
+                    self._backlog.hand_back(HandedBack(str(exc)))
+                    self.loss = exc
+                    self.lost.set()
                     return
 
     async def _make(self, batch: Batch, *, again: bool = False) -> None:

@@ -37,7 +37,7 @@ class Name:
 class Stepper(ModelAdapter):
     """Takes STEPS steps, each when `gate` lets it, and then asks `fault`.
 
-    With `last`, what it makes is handed over one by one, and that asks `last` for each.
+    With `last`, what it makes is handed over one by one, and that asks `last` for each, and for nothing at the end.
     """
 
     modality = tiny_model().modality
@@ -77,6 +77,7 @@ class Stepper(ModelAdapter):
         for name in names:
             last(name)
             yield Name(name)
+        last("")
 
     def close(self) -> None:
         self.go()
