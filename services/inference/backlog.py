@@ -68,8 +68,11 @@ class Backlog:
         self._arrived.set()
         return seat
 
-    def _key(self, item: Item, *, alone: bool) -> Hashable:
-        """Raises what the adapter raises, and TypeError for what is not hashable."""
+    def _key(self, item: Item, *, alone: bool) -> tuple[Hashable, Hashable]:
+        """The adapter is asked nowhere else, so that its mistakes fail no other job.
+
+        Raises what it raises, and TypeError for what is not hashable.
+        """
         strict = item.params.reproducibility == "strict"
         company = (identity_of(item), alone) if strict else item.job_id if alone else None
         key = self._adapter.batch_key(item), company
@@ -128,7 +131,7 @@ class Backlog:
         """No more than `room` of its kind fit into the memory."""
         if len(self._fitting) >= KEYS_REMEMBERED:
             self._fitting.clear()
-        self._fitting[self._adapter.batch_key(work.item)] = room
+        self._fitting[work.key[0]] = room
 
     async def _let_more_come(self) -> None:
         """Where that is likely; a lone job is not kept waiting."""
@@ -162,7 +165,7 @@ class Backlog:
         return [work for work in self._waiting if work.key == self._waiting[0].key]
 
     def _room(self) -> int:
-        return self._fitting.get(self._adapter.batch_key(self._waiting[0].item), self._adapter.max_batch)
+        return self._fitting.get(self._waiting[0].key[0], self._adapter.max_batch)
 
 
 async def _begun(batch: Batch) -> None:

@@ -11,12 +11,12 @@ from services.inference.seat import Seat
 class Work:
     """`seats` pairs each seat with the item's index there; there are several where identical jobs wait.
 
-    Works with equal `key` may share a call. `bulk` is how the job waits. `seats` is replaced, never changed: the model
-    thread reads it.
+    Works with equal `key` may share a call: the adapter's batch key, and what else keeps them apart. `bulk` is how the
+    job waits. `seats` is replaced, never changed: the model thread reads it.
     """
 
     item: Item
-    key: Hashable
+    key: tuple[Hashable, Hashable]
     identity: Hashable
     bulk: bool = False
     seats: tuple[tuple[Seat, int], ...] = ()

@@ -225,6 +225,22 @@ async def test_adapter_whose_batch_key_raises() -> None:
     assert (results[0], results[2]) == (["b0"], ["c0"])
 
 
+async def test_adapter_whose_batch_key_raises_later() -> None:
+    """An adapter that tells the batch key of a thing once and not again breaks nothing: it is asked once."""
+    told: set[str] = set()
+
+    def batch_key(_adapter: Stepper, item: Item) -> str:
+        if item.prompt in told:
+            raise ZeroDivisionError
+        told.add(item.prompt)
+        return ""
+
+    async with rig(fits(1)) as jobs:
+        with patch.object(Stepper, "batch_key", batch_key):
+            jobs.adapter.go()
+            assert await asyncio.gather(*(jobs.submit(name) for name in "bcd")) == [["b0"], ["c0"], ["d0"]]
+
+
 async def test_what_came_back_waits_until_all_others_are_over() -> None:
     """A job that perhaps took its worker down is called when no other job of the worker could be charged for it."""
     params = Txt2ImgParams.model_validate({"prompt": "a", "width": 64, "seed": 0})

@@ -72,7 +72,7 @@ async def test_followers_survive_the_failure_of_the_first() -> None:
 
 
 async def test_followers_of_two_pictures_survive_the_failure_of_the_first() -> None:
-    """A call that fails has failed once for a job that shares two pictures of it: both are tried once more, together."""
+    """A call that fails has failed once for a job that shares two pictures of it, which are tried once more."""
     faults = [RuntimeError("a bad moment")]
 
     def fault(_names: list[str]) -> None:
