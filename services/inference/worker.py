@@ -12,6 +12,7 @@ from services.common.errors import (
     InvalidMessage,
     JobNotFound,
     NewerVersion,
+    RecordUnreadable,
     StorageDenied,
     ThreadLost,
 )
@@ -25,7 +26,7 @@ from services.inference.workplace import Workplace
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0  # between tries of what failed for no fault of the job, so that nothing spins
-NEWER_SECONDS = 30.0  # the same, for what only a newer worker can do: the broker allows a hundred deliveries
+LASTING_SECONDS = 30.0  # the same, for what does not pass by itself: the broker allows a hundred deliveries
 LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffice for
 
 
@@ -101,11 +102,20 @@ class Worker:
                 pass  # its outcome is stored
             except NewerVersion as exc:
                 log.error("upgrade this worker; the job waits", reason=str(exc))  # noqa: TRY400 - the sentence says all
-                await asyncio.sleep(NEWER_SECONDS)
+                await self._let_rest()
+                raise
+            except (RecordUnreadable, StorageDenied) as exc:
+                log.error("the job waits until this is mended", reason=str(exc))  # noqa: TRY400 - the sentence says all
+                await self._let_rest()
                 raise
             except Exception:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise
+
+    async def _let_rest(self) -> None:
+        """Before it is requeued; a worker that stops meanwhile has nothing to wait for."""
+        self._begun.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        await asyncio.sleep(LASTING_SECONDS)
 
     async def _attempt(self, message: JobMessage, delivery: Delivery) -> None:
         structlog.contextvars.bind_contextvars(job_id=message.job_id)
