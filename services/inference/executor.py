@@ -13,23 +13,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from services.common.errors import DeviceFailed, OutOfMemory
 from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.device_errors import first_line, is_device_failure, is_out_of_memory
 from services.inference.outputs import Output
 
 T = TypeVar("T")
-
-# How torch says so for CUDA, MPS and the CPU; recognised by its words, so that torch is not imported here.
-_OUT_OF_MEMORY: Final = (
-    *("out of memory", "can't allocate memory", "not enough memory"),
-    "cublas_status_alloc_failed",  # cuBLAS wants some of its own
-)
-
-# After these every call on the device fails until the process ends: an illegal address, a failed assertion, a launch
-# that did not come back. torch.AcceleratorError is theirs alone, and older versions raise plain RuntimeErrors.
-_DEVICE_FAILED: Final = ("CUDA error:", "HIP error:", "cuDNN error:")
 
 
 class ModelExecutor:
@@ -127,12 +118,12 @@ class ModelExecutor:
             # A future refuses the first and would leave the caller waiting for ever; the others mean something to it.
             raise RuntimeError(f"the adapter raised {type(exc).__name__}") from exc
         except Exception as exc:
-            if not _is_out_of_memory(exc):
+            if not is_out_of_memory(exc):
                 _clear_frames(exc)
-                if _is_device_failure(exc):
-                    raise DeviceFailed(f"the device failed: {_first_line(exc)}") from exc
+                if is_device_failure(exc):
+                    raise DeviceFailed(f"the device failed: {first_line(exc)}") from exc
                 raise
-            reason = _first_line(exc)
+            reason = first_line(exc)
         # Only out here are the exception and its frames gone.
         gc.collect()
         self.adapter.free_cache()
@@ -142,21 +133,6 @@ class ModelExecutor:
 def _check_number(outputs: Sequence[Output], batch: Sequence[Item]) -> None:
     if len(outputs) != len(batch):
         raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
-
-
-def _is_out_of_memory(exc: Exception) -> bool:
-    if isinstance(exc, MemoryError | OutOfMemory) or type(exc).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(exc, RuntimeError) and any(words in str(exc).lower() for words in _OUT_OF_MEMORY)
-
-
-def _is_device_failure(exc: Exception) -> bool:
-    failed = isinstance(exc, RuntimeError) and str(exc).startswith(_DEVICE_FAILED)
-    return failed or type(exc).__name__ == "AcceleratorError"
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
 
 
 def _clear_frames(exc: BaseException) -> None:

@@ -113,5 +113,7 @@ def _dtype(device: "torch.device") -> "torch.dtype":
     import torch
 
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # A GPU that only emulates bfloat16 multiplies float16 itself. torch asks the current device.
+        with torch.cuda.device(device):
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.float16 if device.type == "mps" else torch.float32

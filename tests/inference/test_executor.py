@@ -320,6 +320,12 @@ async def test_failure_of_the_device_is_recognised(failure: RuntimeError) -> Non
         (RuntimeError("CUDA error: out of memory"), OutOfMemory),
         (AcceleratorError("CUDA out of memory. Tried to allocate 2.00 GiB"), OutOfMemory),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), OutOfMemory),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), OutOfMemory),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a"),
+            RuntimeError,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasLtMatmul(..)`"), RuntimeError),
         (RuntimeError("no CUDA error: at all"), RuntimeError),
         (ValueError("CUDA error: so it says"), ValueError),
     ],
