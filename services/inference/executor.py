@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from services.common.errors import DeviceFailed, OutOfMemory
+from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
 from services.inference.adapter import Context, Item, ModelAdapter
 from services.inference.device_errors import first_line, is_device_failure, is_out_of_memory
 from services.inference.outputs import Output
@@ -45,8 +45,15 @@ class ModelExecutor:
         return bool(self._calls)
 
     async def load(self) -> None:
-        """Raises ModelUnavailable saying what to do, or whatever else the adapter raises."""
-        await self._call(self._load)
+        """Raises ModelUnavailable saying what to do, DeviceFailed, or whatever else the adapter raises."""
+        try:
+            await self._call(self._load)
+        except OutOfMemory as exc:
+            reason = str(exc).partition(": ")[2]
+            raise ModelUnavailable(
+                f"the model does not fit on device {self._device!r}: {reason or 'out of memory'}; "
+                f"free some of its memory, or take a smaller model or another device"
+            ) from exc
 
     async def generate(
         self, batch: Sequence[Item], context: Context, made: Callable[[int, Output], object] = lambda *_: None

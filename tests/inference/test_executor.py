@@ -231,6 +231,18 @@ async def test_failed_load_is_closed() -> None:
     assert adapter.calls == [("prepare 2", "model"), ("close", "model")]
 
 
+async def test_model_that_does_not_fit() -> None:
+    """A model that is too large for the memory cannot be had, and the sentence says why."""
+
+    class Large(Calls):
+        def load(self, device: str) -> None:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
+
+    async with ModelExecutor(Large(), device="cpu") as executor:
+        with pytest.raises(ModelUnavailable, match=r"not fit on device 'cpu': CUDA out of memory\. Tried .* 20.00 GiB"):
+            await executor.load()
+
+
 async def test_cancelled_caller_leaves_the_thread_busy() -> None:
     """Cancelling a call frees its caller; `busy` tells that the thread is still at it, and later calls wait."""
     hang = Hang()

@@ -1,11 +1,13 @@
-"""Which number format a device gets."""
+"""Whether a device can be used, and which number format it gets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import pytest
 import torch
 
+from services.common.errors import DeviceFailed, ModelUnavailable
 from services.inference.hardware import choose_hardware
 
 
@@ -29,3 +31,21 @@ def test_bfloat16_that_is_only_emulated() -> None:
     ):
         assert choose_hardware("cuda:0").dtype is torch.float16
         assert choose_hardware("cuda:1").dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nmore"), DeviceFailed),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"), DeviceFailed),
+        (RuntimeError("CUDA error: invalid device ordinal\nmore"), ModelUnavailable),
+        (RuntimeError("Found no NVIDIA driver on your system"), ModelUnavailable),
+        (AssertionError("Torch not compiled with CUDA enabled"), ModelUnavailable),
+    ],
+)
+def test_device_that_cannot_be_used(failure: Exception, expected: type[Exception]) -> None:
+    """One that perhaps can in a while is worth another worker; one that never can is told of with what to do."""
+    with patch("torch.empty", side_effect=failure), pytest.raises(expected) as caught:
+        choose_hardware("cuda:3")
+    assert str(caught.value).startswith("device 'cuda:3' cannot be used")
+    assert "more" not in str(caught.value)
