@@ -27,8 +27,8 @@ class ModelExecutor:
     """Calls `adapter` in its own thread, in the caller's context variables (so the jobs' ids are in its logs).
 
     Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and what is called
-    next waits behind it. A thread cannot be stopped; the way out is `abandon` and then leaving the process with
-    os._exit, because the interpreter joins the thread at a normal exit.
+    next waits behind it. A thread cannot be stopped; the way out is leaving the process with os._exit, because `close`
+    waits for the thread, and so does the interpreter at a normal exit.
     """
 
     def __init__(self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1) -> None:
@@ -79,7 +79,7 @@ class ModelExecutor:
         return await self._call(generate)
 
     async def close(self) -> None:
-        """Close the adapter and end the thread, after the calls under way; at once when abandoned. Repeatable."""
+        """Close the adapter and end the thread, after the calls under way. Repeatable."""
         if self._closed:
             return
         self._closed = True
@@ -87,11 +87,6 @@ class ModelExecutor:
             await self._call(self.adapter.close)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def abandon(self) -> None:
-        """Leave a hung thread behind: calls that wait are dropped, and `close` does nothing any more."""
-        self._closed = True
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
         return self

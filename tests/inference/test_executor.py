@@ -262,26 +262,6 @@ async def test_cancelled_caller_leaves_the_thread_busy() -> None:
     assert busy == [False, True, False]
 
 
-async def test_abandoned_thread_is_not_waited_for() -> None:
-    """A thread that hangs can be left: what waits behind it is dropped, and closing returns at once."""
-    hang = Hang()
-    adapter = Calls(hang)
-    executor = ModelExecutor(adapter)
-    hung = asyncio.create_task(executor.generate([item(1)], QUIET))
-    await hang.begun()
-    behind = asyncio.create_task(executor.generate([item(2)], QUIET))
-    await asyncio.sleep(0)  # so that it is submitted
-    executor.abandon()
-    async with asyncio.timeout(5):
-        await executor.close()
-    assert executor.busy
-    await asyncio.wait([behind], timeout=5)
-    assert behind.cancelled()
-    hang.go.set()
-    await hung
-    assert [what for what, _ in adapter.calls] == ["generate"]
-
-
 async def test_loop_answers_while_the_pipeline_runs(tiny: Model) -> None:
     """The event loop goes on turning while pictures are drawn."""
     async with executing(Txt2Img(tiny, Source(tiny.source))) as executor:
