@@ -26,6 +26,7 @@ class Backlog:
     """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
     is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
 
+    What was delivered again waits for jobs that are half made, which it could take down with it.
     What is bulk counts as younger than all that is not, but for every fourth call.
     """
 
@@ -88,9 +89,10 @@ class Backlog:
             return Batch()
         self._take_turns()
         await self._let_more_come()
+        begun_only = self._spare_the_begun()
         key, room, batch = self._waiting[0].key, self._room(), Batch()
         # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
-        while joining := [work for work in self._waiting if work.key == key][: room - len(batch)]:
+        while joining := self._joining(key, begun_only=begun_only)[: room - len(batch)]:
             self._waiting = [work for work in self._waiting if work not in joining]
             batch += joining
             await _begun(Batch(joining))
@@ -137,7 +139,7 @@ class Backlog:
         """Where that is likely; a lone job is not kept waiting."""
         now = asyncio.get_running_loop().time
         window = now() + WINDOW_SECONDS
-        while (count := len(self._of_the_oldest())) < self._room():
+        while (count := len(self._joining(self._waiting[0].key))) < self._room():
             until = max(window if count > 1 else 0, self._patient_until if count < self._crowd else 0)
             if until <= now():
                 break
@@ -161,8 +163,21 @@ class Backlog:
             self._waiting.insert(0, self._waiting.pop(passed_over))
             self._calls_until_bulk = BULK_TURN
 
-    def _of_the_oldest(self) -> list[Work]:
-        return [work for work in self._waiting if work.key == self._waiting[0].key]
+    def _spare_the_begun(self) -> bool:
+        """Whether the next call is only for what has begun: it goes before what may take the worker down with it.
+
+        Nobody new may join that call, or there would be no end of jobs that have begun.
+        """
+        if not self._waiting[0].alone:
+            return False
+        half_made = next((place for place, work in enumerate(self._waiting) if work.begun), None)
+        if half_made is None:
+            return False
+        self._waiting.insert(0, self._waiting.pop(half_made))
+        return True
+
+    def _joining(self, key: Hashable, *, begun_only: bool = False) -> list[Work]:
+        return [work for work in self._waiting if work.key == key and (work.begun or not begun_only)]
 
     def _room(self) -> int:
         return self._fitting.get(self._waiting[0].key[0], self._adapter.max_batch)

@@ -30,7 +30,7 @@ class Seat:
         self._count = count
         self._heartbeat = heartbeat
         self._aftermath = aftermath
-        self._alone = alone
+        self.alone = alone
         self._turn = asyncio.Event()
         self._settled = asyncio.Event()
         self._gone = False
@@ -46,10 +46,15 @@ class Seat:
         """Plain flags, so that the model thread may ask after every step."""
         return not self._gone and self._heartbeat.wanted
 
+    @property
+    def begun(self) -> bool:
+        """Or about to be: its turn has come, and it has not left."""
+        return self._turn.is_set() and not self._gone
+
     async def __aenter__(self) -> Self:
         try:
             await self._turn.wait()
-            if self._alone:
+            if self.alone:
                 await self._aftermath.over()
         except asyncio.CancelledError:
             self._leave()

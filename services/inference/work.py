@@ -25,6 +25,16 @@ class Work:
     def wanted(self) -> bool:
         return any(seat.wanted for seat, _ in self.seats)
 
+    @property
+    def begun(self) -> bool:
+        """Somebody it is for is charged an attempt if the worker goes down now."""
+        return any(seat.begun for seat, _ in self.seats)
+
+    @property
+    def alone(self) -> bool:
+        """So are all it is for: what is alone is identical only to such as are."""
+        return any(seat.alone for seat, _ in self.seats)
+
     def fail(self, exc: Exception) -> None:
         for seat, _ in self.seats:
             seat.fail(exc)

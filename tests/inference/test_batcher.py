@@ -142,6 +142,17 @@ async def test_job_that_leaves_at_its_turn_is_not_made() -> None:
     assert jobs.adapter.calls == [["a0"]]
 
 
+async def test_half_made_job_goes_before_one_that_came_back() -> None:
+    """What perhaps takes the worker down is called when no job is half made, and no new one is begun before it."""
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit("b"), jobs.submit("s", count=4, alone=True), jobs.submit("c", count=4), jobs.submit("d")]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+    calls = [["a0"], ["b0", "c0", "c1", "c2"], ["c3"], ["s0", "s1", "s2", "s3"], ["d0"]]
+    assert jobs.adapter.calls == calls
+
+
 @pytest.mark.parametrize("how", ["alone", "strict"])
 async def test_what_runs_alone(how: str) -> None:
     """A job that was delivered before, and one that wants the same bytes every time, has its call for itself."""
