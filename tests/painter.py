@@ -1,7 +1,8 @@
 """A model adapter for tests: paints a small picture from prompt and seed, and does on request what models do wrong.
 
 The first word of the prompt is the request: FAIL raises, KEY raises where it is asked what may share a call, KILL takes
-the process down, HANG never returns, OOM has too little memory, CUDA breaks the device for good, GIL keeps every other
+the process down, HANG never returns, OOM has too little memory, ODD makes
+what is no picture, CUDA breaks the device for good, GIL keeps every other
 thread from running for a second or so, SLOW takes forty steps of 50 ms and stops when cancelled. In a batch, that
 happens to all of it.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from services.common.catalogue import Model
 from services.common.params import Modality
 from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
-from services.inference.outputs import ImageOutput, Output
+from services.inference.outputs import Encoded, ImageOutput, Output
 from services.inference.sources import Source
 
 GIL_COUNT = 60_000_000
@@ -71,10 +72,17 @@ class Painter(ModelAdapter):
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
         context.stage("decode")
-        return [_painted(item) for item in batch]
+        return [Odd() if item.prompt.startswith("ODD") else _painted(item) for item in batch]
 
     def close(self) -> None:
         pass
+
+
+class Odd:
+    """An output that is none."""
+
+    def encode(self, metadata: dict[str, str]) -> Encoded:
+        raise ValueError("no picture, with a secret in it")
 
 
 def _painted(item: Item) -> ImageOutput:

@@ -21,6 +21,7 @@ StudioError
 ├── BackendUnavailable          broker, store or cache cannot be reached in time
 │   ├── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
 │   ├── NewerVersion            there, but a newer version of this program wrote it
+│   ├── RecordUnreadable        there, but the record of this one job cannot be read
 │   └── StorageDenied           the object store answered that we may not do this, so trying again will not help
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
@@ -151,6 +152,11 @@ class NewerVersion(BackendUnavailable):
 
     def __init__(self, backend: str, what: str, version: int) -> None:
         super().__init__(backend, f"{what} of version {version}, which this version of the program cannot read")
+
+
+class RecordUnreadable(BackendUnavailable):
+    def __init__(self, job_id: str | None) -> None:
+        super().__init__("statuses", f"the record of job {job_id} cannot be read")
 
 
 class StorageDenied(BackendUnavailable):

@@ -1,7 +1,8 @@
 """The model adapter: the one class to write to serve another model.
 
-An adapter is synchronous and lives entirely in the model thread: it is loaded, called and closed there, so it needs
-no locks and may keep state between calls. It neither encodes nor stores what it makes.
+An adapter is synchronous and lives in the model thread: it is loaded, called and closed there, so it needs no locks
+and may keep state between calls. Only `batch_key` and `sample` are called elsewhere. It neither encodes nor stores
+what it makes.
 """
 
 from abc import ABC, abstractmethod
@@ -77,7 +78,10 @@ class ModelAdapter(ABC):
         """Load the weights of `source`; raise ModelUnavailable saying what to do when they cannot be had."""
 
     def batch_key(self, item: Item) -> Hashable:
-        """Items with equal keys may share one call; by default only those of one job."""
+        """Items with equal keys may share one call; by default only those of one job.
+
+        Called on the event loop, perhaps while `generate` runs: it must be quick, and touch nothing that changes.
+        """
         return item.job_id
 
     @abstractmethod
@@ -89,7 +93,10 @@ class ModelAdapter(ABC):
         """
 
     def sample(self) -> Item | None:
-        """Something usual, which the worker makes before it says that it is ready; None leaves that out."""
+        """Something usual, which the worker makes before it says that it is ready; None leaves that out.
+
+        Called on the event loop, once, between `load` and the first `generate`.
+        """
         return None
 
     def free_cache(self) -> None:

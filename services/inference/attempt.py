@@ -4,30 +4,21 @@ Every step can be repeated by the next attempt, so a crash between any two of th
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
-import stamina
 import structlog
 
-from services.common.errors import (
-    BackendUnavailable,
-    DeviceFailed,
-    GenerationError,
-    HandedBack,
-    InvalidMessage,
-    StorageDenied,
-    ThreadLost,
-)
+from services.common.errors import DeviceFailed, GenerationError, HandedBack, InvalidMessage, ThreadLost
 from services.common.ports import RELEASED, Outcome, Verdict
-from services.common.schemas import Artifact, JobMessage, Progress, State
-from services.inference.adapter import Cancelled, Item
-from services.inference.claim import Claim, patience
+from services.common.schemas import JobMessage, Progress, State
+from services.inference.adapter import Cancelled
+from services.inference.claim import Claim
+from services.inference.depot import Depot
 from services.inference.heartbeat import Heartbeat
-from services.inference.items import items_of, metadata_of
-from services.inference.outcomes import CANCELED, DENIED, FAILED, POISON, UNSTORED, failed
+from services.inference.items import items_of
+from services.inference.outcomes import CANCELED, FAILED, POISON, failed
 from services.inference.outputs import Output
 from services.inference.previews import Previews
 from services.inference.seat import Seat
@@ -35,7 +26,6 @@ from services.inference.workplace import Workplace
 
 log = structlog.get_logger(__name__)
 
-STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again for this long
 HAND_BACK_SECONDS = 3.0
 DEVICE_ATTEMPTS = 2  # of a job that breaks the device when it is alone: perhaps it is the device's own fault
 
@@ -137,41 +127,10 @@ class Attempt:
 
     async def _store(self, outputs: list[Output]) -> Outcome:
         self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))
-        try:
-            saved = [self._save(item, output) for item, output in zip(self._items, outputs, strict=True)]
-            artifacts = tuple(await asyncio.gather(*saved))
-        except StorageDenied:
-            log.exception("result not stored")
-            return DENIED
-        except BackendUnavailable:
-            log.exception("result not stored")
-            return UNSTORED
-        self._place.failpoints.reach("worker.stored")
-        return Outcome(State.SUCCEEDED, artifacts)
-
-    async def _save(self, item: Item, output: Output) -> Artifact:
-        with self._stage("encode"):
-            encoded = await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
-        digest = hashlib.sha256(encoded.data).hexdigest()
-        key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
-        async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=STORAGE_SECONDS):
-            with attempt, self._stage("upload"):
-                await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
-        return Artifact(
-            index=item.index,
-            key=key,
-            media_type=encoded.media_type,
-            bytes=len(encoded.data),
-            sha256=digest,
-            width=encoded.width,
-            height=encoded.height,
-            seed=item.seed,
-        )
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        with self._place.tracer.span(name), self._place.metrics.stage(name):
-            yield
+        outcome = await Depot(self._place).keep(self._items, outputs)
+        if outcome.state is State.SUCCEEDED:
+            self._place.failpoints.reach("worker.stored")
+        return outcome
 
     async def _finish(self, outcome: Outcome) -> None:
         verdict = await self._claim.finish(outcome)

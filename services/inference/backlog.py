@@ -1,10 +1,11 @@
 """What waits to be made, in the order it came, and which of it makes up the next call."""
 
 import asyncio
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from services.common.errors import HandedBack
 from services.inference.adapter import Item, ModelAdapter
 from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
@@ -25,6 +26,7 @@ class Backlog:
     """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
     is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
 
+    What was delivered again waits for jobs that are half made, which it could take down with it.
     What is bulk counts as younger than all that is not, but for every fourth call.
     """
 
@@ -37,10 +39,6 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._crowd, self._patient_until = 0, 0.0  # how many the last call was for, and until when they may be back
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
-
-    def __iter__(self) -> Iterator[Work]:
-        """Everything waiting or being made."""
-        return iter(self._works.values())
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls.
@@ -71,8 +69,11 @@ class Backlog:
         self._arrived.set()
         return seat
 
-    def _key(self, item: Item, *, alone: bool) -> Hashable:
-        """Raises what the adapter raises, and TypeError for what is not hashable."""
+    def _key(self, item: Item, *, alone: bool) -> tuple[Hashable, Hashable]:
+        """The adapter is asked nowhere else, so that its mistakes fail no other job.
+
+        Raises what it raises, and TypeError for what is not hashable.
+        """
         strict = item.params.reproducibility == "strict"
         company = (identity_of(item), alone) if strict else item.job_id if alone else None
         key = self._adapter.batch_key(item), company
@@ -88,9 +89,10 @@ class Backlog:
             return Batch()
         self._take_turns()
         await self._let_more_come()
+        begun_only = self._spare_the_begun()
         key, room, batch = self._waiting[0].key, self._room(), Batch()
         # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
-        while joining := [work for work in self._waiting if work.key == key][: room - len(batch)]:
+        while joining := self._joining(key, begun_only=begun_only)[: room - len(batch)]:
             self._waiting = [work for work in self._waiting if work not in joining]
             batch += joining
             await _begun(Batch(joining))
@@ -109,6 +111,13 @@ class Backlog:
             if self._works.get(work.identity) is work:
                 del self._works[work.identity]
 
+    def hand_back(self, exc: HandedBack) -> None:
+        """Nothing more is made: who has begun hears of it, and nobody who comes now joins what is never made."""
+        works = [*self._works.values()]
+        for work in works:
+            work.fail(exc)
+        self.forget(*works)
+
     def put_first(self, work: Work) -> None:
         """Have it made next; jobs that ask for the same may join again."""
         self._works[work.identity] = work
@@ -124,13 +133,13 @@ class Backlog:
         """No more than `room` of its kind fit into the memory."""
         if len(self._fitting) >= KEYS_REMEMBERED:
             self._fitting.clear()
-        self._fitting[self._adapter.batch_key(work.item)] = room
+        self._fitting[work.key[0]] = room
 
     async def _let_more_come(self) -> None:
         """Where that is likely; a lone job is not kept waiting."""
         now = asyncio.get_running_loop().time
         window = now() + WINDOW_SECONDS
-        while (count := len(self._of_the_oldest())) < self._room():
+        while (count := len(self._joining(self._waiting[0].key))) < self._room():
             until = max(window if count > 1 else 0, self._patient_until if count < self._crowd else 0)
             if until <= now():
                 break
@@ -154,11 +163,24 @@ class Backlog:
             self._waiting.insert(0, self._waiting.pop(passed_over))
             self._calls_until_bulk = BULK_TURN
 
-    def _of_the_oldest(self) -> list[Work]:
-        return [work for work in self._waiting if work.key == self._waiting[0].key]
+    def _spare_the_begun(self) -> bool:
+        """Whether the next call is only for what has begun: it goes before what may take the worker down with it.
+
+        Nobody new may join that call, or there would be no end of jobs that have begun.
+        """
+        if not self._waiting[0].alone:
+            return False
+        half_made = next((place for place, work in enumerate(self._waiting) if work.begun), None)
+        if half_made is None:
+            return False
+        self._waiting.insert(0, self._waiting.pop(half_made))
+        return True
+
+    def _joining(self, key: Hashable, *, begun_only: bool = False) -> list[Work]:
+        return [work for work in self._waiting if work.key == key and (work.begun or not begun_only)]
 
     def _room(self) -> int:
-        return self._fitting.get(self._adapter.batch_key(self._waiting[0].item), self._adapter.max_batch)
+        return self._fitting.get(self._waiting[0].key[0], self._adapter.max_batch)
 
 
 async def _begun(batch: Batch) -> None:

@@ -52,8 +52,9 @@ class Batch(list[Work]):
         return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
 
     def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
+        delivered = Batch(self[: self.made]).seats()
         for seat, count in self.seats().items():
-            seat.report(step, total, count)
+            seat.report(step, total, count, delivered[seat])
         for work, picture in zip(self, pictures, strict=False):
             for seat, index in work.seats:
                 seat.show(index, picture)

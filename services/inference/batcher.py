@@ -1,13 +1,13 @@
 """Calls the model thread for one batch after another, and sees to it that what befalls one job befalls no other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
 
-from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory, ThreadLost
+from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
 from services.inference.adapter import Cancelled, Item
 from services.inference.backlog import Backlog
 from services.inference.batch import Batch
@@ -18,13 +18,16 @@ from services.inference.outputs import Output
 from services.inference.rhythm import Rhythm
 from services.inference.seat import Seat
 from services.inference.stages import Stages
-from services.inference.work import Work
 
 log = structlog.get_logger(__name__)
 
 
 class Batcher:
-    """Use `running` around everything else; then any number of jobs may take a `seat` at a time."""
+    """Use `running` around everything else; then any number of jobs may take a `seat` at a time.
+
+    Once the model thread is `lost`, `loss` says how, and nothing more is made: whoever uses this has to leave then. Not
+    every loss is borne by a job: the one that hung may have been canceled, or have all its outputs.
+    """
 
     def __init__(self, executor: ModelExecutor, metrics: Metrics, *, deadline_seconds: float) -> None:
         self.max_batch = executor.adapter.max_batch
@@ -32,6 +35,8 @@ class Batcher:
         self._executor = executor
         self._metrics = metrics
         self.deadline_seconds = deadline_seconds
+        self.lost = asyncio.Event()
+        self.loss: ThreadLost | None = None
         self._backlog = Backlog(executor.adapter)
 
     @asynccontextmanager
@@ -62,8 +67,9 @@ class Batcher:
                 try:
                     await self._make(batch)
                 except ThreadLost as exc:
-                    for work in self._backlog:  # what has begun and waits for another call
-                        work.fail(HandedBack(str(exc)))
+                    self._backlog.hand_back(HandedBack(str(exc)))
+                    self.loss = exc
+                    self.lost.set()
                     return
 
     async def _make(self, batch: Batch, *, again: bool = False) -> None:
@@ -78,8 +84,11 @@ class Batcher:
         except DeviceFailed as exc:
             raise self._give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
         except Cancelled as exc:
-            for work in batch.left:  # an identical job may have come at the last moment
-                self._try_again(work, work.seats, exc)
+            for seat in batch.left.seats():
+                if not seat.wanted:
+                    seat.fail(exc)
+            # An identical job may have come at the last moment.
+            self._try_again(batch.left, GenerationError("the model stopped although somebody waited"))
         except Exception as exc:
             if not batch.left:
                 log.exception("the adapter raised after its last output")
@@ -130,21 +139,24 @@ class Batcher:
                 if wanted := self._backlog.still_wanted(part):
                     await self._make(wanted, again=True)
             return
-        for work in batch:
-            # Who asked first bears the failure; the others get one more try, together.
-            (first, _), *others = [pair for pair in work.seats if pair[0].wanted] or work.seats
-            first.fail(exc)
-            self._try_again(work, others, exc)
+        # Who asked first bears the failure; the others get one more try, together.
+        to_blame = {next((seat for seat, _ in work.seats if seat.wanted), work.seats[0][0]) for work in batch}
+        self._try_again(batch, exc, to_blame)
 
-    def _try_again(self, work: Work, seats: Sequence[tuple[Seat, int]], exc: Exception) -> None:
-        """For those of the seats that still want it and have not failed before; the others fail."""
-        again = tuple(pair for pair in seats if pair[0].wanted and not pair[0].second_try)
-        for pair in seats:
-            if pair in again:
-                pair[0].second_try = True
+    def _try_again(self, batch: Batch, exc: Exception, to_blame: Collection[Seat] = ()) -> None:
+        """For seats that still want it and have not failed before; the others fail.
+
+        Decided once for all of the call, since a job may share several of its works: it has failed once, not so often.
+        """
+        seats = batch.seats()
+        again = [seat for seat in seats if seat.wanted and not seat.second_try and seat not in to_blame]
+        for seat in seats:
+            if seat in again:
+                seat.second_try = True
             else:
-                pair[0].fail(exc)
-        self._backlog.forget(work)
-        if again:
-            work.seats = again
-            self._backlog.put_first(work)
+                seat.fail(exc)
+        self._backlog.forget(*batch)
+        for work in reversed(batch):
+            work.seats = tuple(pair for pair in work.seats if pair[0] in again)
+            if work.seats:
+                self._backlog.put_first(work)

@@ -12,7 +12,14 @@ import stamina
 import structlog
 
 from services.common.backends import Backends
-from services.common.errors import BackendUnavailable, JobNotFound, JobRemoved, StorageDenied
+from services.common.errors import (
+    BackendUnavailable,
+    JobNotFound,
+    JobRemoved,
+    NewerVersion,
+    RecordUnreadable,
+    StorageDenied,
+)
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State, StatusRecord
@@ -32,6 +39,11 @@ def patience() -> Callable[[Exception], bool]:
     return worth_waiting
 
 
+def _passes(exc: Exception) -> bool:
+    lasting = isinstance(exc, NewerVersion | RecordUnreadable | StorageDenied)
+    return isinstance(exc, BackendUnavailable) and not lasting
+
+
 class Claim:
     def __init__(self, backends: Backends, message: JobMessage, deliveries: int, *, max_attempts: int) -> None:
         self.message = message
@@ -42,8 +54,11 @@ class Claim:
         self._manifests = Manifests(backends.objects)
 
     async def begin(self) -> Verdict:
-        """HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Waits for as long as the store is unavailable."""
-        return await self._patiently(self._begin)
+        """HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Waits for as long as the store is unavailable.
+
+        Raises NewerVersion, RecordUnreadable or StorageDenied at once: they do not pass, and others wait behind this.
+        """
+        return await self._patiently(self._begin, _passes)
 
     async def progress(self, progress: Progress) -> Verdict:
         """HELD, CANCEL or LOST; raises BackendUnavailable, since the next progress says the same and more."""
@@ -124,8 +139,12 @@ class Claim:
             return None
         return record
 
-    async def _patiently(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:
-        async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=None, wait_max=5):
+    async def _patiently(
+        self,
+        call: Callable[[], Awaitable[Verdict]],
+        on: Callable[[Exception], bool] | type[BackendUnavailable] = BackendUnavailable,
+    ) -> Verdict:
+        async for attempt in stamina.retry_context(on=on, attempts=None, timeout=None, wait_max=5):
             with attempt:
                 return await call()
         raise AssertionError("stamina retries without end")

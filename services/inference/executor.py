@@ -13,31 +13,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from services.common.errors import DeviceFailed, OutOfMemory
+from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
 from services.inference.adapter import Context, Item, ModelAdapter
+from services.inference.device_errors import first_line, is_device_failure, is_out_of_memory
 from services.inference.outputs import Output
 
 T = TypeVar("T")
-
-# How torch says so for CUDA, MPS and the CPU; recognised by its words, so that torch is not imported here.
-_OUT_OF_MEMORY: Final = (
-    *("out of memory", "can't allocate memory", "not enough memory"),
-    "cublas_status_alloc_failed",  # cuBLAS wants some of its own
-)
-
-# After these every call on the device fails until the process ends: an illegal address, a failed assertion, a launch
-# that did not come back. torch.AcceleratorError is theirs alone, and older versions raise plain RuntimeErrors.
-_DEVICE_FAILED: Final = ("CUDA error:", "HIP error:", "cuDNN error:")
 
 
 class ModelExecutor:
     """Calls `adapter` in its own thread, in the caller's context variables (so the jobs' ids are in its logs).
 
     Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and what is called
-    next waits behind it. A thread cannot be stopped; the way out is `abandon` and then leaving the process with
-    os._exit, because the interpreter joins the thread at a normal exit.
+    next waits behind it. A thread cannot be stopped; the way out is leaving the process with os._exit, because `close`
+    waits for the thread, and so does the interpreter at a normal exit.
     """
 
     def __init__(self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1) -> None:
@@ -54,8 +45,15 @@ class ModelExecutor:
         return bool(self._calls)
 
     async def load(self) -> None:
-        """Raises ModelUnavailable saying what to do, or whatever else the adapter raises."""
-        await self._call(self._load)
+        """Raises ModelUnavailable saying what to do, DeviceFailed, or whatever else the adapter raises."""
+        try:
+            await self._call(self._load)
+        except OutOfMemory as exc:
+            reason = str(exc).partition(": ")[2]
+            raise ModelUnavailable(
+                f"the model does not fit on device {self._device!r}: {reason or 'out of memory'}; "
+                f"free some of its memory, or take a smaller model or another device"
+            ) from exc
 
     async def generate(
         self, batch: Sequence[Item], context: Context, made: Callable[[int, Output], object] = lambda *_: None
@@ -81,7 +79,7 @@ class ModelExecutor:
         return await self._call(generate)
 
     async def close(self) -> None:
-        """Close the adapter and end the thread, after the calls under way; at once when abandoned. Repeatable."""
+        """Close the adapter and end the thread, after the calls under way. Repeatable."""
         if self._closed:
             return
         self._closed = True
@@ -89,11 +87,6 @@ class ModelExecutor:
             await self._call(self.adapter.close)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def abandon(self) -> None:
-        """Leave a hung thread behind: calls that wait are dropped, and `close` does nothing any more."""
-        self._closed = True
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -127,12 +120,12 @@ class ModelExecutor:
             # A future refuses the first and would leave the caller waiting for ever; the others mean something to it.
             raise RuntimeError(f"the adapter raised {type(exc).__name__}") from exc
         except Exception as exc:
-            if not _is_out_of_memory(exc):
+            if not is_out_of_memory(exc):
                 _clear_frames(exc)
-                if _is_device_failure(exc):
-                    raise DeviceFailed(f"the device failed: {_first_line(exc)}") from exc
+                if is_device_failure(exc):
+                    raise DeviceFailed(f"the device failed: {first_line(exc)}") from exc
                 raise
-            reason = _first_line(exc)
+            reason = first_line(exc)
         # Only out here are the exception and its frames gone.
         gc.collect()
         self.adapter.free_cache()
@@ -142,21 +135,6 @@ class ModelExecutor:
 def _check_number(outputs: Sequence[Output], batch: Sequence[Item]) -> None:
     if len(outputs) != len(batch):
         raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
-
-
-def _is_out_of_memory(exc: Exception) -> bool:
-    if isinstance(exc, MemoryError | OutOfMemory) or type(exc).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(exc, RuntimeError) and any(words in str(exc).lower() for words in _OUT_OF_MEMORY)
-
-
-def _is_device_failure(exc: Exception) -> bool:
-    failed = isinstance(exc, RuntimeError) and str(exc).startswith(_DEVICE_FAILED)
-    return failed or type(exc).__name__ == "AcceleratorError"
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
 
 
 def _clear_frames(exc: BaseException) -> None:

@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.common.errors import ModelUnavailable
+from services.common.errors import DeviceFailed, ModelUnavailable
 from services.inference.allocator import keep_memory
+from services.inference.device_errors import first_line, may_pass
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +55,7 @@ def prepare_torch(threads: int) -> None:
 def choose_hardware(device: str, precision: str = "auto") -> Hardware:
     """`auto` takes CUDA, then MPS, then the CPU, and for it the precision that is fastest and still draws well.
 
-    Raises ModelUnavailable when torch cannot use what was named.
+    Raises ModelUnavailable when torch cannot use what was named, and DeviceFailed when it perhaps will in a while.
     """
     import torch
 
@@ -64,9 +65,11 @@ def choose_hardware(device: str, precision: str = "auto") -> Hardware:
         chosen = torch.device(_best() if device == "auto" else device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
-        reason = str(exc).partition("\n")[0]
+        if may_pass(exc):
+            raise DeviceFailed(f"device {device!r} cannot be used now: {first_line(exc)}") from exc
         raise ModelUnavailable(
-            f"device {device!r} cannot be used: {reason}; set STUDIO_DEVICE to auto, or install a torch built for it"
+            f"device {device!r} cannot be used: {first_line(exc)}; "
+            f"set STUDIO_DEVICE to auto, or install a torch built for it"
         ) from exc
     if precision != "auto":
         return Hardware(chosen, torch.float32, getattr(torch, precision))
@@ -113,5 +116,7 @@ def _dtype(device: "torch.device") -> "torch.dtype":
     import torch
 
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # A GPU that only emulates bfloat16 multiplies float16 itself. torch asks the current device.
+        with torch.cuda.device(device):
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.float16 if device.type == "mps" else torch.float32

@@ -30,7 +30,7 @@ class Seat:
         self._count = count
         self._heartbeat = heartbeat
         self._aftermath = aftermath
-        self._alone = alone
+        self.alone = alone
         self._turn = asyncio.Event()
         self._settled = asyncio.Event()
         self._gone = False
@@ -46,10 +46,15 @@ class Seat:
         """Plain flags, so that the model thread may ask after every step."""
         return not self._gone and self._heartbeat.wanted
 
+    @property
+    def begun(self) -> bool:
+        """Or about to be: its turn has come, and it has not left."""
+        return self._turn.is_set() and not self._gone
+
     async def __aenter__(self) -> Self:
         try:
             await self._turn.wait()
-            if self._alone:
+            if self.alone:
                 await self._aftermath.over()
         except asyncio.CancelledError:
             self._leave()
@@ -78,9 +83,16 @@ class Seat:
         """Return when the called job has begun and waits for its outputs, or has left."""
         await self._settled.wait()
 
-    def report(self, step: int, total: int, count: int) -> None:
-        """`step` of `total` is done of a call that makes `count` of the items. Never less than was said before."""
-        self._step = max(self._step, len(self._made) * total + step * count)
+    def report(self, step: int, total: int, count: int, delivered: int) -> None:
+        """`step` of `total` is done of a call for `count` of the items, `delivered` of which it has delivered already.
+
+        Never less than was said before, nor more than all of it. A job that has its outputs, or has left, says
+        itself what it is at.
+        """
+        if self._result.done():
+            return
+        earlier = len(self._made) - delivered
+        self._step = max(self._step, min(earlier * total + step * count, self._count * total))
         self._heartbeat.report(Progress(step=self._step, total=self._count * total))
 
     def when_shown(self, call: "Callable[[int, Image], object]") -> None:

@@ -12,6 +12,7 @@ from services.common.errors import (
     InvalidMessage,
     JobNotFound,
     NewerVersion,
+    RecordUnreadable,
     StorageDenied,
     ThreadLost,
 )
@@ -25,7 +26,7 @@ from services.inference.workplace import Workplace
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0  # between tries of what failed for no fault of the job, so that nothing spins
-NEWER_SECONDS = 30.0  # the same, for what only a newer worker can do: the broker allows a hundred deliveries
+LASTING_SECONDS = 30.0  # the same, for what does not pass by itself: the broker allows a hundred deliveries
 LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffice for
 
 
@@ -40,8 +41,6 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[asyncio.Task[None]] = set()
         self._in_hand: dict[str, asyncio.Event] = {}
-        self._lost = asyncio.Event()
-        self._loss: ThreadLost | None = None
 
     @property
     def consuming(self) -> bool:
@@ -50,7 +49,8 @@ class Worker:
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         """Work until `stop` is set, then drain, at once if `hurry` is. Raises ThreadLost when another must go on."""
-        running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(self._lost))]
+        batcher = self._place.batcher
+        running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(batcher.lost))]
         try:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -59,8 +59,8 @@ class Worker:
                 task.cancel()
             await asyncio.wait(running)
             await self._drain(hurry)
-        if self._loss is not None:
-            raise self._loss
+        if batcher.loss is not None:
+            raise batcher.loss
         if not running[0].cancelled():
             running[0].result()
 
@@ -96,19 +96,26 @@ class Worker:
                 self._place.metrics.dead_letters.inc()
                 await self._tell(exc)
                 raise
-            except ThreadLost as exc:
-                self._loss = exc
-                self._lost.set()
-                self._cancel_waiting()
-                if isinstance(exc, HandedBack):
-                    raise  # delivered again
+            except HandedBack:
+                raise  # delivered again
+            except ThreadLost:
+                pass  # its outcome is stored
             except NewerVersion as exc:
                 log.error("upgrade this worker; the job waits", reason=str(exc))  # noqa: TRY400 - the sentence says all
-                await asyncio.sleep(NEWER_SECONDS)
+                await self._let_rest()
+                raise
+            except (RecordUnreadable, StorageDenied) as exc:
+                log.error("the job waits until this is mended", reason=str(exc))  # noqa: TRY400 - the sentence says all
+                await self._let_rest()
                 raise
             except Exception:
                 await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
                 raise
+
+    async def _let_rest(self) -> None:
+        """Before it is requeued; a worker that stops meanwhile has nothing to wait for."""
+        self._begun.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        await asyncio.sleep(LASTING_SECONDS)
 
     async def _attempt(self, message: JobMessage, delivery: Delivery) -> None:
         structlog.contextvars.bind_contextvars(job_id=message.job_id)
@@ -154,10 +161,14 @@ class Worker:
     async def _drain(self, hurry: asyncio.Event) -> None:
         """Give back what was not begun, finish what was, hand back what is not finished in time or when in a hurry."""
         self._cancel_waiting()
+        # Whoever bears the loss of the thread must get to say so, or it would be lost to the next worker as well.
+        grace = (
+            self._grace_seconds if self._place.batcher.loss is None else max(self._grace_seconds, LAST_WORDS_SECONDS)
+        )
         if self._tasks:
-            log.info("draining", jobs=len(self._tasks), grace_seconds=self._grace_seconds)
+            log.info("draining", jobs=len(self._tasks), grace_seconds=grace)
             ends = [asyncio.create_task(work) for work in (_done({*self._tasks}), _wait(hurry))]
-            await asyncio.wait(ends, timeout=self._grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
                 end.cancel()
         for task in self._tasks:

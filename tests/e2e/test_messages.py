@@ -88,6 +88,24 @@ def test_a_message_that_comes_twice(system: System) -> None:
     assert system.pictures_painted()[first.job_id] == 1
 
 
+def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:
+    """A job this worker cannot even begin does not hold up the others, nor the worker's end."""
+    system.start_gateway(sweep_seconds="60")
+    worker = system.start_worker()
+    forgotten = _message(system, prompt="cup")
+
+    async def publish(backends: Backends) -> None:
+        key = f"jobs/{forgotten.job_id}/manifest.json"
+        await backends.objects.put(key, b'{"schema_version": 99}', "application/json")
+        await backends.broker.publish(forgotten)
+
+    on_backends(system, publish)
+    assert system.wait(system.submit("afterwards")["id"], 20)["state"] == "succeeded"
+    assert "upgrade this worker" in system.log()
+    worker.terminate()
+    assert worker.wait(8) == 0
+
+
 class Later(JobMessage):
     """What a version to come may send."""
 

@@ -56,6 +56,21 @@ def test_one_that_hangs(system: System) -> None:
     assert {(job["state"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
 
 
+def test_one_that_hangs_and_is_canceled(system: System) -> None:
+    """A worker whose thread is lost leaves although the job that hung has been canceled, and the next goes on."""
+    system.start_gateway()
+    worker = system.start_worker(job_deadline_seconds="2", grace_seconds="5")
+    hung = str(system.submit("HANG forever")["id"])
+    system.wait_for(hung, lambda job: job["state"] == "running")
+    assert system.client.post(f"/v1/jobs/{hung}/cancel").status_code in (200, 202)
+    assert system.wait(hung)["state"] == "canceled"
+    behind = str(system.submit("behind it")["id"])
+    assert worker.wait(timeout=30) == 70
+    system.start_worker()
+    job = system.wait(behind)
+    assert (job["state"], job["attempt"], system.pictures_painted()[behind]) == ("succeeded", 1, 1)
+
+
 def test_one_that_breaks_the_device(system: System) -> None:
     """A job after which the device is of no use is tried twice alone; its batch mates are handed back uncharged."""
     system.start_gateway()

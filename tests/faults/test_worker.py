@@ -32,6 +32,18 @@ def test_job_that_does_not_fit(system: System) -> None:
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
 
 
+def test_job_whose_output_is_none(system: System) -> None:
+    """A job of which the model makes what cannot be stored fails at once, with the reason in the log."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("ODD please")["id"])
+
+    assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "generation-failed", 1)
+    assert system.pictures_painted()[job["id"]] == 1
+    assert "no picture, with a secret in it" in system.log()
+    assert "secret" not in job["error"]["message"]
+
+
 def test_second_sigterm(system: System) -> None:
     """Asked twice to stop, a worker hands its running job back uncharged and leaves long before its grace is over."""
     system.start_gateway()

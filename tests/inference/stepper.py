@@ -37,7 +37,8 @@ class Name:
 class Stepper(ModelAdapter):
     """Takes STEPS steps, each when `gate` lets it, and then asks `fault`.
 
-    With `last`, what it makes is handed over one by one, and that asks `last` for each.
+    With `last`, what it makes is handed over one by one, each after a word of progress, and that asks `last` for each,
+    and for nothing at the end.
     """
 
     modality = tiny_model().modality
@@ -71,12 +72,14 @@ class Stepper(ModelAdapter):
         self._fault(names)
         if self._last is None:
             return [Name(name) for name in names if name != "dropped0"]
-        return self._one_by_one(names, self._last)
+        return self._one_by_one(names, self._last, context)
 
-    def _one_by_one(self, names: list[str], last: Callable[[str], None]) -> Iterator[Output]:
+    def _one_by_one(self, names: list[str], last: Callable[[str], None], context: Context) -> Iterator[Output]:
         for name in names:
+            context.progress(STEPS, STEPS)
             last(name)
             yield Name(name)
+        last("")
 
     def close(self) -> None:
         self.go()

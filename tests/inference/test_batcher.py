@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -87,6 +88,21 @@ async def test_first_is_answered_while_the_last_is_made() -> None:
         assert await late == ["c0"]
 
 
+async def test_progress_of_a_call_that_hands_over_one_by_one() -> None:
+    """A call that goes on telling of its steps says no more than there are, and nothing of a job that has its own."""
+    seen: dict[str, list[Progress]] = {"b": [], "c": []}
+    async with rig(last=lambda _name: time.sleep(0.05)) as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit("b"), jobs.submit("c", count=3)]
+        for name, told in seen.items():
+            jobs.heartbeats[name].report = told.append  # type: ignore[assignment, method-assign]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "c1", "c2"]]
+    assert [(each.step, each.total) for each in seen["b"]] == [(1, 3), (2, 3), (3, 3), (3, 3)]
+    assert {(each.step, each.total) for each in seen["c"]} == {(3, 9), (6, 9), (9, 9)}
+
+
 async def test_cancelled_member_does_not_wait_for_the_batch() -> None:
     """A canceled job of a batch ends at once while the others go on and get what they asked for."""
     async with rig() as jobs:
@@ -124,6 +140,17 @@ async def test_job_that_leaves_at_its_turn_is_not_made() -> None:
             pass
         assert await jobs.submit("a") == ["a0"]
     assert jobs.adapter.calls == [["a0"]]
+
+
+async def test_half_made_job_goes_before_one_that_came_back() -> None:
+    """What perhaps takes the worker down is called when no job is half made, and no new one is begun before it."""
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit("b"), jobs.submit("s", count=4, alone=True), jobs.submit("c", count=4), jobs.submit("d")]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+    calls = [["a0"], ["b0", "c0", "c1", "c2"], ["c3"], ["s0", "s1", "s2", "s3"], ["d0"]]
+    assert jobs.adapter.calls == calls
 
 
 @pytest.mark.parametrize("how", ["alone", "strict"])

@@ -2,13 +2,14 @@
 
 import asyncio
 import concurrent.futures
+import threading
 from unittest.mock import Mock, patch
 
 import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
 from services.common.params import Txt2ImgParams
-from services.inference.adapter import Item
+from services.inference.adapter import Cancelled, Item
 from services.inference.backlog import Backlog
 from tests.inference.stepper import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
 
@@ -130,6 +131,40 @@ async def test_call_that_hangs() -> None:
     assert jobs.adapter.calls == [["a0"]]
 
 
+async def test_call_that_hangs_for_nobody() -> None:
+    """A thread that is lost is told of although the job to blame has gone; nobody who comes then is begun in vain."""
+    params = Txt2ImgParams.model_validate({"prompt": "a", "width": 64, "seed": 0})
+    async with rig(deadline_seconds=0.2) as jobs:
+        gone = await jobs.at_work()
+        behind = jobs.submit("b", count=2)
+        jobs.cancel("a")
+        with pytest.raises(Cancelled):
+            await gone
+        await jobs.batcher.lost.wait()
+        assert isinstance(jobs.batcher.loss, DeadlineExceeded)
+        twin = jobs.batcher.seat([Item("twin", 0, 0, "a", "", params)], heartbeat_of_a_job(), alone=False)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(twin.__aenter__(), 0.1)
+        assert not behind.done()
+        behind.cancel()
+    assert jobs.adapter.calls == [["a0"]]
+
+
+async def test_thread_lost_after_the_last_output() -> None:
+    """An adapter that hangs when all has been handed over fails no job, and the loss of the thread is told of."""
+
+    def last(name: str) -> None:
+        if not name:
+            gate.acquire(timeout=5)
+
+    gate = threading.Semaphore(0)
+    async with rig(last=last, deadline_seconds=0.2) as jobs:
+        jobs.adapter.go()
+        assert await jobs.submit("a") == ["a0"]
+        await jobs.batcher.lost.wait()
+        gate.release()
+
+
 async def test_batch_that_hangs() -> None:
     """Jobs that asked for a part of a call that hangs are handed back; so are those with more to be made."""
     async with rig(deadline_seconds=0.2) as jobs:
@@ -188,6 +223,22 @@ async def test_adapter_whose_batch_key_raises() -> None:
             results = await asyncio.gather(*(jobs.submit(name) for name in ("b", "odd", "c")), return_exceptions=True)
     assert isinstance(results[1], ZeroDivisionError)
     assert (results[0], results[2]) == (["b0"], ["c0"])
+
+
+async def test_adapter_whose_batch_key_raises_later() -> None:
+    """An adapter that tells the batch key of a thing once and not again breaks nothing: it is asked once."""
+    told: set[str] = set()
+
+    def batch_key(_adapter: Stepper, item: Item) -> str:
+        if item.prompt in told:
+            raise ZeroDivisionError
+        told.add(item.prompt)
+        return ""
+
+    async with rig(fits(1)) as jobs:
+        with patch.object(Stepper, "batch_key", batch_key):
+            jobs.adapter.go()
+            assert await asyncio.gather(*(jobs.submit(name) for name in "bcd")) == [["b0"], ["c0"], ["d0"]]
 
 
 async def test_what_came_back_waits_until_all_others_are_over() -> None:

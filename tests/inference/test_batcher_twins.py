@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from services.common.errors import GenerationError
 from services.inference.adapter import Cancelled
 from tests.inference.stepper import STEPS, refuses, rig
 
@@ -67,6 +68,53 @@ async def test_followers_survive_the_failure_of_the_first() -> None:
         results = await asyncio.gather(*twins, return_exceptions=True)
     assert isinstance(results[0], RuntimeError)
     assert results[1:] == [["a0"], ["a0"]]
+    assert jobs.adapter.calls == [["a0"], ["a0"]]
+
+
+async def test_followers_of_two_pictures_survive_the_failure_of_the_first() -> None:
+    """A call that fails has failed once for a job that shares two pictures of it, which are tried once more."""
+    faults = [RuntimeError("a bad moment")]
+
+    def fault(_names: list[str]) -> None:
+        if faults:
+            raise faults.pop()
+
+    async with rig(fault) as jobs:
+        first, second = (jobs.submit("a", count=2, job=name) for name in ("first", "second"))
+        await jobs.under_way(1)
+        jobs.adapter.go()
+        with pytest.raises(RuntimeError, match="a bad moment"):
+            await first
+        assert await second == ["a0", "a1"]
+    assert jobs.adapter.calls == [["a0", "a1"], ["a0", "a1"]]
+
+
+async def test_follower_of_two_pictures_of_a_call_that_was_stopped() -> None:
+    """A job that shares two pictures of a call being stopped gets both from a call of its own, and is not canceled."""
+    async with rig() as jobs:
+        first = jobs.submit("a", count=2, job="first")
+        await jobs.under_way(1)
+        jobs.cancel("first")
+        jobs.adapter.gate.release()
+        assert jobs.adapter.stopped.wait(5)  # the loop has not heard of it yet
+        second = jobs.submit("a", count=2, job="second")
+        jobs.adapter.go()
+        with pytest.raises(Cancelled):
+            await first
+        assert await second == ["a0", "a1"]
+    assert jobs.adapter.calls == [["a0", "a1"], ["a0", "a1"]]
+
+
+async def test_adapter_that_stops_unasked() -> None:
+    """A job nobody canceled fails when the adapter stops again and again; it does not end canceled."""
+
+    def fault(_names: list[str]) -> None:
+        raise Cancelled
+
+    async with rig(fault) as jobs:
+        jobs.adapter.go()
+        with pytest.raises(GenerationError, match="although somebody waited"):
+            await jobs.submit("a")
     assert jobs.adapter.calls == [["a0"], ["a0"]]
 
 

@@ -231,6 +231,18 @@ async def test_failed_load_is_closed() -> None:
     assert adapter.calls == [("prepare 2", "model"), ("close", "model")]
 
 
+async def test_model_that_does_not_fit() -> None:
+    """A model that is too large for the memory cannot be had, and the sentence says why."""
+
+    class Large(Calls):
+        def load(self, device: str) -> None:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
+
+    async with ModelExecutor(Large(), device="cpu") as executor:
+        with pytest.raises(ModelUnavailable, match=r"not fit on device 'cpu': CUDA out of memory\. Tried .* 20.00 GiB"):
+            await executor.load()
+
+
 async def test_cancelled_caller_leaves_the_thread_busy() -> None:
     """Cancelling a call frees its caller; `busy` tells that the thread is still at it, and later calls wait."""
     hang = Hang()
@@ -248,26 +260,6 @@ async def test_cancelled_caller_leaves_the_thread_busy() -> None:
         await waiting
         busy.append(executor.busy)
     assert busy == [False, True, False]
-
-
-async def test_abandoned_thread_is_not_waited_for() -> None:
-    """A thread that hangs can be left: what waits behind it is dropped, and closing returns at once."""
-    hang = Hang()
-    adapter = Calls(hang)
-    executor = ModelExecutor(adapter)
-    hung = asyncio.create_task(executor.generate([item(1)], QUIET))
-    await hang.begun()
-    behind = asyncio.create_task(executor.generate([item(2)], QUIET))
-    await asyncio.sleep(0)  # so that it is submitted
-    executor.abandon()
-    async with asyncio.timeout(5):
-        await executor.close()
-    assert executor.busy
-    await asyncio.wait([behind], timeout=5)
-    assert behind.cancelled()
-    hang.go.set()
-    await hung
-    assert [what for what, _ in adapter.calls] == ["generate"]
 
 
 async def test_loop_answers_while_the_pipeline_runs(tiny: Model) -> None:
@@ -320,6 +312,12 @@ async def test_failure_of_the_device_is_recognised(failure: RuntimeError) -> Non
         (RuntimeError("CUDA error: out of memory"), OutOfMemory),
         (AcceleratorError("CUDA out of memory. Tried to allocate 2.00 GiB"), OutOfMemory),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), OutOfMemory),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), OutOfMemory),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a"),
+            RuntimeError,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasLtMatmul(..)`"), RuntimeError),
         (RuntimeError("no CUDA error: at all"), RuntimeError),
         (ValueError("CUDA error: so it says"), ValueError),
     ],

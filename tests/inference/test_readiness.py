@@ -41,7 +41,8 @@ async def test_worker_is_ready_while_it_consumes() -> None:
     broker = Patient()
     backends = cast("Backends", SimpleNamespace(broker=broker, statuses=broker, objects=broker))
     announcer = SimpleNamespace(drain=lambda: None)
-    place = SimpleNamespace(backends=backends, model=SimpleNamespace(name="m"), announcer=announcer)
+    batcher = SimpleNamespace(lost=asyncio.Event(), loss=None)
+    place = SimpleNamespace(backends=backends, model=SimpleNamespace(name="m"), announcer=announcer, batcher=batcher)
     worker, stop, readiness = (
         Worker(cast("Workplace", place), prefetch=1, grace_seconds=1),
         asyncio.Event(),

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from services.common.errors import BackendUnavailable
+from services.common.errors import RecordUnreadable
 from services.common.schemas import StatusRecord
 
 Row = TypeVar("Row")
@@ -14,17 +14,13 @@ Row = TypeVar("Row")
 log = structlog.get_logger(__name__)
 
 
-class _Unreadable(BackendUnavailable):
-    pass
-
-
 @contextmanager
 def reading(job_id: str | None) -> Iterator[None]:
-    """Around the parsing of one record: raises BackendUnavailable, for the store has the job and cannot tell of it."""
+    """Around the parsing of one record: raises RecordUnreadable, for the store has the job and cannot tell of it."""
     try:
         yield
     except ValueError as exc:
-        raise _Unreadable("statuses", f"the record of job {job_id} cannot be read") from exc
+        raise RecordUnreadable(job_id) from exc
 
 
 def readable(read: Callable[[Row], StatusRecord], rows: Iterable[Row]) -> Iterator[StatusRecord]:
@@ -32,5 +28,5 @@ def readable(read: Callable[[Row], StatusRecord], rows: Iterable[Row]) -> Iterat
     for row in rows:
         try:
             yield read(row)
-        except _Unreadable as exc:
+        except RecordUnreadable as exc:
             log.warning("record left out", reason=str(exc))

@@ -1,0 +1,76 @@
+"""Stores what was made for a job, each thing under a name made of its content: storing it twice changes nothing."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import stamina
+import structlog
+
+from services.common.errors import BackendUnavailable, GenerationError, StorageDenied
+from services.common.ports import Outcome
+from services.common.schemas import Artifact, State
+from services.inference.adapter import Item
+from services.inference.claim import patience
+from services.inference.items import metadata_of
+from services.inference.outcomes import DENIED, FAILED, UNSTORED
+from services.inference.outputs import Encoded, Output
+from services.inference.workplace import Workplace
+
+log = structlog.get_logger(__name__)
+
+STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again for this long
+
+_ENDS: Final = ((GenerationError, FAILED), (StorageDenied, DENIED), (BackendUnavailable, UNSTORED))
+
+
+class Depot:
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    async def keep(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:
+        """How the job ends: with its artifacts, or without, when one of them cannot be had; the others stop then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                pairs = zip(items, outputs, strict=True)
+                saving = [group.create_task(self._save(item, output)) for item, output in pairs]
+        except ExceptionGroup as failures:
+            for kind, outcome in _ENDS:
+                if found := failures.subgroup(kind):
+                    log.exception("result not stored", exc_info=found.exceptions[0])
+                    return outcome
+            raise
+        return Outcome(State.SUCCEEDED, tuple(task.result() for task in saving))
+
+    async def _save(self, item: Item, output: Output) -> Artifact:
+        with self._stage("encode"):
+            encoded = await self._encode(item, output)
+        digest = hashlib.sha256(encoded.data).hexdigest()
+        key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
+        async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=STORAGE_SECONDS):
+            with attempt, self._stage("upload"):
+                await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
+        return Artifact(
+            index=item.index,
+            key=key,
+            media_type=encoded.media_type,
+            bytes=len(encoded.data),
+            sha256=digest,
+            width=encoded.width,
+            height=encoded.height,
+            seed=item.seed,
+        )
+
+    async def _encode(self, item: Item, output: Output) -> Encoded:
+        """Raises GenerationError for what is no output: made again it would be none either."""
+        try:
+            return await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
+        except Exception as exc:
+            raise GenerationError("the model's output cannot be encoded") from exc
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        with self._place.tracer.span(name), self._place.metrics.stage(name):
+            yield

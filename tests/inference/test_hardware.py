@@ -1,0 +1,51 @@
+"""Whether a device can be used, and which number format it gets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import pytest
+import torch
+
+from services.common.errors import DeviceFailed, ModelUnavailable
+from services.inference.hardware import choose_hardware
+
+
+def test_bfloat16_that_is_only_emulated() -> None:
+    """A GPU without bfloat16 of its own gets float16, and it is that GPU which is asked, not the first."""
+    current: list[str] = []
+
+    @contextmanager
+    def device(chosen: torch.device) -> Iterator[None]:
+        current.append(str(chosen))
+        yield
+        current.pop()
+
+    def supported(*, including_emulation: bool = True) -> bool:
+        return including_emulation or current == ["cuda:1"]
+
+    with (
+        patch("torch.empty"),
+        patch("torch.cuda.device", device),
+        patch("torch.cuda.is_bf16_supported", supported),
+    ):
+        assert choose_hardware("cuda:0").dtype is torch.float16
+        assert choose_hardware("cuda:1").dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nmore"), DeviceFailed),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"), DeviceFailed),
+        (RuntimeError("CUDA error: invalid device ordinal\nmore"), ModelUnavailable),
+        (RuntimeError("Found no NVIDIA driver on your system"), ModelUnavailable),
+        (AssertionError("Torch not compiled with CUDA enabled"), ModelUnavailable),
+    ],
+)
+def test_device_that_cannot_be_used(failure: Exception, expected: type[Exception]) -> None:
+    """One that perhaps can in a while is worth another worker; one that never can is told of with what to do."""
+    with patch("torch.empty", side_effect=failure), pytest.raises(expected) as caught:
+        choose_hardware("cuda:3")
+    assert str(caught.value).startswith("device 'cuda:3' cannot be used")
+    assert "more" not in str(caught.value)
