@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from services.api.base_path import base_path
 from services.api.client_address import TrustedProxies
+from services.api.cors import cors, listed_origins
 from services.api.counted_gateway import CountedGateway
 from services.api.darkroom import open_darkroom
 from services.api.door import Door
@@ -57,7 +58,7 @@ log = structlog.get_logger(__name__)
 def create_app(
     settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
 ) -> Starlette:
-    """Raises OSError when the pages or the keys are missing, ValueError for what are no keys, no proxies or no rate.
+    """Raises OSError when the pages or the keys are missing, ValueError for what are no keys, proxies, origins or rate.
 
     The lifespan raises as `open_backends` and `secret_key` do.
     """
@@ -99,6 +100,7 @@ def create_app(
             *([Middleware(BelowBasePath, base)] if (base := base_path(settings.public_url)) else []),
             Middleware(Telemetry, metrics.requests, tracer),
             Middleware(RequestId),
+            *cors(listed_origins(settings.cors_origins)),
             Middleware(UnreadBody),
             Middleware(SecurityHeaders, _image_origins(settings)),
             Middleware(RateHeaders),
@@ -137,7 +139,8 @@ def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies) 
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
-    return Door(keyring, visitors, sessions, proxies, settings.public_url)
+    others = listed_origins(settings.cors_origins)
+    return Door(keyring, visitors, sessions, proxies, settings.public_url, others)
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:

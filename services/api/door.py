@@ -33,6 +33,7 @@ class Door:
     sessions: Sessions
     proxies: TrustedProxies
     public_url: str | None
+    others: tuple[str, ...] = ()  # origins whose scripts may use the API
 
     def admit(self, request: Request[Any]) -> Caller:
         """Raises RequestRefused: `unauthenticated`, or `other-origin` for what may be sent by another site."""
@@ -43,7 +44,8 @@ class Door:
             caller = _known(self.sessions.key_of(request, self.keyring), given)
         else:
             return _known(self.keyring.find(_bearer(given)), given)  # no browser sends that by itself
-        if request.method not in _READING and not is_same_origin(request, self.public_url):
+        welcome = request.headers.get("origin") in self.others
+        if request.method not in _READING and not welcome and not is_same_origin(request, self.public_url):
             raise RequestRefused("other-origin", "requests that change something are taken from our own pages only")
         return caller
 

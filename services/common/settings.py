@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Addresses and networks whose X-Forwarded-For is believed, separated by commas."
     )
+    cors_origins: str = Field(
+        "", description="Other sites, such as https://shop.example.com, whose scripts may use the API; with commas."
+    )
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
     graceful_timeout_seconds: float = Field(

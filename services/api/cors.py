@@ -1,0 +1,35 @@
+"""Other sites whose scripts may use the API from a browser: those that are listed, and by the Fetch standard's CORS."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+_METHODS: Final = ("GET", "POST", "DELETE")
+_SENT: Final = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-Request-Id")
+_SHOWN: Final = (
+    *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    *("X-Job-Id", "X-Request-Id"),
+)
+
+
+def listed_origins(listed: str) -> tuple[str, ...]:
+    """`listed` has commas between them. Raises ValueError for what is no origin, such as `*` or one with a path."""
+    origins = tuple(part.rstrip("/") for part in listed.replace(",", " ").split())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
+            raise ValueError(f"STUDIO_CORS_ORIGINS: {origin!r} is no origin, such as https://shop.example.com")
+    return origins
+
+
+def cors(origins: tuple[str, ...]) -> list[Middleware]:
+    """None for none. Cookies stay at home: who a script is it says with a key."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=_METHODS, allow_headers=_SENT, expose_headers=_SHOWN
+        )
+    ]

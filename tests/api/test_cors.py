@@ -1,0 +1,59 @@
+"""Scripts of other sites: those that are listed may use the API, and no others."""
+
+import httpx2
+import pytest
+
+from services.api.cors import listed_origins
+
+pytestmark = pytest.mark.anyio
+
+LISTED, STRANGE = "https://shop.example.com", "https://evil.example.com"
+listing = pytest.mark.parametrize("settings", [{"cors_origins": f"{LISTED}/, http://localhost:5173"}], indirect=True)
+
+
+def of(origin: str) -> dict[str, str]:
+    """What a browser says of a script on that site."""
+    return {"Origin": origin, "Sec-Fetch-Site": "cross-site"}
+
+
+@listing
+async def test_listed_site_may_use_the_api(client: httpx2.AsyncClient) -> None:
+    """Its browser is told that it may ask, its job is taken, and it may read the answer, refusals included."""
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    allowed = await client.options("/v1/jobs", headers={**of(LISTED), **asking})
+    assert allowed.status_code == 200
+    assert "POST" in allowed.headers["Access-Control-Allow-Methods"]
+    taken = await client.post("/v1/jobs", json={"prompt": "mug"}, headers=of(LISTED))
+    assert taken.status_code == 202
+    missing = await client.get("/v1/jobs/none", headers=of("http://localhost:5173"))
+    assert missing.headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
+    for answer in (allowed, taken):
+        assert answer.headers["Access-Control-Allow-Origin"] == LISTED
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "Retry-After" in taken.headers["Access-Control-Expose-Headers"]
+
+
+@listing
+async def test_listed_site_has_no_forms_here(client: httpx2.AsyncClient) -> None:
+    """The pages' own forms are taken from our pages only."""
+    assert (await client.post("/", data={"product": "mug"}, headers=of(LISTED))).status_code == 403
+
+
+@pytest.mark.parametrize("settings", [{}, {"cors_origins": LISTED}], indirect=True, ids=["none listed", "another"])
+async def test_other_sites_may_not(client: httpx2.AsyncClient) -> None:
+    """A site that is not listed changes nothing, and its browser hears of nothing it may read."""
+    asking = {"Access-Control-Request-Method": "POST"}
+    answers = [
+        await client.options("/v1/jobs", headers={**of(STRANGE), **asking}),
+        await client.post("/v1/jobs", json={"prompt": "mug"}, headers=of(STRANGE)),
+        await client.get("/v1/models", headers=of(STRANGE)),
+    ]
+    assert [answer.status_code >= 400 for answer in answers] == [True, True, False]
+    assert not any("Access-Control-Allow-Origin" in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("listed", ["*", "shop.example.com", "https://shop.example.com/page", "file:///"])
+def test_what_is_no_origin_is_refused(listed: str) -> None:
+    """Everybody, a bare name and an address with a path are no origins."""
+    with pytest.raises(ValueError, match="STUDIO_CORS_ORIGINS"):
+        listed_origins(listed)
