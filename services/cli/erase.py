@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from services.api.gateway import Gateway
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
-from services.common.errors import JobNotFound, JobRemoved
+from services.common.errors import JobNotFound, JobRemoved, NewerVersion
 from services.common.ids import is_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import StatusRecord
@@ -87,6 +87,9 @@ class Eraser:
             record = await self._manifests.read(job_id)
         except JobRemoved:
             await self._manifests.clear(job_id)  # a removal that was cut short
+            return
+        except NewerVersion:
+            self._erased.unknown += 1
             return
         if record is not None and record.message.owner == self._erased.owner:
             await self._remove([record])

@@ -67,5 +67,6 @@ def erase(
         print("messages of those that waited stay in their queues until a worker takes them up and drops them")
     if erased.unknown:
         print(
-            f"{erased.unknown} jobs may be anybody's: the status store lost them. Repeat this when the queues are empty"
+            f"{erased.unknown} jobs may be anybody's: the status store lost them, or a newer version of the program "
+            "ended them. Repeat this when the queues are empty, with that version"
         )

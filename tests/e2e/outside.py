@@ -1,11 +1,12 @@
 """What happens beside the running services: an operator uses their backends or runs `studio`, a browser comes back."""
 
 import asyncio
+import json
 import secrets
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import httpx2
@@ -36,6 +37,14 @@ def studio(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=system.folder, env=system.environment, capture_output=True, text=True, timeout=90, check=False
     )
+
+
+def erase(system: System, owner: str) -> dict[str, Any]:
+    """What `studio erase` says it did."""
+    done = studio(system, "erase", "--owner", owner, "--json")
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def visitor(client: httpx2.Client) -> str:

@@ -8,7 +8,7 @@ from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
-from tests.e2e.outside import on_backends
+from tests.e2e.outside import erase, on_backends
 from tests.system import System
 
 pytest_plugins = ["tests.processes"]
@@ -94,8 +94,9 @@ def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:
     worker = system.start_worker()
     forgotten = _message(system, prompt="cup")
 
+    key = f"jobs/{forgotten.job_id}/manifest.json"
+
     async def publish(backends: Backends) -> None:
-        key = f"jobs/{forgotten.job_id}/manifest.json"
         await backends.objects.put(key, b'{"schema_version": 99}', "application/json")
         await backends.broker.publish(forgotten)
 
@@ -104,6 +105,10 @@ def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:
     assert "upgrade this worker" in system.log()
     worker.terminate()
     assert worker.wait(8) == 0
+    # Whose it is nobody can tell, which keeps nobody from erasing what is known.
+    before = erase(system, "nobody")["unknown"]
+    on_backends(system, lambda backends: backends.objects.delete([key]))
+    assert erase(system, "nobody")["unknown"] == before - 1
 
 
 class Later(JobMessage):

@@ -6,19 +6,12 @@ from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord
-from tests.e2e.outside import SECRET, on_backends, studio, visitor
+from tests.e2e.outside import SECRET, erase, on_backends, studio, visitor
 from tests.system import System
 
 pytest_plugins = ["tests.processes"]
 
 PROMPT = "teapot of Ms Unmistakable"
-
-
-def erase(system: System, owner: str) -> dict[str, object]:
-    done = studio(system, "erase", "--owner", owner, "--json")
-    assert done.returncode == 0, done.stderr
-    report: dict[str, object] = json.loads(done.stdout)
-    return report
 
 
 def timeline(job: dict[str, object]) -> list[str]:
