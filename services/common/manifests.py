@@ -28,9 +28,12 @@ class Manifests:
 
     async def read(self, job_id: str) -> StatusRecord | None:
         """The record of a finished job, or None. Raises JobRemoved when its result was removed."""
-        tombstone = await self._read(f"{TOMBSTONES}{job_id}.json")
+        try:
+            tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
+        except _Unreadable as exc:
+            raise JobRemoved(job_id) from exc  # its key alone says so, if not whose it was
         if tombstone is not None:
-            raise JobRemoved(job_id, _owner_in(tombstone))
+            raise JobRemoved(job_id, tombstone.owner)
         data = await self._read(f"{_folder(job_id)}manifest.json")
         return None if data is None else Manifest.decode(data).record
 
@@ -86,14 +89,6 @@ class Manifests:
             return b"".join([chunk async for chunk in self._objects.get(key)])
         except ObjectNotFound:
             return None
-
-
-def _owner_in(tombstone: bytes) -> str | None:
-    """Of a damaged one nobody's: its key alone says that the job was removed."""
-    try:
-        return Tombstone.decode(tombstone).owner
-    except ValueError:
-        return None
 
 
 def _folder(job_id: str) -> str:

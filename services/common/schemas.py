@@ -7,7 +7,7 @@ upgraded before others. Only a change for which that is not enough makes a new S
 
 import time
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -83,10 +83,29 @@ def _a_job_id(text: str) -> str:
     return text
 
 
-class JobMessage(_Frozen):
+class _Kept(_Frozen):
+    """What other versions of this program may have written: bytes in one of the backends."""
+
+    _backend: ClassVar[str]
+    _name: ClassVar[str]
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Raise NewerVersion, or ValueError for what is nothing of the kind."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as exc:
+            if (version := _version_of(body)) > SCHEMA_VERSION:
+                raise NewerVersion(cls._backend, cls._name, version) from exc
+            raise
+
+
+class JobMessage(_Kept):
     """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    _backend = "broker"
+    _name = "a message"
     message_id: str = Field(default_factory=lambda: uuid4().hex)
     job_id: Annotated[str, AfterValidator(_a_job_id)]
     model: str
@@ -100,10 +119,8 @@ class JobMessage(_Frozen):
     def decode(cls, body: bytes) -> Self:
         """Raise NewerVersion, or InvalidMessage with the job id where it can be made out."""
         try:
-            return cls.model_validate_json(body)
+            return super().decode(body)
         except ValidationError as exc:
-            if (version := _version_of(body)) > SCHEMA_VERSION:
-                raise NewerVersion("broker", "a message", version) from exc
             fault = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
             raise InvalidMessage(f"{where or 'message'}: {fault['msg']}", _job_id_in(body)) from exc
@@ -143,40 +160,22 @@ class StatusRecord(_Frozen):
         return self.lease_expires_at is not None and self.lease_expires_at > time.time()
 
 
-class Manifest(_Frozen):
+class Manifest(_Kept):
     """`jobs/<id>/manifest.json`: the durable truth of a finished job, its owner and artifacts included."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    _backend = "objects"
+    _name = "a manifest"
     record: StatusRecord
 
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Raise NewerVersion, or ValueError for what is no manifest."""
-        try:
-            return cls.model_validate_json(body)
-        except ValidationError as exc:
-            if (version := _version_of(body)) > SCHEMA_VERSION:
-                raise NewerVersion("objects", "a manifest", version) from exc
-            raise
 
-
-class Tombstone(_Frozen):
+class Tombstone(_Kept):
     """`removed/<id>.json`: this job existed and its result was removed. Written once, never overwritten."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    _backend = "objects"
+    _name = "a tombstone"
     job_id: str
     owner: str | None = Field(None, exclude_if=lambda owner: owner is None)
     removed_at: float
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Raise NewerVersion, or ValueError for what is no tombstone."""
-        try:
-            return cls.model_validate_json(body)
-        except ValidationError as exc:
-            if (version := _version_of(body)) > SCHEMA_VERSION:
-                raise NewerVersion("objects", "a tombstone", version) from exc
-            raise
 
 
 class _OnlyVersion(BaseModel):
