@@ -63,6 +63,7 @@ def create_app(
     The lifespan raises as `open_backends` and `secret_key` do.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
+    base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
     metrics, tracer = Metrics(), tracer or Tracer()
 
     @asynccontextmanager
@@ -91,16 +92,16 @@ def create_app(
                     "backends": backends,
                     "settings": settings,
                     "rate_limit": rate_limit,
-                    "door": await asyncio.to_thread(_door, settings, keyring, proxies),
+                    "door": await asyncio.to_thread(_door, settings, keyring, proxies, origins),
                 }
 
     app = Starlette(
-        routes=_routes(settings, catalogue),
+        routes=_routes(settings, catalogue, base),
         middleware=[
-            *([Middleware(BelowBasePath, base)] if (base := base_path(settings.public_url)) else []),
+            *([Middleware(BelowBasePath, base)] if base else []),
             Middleware(Telemetry, metrics.requests, tracer),
             Middleware(RequestId),
-            *cors(listed_origins(settings.cors_origins)),
+            *cors(origins),
             Middleware(UnreadBody),
             Middleware(SecurityHeaders, _image_origins(settings)),
             Middleware(RateHeaders),
@@ -116,8 +117,8 @@ def create_app(
     return app
 
 
-def _routes(settings: Settings, catalogue: Catalogue) -> list[BaseRoute]:
-    table, templates = endpoints(), load_page_templates(base_path(settings.public_url))
+def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRoute]:
+    table, templates = endpoints(), load_page_templates(base)
     return [
         *(endpoint.route for endpoint in table),
         *reference_routes(table, catalogue, settings, templates),
@@ -135,12 +136,11 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
         await asyncio.sleep(restart_seconds)
 
 
-def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies) -> Door:
+def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]) -> Door:
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
-    others = listed_origins(settings.cors_origins)
-    return Door(keyring, visitors, sessions, proxies, settings.public_url, others)
+    return Door(keyring, visitors, sessions, proxies, settings.public_url, origins)
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from services.api.headers import REQUEST_HEADERS
+
 _METHODS: Final = ("GET", "POST", "DELETE")
-_SENT: Final = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-Request-Id")
+_SENT: Final = (*REQUEST_HEADERS, "Authorization", "Content-Type", "X-Request-Id")
 _SHOWN: Final = (
     *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
     *("X-Job-Id", "X-Request-Id"),

@@ -51,14 +51,13 @@ class Door:
 
     def _anybody(self, request: Request[Any]) -> Caller:
         address, owner = self.proxies.client(request.scope), self.visitors.owner_of(request)
-        name = _hostname(request)
+        local, name = address is not None and address.is_loopback, _hostname(request)
         # A page from elsewhere may lead a browser of this machine here, by a name of its own (DNS rebinding), and send
         # whatever headers it likes, but for Host.
-        if address is not None and address.is_loopback and _may_be_anybodys(name) and name != self._public_name():
+        if local and _may_be_anybodys(name) and name != self._public_name():
             raise RequestRefused("other-origin", "this gateway is not known by that name: see STUDIO_PUBLIC_URL")
         # A proxy of this machine that nobody named brings others here.
-        proxied = any(name in request.headers for name in _FORWARDED)
-        near = address is not None and address.is_loopback and not proxied
+        near = local and not any(header in request.headers for header in _FORWARDED)
         # From elsewhere the address counts and not the visitor, who may become another one as often as he likes.
         party = owner if near and owner else party_of(address)
         return Caller(owner, party, trusted=near, operator=near and is_loopback(name))

@@ -100,14 +100,10 @@ async def get_patiently(client: httpx2.AsyncClient, path: str, **options: Any) -
     while True:
         try:
             return await ask(client, "GET", path, **options)
-        except httpx2.TransportError:
-            wait = RETRY_SECONDS
+        except (httpx2.TransportError, Refused) as exc:
+            refused = exc if isinstance(exc, Refused) else None
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (refused and not refused.unavailable):
                 raise
-        except Refused as exc:
-            left = deadline - time.monotonic()
-            if left <= 0 or not exc.unavailable:
-                raise
-            wait = exc.retry_after
+            wait = refused.retry_after if refused else RETRY_SECONDS
         await asyncio.sleep(min(wait, left))

@@ -1,6 +1,7 @@
 """Identical jobs are made once, whatever becomes of the one that asked first."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,17 @@ from services.inference.adapter import Cancelled
 from tests.inference.stepper import STEPS, refuses, rig
 
 pytestmark = pytest.mark.anyio
+
+
+def failing_once() -> Callable[[list[str]], None]:
+    """The first call of the model has a bad moment."""
+    faults = [RuntimeError("a bad moment")]
+
+    def fault(_names: list[str]) -> None:
+        if faults:
+            raise faults.pop()
+
+    return fault
 
 
 async def test_identical_jobs_are_made_once() -> None:
@@ -55,13 +67,7 @@ async def test_follower_of_a_call_that_was_stopped() -> None:
 
 async def test_followers_survive_the_failure_of_the_first() -> None:
     """A failure is the first job's; identical ones are tried once more, together."""
-    faults = [RuntimeError("a bad moment")]
-
-    def fault(_names: list[str]) -> None:
-        if faults:
-            raise faults.pop()
-
-    async with rig(fault) as jobs:
+    async with rig(failing_once()) as jobs:
         twins = [jobs.submit("a", job=f"twin {number}") for number in range(3)]
         await jobs.under_way(1)
         jobs.adapter.go()
@@ -73,13 +79,7 @@ async def test_followers_survive_the_failure_of_the_first() -> None:
 
 async def test_followers_of_two_pictures_survive_the_failure_of_the_first() -> None:
     """A call that fails has failed once for a job that shares two pictures of it, which are tried once more."""
-    faults = [RuntimeError("a bad moment")]
-
-    def fault(_names: list[str]) -> None:
-        if faults:
-            raise faults.pop()
-
-    async with rig(fault) as jobs:
+    async with rig(failing_once()) as jobs:
         first, second = (jobs.submit("a", count=2, job=name) for name in ("first", "second"))
         await jobs.under_way(1)
         jobs.adapter.go()
