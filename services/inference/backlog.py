@@ -1,8 +1,9 @@
 """What waits to be made, in the order it came, and which of it makes up the next call."""
 
 import asyncio
-from collections.abc import Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from services.common.errors import HandedBack
@@ -11,13 +12,10 @@ from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import identity_of
+from services.inference.patience import Patience
 from services.inference.seat import Seat
 from services.inference.work import Work
 
-WINDOW_SECONDS: Final = 0.01  # what more may come in, when others wait already and there is room
-# Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
-PATIENCE_SHARE: Final = 0.15
-PATIENCE_SECONDS: Final = 0.1  # at most
 BULK_TURN: Final = 4  # every fourth call is the bulk's, so that a crowd of others does not hold it up for ever
 KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
 
@@ -28,6 +26,7 @@ class Backlog:
 
     What was delivered again waits for jobs that are half made, which it could take down with it.
     What is bulk counts as younger than all that is not, but for every fourth call.
+    A call is made up while the one before it ends, and what comes may join until the model is idle.
     """
 
     def __init__(self, adapter: ModelAdapter) -> None:
@@ -36,8 +35,13 @@ class Backlog:
         self._waiting: list[Work] = []  # in the order of being made, but for BULK_TURN
         self._calls_until_bulk = BULK_TURN
         self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
-        self._arrived = asyncio.Event()
-        self._crowd, self._patient_until = 0, 0.0  # how many the last call was for, and until when they may be back
+        self._news = asyncio.Event()  # something has arrived, or the model is idle
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._idle_since = 0.0
+        self._exclusive = False  # nothing is begun beside what is being made
+        self._patience = Patience()
+        self.expect = self._patience.expect
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
@@ -66,7 +70,7 @@ class Backlog:
                 work.bulk = False
                 self._line_up(work)
             work.seats += ((seat, index),)
-        self._arrived.set()
+        self._news.set()
         return seat
 
     def _key(self, item: Item, *, alone: bool) -> tuple[Hashable, Hashable]:
@@ -80,23 +84,40 @@ class Backlog:
         hash(key)
         return key
 
+    @contextmanager
+    def busy(self, batch: Batch) -> Iterator[None]:
+        """Around all calls of the model for `batch`."""
+        self._idle.clear()
+        self._exclusive = batch.alone
+        try:
+            yield
+        finally:
+            self._idle_since = asyncio.get_running_loop().time()
+            self._idle.set()
+            self._news.set()
+
     async def next_batch(self) -> Batch:
-        """What still is wanted once every job in it has begun; may be empty."""
-        await self._arrived.wait()
+        """What the next call is for, every job of it begun; may be empty, or not be wanted any more.
+
+        Asked for while the model is busy, it returns early only where there is no room for more.
+        """
+        await self._news.wait()
         self.forget(*(work for work in self._waiting if not work.wanted))
         if not self._waiting:
-            self._arrived.clear()
+            self._news.clear()
             return Batch()
         self._take_turns()
-        await self._let_more_come()
+        if self._exclusive or self._waiting[0].alone:
+            await self._idle.wait()
         begun_only = self._spare_the_begun()
-        key, room, batch = self._waiting[0].key, self._room(), Batch()
+        joining = partial(self._joining, self._waiting[0].key, begun_only=begun_only)
+        since, room, batch = asyncio.get_running_loop().time(), self._room(), Batch()
         # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
-        while joining := self._joining(key, begun_only=begun_only)[: room - len(batch)]:
-            self._waiting = [work for work in self._waiting if work not in joining]
-            batch += joining
-            await _begun(Batch(joining))
-        return self.still_wanted(batch)
+        while len(batch) < room and (round_ := (await self._soon(joining, len(batch), since))[: room - len(batch)]):
+            self._waiting = [work for work in self._waiting if work not in round_]
+            batch += round_
+            await Batch(round_).begin()
+        return batch
 
     def still_wanted(self, works: Sequence[Work]) -> Batch:
         """The others are forgotten."""
@@ -122,12 +143,7 @@ class Backlog:
         """Have it made next; jobs that ask for the same may join again."""
         self._works[work.identity] = work
         self._waiting.insert(0, work)
-        self._arrived.set()
-
-    def expect(self, crowd: int, call_seconds: float) -> None:
-        """A call for so many things has come back."""
-        patience = min(PATIENCE_SECONDS, PATIENCE_SHARE * call_seconds)
-        self._crowd, self._patient_until = crowd, asyncio.get_running_loop().time() + patience
+        self._news.set()
 
     def shrink(self, work: Work, room: int) -> None:
         """No more than `room` of its kind fit into the memory."""
@@ -135,19 +151,19 @@ class Backlog:
             self._fitting.clear()
         self._fitting[work.key[0]] = room
 
-    async def _let_more_come(self) -> None:
-        """Where that is likely; a lone job is not kept waiting."""
+    async def _soon(self, joining: Callable[[], list[Work]], count: int, since: float) -> list[Work]:
+        """What joins the `count` that are there since then: at once, or once it comes, where that is likely soon."""
         now = asyncio.get_running_loop().time
-        window = now() + WINDOW_SECONDS
-        while (count := len(self._joining(self._waiting[0].key))) < self._room():
-            until = max(window if count > 1 else 0, self._patient_until if count < self._crowd else 0)
-            if until <= now():
+        while not (works := joining()):
+            until = self._patience.until(count, max(since, self._idle_since)) if self._idle.is_set() else None
+            if until is not None and until <= now():
                 break
-            self._arrived.clear()
+            self._news.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
-                    await self._arrived.wait()
-        self._arrived.set()
+                    await self._news.wait()
+        self._news.set()
+        return works
 
     def _line_up(self, work: Work) -> None:
         behind = self._waiting if work.bulk else [each for each in self._waiting if not each.bulk]
@@ -181,12 +197,3 @@ class Backlog:
 
     def _room(self) -> int:
         return self._fitting.get(self._waiting[0].key[0], self._adapter.max_batch)
-
-
-async def _begun(batch: Batch) -> None:
-    """Call the jobs, and return when each has begun or left."""
-    seats = batch.seats()
-    for seat in seats:
-        seat.call()
-    for seat in seats:
-        await seat.settled()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from services.inference.adapter import Context, Item
@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 
 
 class Batch(list[Work]):
-    """Not changed while its call is under way: the model thread reads it. `made` says how many have their output."""
+    """Not changed while its call is under way: the model thread reads it. `made` says how many have their output.
 
-    made = 0
+    `ending` is set when the last step is done, or the first output is there, whichever is earlier.
+    """
+
+    def __init__(self, works: Iterable[Work] = ()) -> None:
+        super().__init__(works)
+        self.made = 0
+        self.ending = asyncio.Event()
+
+    @property
+    def alone(self) -> bool:
+        return any(work.alone for work in self)
 
     @property
     def left(self) -> "Batch":
@@ -38,6 +48,14 @@ class Batch(list[Work]):
         """Every seat it is made for, and how many of its works are for it."""
         return Counter(seat for work in self for seat, _ in work.seats)
 
+    async def begin(self) -> None:
+        """Call the jobs, and return when each has begun or left."""
+        seats = self.seats()
+        for seat in seats:
+            seat.call()
+        for seat in seats:
+            await seat.settled()
+
     def context(self, stages: Stages) -> Context:
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""
         loop, shutter = asyncio.get_running_loop(), Shutter()
@@ -52,6 +70,8 @@ class Batch(list[Work]):
         return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
 
     def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
+        if step >= total:
+            self.ending.set()
         delivered = Batch(self[: self.made]).seats()
         for seat, count in self.seats().items():
             seat.report(step, total, count, delivered[seat])

@@ -62,15 +62,26 @@ class Batcher:
 
     async def _run(self) -> None:
         """Until the thread is lost, and the worker is about to leave."""
-        while True:
-            if batch := await self._backlog.next_batch():
-                try:
-                    await self._make(batch)
-                except ThreadLost as exc:
-                    self._backlog.hand_back(HandedBack(str(exc)))
-                    self.loss = exc
-                    self.lost.set()
-                    return
+        batch = Batch()
+        while self.loss is None:
+            following = asyncio.create_task(self._following(batch))
+            try:
+                if batch:
+                    with self._backlog.busy(batch):
+                        await self._make(batch)
+                batch.ending.set()
+                batch = self._backlog.still_wanted(await following)
+            except ThreadLost as exc:
+                self._backlog.hand_back(HandedBack(str(exc)))
+                self.loss = exc
+                self.lost.set()
+            finally:
+                following.cancel()
+
+    async def _following(self, batch: Batch) -> Batch:
+        """The next batch, made up while the last of this one is: the thread is not to wait for jobs to be begun."""
+        await batch.ending.wait()
+        return await self._backlog.next_batch()
 
     async def _make(self, batch: Batch, *, again: bool = False) -> None:
         """Raises ThreadLost. `again`: some of it has been in a call that failed."""
@@ -117,6 +128,7 @@ class Batcher:
 
     def _deliver(self, batch: Batch, stages: Stages, place: int, output: Output) -> None:
         work, batch.made = batch[place], place + 1
+        batch.ending.set()
         self._backlog.forget(work)
         self._metrics.made.inc()
         self._metrics.shared.inc(len(work.seats) - 1)

@@ -45,7 +45,7 @@ class Stepper(ModelAdapter):
     max_batch = 4
 
     def __init__(
-        self, fault: Callable[[list[str]], None] = lambda _names: None, last: Callable[[str], None] | None = None
+        self, fault: Callable[[list[str]], None] = lambda _names: None, last: Callable[[str], object] | None = None
     ) -> None:
         super().__init__(tiny_model(), Source("nowhere"))
         self.gate = threading.Semaphore(0)
@@ -74,7 +74,7 @@ class Stepper(ModelAdapter):
             return [Name(name) for name in names if name != "dropped0"]
         return self._one_by_one(names, self._last, context)
 
-    def _one_by_one(self, names: list[str], last: Callable[[str], None], context: Context) -> Iterator[Output]:
+    def _one_by_one(self, names: list[str], last: Callable[[str], object], context: Context) -> Iterator[Output]:
         for name in names:
             context.progress(STEPS, STEPS)
             last(name)
@@ -97,6 +97,7 @@ class Rig:
         self.batcher = batcher
         self._metrics = metrics
         self.heartbeats: dict[str, Heartbeat] = {}
+        self.begun: list[str] = []  # jobs, in the order their turns came
 
     def submit(
         self, name: str, job: str = "", *, count: int = 1, alone: bool = False, bulk: bool = False, **given: object
@@ -106,13 +107,20 @@ class Rig:
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = [Item(job_id, index, index, name, "", params) for index in range(count)]
-        return asyncio.create_task(_hold(self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
+        return asyncio.create_task(self._hold(job_id, self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
 
     async def at_work(self) -> asyncio.Task[list[str]]:
         """The job `a`, which is being made, alone: what is submitted next comes together behind it."""
         first = self.submit("a")
         await self.under_way(1)
         return first
+
+    async def _hold(self, job_id: str, held: Seat) -> list[str]:
+        with ExitStack() as after:
+            async with held as seat:
+                after.callback(seat.over)
+                self.begun.append(job_id)
+                return [output.text for output in await seat.outputs() if isinstance(output, Name)]
 
     def cancel(self, job: str) -> None:
         self.heartbeats[job].note(Verdict.CANCEL)
@@ -123,6 +131,11 @@ class Rig:
             while len(self.adapter.calls) < calls:
                 await asyncio.sleep(0.005)
 
+    async def have_begun(self, *names: str) -> None:
+        async with asyncio.timeout(5):
+            while self.begun != [*names]:
+                await asyncio.sleep(0.005)
+
     def counted(self, name: str) -> float | None:
         return self._metrics.registry.get_sample_value(name, {"model": "tiny"})
 
@@ -130,7 +143,7 @@ class Rig:
 @asynccontextmanager
 async def rig(
     fault: Callable[[list[str]], None] = lambda _names: None,
-    last: Callable[[str], None] | None = None,
+    last: Callable[[str], object] | None = None,
     deadline_seconds: float = 60,
 ) -> AsyncIterator[Rig]:
     adapter = Stepper(fault, last)
@@ -167,10 +180,3 @@ def refuses(name: str, exc: BaseException) -> Callable[[list[str]], None]:
 def heartbeat_of_a_job() -> Heartbeat:
     """Nobody beats it: a test says what the status store would."""
     return Heartbeat(cast("Claim", SimpleNamespace(removed=False)))
-
-
-async def _hold(held: Seat) -> list[str]:
-    with ExitStack() as after:
-        async with held as seat:
-            after.callback(seat.over)
-            return [output.text for output in await seat.outputs() if isinstance(output, Name)]

@@ -70,6 +70,39 @@ async def test_job_larger_than_the_room() -> None:
     assert [(each.step, each.total) for each in seen] == [(step, 12) for step in (2, 4, 6, 8, 10, 12)]
 
 
+async def test_next_jobs_are_begun_while_the_last_outputs_are_made() -> None:
+    """The thread waits for nobody to be begun: jobs are when the call before theirs has done its steps, not earlier."""
+    gate = threading.Semaphore(0)
+    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit("b")]
+        await asyncio.sleep(0.05)
+        assert jobs.begun == ["a"]
+        jobs.adapter.go()
+        await jobs.have_begun("a", "b")
+        rest.append(jobs.submit("c"))
+        await jobs.have_begun("a", "b", "c")
+        assert not first.done()
+        gate.release()
+        await asyncio.gather(first, *rest)
+    assert jobs.adapter.calls == [["a0"], ["b0", "c0"]]
+
+
+@pytest.mark.parametrize("suspect", ["the first", "the next"])
+async def test_what_came_back_is_begun_beside_nothing(suspect: str) -> None:
+    """What perhaps takes the worker down is charged with no other: neither is begun before the other is over."""
+    gate = threading.Semaphore(0)
+    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+        first = jobs.submit("a", alone=suspect == "the first")
+        await jobs.under_way(1)
+        after = jobs.submit("b", alone=suspect == "the next")
+        jobs.adapter.go()
+        await asyncio.sleep(0.05)
+        assert jobs.begun == ["a"]
+        gate.release()
+        assert [await first, await after] == [["a0"], ["b0"]]
+
+
 async def test_first_is_answered_while_the_last_is_made() -> None:
     """An output is handed over as soon as the adapter yields it, not when its call is over."""
     gate = threading.Semaphore(0)

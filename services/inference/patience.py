@@ -1,0 +1,26 @@
+"""How long a call that has room waits for more to join it."""
+
+import asyncio
+from typing import Final
+
+WINDOW_SECONDS: Final = 0.01  # where others wait already
+# Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
+CROWD_SHARE: Final = 0.15
+CROWD_SECONDS: Final = 0.1  # at most
+
+
+class Patience:
+    """Times are the event loop's."""
+
+    def __init__(self) -> None:
+        self._crowd, self._crowd_until = 0, 0.0
+
+    def expect(self, crowd: int, call_seconds: float) -> None:
+        """A call for so many things has come back: those who asked for them may ask again."""
+        self._crowd = crowd
+        self._crowd_until = asyncio.get_running_loop().time() + min(CROWD_SECONDS, CROWD_SHARE * call_seconds)
+
+    def until(self, count: int, since: float) -> float:
+        """When a call for `count` things waits no longer, which might have begun at `since`. A lone one never waits."""
+        window = since + WINDOW_SECONDS if count > 1 else 0.0
+        return max(window, self._crowd_until if count < self._crowd else 0.0)
