@@ -48,15 +48,16 @@ def build(folder: Path, size: Size) -> Path:
 
     torch.manual_seed(SEED)
     tokenizer = _tokenizer()
+    scheduler = PNDMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+    )
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):  # a billion random numbers
         pipeline = StableDiffusionPipeline(
             vae=_vae(size),
             text_encoder=_text_encoder(size, tokenizer),
             tokenizer=tokenizer,
             unet=_unet(size),
-            scheduler=PNDMScheduler(
-                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
-            ),
+            scheduler=scheduler,
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
