@@ -38,4 +38,4 @@ async def main() -> str:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(main()))  # noqa: T201
+    print(asyncio.run(main()), flush=True)  # noqa: T201

@@ -21,12 +21,12 @@ SIDES = {"width": 192, "height": 192}
 
 async def test_what_does_not_fit() -> None:
     """A call that runs out of memory says so, and the next one draws the same picture as before it."""
-    (item,) = items(1, **SIDES)
+    batch = items(16, **SIDES)
     async with open_executor() as executor:
-        (before,) = await draw(executor, item)
+        (before,) = await draw(executor, batch[0])
         with memory_left(0), pytest.raises(OutOfMemory, match="not enough memory on the device"):
-            await draw(executor, item)
-        (after,) = await draw(executor, item)
+            await draw(executor, *batch)
+        (after,) = await draw(executor, batch[0])
     assert before.tobytes() == after.tobytes()
 
 
