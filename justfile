@@ -92,6 +92,11 @@ test-services *ARGS: setup
 test-web *ARGS: setup
     {{ python }} -m pytest -m browser {{ ARGS }}
 
+# What needs a CUDA device
+[group("test")]
+test-gpu *ARGS: setup
+    {{ python }} -m pytest -m gpu {{ ARGS }}
+
 # Pictures of the pages into docs/img (needs Debian's chromium)
 [group("dev")]
 screenshots: setup

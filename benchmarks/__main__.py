@@ -1,13 +1,16 @@
 """`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit 1 when a goal is missed.
 
-What was measured goes into docs/benchmarks.md as well, in place of what stood there of the same benchmarks.
+What was measured goes into docs/benchmarks.md as well, in place of what stood there of the same benchmarks. Another
+model or device than the shipped one on the CPU has sections of its own.
 """
 
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from benchmarks.report import write_report
+from benchmarks.subject import SHIPPED, Subject
 from services.common.logging import configure_logging
 
 NAMES = (
@@ -23,25 +26,36 @@ NAMES = (
     "submit",
     "peers",
 )
+OF_A_MODEL = ("chart", "saturation", "peers")  # these take another model, another device and a number of rounds
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; none: all")
+    parser.add_argument(
+        "--models", type=Path, default=SHIPPED.models, metavar="TOML", help="a catalogue's default model"
+    )
+    parser.add_argument("--device", default=SHIPPED.device, help="cuda, cuda:1 ... (default: cpu)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="fewer or more of them, where one takes long")
     parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    subject = Subject(arguments.models.absolute(), arguments.device)
+    names = arguments.names or NAMES
+    if (subject != SHIPPED or arguments.rounds) and not set(names) <= set(OF_A_MODEL):
+        parser.error(f"--models, --device and --rounds are for {', '.join(OF_A_MODEL)}")
     configure_logging("warning")  # to standard error: standard output is for figures
     met = True
-    for name in arguments.names or NAMES:
+    for name in names:
         benchmark = import_module(f"benchmarks.{name}")
+        of_a_model = (subject, arguments.rounds or benchmark.ROUNDS) if name in OF_A_MODEL else ()
         figures = []
-        for figure in benchmark.run():
+        for figure in benchmark.run(*of_a_model):
             figure.print(as_json=arguments.json)
             figures.append(figure)
             met = met and figure.ok
-        write_report(name, str(benchmark.__doc__), figures)
+        write_report(subject.section(name), str(benchmark.__doc__), figures)
     return 0 if met else 1
 
 

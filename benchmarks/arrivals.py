@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, finished, open_system, seconds_between
+from benchmarks.rig import PROMPT, finished, open_system, seconds_between
+from benchmarks.subject import SHIPPED
 from tests.system import System
 
 SHARES = (0.50, 0.80, 0.95)
@@ -23,7 +24,7 @@ CLIENTS = 16
 
 def run() -> Iterator[Figure]:
     """The capacity in images/s, then median and 95th percentile of the wait at each share of it."""
-    model = catalogue().default_model
+    model = SHIPPED.model
     with open_system("embedded") as system:
         system.start_gateway()
         system.start_worker()

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, finished, open_system, seconds_between
+from benchmarks.rig import PROMPT, finished, open_system, seconds_between
+from benchmarks.subject import Subject
 from tests.system import System
 
 REQUESTS = 10
@@ -20,23 +21,23 @@ CROWDS = (1, 2, 4)  # workers of the seed's kind
 DEFAULT_SPINS = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own: ours set less, see services/inference/hardware.py
 
 
-def run() -> Iterator[Figure]:
+def run(subject: Subject, rounds: int) -> Iterator[Figure]:
     """Images a second of every bar, and how much faster batching is than the best of the others."""
-    model = catalogue().default_model
+    model = subject.model
     label = f"{model.name} {model.defaults['width']}x{model.defaults['height']}, {model.defaults['steps']} steps"
     with ExitStack() as stack:
-        bars = {f"one at a time, {count} workers": _one_at_a_time(stack, count) for count in CROWDS}
-        bars["batching, 1 worker"] = ours = stack.enter_context(open_system("embedded"))
+        bars = {f"one at a time, {count} workers": _one_at_a_time(stack, subject, count) for count in CROWDS}
+        bars["batching, 1 worker"] = ours = stack.enter_context(open_system("embedded", subject=subject))
         ours.start_gateway()
         ours.start_worker()
         seconds: dict[str, list[float]] = {name: [] for name in bars}
-        for number in range(-1, ROUNDS):  # the first warms up
+        for number in range(-1, rounds):  # the first warms up
             for name, system in bars.items():
                 taken = _ten_at_once(system, number, alone=system is not ours)
                 if number >= 0:
                     seconds[name].append(taken)
-    for name, rounds in seconds.items():
-        rates = [REQUESTS / each for each in rounds]
+    for name, own in seconds.items():
+        rates = [REQUESTS / each for each in own]
         yield Figure.of(f"chart.{name} ({label})", statistics.median(rates), "images/s", "", rates)
     *others, batching = seconds.values()
     best = min(others, key=statistics.median)
@@ -44,12 +45,12 @@ def run() -> Iterator[Figure]:
     yield Figure.of(f"chart.gain ({label})", statistics.median(gains), "ratio", ">= 2.0", gains)
 
 
-def _one_at_a_time(stack: ExitStack, workers: int) -> System:
-    system = stack.enter_context(open_system("embedded"))
+def _one_at_a_time(stack: ExitStack, subject: Subject, workers: int) -> System:
+    system = stack.enter_context(open_system("embedded", subject=subject))
     system.environment.update(DEFAULT_SPINS)
     system.start_gateway()
-    for _ in range(workers):
-        system.start_worker(prefetch="1")
+    with ThreadPoolExecutor(workers) as starting:  # each takes seconds to load the model
+        list(starting.map(lambda _: system.start_worker(prefetch="1"), range(workers)))
     return system
 
 

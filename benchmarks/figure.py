@@ -6,6 +6,7 @@ import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Self
 
 
@@ -45,4 +46,18 @@ def _spread(samples: Sequence[float]) -> float:
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} x {platform.machine()}, Python {platform.python_version()}"
+    parts = [f"{os.cpu_count()} x {platform.machine()}", *_gpus(), f"Python {platform.python_version()}"]
+    return ", ".join(parts)
+
+
+@cache
+def _gpus() -> tuple[str, ...]:
+    """Names of NVIDIA's GPUs, as the driver tells them; none where it or its library is missing."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in handles)
+    except Exception:  # noqa: BLE001 - NVMLError is the library's own, which may not be there
+        return ()

@@ -11,7 +11,8 @@ from unittest.mock import patch
 import uvloop
 
 from benchmarks.figure import Figure
-from benchmarks.rig import PROMPT, catalogue, finished, open_system
+from benchmarks.rig import PROMPT, finished, open_system
+from benchmarks.subject import SHIPPED
 from services.cli.worker import run_worker
 from services.common.settings import Settings
 from tests.system import System
@@ -32,7 +33,7 @@ def run() -> Iterator[Figure]:
 
 
 async def _measure(system: System, settings: Settings) -> list[float]:
-    models = catalogue()
+    models = SHIPPED.catalogue
     worker = asyncio.create_task(run_worker(settings, models, models.default_model, attended=False))
     await asyncio.to_thread(_do_jobs, system, 5)
     lags: list[float] = []

@@ -12,7 +12,8 @@ import psutil
 import redis
 
 from benchmarks.figure import Figure
-from benchmarks.rig import CATALOGUE, PROMPT, ask, raise_queue_limit
+from benchmarks.rig import PROMPT, ask, raise_queue_limit
+from benchmarks.subject import SHIPPED
 from tests.stack import Stack, start_stack
 from tests.system import System, running_system
 
@@ -32,7 +33,7 @@ def run() -> Iterator[Figure]:
             "STUDIO_DATA_DIR": str(Path(name) / "data"),
             "STUDIO_QUEUE_LIMIT": str(2 * JOBS),
         }
-        with running_system(Path(name), settings, CATALOGUE) as system:
+        with running_system(Path(name), settings, SHIPPED.models) as system:
             yield from _figures(system, stack)
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from benchmarks.figure import Figure
 from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, ask, open_system
+from benchmarks.subject import SHIPPED
 from tests.system import System
 
 JOBS = 40
@@ -36,7 +37,7 @@ def run() -> Iterator[Figure]:
 
 
 async def _figure(system: System, backends: str) -> Figure:
-    bare = BarePipeline(threads=max(1, CORES // 2))
+    bare = BarePipeline(SHIPPED, threads=max(1, CORES // 2))
     await bare.executor.load()
     calls, jobs = await _measure(system, bare)
     await bare.executor.close()

@@ -23,6 +23,10 @@ LOG_TAIL = 3000  # characters
 STOP_SECONDS = 5.0  # nothing is at work then; LitServe leaves SIGTERM unheeded
 
 
+class NotStarted(Exception):
+    """A peer died or drew nothing in time; says what its processes said last."""
+
+
 class Contender(ABC):
     """Something that draws pictures for HTTP clients; `ask` is how they ask."""
 
@@ -135,7 +139,7 @@ class Peer(Contender):
         deadline = time.monotonic() + START_SECONDS
         while not (self._pid_file.exists() and self._draws()):
             if time.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
-                raise RuntimeError(f"{self.name} did not start:\n{self.log_tail()}")
+                raise NotStarted(f"{self.name} did not start:\n{self.log_tail()}")
             time.sleep(0.1)
 
     def _draws(self) -> bool:
@@ -164,7 +168,12 @@ def stop_trees(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def make_environment(name: str) -> str:
-    """The Python of the peer's virtual environment, made when it is missing and brought up to its requirements."""
+    """The Python of the peer's virtual environment, made when it is missing and brought up to its requirements.
+
+    Where nothing can be installed, PEERS_PYTHON names one that has what all of them require.
+    """
+    if ready := os.environ.get("PEERS_PYTHON"):
+        return ready
     folder = ROOT / "build" / "peers" / name
     files = (SERVERS / f"{name}.txt", SERVERS / "pictures.txt", ROOT / "constraints.txt")
     wanted = "".join(file.read_text() for file in files)

@@ -2,21 +2,22 @@
 
 A turn starts one contender, warms it up, loads it and stops it again: some poll while they are idle, and would take
 time from the others. Turns alternate, and ratios are taken within a round of turns. A picture counts for our client
-when its bytes are there, so it pays for submitting, waiting and fetching.
+when its bytes are there, so it pays for submitting, waiting and fetching. A peer that does not start is left out.
 """
 
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.figure import Figure
 from benchmarks.peer_load import Answer
-from benchmarks.peer_rig import Contender, Peer, Studio
+from benchmarks.peer_rig import Contender, NotStarted, Peer, Studio
 from benchmarks.rig import open_system
+from benchmarks.subject import SHIPPED, Subject
 from tests.system import System
 
 ROUNDS = 2
@@ -28,40 +29,57 @@ LOSS_CLIENTS, LOSS_REQUESTS = 16, 32
 Turn = dict[int, list[Answer]]  # by number of clients
 
 
-def run() -> Iterator[Figure]:
-    """What each loses, then what each draws, then ours over the best of the others in the same round."""
-    with open_system("distributed") as system, TemporaryDirectory(prefix="peers-") as folder:
-        contenders = [Studio(system), *_peers(Path(folder), system)]
-        for contender in contenders:
+def run(subject: Subject, rounds: int) -> Iterator[Figure]:
+    """What each loses, then what each draws, then ours over the best of the others in the same round.
+
+    What is lost depends on who keeps a request, and not on the model, so only the one that ships is killed for it.
+    """
+    with open_system("distributed", subject=subject) as system, TemporaryDirectory(prefix="peers-") as folder:
+        contenders = [Studio(system), *_peers(Path(folder), system, subject)]
+        for contender in contenders if subject == SHIPPED else ():
             yield _lost(contender)
-        rounds = [{contender.name: _turn(contender) for contender in contenders} for _ in range(ROUNDS)]
-    for contender in contenders:
-        failed = [_failures(turns[contender.name]) for turns in rounds]
-        yield Figure.of(f"peers.{contender.name}.failed", sum(failed), "requests", "", failed)
-        for clients in LOADS:
-            turns = [turns[contender.name][clients] for turns in rounds]
-            yield from _figures(f"peers.{contender.name}.{clients}", turns)
+        turns: dict[str, list[Turn]] = {contender.name: [] for contender in contenders}
+        for number in range(rounds):
+            for contender in tuple(contenders):
+                try:
+                    turns[contender.name].append(_turn(contender))
+                except NotStarted as exc:
+                    print(exc, file=sys.stderr)
+                    contenders.remove(contender)
+                    del turns[contender.name]
+                    continue
+                if number == rounds - 1:
+                    yield from _drawn_by(contender.name, turns[contender.name])
     for clients in COMPARED:
-        yield _ahead(clients, rounds)
+        yield _ahead(clients, turns)
 
 
-def _peers(folder: Path, system: System) -> list[Peer]:
+def _drawn_by(name: str, turns: Sequence[Turn]) -> Iterator[Figure]:
+    failed = [_failures(turn) for turn in turns]
+    yield Figure.of(f"peers.{name}.failed", sum(failed), "requests", "", failed)
+    for clients in LOADS:
+        yield from _figures(f"peers.{name}.{clients}", [turn[clients] for turn in turns])
+
+
+def _peers(folder: Path, system: System, subject: Subject) -> list[Peer]:
     servers = "benchmarks.peer_servers"
+    model = {"PEER_MODELS": str(subject.models), "PEER_DEVICE": subject.device}
     backends = {
         "PEER_BROKER_URL": system.environment["STUDIO_BROKER_URL"],
         "PEER_RESULTS_URL": system.environment["STUDIO_STATUSES_URL"],
     }
-    bentoml = f"bentoml serve {servers}.bentoml_server:Studio --host 127.0.0.1 --port {{port}}"
+    bentoml_command = f"bentoml serve {servers}.bentoml_server:Studio --host 127.0.0.1 --port {{port}}"
+    bentoml = {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
     # Otherwise Ray writes a token below the home folder.
     ray = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     gateway = f"uvicorn {servers}.taskiq_server:app --host 127.0.0.1 --port {{port}} --log-level warning"
     limits = "--workers 1 --max-threadpool-threads 1 --max-async-tasks 2 --max-prefetch 1 --ack-type when_saved"
     worker = f"taskiq worker {servers}.taskiq_server:broker {limits} --log-level WARNING"
     return [
-        Peer("litserve", folder, [f"{servers}.litserve_server"], {}),
-        Peer("bentoml", folder, [bentoml], {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}),
-        Peer("ray", folder, [f"{servers}.ray_server"], ray),
-        Peer("taskiq", folder, [gateway, worker], backends),
+        Peer("litserve", folder, [f"{servers}.litserve_server"], model),
+        Peer("bentoml", folder, [bentoml_command], {**model, **bentoml}),
+        Peer("taskiq", folder, [gateway, worker], {**model, **backends}),
+        Peer("ray", folder, [f"{servers}.ray_server"], {**model, **ray}),
     ]
 
 
@@ -111,11 +129,10 @@ def _figures(name: str, turns: list[list[Answer]]) -> Iterator[Figure]:
         yield Figure.of(f"{name}.p{percent}", _percentile(together, percent), "s", "", samples)
 
 
-def _ahead(clients: int, rounds: list[dict[str, Turn]]) -> Figure:
-    ratios = []
-    for turns in rounds:
-        rates = {name: _images_per_second(_drawn(turn[clients])) for name, turn in turns.items()}
-        ratios.append(rates.pop(Studio.name) / max(rates.values()))
+def _ahead(clients: int, turns: dict[str, list[Turn]]) -> Figure:
+    rates = {name: [_images_per_second(_drawn(turn[clients])) for turn in own] for name, own in turns.items()}
+    ours = rates.pop(Studio.name)
+    ratios = [own / max(others) for own, *others in zip(ours, *rates.values(), strict=True)]
     return Figure.of(f"peers.ahead.{clients}", statistics.median(ratios), "ratio", ">= 1.0", ratios)
 
 

@@ -15,7 +15,10 @@ Written by `just bench`. How to run them and how to read the figures: [benchmark
 
 
 def write_report(name: str, about: str, figures: Sequence[Figure]) -> None:
-    """Put the section `name` into the report; `about` is the docstring of the benchmark."""
+    """Put the section `name` into the report; `about` is the docstring of the benchmark.
+
+    A section is named for its benchmark, or begins with that name: then it first comes right behind the other.
+    """
     file = DOCS / "benchmarks.md"
     text = file.read_text() if file.exists() else _HEAD
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
@@ -24,7 +27,9 @@ def write_report(name: str, about: str, figures: Sequence[Figure]) -> None:
         before, _, rest = text.partition(start)
         text = before + section + rest.partition(end)[2]
     else:
-        text += "\n" + section
+        end_of_benchmark = f"<!-- /{name.partition(' ')[0]} -->\n"
+        before, found, rest = text.partition(end_of_benchmark)
+        text = f"{before}{found}\n{section}{rest}"
     file.write_text(text)
 
 

@@ -11,42 +11,41 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from services.common.catalogue import Catalogue, Model, load_catalogue
+from benchmarks.subject import SHIPPED, Subject
 from services.common.params import Txt2ImgParams
 from services.inference.adapter import QUIET, Item
 from services.inference.executor import ModelExecutor
 from services.inference.registry import resolve_adapter
 from services.inference.sources import resolve_source
 from tests.stack import Stack, start_stack
-from tests.system import ROOT, System, running_system
+from tests.system import System, running_system
 
-CATALOGUE = ROOT / "models" / "models.toml"
 BACKENDS = ("embedded", "distributed")
 CORES = os.cpu_count() or 1
 BATCH_SECONDS = 180.0  # a few dozen jobs on a slow machine; longer than that something hangs
 PROMPT = "matte black coffee grinder"
 
 
-def catalogue() -> Catalogue:
-    return load_catalogue(CATALOGUE, CATALOGUE.with_name("styles.toml"))
-
-
 @contextmanager
-def open_system(backends: str, queue_limit: int | None = None, models: Path = CATALOGUE) -> Iterator[System]:
+def open_system(backends: str, queue_limit: int | None = None, subject: Subject = SHIPPED) -> Iterator[System]:
     """No process runs yet. `backends` is one of BACKENDS."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
         folder = Path(name)
-        settings = {"STUDIO_LOG_LEVEL": "warning", "STUDIO_DATA_DIR": str(folder / "data")}
+        settings = {
+            "STUDIO_LOG_LEVEL": "warning",
+            "STUDIO_DATA_DIR": str(folder / "data"),
+            "STUDIO_DEVICE": subject.device,
+        }
         if queue_limit is not None:
             settings["STUDIO_QUEUE_LIMIT"] = str(queue_limit)
         if backends == "embedded":
-            with running_system(folder, settings, models) as system:
+            with running_system(folder, settings, subject.models) as system:
                 yield system
             return
         with start_stack(folder / "stack") as stack:
             if queue_limit is not None:
                 raise_queue_limit(stack, queue_limit)
-            with running_system(folder, {**settings, **stack.environment()}, models) as system:
+            with running_system(folder, {**settings, **stack.environment()}, subject.models) as system:
                 yield system
 
 
@@ -93,13 +92,13 @@ def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> 
 
 
 class BarePipeline:
-    """The default model's adapter in its own thread, as in the worker, with nothing around it."""
+    """The adapter of a subject's model in its own thread, as in the worker, with nothing around it."""
 
-    def __init__(self, threads: int) -> None:
-        self.model: Model = catalogue().default_model
+    def __init__(self, subject: Subject, threads: int) -> None:
+        self.model = subject.model
         adapter = resolve_adapter(self.model.adapter)
-        source = resolve_source(self.model, catalogue_folder=CATALOGUE.parent)
-        self.executor = ModelExecutor(adapter(self.model, source), device="cpu", threads=threads)
+        source = resolve_source(self.model, catalogue_folder=subject.models.parent)
+        self.executor = ModelExecutor(adapter(self.model, source), device=subject.device, threads=threads)
 
     async def seconds(self, *seeds: int, **given: int) -> float:
         """One call for a picture a seed, with the model's defaults for what is not given."""

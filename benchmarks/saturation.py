@@ -12,33 +12,33 @@ from itertools import pairwise
 
 from benchmarks.figure import Figure
 from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, finished, open_system, seconds_between
+from benchmarks.subject import SHIPPED, Subject
 from tests.system import System
 
 JOBS = 32
 ROUNDS = 3
-STEPS = (8, 16)
 AHEAD_STEPS = 50  # of a picture that is drawn alone while the jobs come together behind it
 
 
-def run() -> Iterator[Figure]:
+def run(subject: Subject, rounds: int) -> Iterator[Figure]:
     """One figure per kind of backends and length of a call: the median ratio of the rounds."""
     for backends in BACKENDS:
-        with open_system(backends) as system:
+        with open_system(backends, subject=subject) as system:
             system.start_gateway()
             system.start_worker()
-            yield from asyncio.run(_figures(system, backends))
+            yield from asyncio.run(_figures(system, backends, subject, rounds))
 
 
-async def _figures(system: System, backends: str) -> list[Figure]:
-    bare = BarePipeline(threads=CORES)
+async def _figures(system: System, backends: str, subject: Subject, rounds: int) -> list[Figure]:
+    bare = BarePipeline(subject, threads=CORES)
     await bare.executor.load()
     figures = []
-    for steps in STEPS:
+    for steps in _lengths(subject):
         await _loop_seconds(bare, steps)  # both warm up
         await asyncio.to_thread(_system_seconds, system, steps)
-        loops, rounds = await _measure(system, bare, steps)
+        loops, taken = await _measure(system, bare, steps, rounds)
         around = [(before + after) / 2 for before, after in pairwise(loops)]
-        ratios = [loop / taken for loop, taken in zip(around, rounds, strict=True)]
+        ratios = [loop / own for loop, own in zip(around, taken, strict=True)]
         size = bare.executor.adapter.max_batch
         call = statistics.median(loops) / (JOBS / size) * 1000
         name = f"saturation.{backends} ({bare.model.name} {steps} steps, batches of {size}, {call:.0f} ms a call)"
@@ -47,14 +47,20 @@ async def _figures(system: System, backends: str) -> list[Figure]:
     return figures
 
 
-async def _measure(system: System, bare: BarePipeline, steps: int) -> tuple[list[float], list[float]]:
+def _lengths(subject: Subject) -> tuple[int, ...]:
+    """Steps of a call. One length of a large model's is long enough, and so is the benchmark."""
+    usual: int = subject.model.defaults["steps"]
+    return (usual, 2 * usual) if subject == SHIPPED else (usual,)
+
+
+async def _measure(system: System, bare: BarePipeline, steps: int, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds of the bare loops, and of the system's rounds between them: one less."""
-    rounds: list[float] = []
+    taken: list[float] = []
     loops = [await _loop_seconds(bare, steps)]
-    for _ in range(ROUNDS):
-        rounds.append(await asyncio.to_thread(_system_seconds, system, steps))
+    for _ in range(rounds):
+        taken.append(await asyncio.to_thread(_system_seconds, system, steps))
         loops.append(await _loop_seconds(bare, steps))
-    return loops, rounds
+    return loops, taken
 
 
 async def _loop_seconds(bare: BarePipeline, steps: int) -> float:

@@ -22,6 +22,7 @@ import psutil
 from benchmarks.figure import Figure
 from benchmarks.memory import MEGABYTE, SETTLE_SECONDS, resident
 from benchmarks.rig import BACKENDS, PROMPT, ask, open_system
+from benchmarks.subject import Subject
 from tests.system import System
 
 WORKERS = (1, 2, 4)
@@ -48,14 +49,14 @@ def run() -> Iterator[Figure]:
         catalogue.write_text(CATALOGUE)
         for backends in BACKENDS:
             yield from _workers(backends, catalogue)
-        with open_system("distributed", 2 * JOBS, catalogue) as system:
+        with open_system("distributed", 2 * JOBS, Subject(catalogue)) as system:
             yield from _queue(system)
 
 
 def _workers(backends: str, catalogue: Path) -> Iterator[Figure]:
     rates: dict[int, list[float]] = {}
     for count in WORKERS:
-        with open_system(backends, 2 * JOBS, catalogue) as system:
+        with open_system(backends, 2 * JOBS, Subject(catalogue)) as system:
             system.start_gateway()
             rates[count] = _rates(system, count)
         rate = statistics.median(rates[count])

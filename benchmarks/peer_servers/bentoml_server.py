@@ -11,7 +11,7 @@ from typing import Annotated
 import bentoml
 from pydantic import BaseModel
 
-from benchmarks.peer_servers.pictures import MAX_BATCH, Pictures
+from benchmarks.peer_servers.pictures import DEVICE, MAX_BATCH, Pictures
 
 
 class Order(BaseModel):
@@ -19,7 +19,10 @@ class Order(BaseModel):
     seed: int
 
 
-@bentoml.service(workers=1, traffic={"timeout": 120}, logging={"access": {"enabled": False}})
+GPUS = {} if DEVICE == "cpu" else {"resources": {"gpu": 1}}
+
+
+@bentoml.service(workers=1, traffic={"timeout": 120}, logging={"access": {"enabled": False}}, **GPUS)
 class StudioTiny:
     def __init__(self) -> None:
         self.pictures = Pictures()

@@ -9,7 +9,7 @@ from typing import Any
 import litserve
 from fastapi import Response
 
-from benchmarks.peer_servers.pictures import BATCH_WINDOW_SECONDS, MAX_BATCH, Pictures
+from benchmarks.peer_servers.pictures import BATCH_WINDOW_SECONDS, DEVICE, MAX_BATCH, Pictures
 
 
 class StudioTiny(litserve.LitAPI):
@@ -34,5 +34,5 @@ class StudioTiny(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = StudioTiny(max_batch_size=MAX_BATCH, batch_timeout=BATCH_WINDOW_SECONDS, api_path="/generate")
-    server = litserve.LitServer(api, accelerator="cpu", timeout=120, restart_workers=True)
+    server = litserve.LitServer(api, accelerator=DEVICE, devices=1, timeout=120, restart_workers=True)
     server.run(host="127.0.0.1", port=int(os.environ["PEER_PORT"]), log_level="warning", generate_client_file=False)

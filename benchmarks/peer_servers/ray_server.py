@@ -13,12 +13,13 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from benchmarks.peer_servers.pictures import BATCH_WINDOW_SECONDS, MAX_BATCH, Pictures
+from benchmarks.peer_servers.pictures import BATCH_WINDOW_SECONDS, DEVICE, MAX_BATCH, Pictures
 
 CORES = os.cpu_count() or 1
+GPUS = 0 if DEVICE == "cpu" else 1
 
 
-@serve.deployment(max_ongoing_requests=2 * MAX_BATCH, ray_actor_options={"num_cpus": CORES})
+@serve.deployment(max_ongoing_requests=2 * MAX_BATCH, ray_actor_options={"num_cpus": CORES, "num_gpus": GPUS})
 class StudioTiny:
     def __init__(self) -> None:
         self.pictures = Pictures()
@@ -32,7 +33,7 @@ class StudioTiny:
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=CORES, include_dashboard=False)
+    ray.init(num_cpus=CORES, num_gpus=GPUS, include_dashboard=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PEER_PORT"])})
     app = StudioTiny.bind()  # type: ignore[attr-defined]  # the decorator has made it a deployment
     serve.run(app, route_prefix="/generate", blocking=True)

@@ -1,0 +1,33 @@
+"""What the benchmarks of a model measure: the model that ships, on the CPU, unless another is asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.common.catalogue import Catalogue, Model, load_catalogue
+from tests.system import ROOT
+
+MODELS: Final = ROOT / "models" / "models.toml"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The default model of the catalogue `models`, on `device`."""
+
+    models: Path = MODELS
+    device: str = "cpu"
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return load_catalogue(self.models, MODELS.with_name("styles.toml"))
+
+    @property
+    def model(self) -> Model:
+        return self.catalogue.default_model
+
+    def section(self, benchmark: str) -> str:
+        """What its section of the report is called, so that it stands beside that of the model that ships."""
+        return benchmark if self == SHIPPED else f"{benchmark} of {self.model.name} on {self.device}"
+
+
+SHIPPED: Final = Subject()

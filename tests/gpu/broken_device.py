@@ -1,0 +1,41 @@
+"""`python -m tests.gpu.broken_device`: breaks the device for this process, and says what the executor makes of it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from services.common.errors import DeviceFailed
+from services.inference.adapter import QUIET, Context, Item
+from services.inference.executor import ModelExecutor
+from services.inference.models.txt2img import Txt2Img
+from services.inference.outputs import Output
+from services.inference.sources import Source
+from tests.gpu.cuda import items, shipped
+
+
+class Breaker(Txt2Img):
+    def load(self, device: str) -> None:
+        pass
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:  # type: ignore[override]
+        import torch
+
+        torch.zeros(1, device="cuda")[torch.tensor([len(batch)], device="cuda")]
+        torch.cuda.synchronize()
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+async def main() -> str:
+    async with ModelExecutor(Breaker(shipped(), Source("nowhere")), device="cuda") as executor:
+        await executor.load()
+        try:
+            await executor.generate(items(1), QUIET)
+        except DeviceFailed as exc:
+            return f"DeviceFailed: {exc}"
+    return "nothing"
+
+
+if __name__ == "__main__":
+    print(asyncio.run(main()), flush=True)  # noqa: T201

@@ -1,0 +1,70 @@
+"""A GPU without memory for a call, and how much of it there is."""
+
+import pytest
+import torch
+
+from services.common.errors import OutOfMemory
+from services.inference.batcher import Batcher
+from services.inference.executor import ModelExecutor
+from services.inference.metrics import Metrics
+from tests.gpu.cuda import apart, draw, items, memory_left, open_executor, pictures
+from tests.inference.stepper import heartbeat_of_a_job
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning"),
+]
+
+SIDES = {"width": 192, "height": 192}
+
+
+async def test_what_does_not_fit() -> None:
+    """A call that runs out of memory says so, and the next one draws the same picture as before it."""
+    batch = items(16, **SIDES)
+    async with open_executor() as executor:
+        (before,) = await draw(executor, batch[0])
+        with memory_left(0), pytest.raises(OutOfMemory, match="not enough memory on the device"):
+            await draw(executor, *batch)
+        (after,) = await draw(executor, batch[0])
+    assert before.tobytes() == after.tobytes()
+
+
+async def test_batch_that_does_not_fit() -> None:
+    """It is made in smaller calls, and what fitted is remembered."""
+    batch, metrics = items(16, **SIDES), Metrics("tiny")
+    async with open_executor() as executor:
+        alone = [(await draw(executor, item))[0] for item in batch[:2]]
+        room = (await _needed(executor, 1) + await _needed(executor, 16)) // 2
+        batcher = Batcher(executor, metrics, deadline_seconds=60)
+        async with batcher.running():
+            with memory_left(room):
+                async with batcher.seat(batch, heartbeat_of_a_job(), alone=True) as seat:
+                    drawn = pictures(await seat.outputs())
+                seat.over()
+    assert len(drawn) == 16
+    assert max(apart(*pair) for pair in zip(drawn, alone, strict=False)) <= 2
+    assert (metrics.registry.get_sample_value("studio_pipeline_calls_total", {"model": "tiny"}) or 0) > 2
+
+
+async def _needed(executor: ModelExecutor, size: int) -> int:
+    """Bytes that a call for so many takes beyond what is held between calls."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved()
+    await draw(executor, *items(size, **SIDES))
+    return torch.cuda.max_memory_reserved() - before
+
+
+async def test_gauge() -> None:
+    """The metrics tell the GPU's memory, what this process uses of it included."""
+    metrics = Metrics("tiny")
+    async with open_executor() as executor:
+        await draw(executor, *items(1))
+        used, total = [
+            metrics.registry.get_sample_value("studio_gpu_memory_bytes", {"gpu": "0", "kind": kind}) or 0
+            for kind in ("used", "total")
+        ]
+        held = torch.cuda.memory_reserved()
+    assert 0 < held < used < total
+    assert total == pytest.approx(torch.cuda.get_device_properties(0).total_memory, rel=0.05)
