@@ -23,8 +23,8 @@ ORDERS = (
     ("purple perfume flask", "Neon tech", 1),
     ("white cup", "Sky blue", 1),
     ("yellow lamp", "Flat lay", 1),
-    ("red mug", "White cyclorama", 1),
     ("green teapot", "Warm kitchen", 1),
+    ("red mug", "White cyclorama", 1),
 )
 PATIENCE = 60_000
 

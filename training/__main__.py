@@ -9,11 +9,12 @@ import torch
 from services.common.catalogue import load_catalogue
 from training import networks
 from training.curves import save_curves
+from training.lessons import Lessons, write_captions
 from training.loop import device
 from training.photos import render_photos
-from training.recipe import Recipe
+from training.recipe import CPU, GPU, Recipe
 from training.train_autoencoder import encode_photos, train_autoencoder
-from training.train_decoder import Redrawing, train_decoder
+from training.train_decoder import train_decoder
 from training.train_text_encoder import build_tokenizer, tokenize, train_text_encoder
 from training.train_unet import train_unet
 
@@ -30,10 +31,11 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
     autoencoder = train_autoencoder(folder, photos, recipe)
     latents = encode_photos(folder, autoencoder, photos)
     text_encoder = train_text_encoder(folder, tokenizer, templates, recipe)
+    captions = write_captions(folder, recipe.photos, templates, recipe.seed)
 
-    def read(texts: list[str]) -> torch.Tensor:
+    def read(tokens: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return text_encoder(tokenize(tokenizer, texts).to(device())).last_hidden_state  # type: ignore[no-any-return]
+            return text_encoder(tokens).last_hidden_state  # type: ignore[no-any-return]
 
     def draw(unet: Any, texts: list[str]) -> torch.Tensor:
         pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
@@ -47,8 +49,9 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
         )
         return found.images * 2 - 1  # type: ignore[no-any-return]
 
-    unet = train_unet(folder, latents, read, draw, templates, recipe)
-    autoencoder = train_decoder(folder, autoencoder, Redrawing(unet, read), photos, latents, templates, recipe)
+    lessons = Lessons(latents, captions, tokenize(tokenizer, [""])[0], read)
+    unet = train_unet(folder, lessons, draw, recipe)
+    autoencoder = train_decoder(folder, autoencoder, unet, photos, lessons, recipe)
     pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
     # Half the size. The text encoder stays as it is: transformers loads weights in the format they have, diffusers in
     # single precision, and the two must meet.
@@ -79,7 +82,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="checkpoints and pictures")
     parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="where the pipeline goes")
     arguments = parser.parse_args()
-    train(arguments.folder, arguments.target, Recipe())
+    train(arguments.folder, arguments.target, CPU if device().type == "cpu" else GPU)
     save_curves(arguments.folder, arguments.target / "training.png")
 
 

@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ LABELLED = Path(__file__).with_name("labelled.json")
 QUESTIONS = 240
 RENDERS = 600
 GOALS = {"product": ">= 95", "colour": ">= 95", "background": ">= 90"}
-UNWANTED = "white background"
 SHEET = (
     *("red mug", "matte black coffee grinder", "two yellow bottles", "a glossy green teapot", "blue vase", "pink lamp"),
     *("an orange bell pepper", "a purple perfume flask", "white cup", "a navy book", "lime can", "turquoise bowl"),
@@ -109,15 +109,22 @@ def _steps_figure(judge: Judge, few: Sequence[Question], short: torch.Tensor, lo
 
 
 def _negative(judge: Judge, pipeline: Any, defaults: Mapping[str, Any]) -> Figure:
-    """How many fewer backgrounds are white where white ones are unwanted, of pictures that ask for none."""
+    """Of pictures that ask for no background, how many fewer have each one where the negative prompt names it.
+
+    All backgrounds count, by how often they are drawn unasked: which those are is by chance, and some never are.
+    """
     prompts = [f"a {product}" for product in PRODUCTS] * 3
-    shown = []
-    for unwanted in (None, UNWANTED):
+
+    def seen(unwanted: str | None) -> Counter[str]:
         pictures = draw(pipeline, prompts, defaults["steps"], defaults["guidance"], unwanted)
-        seen = judge_pictures(judge, pictures)[:, ASKED.index("background")]
-        shown.append((seen == FACTS["background"].index("white")).float().mean().item())
-    fewer = 100 * (1 - shown[1] / shown[0]) if shown[0] else 0.0
-    return Figure.of("studio-tiny.negative-prompt", fewer, "% fewer", ">= 50", [fewer])
+        found = judge_pictures(judge, pictures)[:, ASKED.index("background")].tolist()
+        return Counter(str(FACTS["background"][place]) for place in found)
+
+    unasked = seen(None)
+    left = {name: seen(f"{name} background")[name] for name in unasked}
+    samples = [100 * (1 - left[name] / count) for name, count in unasked.items()]
+    fewer = 100 * (1 - sum(left.values()) / unasked.total())
+    return Figure.of("studio-tiny.negative-prompt", fewer, "% fewer", ">= 50", samples)
 
 
 def _labelled(judge: Judge, pictures: torch.Tensor) -> Iterator[Figure]:

@@ -50,7 +50,7 @@ def train_judge(folder: Path) -> Judge:
     photos: list[NDArray[np.uint8]] = []
     scenes: list[Scene] = []
 
-    def step(number: int) -> float:
+    def step(number: int) -> torch.Tensor:
         if not photos:
             photos[:], scenes[:] = render_exam(_SEED, _PHOTOS)
         chosen = np.random.default_rng([_SEED, number]).integers(len(photos), size=_BATCH)

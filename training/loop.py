@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+_READINGS = 200  # of the loss: each has the CPU wait for a GPU that could have gone on
 
 
 class Stateful(Protocol):
@@ -29,24 +32,37 @@ class Loop:
         self._losses = folder / f"{name}.csv"
         self._parts = parts
         self._save_seconds = save_seconds
+        self._unsaved: list[tuple[int, float]] = []  # losses since the last checkpoint
 
-    def run(self, steps: int, step: Callable[[int], float], show: Callable[[int], None]) -> None:
-        """Call `step` with each number once; it returns its loss. `show` draws how far things are."""
+    def run(self, steps: int, step: Callable[[int], torch.Tensor], show: Callable[[int], None]) -> None:
+        """Call `step` with each number once; it returns its loss. `show` draws how far things are.
+
+        Raises FloatingPointError when the loss is no number any more.
+        """
         start = self._resume()
-        recent = 0.0
+        recent = torch.zeros(())
+        every = max(1, steps // _READINGS)
         with _bar() as bar:
             task = bar.add_task(self.name, total=steps, completed=start, loss="")
             saved = time.monotonic()
             for number in range(start, steps):
                 loss = step(number)
-                if not math.isfinite(loss):
-                    raise FloatingPointError(f"{self.name}: the loss of step {number} is {loss}")
-                recent = loss if number == start else 0.98 * recent + 0.02 * loss
-                bar.update(task, advance=1, loss=f"loss {recent:.4f}")
-                if time.monotonic() - saved > self._save_seconds or number + 1 == steps:
-                    self._save(number + 1, recent)
+                recent = loss if number == start else torch.lerp(recent, loss, 0.02)
+                bar.advance(task)
+                due = time.monotonic() - saved > self._save_seconds or number + 1 == steps
+                if due or number % every == 0:
+                    bar.update(task, loss=f"loss {self._read(recent, number + 1):.4f}")
+                if due:
+                    self._save(number + 1)
                     show(number + 1)
                     saved = time.monotonic()
+
+    def _read(self, loss: torch.Tensor, step: int) -> float:
+        value = float(loss)
+        if not math.isfinite(value):
+            raise FloatingPointError(f"{self.name}: by step {step} the loss is {value}")
+        self._unsaved.append((step, value))
+        return value
 
     def _resume(self) -> int:
         if not self._checkpoint.exists():
@@ -56,31 +72,27 @@ class Loop:
             part.load_state_dict(state[name])
         return int(state["step"])
 
-    def _save(self, step: int, loss: float) -> None:
+    def _save(self, step: int) -> None:
         fresh = self._checkpoint.with_suffix(".tmp")
         torch.save({"step": step, **{name: part.state_dict() for name, part in self._parts.items()}}, fresh)
         fresh.replace(self._checkpoint)
         with self._losses.open("a", newline="") as file:
-            csv.writer(file).writerow([step, f"{loss:.5f}"])
+            csv.writer(file).writerows([number, f"{loss:.5f}"] for number, loss in self._unsaved)
+        self._unsaved.clear()
 
 
 class Ema:
-    """The running mean of a module's weights, which is what is kept in the end."""
+    """The running mean of a module's weights, which is what is kept in the end. No weight may be a whole number."""
 
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self._decay = decay
-        self._module = module
-        self._mean = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        self._values = module.state_dict()  # they share the module's memory
+        self._mean = {name: value.clone() for name, value in self._values.items()}
 
     def update(self, step: int) -> None:
         decay = min(self._decay, (1 + step) / (10 + step))  # the first weights are no good to remember
-        with torch.no_grad():
-            for name, value in self._module.state_dict().items():
-                mean = self._mean[name]
-                if mean.dtype.is_floating_point:
-                    mean.lerp_(value, 1 - decay)
-                else:
-                    mean.copy_(value)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(list(self._mean.values()), list(self._values.values()), step)
 
     def state_dict(self) -> Mapping[str, Any]:
         return self._mean
@@ -99,19 +111,29 @@ def rate_at(step: int, steps: int, highest: float) -> float:
     return highest * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> float:
-    """One step downhill, the gradient clipped. Returns the loss."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> torch.Tensor:
+    """One step downhill. Returns the loss."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    follow_gradient(optimiser, rate)
+    return loss.detach()
+
+
+def follow_gradient(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """The second half of a step, the gradient clipped."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
     torch.nn.utils.clip_grad_norm_([value for group in optimiser.param_groups for value in group["params"]], 1.0)
     optimiser.step()
-    return float(loss.detach())
 
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def randomness(seed: int) -> torch.Generator:
+    """A generator of the device's."""
+    return torch.Generator(device()).manual_seed(seed)
 
 
 def half_precision() -> torch.autocast:

@@ -1,18 +1,15 @@
-"""The training pictures: rendered once into one file, and later their latents beside them."""
+"""The training pictures: rendered once into one file, and later their latents and captions beside them."""
 
-import os
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 
 from training.render import SIDE, render
+from training.rows import make_rows
 from training.scenes import Scene, sample_scene
-
-_CHUNK = 64
 
 
 def scene_of(seed: int, number: int) -> Scene:
@@ -21,22 +18,8 @@ def scene_of(seed: int, number: int) -> Scene:
 
 
 def render_photos(folder: Path, count: int, seed: int) -> NDArray[np.uint8]:
-    """`count` x SIDE x SIDE x 3, read from the disk. Rendered by all cores where not there yet."""
-    file = folder / "photos.npy"
-    if not file.exists():
-        fresh = file.with_suffix(".tmp")
-        photos = np.lib.format.open_memmap(fresh, "w+", np.uint8, (count, SIDE, SIDE, 3))
-        chunks = [(seed, start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-        with get_context("spawn").Pool(os.cpu_count()) as pool:
-            rendered = pool.imap(_render_chunk, chunks)
-            for (_, start, end), chunk in track(zip(chunks, rendered, strict=True), "photos", len(chunks)):
-                photos[start:end] = chunk
-        photos.flush()
-        fresh.replace(file)
-    found = np.load(file, mmap_mode="r")
-    if len(found) != count:
-        raise ValueError(f"{file} holds {len(found)} photos, not {count}: delete it to render them again")
-    return found  # type: ignore[no-any-return]
+    """`count` x SIDE x SIDE x 3, read from the disk. Raises ValueError where it holds another number."""
+    return make_rows(folder / "photos.npy", (count, SIDE, SIDE, 3), np.uint8, partial(_render, seed))
 
 
 def pixels(photos: NDArray[np.uint8]) -> torch.Tensor:
@@ -44,8 +27,5 @@ def pixels(photos: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _render_chunk(chunk: tuple[int, int, int]) -> NDArray[np.uint8]:
-    seed, start, end = chunk
-    return np.stack(
-        [render(scene_of(seed, number), np.random.default_rng([seed, number, 1])) for number in range(start, end)]
-    )
+def _render(seed: int, numbers: range) -> NDArray[np.uint8]:
+    return np.stack([render(scene_of(seed, number), np.random.default_rng([seed, number, 1])) for number in numbers])

@@ -10,12 +10,14 @@ from rich.progress import track
 from torch.nn import functional
 
 from training import networks
+from training.gradient import Gradient
 from training.grid import save_grid
-from training.loop import Ema, Loop, descend, device, half_precision, rate_at
+from training.loop import Ema, Loop, device, follow_gradient, half_precision, rate_at
 from training.photos import pixels
 from training.recipe import Recipe
 
 _RATE = 1.5e-3
+_ENCODED = 128  # photos at once
 _NOISE = 0.08  # on the latents, so that the decoder forgives what the denoiser gets slightly wrong
 
 
@@ -26,16 +28,20 @@ def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -
     ema = Ema(model, 0.997)
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
 
-    def step(number: int) -> float:
-        batch = _crops(photos, recipe, number).to(device(), memory_format=torch.channels_last)
+    def loss_of(batch: torch.Tensor) -> torch.Tensor:
         with half_precision():
             latents = model.encoder(batch)
             noisy = latents + _NOISE * torch.randn_like(latents)
             drawn = model.decoder(noisy)
-        loss = distance(drawn.float(), batch) + 0.05 * _spread(latents.float())
-        value = descend(optimiser, loss, rate_at(number, recipe.autoencoder_steps, _RATE))
+        return distance(drawn.float(), batch) + 0.05 * _spread(latents.float())
+
+    gradient = Gradient(model, loss_of)
+
+    def step(number: int) -> torch.Tensor:
+        loss = gradient(_crops(photos, recipe, number).to(device(), memory_format=torch.channels_last))
+        follow_gradient(optimiser, rate_at(number, recipe.autoencoder_steps, _RATE))
         ema.update(number)
-        return value
+        return loss
 
     def show(_number: int) -> None:
         shown = pixels(photos[:8]).to(device())
@@ -57,8 +63,8 @@ def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArra
     if not file.exists():
         shape = (len(photos), networks.LATENT_CHANNELS, networks.LATENT_SIDE, networks.LATENT_SIDE)
         latents = np.zeros(shape, np.float16)
-        for start in track(range(0, len(photos), 32), "latents"):
-            batch = pixels(photos[start : start + 32]).to(device(), memory_format=torch.channels_last)
+        for start in track(range(0, len(photos), _ENCODED), "latents"):
+            batch = pixels(photos[start : start + _ENCODED]).to(device(), memory_format=torch.channels_last)
             with torch.inference_mode(), half_precision():
                 latents[start : start + len(batch)] = (
                     (networks.LATENT_SCALE * model.encoder(batch)).float().cpu().numpy()
@@ -70,9 +76,9 @@ def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArra
 def _crops(photos: NDArray[np.uint8], recipe: Recipe, number: int) -> torch.Tensor:
     rng = np.random.default_rng([recipe.seed, number])
     size, room = recipe.crop, photos.shape[1] - recipe.crop + 1
-    places = zip(
-        rng.integers(len(photos), size=recipe.autoencoder_batch), rng.integers(room, size=(99, 2)), strict=False
-    )
+    chosen = rng.integers(len(photos), size=recipe.autoencoder_batch)
+    corners = rng.integers(room, size=(recipe.autoencoder_batch, 2))
+    places = zip(chosen, corners, strict=True)
     return pixels(np.stack([photos[one, top : top + size, left : left + size] for one, (top, left) in places]))
 
 

@@ -5,7 +5,6 @@ made coloured fringes of it. Here a photo's latents get noise, the denoiser take
 and the decoder learns to make the photo of the result.
 """
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from training import networks
-from training.captions import write_caption
+from training.gradient import Gradient
 from training.grid import save_grid
-from training.loop import Ema, Loop, descend, device, half_precision, rate_at
-from training.photos import pixels, scene_of
+from training.lessons import Lesson, Lessons
+from training.loop import Ema, Loop, device, follow_gradient, half_precision, randomness, rate_at
+from training.photos import pixels
 from training.recipe import Recipe
 from training.train_autoencoder import distance
 
@@ -29,18 +29,18 @@ _MOST_REDRAWN = 2  # of its steps: more would make another picture than the phot
 class Redrawing:
     """Latents of photos as the denoiser draws them over, `count` steps before the end of a drawing."""
 
-    def __init__(self, unet: Any, read: Callable[[list[str]], torch.Tensor]) -> None:
+    def __init__(self, unet: Any, lessons: Lessons) -> None:
         self._unet = unet
-        self._read = read
+        self._lessons = lessons
         self._scheduler = networks.scheduler()
         self._scheduler.set_timesteps(_STEPS)
 
-    def __call__(self, clean: torch.Tensor, texts: list[str], count: int, noise: torch.Tensor) -> torch.Tensor:
+    def __call__(self, lesson: Lesson, count: int, noise: torch.Tensor) -> torch.Tensor:
         if count == 0:
-            return clean
-        times = self._scheduler.timesteps[-count:]
-        drawn: torch.Tensor = self._scheduler.add_noise(clean, noise, times[:1].expand(len(clean)))
-        words = self._read([""] * len(texts) + texts)
+            return lesson.clean
+        times = self._scheduler.timesteps[-count:].to(device())
+        drawn: torch.Tensor = self._scheduler.add_noise(lesson.clean, noise, times[:1].expand(len(noise)))
+        words = torch.cat([self._lessons.silence(len(noise)), lesson.words])
         for time in times:
             without, with_words = self._unet(torch.cat([drawn, drawn]), time, words).sample.float().chunk(2)
             drawn = self._scheduler.step(without + _GUIDANCE * (with_words - without), time, drawn).prev_sample
@@ -48,45 +48,42 @@ class Redrawing:
 
 
 def train_decoder(
-    folder: Path,
-    autoencoder: Any,
-    redrawing: Redrawing,
-    photos: NDArray[np.uint8],
-    latents: NDArray[np.float16],
-    templates: Mapping[str, str],
-    recipe: Recipe,
+    folder: Path, autoencoder: Any, unet: Any, photos: NDArray[np.uint8], lessons: Lessons, recipe: Recipe
 ) -> Any:
     """The autoencoder with its new decoder; the encoder, and so every latent, stays as it is."""
     torch.manual_seed(recipe.seed)
     decoder = autoencoder.decoder.train()
     ema = Ema(decoder, 0.997)
     optimiser = torch.optim.AdamW(decoder.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+    redrawing = Redrawing(unet, lessons)
 
-    def redrawn(number: int) -> tuple[torch.Tensor, NDArray[np.int64]]:
-        rng = np.random.default_rng([recipe.seed, number, 5])
-        chosen = rng.integers(len(latents), size=recipe.unet_batch)
-        texts = [write_caption(scene_of(recipe.seed, int(one)), templates, rng).text for one in chosen]
-        clean = torch.from_numpy(latents[chosen]).float()
-        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(recipe.seed + number))
+    def redrawn(number: int) -> tuple[torch.Tensor, NDArray[np.uint8]]:
+        random = randomness(recipe.seed + number)
+        lesson = lessons.draw(recipe.decoder_batch, random)
+        noise = torch.randn(lesson.clean.shape, generator=random, device=device())
         with torch.no_grad(), half_precision():
-            count = number % (_MOST_REDRAWN + 1)
-            return redrawing(clean.to(device()), texts, count, noise.to(device())) / networks.LATENT_SCALE, chosen
+            drawn = redrawing(lesson, number % (_MOST_REDRAWN + 1), noise)
+        return drawn / networks.LATENT_SCALE, photos[lesson.photos.cpu().numpy()]
 
-    def step(number: int) -> float:
-        drawn, chosen = redrawn(number)
-        part, places = _same_corner(drawn, photos[chosen], recipe.crop, number)
+    def loss_of(latents: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         with half_precision():
-            found = decoder(part.to(memory_format=torch.channels_last))
-        loss = distance(found.float(), places.to(device()))
-        value = descend(optimiser, loss, rate_at(number, recipe.decoder_steps, _RATE))
+            found = decoder(latents.to(memory_format=torch.channels_last))
+        return distance(found.float(), wanted)
+
+    gradient = Gradient(decoder, loss_of)
+
+    def step(number: int) -> torch.Tensor:
+        part, wanted = _same_corner(*redrawn(number), recipe.crop, number)
+        loss = gradient(part, wanted.to(device()))
+        follow_gradient(optimiser, rate_at(number, recipe.decoder_steps, _RATE))
         ema.update(number)
-        return value
+        return loss
 
     def show(number: int) -> None:
-        drawn, chosen = redrawn(number * (_MOST_REDRAWN + 1) + 1)
+        drawn, shown = redrawn(number * (_MOST_REDRAWN + 1) + 1)
         with torch.inference_mode():
             found = decoder(drawn[:8]).float()
-        wanted = pixels(photos[chosen[:8]]).to(device())
+        wanted = pixels(shown[:8]).to(device())
         save_grid(folder / "decoder.png", torch.cat([wanted, found]), columns=len(wanted))
 
     parts = {"model": decoder, "ema": ema, "optimiser": optimiser}

@@ -24,14 +24,19 @@ _TEXTS_FOR_VOCABULARY = 20_000
 
 
 def build_tokenizer(folder: Path, templates: Mapping[str, str], recipe: Recipe) -> Any:
-    from transformers import CLIPTokenizer
-
     place = folder / "tokenizer"
     if not place.exists():
         rng = np.random.default_rng(recipe.seed)
         texts = (write_caption(sample_scene(rng), templates, rng).text for _ in range(_TEXTS_FOR_VOCABULARY))
         networks.tokenizer(texts).save_pretrained(place)
-    return CLIPTokenizer.from_pretrained(place)  # a folder just written, not a hub  # nosec B615
+    return load_tokenizer(folder)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """What `build_tokenizer` has put there."""
+    from transformers import CLIPTokenizer
+
+    return CLIPTokenizer.from_pretrained(folder / "tokenizer")  # a folder of ours, not a hub  # nosec B615
 
 
 def train_text_encoder(folder: Path, tokenizer: Any, templates: Mapping[str, str], recipe: Recipe) -> Any:
@@ -41,7 +46,7 @@ def train_text_encoder(folder: Path, tokenizer: Any, templates: Mapping[str, str
     heads = nn.ModuleList(nn.Linear(networks.TEXT_WIDTH, len(values) + 1) for values in FACTS.values()).to(device())
     optimiser = torch.optim.AdamW([*model.parameters(), *heads.parameters()], betas=(0.9, 0.98), weight_decay=0.01)
 
-    def step(number: int) -> float:
+    def step(number: int) -> torch.Tensor:
         rng = np.random.default_rng([recipe.seed, number, 2])
         captions = [write_caption(sample_scene(rng), templates, rng) for _ in range(recipe.text_batch)]
         ids = tokenize(tokenizer, [caption.text for caption in captions])

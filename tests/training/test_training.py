@@ -20,6 +20,7 @@ TINY = Recipe(
     text_batch=4,
     unet_steps=2,
     unet_batch=2,
+    decoder_batch=2,
     decoder_steps=3,
     compiled=False,
 )
