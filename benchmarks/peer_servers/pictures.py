@@ -49,16 +49,26 @@ def _loaded() -> Any:
     from diffusers import StableDiffusionPipeline
 
     on_gpu = DEVICE != "cpu"
-    dtype = torch.bfloat16 if on_gpu else torch.float32
+    formats = {"default": torch.bfloat16 if on_gpu else torch.float32, "vae": torch.float32}
     pipeline = StableDiffusionPipeline.from_pretrained(
-        MODELS.parent / ENTRY["source"], dtype=dtype, use_safetensors=True
+        MODELS.parent / ENTRY["source"], dtype=formats, use_safetensors=True
     )
     pipeline.to(DEVICE)
     if on_gpu:
-        pipeline.vae.to(memory_format=torch.channels_last)
+        _decode_as_we_do(pipeline.vae)
     else:
         _compute_as_we_do(pipeline.unet)
     return pipeline
+
+
+def _decode_as_we_do(decoder: Any) -> None:
+    """In single precision, one picture after the other."""
+    import torch
+
+    decoder.to(memory_format=torch.channels_last)
+    decoder.enable_slicing()
+    decode = decoder.decode
+    decoder.decode = lambda latents, **options: decode(latents.float(), **options)
 
 
 def _compute_as_we_do(denoiser: Any) -> None:

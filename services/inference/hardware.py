@@ -17,7 +17,7 @@ PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Hardware:
-    """`dtype` is what weights and latents are kept in, `compute` what the denoiser calculates in.
+    """`dtype` is what weights are kept in, `compute` what the denoiser calculates in: see rounding.py.
 
     `generator_device` is where random numbers are drawn: on the CPU where the device's own are not repeatable.
     """

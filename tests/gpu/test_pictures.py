@@ -10,7 +10,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning"),  # diffusers' schedulers, under numpy 2
 ]
 
-APART = {"auto": 2, "bfloat16": 2, "float32": 1}  # of 255
+# Of 255; ADR 29 says what was seen: 8 on an H100. Pictures of other seeds are more than 100 apart.
+APART = {"auto": 12, "bfloat16": 12, "float32": 1}
 
 
 @pytest.mark.parametrize("precision", APART)
@@ -35,4 +36,4 @@ async def test_pictures_of_a_batch_are_those_drawn_alone(precision: str) -> None
         found = {size: await draw(executor, *batch[:size]) for size in (2, 4, 8)}
     worst = {size: max(apart(*pair) for pair in zip(drawn, alone[:size], strict=True)) for size, drawn in found.items()}
     assert max(worst.values()) <= APART[precision], worst
-    assert apart(alone[0], alone[1]) > 10
+    assert apart(alone[0], alone[1]) > 100
