@@ -153,9 +153,10 @@ class Backlog:
 
     async def _soon(self, joining: Callable[[], list[Work]], count: int, since: float) -> list[Work]:
         """What joins the `count` that are there since then: at once, or once it comes, where that is likely soon."""
-        now = asyncio.get_running_loop().time
+        now, last = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
         while not (works := joining()):
-            until = self._patience.until(count, max(since, self._idle_since)) if self._idle.is_set() else None
+            could, idle = self._idle_since, self._idle.is_set()
+            until = self._patience.until(count, max(since, could), max(last, could)) if idle else None
             if until is not None and until <= now():
                 break
             self._news.clear()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+LOUD: Final = 3.0  # latents that deviate more than this are noise
 SAMPLES: Final = 8
 CELLS: Final = 4  # each side of a sample has so many, of one latent value each
 CELL: Final = 4  # latent pixels a side: a decoder makes nothing of noise that changes from each to the next
@@ -42,8 +43,9 @@ class LatentColours:
         if latents.ndim != 4:
             return []
         scaled = latents.float()
-        # Some schedulers keep their noise far above what a decoder takes.
-        scaled = scaled / scaled.std(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+        # Some schedulers keep their noise far above what a decoder takes. Pictures deviate by 1, dark ones by 2.5.
+        spread = scaled.std(dim=(1, 2, 3), keepdim=True)
+        scaled = torch.where(spread > LOUD, scaled / spread, scaled)
         colours = torch.einsum("bchw,cd->bhwd", scaled, self._factors[:-1]) + self._factors[-1]
         pixels = ((colours / 2 + 0.5).nan_to_num().clamp(0, 1) * 255).to(torch.uint8).cpu().numpy()
         return [Image.fromarray(picture) for picture in pixels]

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Final
 
-WINDOW_SECONDS: Final = 0.01  # where others wait already
+WINDOW_SECONDS: Final = 0.01  # after the last that came, where others wait already: what comes together comes in a row
+LONGEST_WINDOW_SECONDS: Final = 0.05
 # Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
 CROWD_SHARE: Final = 0.15
 CROWD_SECONDS: Final = 0.1  # at most
@@ -20,7 +21,10 @@ class Patience:
         self._crowd = crowd
         self._crowd_until = asyncio.get_running_loop().time() + min(CROWD_SECONDS, CROWD_SHARE * call_seconds)
 
-    def until(self, count: int, since: float) -> float:
-        """When a call for `count` things waits no longer, which might have begun at `since`. A lone one never waits."""
-        window = since + WINDOW_SECONDS if count > 1 else 0.0
+    def until(self, count: int, since: float, last: float) -> float:
+        """When a call for `count` things waits no longer, which might have begun at `since` and was joined at `last`.
+
+        A lone one never waits.
+        """
+        window = min(last + WINDOW_SECONDS, since + LONGEST_WINDOW_SECONDS) if count > 1 else 0.0
         return max(window, self._crowd_until if count < self._crowd else 0.0)

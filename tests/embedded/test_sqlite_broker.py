@@ -170,3 +170,32 @@ async def test_headers_go_with_their_message(broker: SQLiteBroker, file: Path) -
     await reject(broker, MODEL, 1)
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM headers").fetchone() == (0,)
+
+
+async def test_claimed_together_and_not_handed_out(file: Path) -> None:
+    """A consumer takes several messages at once; when it closes, those it has not handed out were never delivered."""
+    async with open_sqlite_broker(file, queue_limit=10, lease_seconds=LEASE_SECONDS) as broker:
+        first, *rest = await publish(broker, MODEL, 3)
+        async with aclosing(broker.consume(MODEL, 3)) as deliveries:
+            held = await anext(deliveries)
+            assert await broker.depth(MODEL) == 0
+        assert await broker.depth(MODEL) == len(rest)
+        again = await receive(broker, MODEL, 2)
+        async with held:
+            pass
+
+    assert held.message_id == first
+    assert [(each.message_id, each.deliveries) for each in again] == [(message_id, 0) for message_id in rest]
+
+
+async def test_burst_is_shared(file: Path) -> None:
+    """However many messages a consumer has room for, it leaves some for one that asks right after it."""
+    async with open_sqlite_broker(file, queue_limit=10, lease_seconds=LEASE_SECONDS) as broker:
+        await publish(broker, MODEL, 8)
+        async with aclosing(broker.consume(MODEL, 8)) as one, aclosing(broker.consume(MODEL, 8)) as other:
+            await anext(one)
+            await anext(other)
+            assert await broker.depth(MODEL) == 0
+            mine = [await anext(one) for _ in range(3)]
+            others = [await anext(other) for _ in range(3)]
+    assert len({each.message_id for each in mine + others}) == 6

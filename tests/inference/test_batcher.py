@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from unittest.mock import patch
 
 import pytest
 
@@ -44,6 +45,23 @@ async def test_who_was_answered_together_is_waited_for() -> None:
         await jobs.submit("h")
         await jobs.submit("i")
     assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"], ["h0"], ["i0"]]
+
+
+async def test_what_comes_in_a_row_shares_a_call() -> None:
+    """Each that comes within the window after the one before it joins, and once there is no room, nothing waits."""
+    with (
+        patch("services.inference.patience.WINDOW_SECONDS", 0.2),
+        patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
+    ):
+        async with rig() as jobs:
+            jobs.adapter.go()
+            row = [jobs.submit("a"), jobs.submit("b")]
+            for name in "cd":
+                await asyncio.sleep(0.12)
+                row.append(jobs.submit(name))
+            async with asyncio.timeout(0.15):
+                await asyncio.gather(*row)
+    assert jobs.adapter.calls == [["a0", "b0", "c0", "d0"]]
 
 
 async def test_other_keys_wait_their_turn() -> None:

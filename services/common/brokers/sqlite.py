@@ -16,6 +16,7 @@ from uuid import uuid4
 import structlog
 
 from services.common.brokers import sqlite_queue
+from services.common.brokers.slots import Slots
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull
 from services.common.ports import DeadLetter, Delivery, Settlement
@@ -23,6 +24,7 @@ from services.common.schemas import JobMessage
 from services.common.sqlite import SQLiteFile, open_sqlite
 
 POLL_SECONDS = 0.25  # behind the wake-up, and what notices leases that ran out
+CLAIMED_AT_ONCE = 4  # in one transaction; so few that workers with nothing to do share what comes together
 RETRY_SECONDS = 1.0  # a consumer's pause while the file cannot be used
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +38,7 @@ class SQLiteBroker:
         self._wakeup = wakeup
         self._queue_limit = queue_limit
         self._lease_seconds = lease_seconds
-        self._in_hand: dict[str, tuple[_Slots, bool]] = {}  # token -> the consumer's slots, and which lane's it holds
+        self._in_hand: dict[str, tuple[Slots, bool]] = {}  # token -> the consumer's slots, and which lane's it holds
 
     async def publish(
         self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
@@ -55,12 +57,16 @@ class SQLiteBroker:
     ) -> AsyncGenerator[Delivery, None]:
         consuming = consuming or asyncio.Event()
         self._wakeup.listen()
-        slots = _Slots(prefetch)
+        slots, claimed = Slots(prefetch), dict[str, Delivery]()
         try:
             while True:
-                yield await self._next(model, slots, consuming)
+                claimed = await self._next(model, slots, consuming)
+                for token in tuple(claimed):
+                    yield claimed.pop(token)
         finally:
             consuming.clear()
+            if claimed:
+                await self._unclaim(*claimed)
 
     async def depth(self, model: str) -> int:
         return await self._file.read(partial(sqlite_queue.depth, model))
@@ -102,15 +108,15 @@ class SQLiteBroker:
                 await self._file.write(partial(sqlite_queue.renew, tokens, 0.0))
             self._wakeup.notify()
 
-    async def _next(self, model: str, slots: "_Slots", consuming: asyncio.Event) -> Delivery:
+    async def _next(self, model: str, slots: Slots, consuming: asyncio.Event) -> dict[str, Delivery]:
         while True:
             await slots.any_free()
             woken = self._wakeup.arm()  # before looking, so that nothing published in between is slept through
             try:
-                delivery = await self._claim(model, slots)
+                claimed = await self._claim(model, slots)
                 consuming.set()
-                if delivery:
-                    return delivery
+                if claimed:
+                    return claimed
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await woken
@@ -123,22 +129,30 @@ class SQLiteBroker:
             finally:
                 woken.cancel()
 
-    async def _claim(self, model: str, slots: "_Slots") -> Delivery | None:
-        claim = sqlite_queue.Claim(model, slots.free_lanes, uuid4().hex, time.time() + self._lease_seconds)
+    async def _claim(self, model: str, slots: Slots) -> dict[str, Delivery]:
+        """By token, in the order of the queue."""
+        tokens = tuple(uuid4().hex for _ in range(min(CLAIMED_AT_ONCE, slots.room)))
+        claim = sqlite_queue.Claim(model, slots.free_lanes, tokens, time.time() + self._lease_seconds)
         try:
-            row = await self._file.write(partial(sqlite_queue.claim_next, claim))
+            rows = await self._file.write(partial(sqlite_queue.claim_next, claim))
         except asyncio.CancelledError:
-            # The claim may have been made. Work is done in order, so this undoes it; if not, its lease runs out.
-            with suppress(BackendUnavailable):
-                await asyncio.shield(self._file.write(partial(sqlite_queue.unclaim, claim.token)))
-            self._wakeup.notify()
+            await self._unclaim(*tokens)
             raise
-        if row is None:
-            return None
-        body, message_id, deliveries, headers, bulk = row
-        slots.take(bulk=bulk)
-        self._in_hand[claim.token] = slots, bulk
-        return Delivery(body, message_id, deliveries, partial(self._settle, claim.token), headers, bulk)
+        claimed = {}
+        for token, (body, message_id, deliveries, headers, bulk) in zip(tokens, rows, strict=False):
+            slots.take(bulk=bulk)
+            self._in_hand[token] = slots, bulk
+            settle = partial(self._settle, token)
+            claimed[token] = Delivery(body, message_id, deliveries, settle, headers, bulk)
+        return claimed
+
+    async def _unclaim(self, *tokens: str) -> None:
+        """What may have been claimed and was not handed out. Work is done in order; if this is not, leases run out."""
+        for token in tokens:
+            self._in_hand.pop(token, None)
+        with suppress(BackendUnavailable):
+            await asyncio.shield(self._file.write(partial(sqlite_queue.unclaim, tokens)))
+        self._wakeup.notify()
 
     async def _settle(self, token: str, settlement: Settlement) -> None:
         held = self._in_hand.pop(token, None)
@@ -153,32 +167,6 @@ class SQLiteBroker:
                 self._wakeup.look_again()  # the consumer may be waiting for the other lane alone
         if settlement in (Settlement.REQUEUE, Settlement.RETRY):
             self._wakeup.notify()
-
-
-class _Slots:
-    """How many more deliveries of each lane a consumer takes."""
-
-    def __init__(self, prefetch: int) -> None:
-        self._free = {False: prefetch, True: prefetch}
-        self._changed = asyncio.Event()
-
-    @property
-    def free_lanes(self) -> tuple[bool, ...]:
-        return tuple(bulk for bulk, free in self._free.items() if free)
-
-    async def any_free(self) -> None:
-        while not self.free_lanes:
-            self._changed.clear()
-            await self._changed.wait()
-
-    def take(self, *, bulk: bool) -> None:
-        self._free[bulk] -= 1
-
-    def give_back(self, *, bulk: bool) -> bool:
-        """True when the lane had none left."""
-        self._free[bulk] += 1
-        self._changed.set()
-        return self._free[bulk] == 1
 
 
 @asynccontextmanager

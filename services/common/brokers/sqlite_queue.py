@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from services.common.ports import DeadLetter, Settlement
 
@@ -29,6 +30,9 @@ SCHEMA = (
 )
 
 
+# Body, id, how often it was delivered before, headers, and whether it is bulk.
+Claimed: TypeAlias = tuple[bytes, str, int, Mapping[str, str], bool]
+
 _BULK = "_bulk"  # behind a model's name, in which there is no underscore, for its other lane
 
 
@@ -45,14 +49,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Claim:
-    """The token is the consumer's own choice, so that it can undo a claim whose answer it did not wait for.
+    """Of a message for each token, which are the consumer's own choice: so it can undo a claim without its answer.
 
     `lanes` are looked into one after the other, each by whether it is the bulk one.
     """
 
     model: str
     lanes: tuple[bool, ...]
-    token: str
+    tokens: tuple[str, ...]
     leased_until: float
 
 
@@ -70,25 +74,36 @@ def insert(entry: Entry, limit: int, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def claim_next(claim: Claim, connection: sqlite3.Connection) -> tuple[bytes, str, int, Mapping[str, str], bool] | None:
-    """Lease the first ready message: body, id, how often it was delivered before, headers, and whether it is bulk."""
+def claim_next(claim: Claim, connection: sqlite3.Connection) -> list[Claimed]:
+    """Lease the first ready messages, as many as there are tokens, or fewer."""
+    found = list[Claimed]()
+    for token in claim.tokens:
+        claimed = _claim_one(claim, token, connection)
+        if claimed is None:
+            break
+        found.append(claimed)
+    return found
+
+
+def _claim_one(claim: Claim, token: str, connection: sqlite3.Connection) -> Claimed | None:
     for bulk in claim.lanes:
         row: tuple[bytes, str, int, str | None] | None = connection.execute(
             """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
             WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
             RETURNING body, message_id, deliveries - 1,
                 (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
-            (claim.token, claim.leased_until, _lane(claim.model, bulk=bulk), time.time()),
+            (token, claim.leased_until, _lane(claim.model, bulk=bulk), time.time()),
         ).fetchone()
         if row is not None:
             return (*row[:3], json.loads(row[3] or "{}"), bulk)
     return None
 
 
-def unclaim(token: str, connection: sqlite3.Connection) -> None:
-    """It was never handed out, so it does not count as a delivery."""
-    connection.execute("UPDATE messages SET deliveries = deliveries - 1 WHERE token = ?", (token,))
-    _requeue(token, connection)
+def unclaim(tokens: tuple[str, ...], connection: sqlite3.Connection) -> None:
+    """They were never handed out, so it does not count as a delivery."""
+    for token in tokens:
+        connection.execute("UPDATE messages SET deliveries = deliveries - 1 WHERE token = ?", (token,))
+        _requeue(token, connection)
 
 
 def renew(tokens: tuple[str, ...], until: float, connection: sqlite3.Connection) -> None:

@@ -1,0 +1,34 @@
+"""How many more deliveries of each lane a consumer takes."""
+
+import asyncio
+
+
+class Slots:
+    """`prefetch` of either lane to begin with."""
+
+    def __init__(self, prefetch: int) -> None:
+        self._free = {False: prefetch, True: prefetch}
+        self._changed = asyncio.Event()
+
+    @property
+    def free_lanes(self) -> tuple[bool, ...]:
+        return tuple(bulk for bulk, free in self._free.items() if free)
+
+    @property
+    def room(self) -> int:
+        """How many may be taken at once, whichever of the free lanes they come from."""
+        return min(free for free in self._free.values() if free)
+
+    async def any_free(self) -> None:
+        while not self.free_lanes:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def take(self, *, bulk: bool) -> None:
+        self._free[bulk] -= 1
+
+    def give_back(self, *, bulk: bool) -> bool:
+        """True when the lane had none left."""
+        self._free[bulk] += 1
+        self._changed.set()
+        return self._free[bulk] == 1
