@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-WINDOW_SECONDS: Final = 0.01  # after the last that came, where others wait already: what comes together comes in a row
-LONGEST_WINDOW_SECONDS: Final = 0.05
+WINDOW_SECONDS: Final = 0.02  # after the last that came, where others wait already: what comes together comes in a row
+LONGEST_WINDOW_SECONDS: Final = 0.06
 # Who has just been answered together asks again together: as many are waited for, for this share of what the call took.
 CROWD_SHARE: Final = 0.15
 CROWD_SECONDS: Final = 0.1  # at most
