@@ -36,7 +36,7 @@ def main() -> int:
         "--models", type=Path, default=SHIPPED.models, metavar="TOML", help="a catalogue's default model"
     )
     parser.add_argument("--device", default=SHIPPED.device, help="cuda, cuda:1 ... (default: cpu)")
-    parser.add_argument("--rounds", type=int, metavar="N", help="fewer or more of them, where one takes long")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each of these three is repeated")
     parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):

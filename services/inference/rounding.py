@@ -1,7 +1,7 @@
 """Half precision where the time goes, in the denoiser, and nowhere else: what surrounds it would only lose accuracy.
 
-So pictures of a batch stay within 2 of 255 of those drawn alone, although matrix products of another size are summed in
-another order.
+Matrix products of another size are summed in another order, so what is rounded says how far the pictures of a batch are
+from those drawn alone; docs/adr/0029-half-precision-inside-the-denoiser.md has the figures.
 """
 
 import inspect
