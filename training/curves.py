@@ -8,7 +8,7 @@ STAGES: Final = ("autoencoder", "text-encoder", "unet", "decoder")
 
 
 def save_curves(folder: Path, file: Path) -> None:
-    """Draw what the loops in `folder` noted at their checkpoints."""
+    """Draw what the loops in `folder` noted on the way."""
     from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     figure = Figure(figsize=(11, 2.8), layout="constrained")

@@ -53,7 +53,7 @@ class Lessons:
 
     def silence(self, count: int) -> torch.Tensor:
         """The words of `count` pictures nothing is said of."""
-        return self._read(self._nothing.long().expand(count, -1))
+        return self._read(self._nothing.long()[None]).expand(count, -1, -1)
 
 
 def write_captions(folder: Path, count: int, templates: Mapping[str, str], seed: int) -> NDArray[np.int16]:

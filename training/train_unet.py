@@ -1,4 +1,4 @@
-"""Trains the denoiser on latents of the photos and fresh captions of their scenes."""
+"""Trains the denoiser on latents of the photos and the captions of each."""
 
 import shutil
 from collections.abc import Callable

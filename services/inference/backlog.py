@@ -40,8 +40,7 @@ class Backlog:
         self._idle.set()
         self._idle_since = 0.0
         self._exclusive = False  # nothing is begun beside what is being made
-        self._patience = Patience()
-        self.expect = self._patience.expect
+        self.patience = Patience()
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
@@ -153,10 +152,11 @@ class Backlog:
 
     async def _soon(self, joining: Callable[[], list[Work]], count: int, since: float) -> list[Work]:
         """What joins the `count` that are there since then: at once, or once it comes, where that is likely soon."""
-        now, last = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        last = now()
         while not (works := joining()):
             could, idle = self._idle_since, self._idle.is_set()
-            until = self._patience.until(count, max(since, could), max(last, could)) if idle else None
+            until = self.patience.until(count, max(since, could), max(last, could)) if idle else None
             if until is not None and until <= now():
                 break
             self._news.clear()

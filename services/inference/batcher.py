@@ -115,7 +115,7 @@ class Batcher:
         self._note(len(batch), now() - begin, stages)
 
     def _note(self, size: int, seconds: float, stages: Stages) -> None:
-        self._backlog.expect(size, seconds)
+        self._backlog.patience.expect(size, seconds)
         self._metrics.call_seconds.observe(seconds)
         self._metrics.staged(stages.so_far())
 

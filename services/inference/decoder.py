@@ -18,7 +18,7 @@ class Decoder:
     @classmethod
     def of(cls, pipeline: Any, hardware: Hardware) -> Self | None:
         """None where the pipeline has to decode by itself: others scale or pack their latents in ways of their own, a
-        safety checker wants to see its pictures first, and a GPU is not busy with one.
+        safety checker wants to see its pictures first, and on a GPU nobody has measured what it gains.
         """
         plain = type(pipeline).__name__ == "StableDiffusionPipeline" and pipeline.safety_checker is None
         return cls(pipeline) if plain and hardware.device.type == "cpu" else None

@@ -5,7 +5,6 @@ from those drawn alone; docs/adr/0029-half-precision-inside-the-denoiser.md has 
 """
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from services.inference.hardware import Hardware
@@ -25,16 +24,12 @@ def confine_rounding(pipeline: Any, denoiser: Any, hardware: Hardware) -> None:
     forward = denoiser.forward
     _keep_latents_exact(pipeline)
 
-    def rounding() -> AbstractContextManager[Any]:
-        casts = hardware.dtype != hardware.compute
-        return torch.autocast(hardware.device.type, hardware.compute) if casts else nullcontext()
-
     def rounding_inside(*arguments: Any, **options: Any) -> tuple[Any, ...]:
         if arguments:
             arguments = (arguments[0].to(hardware.dtype), *arguments[1:])
         else:
             options = {name: value.to(hardware.dtype) if name in _LATENTS else value for name, value in options.items()}
-        with rounding():
+        with torch.autocast(hardware.device.type, hardware.compute, enabled=hardware.dtype != hardware.compute):
             found = forward(*arguments, **{**options, "return_dict": False})
         return tuple(value.float() for value in found)
 
