@@ -53,9 +53,10 @@ def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
     raise AssertionError(system.log())
 
 
-def _phase(port: int) -> str | None:
+def _phase(port: int) -> object:
+    """What a worker says it is at. A gateway says nothing: a process just started still holds its parent's socket."""
     try:
-        return str(httpx2.get(f"http://127.0.0.1:{port}/readyz").json()["phase"])
+        return httpx2.get(f"http://127.0.0.1:{port}/readyz").json().get("phase")
     except httpx2.TransportError:
         return None
 
