@@ -49,12 +49,11 @@ class Batch(list[Work]):
         return Counter(seat for work in self for seat, _ in work.seats)
 
     async def begin(self) -> None:
-        """Call the jobs, and return when each has begun or left."""
-        seats = self.seats()
-        for seat in seats:
+        """Call the jobs, and return when each has begun or left, also those that ask for the same meanwhile."""
+        for seat in self.seats():
             seat.call()
-        for seat in seats:
-            await seat.settled()
+        while unsettled := [seat for seat in self.seats() if not seat.settled]:
+            await unsettled[0].settle()
 
     def context(self, stages: Stages) -> Context:
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""

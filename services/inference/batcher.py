@@ -70,7 +70,9 @@ class Batcher:
                     with self._backlog.busy(batch):
                         await self._make(batch)
                 batch.ending.set()
-                batch = self._backlog.still_wanted(await following)
+                batch = await following
+                await batch.begin()  # also who has joined since it was made up: nothing is made that nobody holds
+                batch = self._backlog.still_wanted(batch)
             except ThreadLost as exc:
                 self._backlog.hand_back(HandedBack(str(exc)))
                 self.loss = exc

@@ -79,8 +79,13 @@ class Seat:
     def call(self) -> None:
         self._turn.set()
 
-    async def settled(self) -> None:
-        """Return when the called job has begun and waits for its outputs, or has left."""
+    @property
+    def settled(self) -> bool:
+        """The called job has begun and waits for its outputs, or has left."""
+        return self._settled.is_set()
+
+    async def settle(self) -> None:
+        """Return when the called job is settled."""
         await self._settled.wait()
 
     def report(self, step: int, total: int, count: int, delivered: int) -> None:

@@ -103,11 +103,17 @@ class Rig:
         self, name: str, job: str = "", *, count: int = 1, alone: bool = False, bulk: bool = False, **given: object
     ) -> asyncio.Task[list[str]]:
         """A job of `count` items; `name` is its prompt, and its id unless `job` is given."""
-        params = Txt2ImgParams.model_validate({"prompt": name, "width": 64, "num_images": count, "seed": 0, **given})
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
-        items = [Item(job_id, index, index, name, "", params) for index in range(count)]
+        items = items_of(name, job_id, count, **given)
         return asyncio.create_task(self._hold(job_id, self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
+
+    async def refuse(self, name: str, hold: asyncio.Event | None = None) -> None:
+        """A job that is found to be over when its turn comes, or once `hold` is set."""
+        async with self.batcher.seat(items_of(name, name, 1), heartbeat_of_a_job(), alone=False):
+            self.begun.append(name)
+            if hold is not None:
+                await hold.wait()
 
     async def at_work(self) -> asyncio.Task[list[str]]:
         """The job `a`, which is being made, alone: what is submitted next comes together behind it."""
@@ -175,6 +181,11 @@ def refuses(name: str, exc: BaseException) -> Callable[[list[str]], None]:
             raise exc
 
     return fault
+
+
+def items_of(prompt: str, job_id: str, count: int, **given: object) -> list[Item]:
+    params = Txt2ImgParams.model_validate({"prompt": prompt, "width": 64, "num_images": count, "seed": 0, **given})
+    return [Item(job_id, index, index, prompt, "", params) for index in range(count)]
 
 
 def heartbeat_of_a_job() -> Heartbeat:

@@ -7,10 +7,9 @@ from unittest.mock import patch
 
 import pytest
 
-from services.common.params import Txt2ImgParams
 from services.common.schemas import Progress
-from services.inference.adapter import Cancelled, Item
-from tests.inference.stepper import STEPS, heartbeat_of_a_job, rig
+from services.inference.adapter import Cancelled
+from tests.inference.stepper import STEPS, rig
 
 pytestmark = pytest.mark.anyio
 
@@ -186,9 +185,7 @@ async def test_job_that_leaves_at_its_turn_is_not_made() -> None:
     """A job found to be over when its turn comes costs no call."""
     async with rig() as jobs:
         jobs.adapter.go()
-        item = Item("gone", 0, 0, "gone", "", Txt2ImgParams(prompt="gone"))
-        async with jobs.batcher.seat([item], heartbeat_of_a_job(), alone=False):
-            pass
+        await jobs.refuse("gone")
         assert await jobs.submit("a") == ["a0"]
     assert jobs.adapter.calls == [["a0"]]
 

@@ -1,6 +1,7 @@
 """Identical jobs are made once, whatever becomes of the one that asked first."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -154,6 +155,26 @@ async def test_suspect_keeps_to_itself() -> None:
         jobs.adapter.go()
         await asyncio.gather(first, *rest)
     assert jobs.adapter.calls == [["a0"], ["b0", "c0"], ["b0"]]
+
+
+async def test_twin_that_is_over_when_its_call_is_made_up() -> None:
+    """What was asked for by one that has left, and then by another that leaves as well, is never made."""
+    gate = threading.Semaphore(0)
+    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+        first = await jobs.at_work()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(jobs.refuse("gone"))
+            jobs.adapter.go()
+            await jobs.have_begun("a", "gone")
+            hold = asyncio.Event()
+            group.create_task(jobs.refuse("gone", hold))
+            await jobs.have_begun("a", "gone", "gone")
+            gate.release()
+            assert await first == ["a0"]
+            await asyncio.sleep(0.05)
+            hold.set()
+        assert await jobs.submit("b") == ["b0"]
+    assert jobs.adapter.calls == [["a0"], ["b0"]]
 
 
 async def test_other_seed_is_another_thing() -> None:
