@@ -96,15 +96,13 @@ class Backlog:
             self._news.set()
 
     async def next_batch(self) -> Batch:
-        """What the next call is for, every job of it begun; may be empty, or not be wanted any more.
+        """What the next call is for, every job of it begun; may not be wanted any more.
 
         Asked for while the model is busy, it returns early only where there is no room for more.
         """
-        await self._news.wait()
-        self.forget(*(work for work in self._waiting if not work.wanted))
-        if not self._waiting:
+        while not self.still_wanted(self._waiting):
             self._news.clear()
-            return Batch()
+            await self._news.wait()
         self._take_turns()
         if self._exclusive or self._waiting[0].alone:
             await self._idle.wait()

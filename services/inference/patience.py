@@ -24,7 +24,9 @@ class Patience:
     def until(self, count: int, since: float, last: float) -> float:
         """When a call for `count` things waits no longer, which might have begun at `since` and was joined at `last`.
 
-        A lone one never waits.
+        A lone one never waits, nor do as many as have just been answered.
         """
+        if count == self._crowd and self._crowd_until > asyncio.get_running_loop().time():
+            return 0.0
         window = min(last + WINDOW_SECONDS, since + LONGEST_WINDOW_SECONDS) if count > 1 else 0.0
         return max(window, self._crowd_until if count < self._crowd else 0.0)

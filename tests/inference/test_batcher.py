@@ -46,6 +46,25 @@ async def test_who_was_answered_together_is_waited_for() -> None:
     assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"], ["h0"], ["i0"]]
 
 
+async def test_when_all_are_back_nobody_is_waited_for() -> None:
+    """As many as were answered together a moment ago are made at once, whatever the window."""
+    with (
+        patch("services.inference.patience.WINDOW_SECONDS", 5),
+        patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
+    ):
+        async with rig() as jobs:
+            first = await jobs.at_work()
+            rest = [jobs.submit(name) for name in "bcd"]
+            jobs.adapter.gate.release(STEPS)
+            await jobs.under_way(2)
+            await asyncio.sleep(0.6)
+            jobs.adapter.go()
+            await asyncio.gather(first, *rest)
+            async with asyncio.timeout(1):
+                await asyncio.gather(*(jobs.submit(name) for name in "efg"))
+    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"]]
+
+
 async def test_what_comes_in_a_row_shares_a_call() -> None:
     """Each that comes within the window after the one before it joins, and once there is no room, nothing waits."""
     with (
@@ -103,6 +122,20 @@ async def test_next_jobs_are_begun_while_the_last_outputs_are_made() -> None:
         gate.release()
         await asyncio.gather(first, *rest)
     assert jobs.adapter.calls == [["a0"], ["b0", "c0"]]
+
+
+async def test_job_that_comes_while_the_last_outputs_are_made() -> None:
+    """One that comes when nothing waited is begun at once as well, beside the end of the call before its own."""
+    gate = threading.Semaphore(0)
+    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+        first = await jobs.at_work()
+        jobs.adapter.go()
+        await asyncio.sleep(0.05)
+        rest = jobs.submit("b")
+        await jobs.have_begun("a", "b")
+        assert not first.done()
+        gate.release()
+        await asyncio.gather(first, rest)
 
 
 @pytest.mark.parametrize("suspect", ["the first", "the next"])
