@@ -6,7 +6,7 @@ what it makes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
@@ -85,11 +85,10 @@ class ModelAdapter(ABC):
         return item.job_id
 
     @abstractmethod
-    def generate(self, batch: Sequence[Item], context: Context) -> Iterable[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
         """One output per item, in order. The same seed gives the same bytes when alone in its batch.
 
-        What a generator yields is stored while the rest is being made. Raises Cancelled, OutOfMemory or any other
-        exception (what has no output yet then fails with `generation-failed`).
+        Raises Cancelled, OutOfMemory or any other exception (which fails a job with `generation-failed`).
         """
 
     def sample(self) -> Item | None:

@@ -16,24 +16,15 @@ if TYPE_CHECKING:
 
 
 class Batch(list[Work]):
-    """Not changed while its call is under way: the model thread reads it. `made` says how many have their output.
-
-    `ending` is set when the last step is done, or the first output is there, whichever is earlier.
-    """
+    """Not changed while its call is under way: the model thread reads it. The last step done sets `ending`."""
 
     def __init__(self, works: Iterable[Work] = ()) -> None:
         super().__init__(works)
-        self.made = 0
         self.ending = asyncio.Event()
 
     @property
     def alone(self) -> bool:
         return any(work.alone for work in self)
-
-    @property
-    def left(self) -> "Batch":
-        """What has no output yet."""
-        return Batch(self[self.made :])
 
     @property
     def items(self) -> list[Item]:
@@ -71,9 +62,8 @@ class Batch(list[Work]):
     def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
         if step >= total:
             self.ending.set()
-        delivered = Batch(self[: self.made]).seats()
         for seat, count in self.seats().items():
-            seat.report(step, total, count, delivered[seat])
+            seat.report(step, total, count)
         for work, picture in zip(self, pictures, strict=False):
             for seat, index in work.seats:
                 seat.show(index, picture)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 
 import structlog
 
@@ -97,15 +96,13 @@ class Batcher:
         except DeviceFailed as exc:
             raise self._give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
         except Cancelled as exc:
-            for seat in batch.left.seats():
+            for seat in batch.seats():
                 if not seat.wanted:
                     seat.fail(exc)
             # An identical job may have come at the last moment.
-            self._try_again(batch.left, GenerationError("the model stopped although somebody waited"))
-        except Exception as exc:
-            if not batch.left:
-                log.exception("the adapter raised after its last output")
-            await self._make_less(batch.left, exc, again=again)
+            self._try_again(batch, GenerationError("the model stopped although somebody waited"))
+        except Exception as exc:  # noqa: BLE001 - whatever an adapter raises is a job's failure, and logged as that
+            await self._make_less(batch, exc, again=again)
 
     async def _call(self, batch: Batch) -> None:
         now = asyncio.get_running_loop().time
@@ -113,7 +110,8 @@ class Batcher:
         named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
         with named, self.rhythm.call(batch.items):
             async with asyncio.timeout(self.deadline_seconds):
-                await self._executor.generate(batch.items, batch.context(stages), partial(self._deliver, batch, stages))
+                outputs = await self._executor.generate(batch.items, batch.context(stages))
+        self._deliver(batch, outputs, stages)
         self._note(len(batch), now() - begin, stages)
 
     def _note(self, size: int, seconds: float, stages: Stages) -> None:
@@ -128,14 +126,13 @@ class Batcher:
             seat.fail(kind(f"the job {reason}") if guilty else HandedBack(f"its batch {reason}"))
         return kind(f"a call {reason}")
 
-    def _deliver(self, batch: Batch, stages: Stages, place: int, output: Output) -> None:
-        work, batch.made = batch[place], place + 1
-        batch.ending.set()
-        self._backlog.forget(work)
-        self._metrics.made.inc()
-        self._metrics.shared.inc(len(work.seats) - 1)
-        for seat, index in work.seats:
-            seat.deliver(index, output, stages)
+    def _deliver(self, batch: Batch, outputs: Sequence[Output], stages: Stages) -> None:
+        self._backlog.forget(*batch)
+        self._metrics.made.inc(len(batch))
+        for work, output in zip(batch, outputs, strict=True):
+            self._metrics.shared.inc(len(work.seats) - 1)
+            for seat, index in work.seats:
+                seat.deliver(index, output, stages)
 
     async def _make_less(self, batch: Batch, exc: Exception, *, again: bool) -> None:
         """Halve the batch: what does not fit does then, and one job's fault is not another's."""

@@ -1,4 +1,4 @@
-"""Decodes the pictures of a call one by one, so that the first is on its way while the next is being decoded."""
+"""Decodes the pictures of a call one by one, which takes a CPU less time than all at once: they stay in its caches."""
 
 from typing import TYPE_CHECKING, Any, Self
 

@@ -55,25 +55,16 @@ class ModelExecutor:
                 f"free some of its memory, or take a smaller model or another device"
             ) from exc
 
-    async def generate(
-        self, batch: Sequence[Item], context: Context, made: Callable[[int, Output], object] = lambda *_: None
-    ) -> list[Output]:
-        """One output per item; `made` is called on the event loop with the index of each as soon as it is there.
+    async def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
+        """One output per item.
 
-        Raises Cancelled, OutOfMemory, DeviceFailed (no call succeeds any more), or whatever else the adapter raises,
-        perhaps after some have been made.
+        Raises Cancelled, OutOfMemory, DeviceFailed (no call succeeds any more), or whatever else the adapter raises.
         """
-        loop = asyncio.get_running_loop()
 
-        def generate() -> list[Output]:
-            found, outputs = self.adapter.generate(batch, context), list[Output]()
-            if isinstance(found, Sequence):
-                _check_number(found, batch)  # before anybody gets what is another's
-            for output in found:
-                if len(outputs) < len(batch):
-                    loop.call_soon_threadsafe(made, len(outputs), output)
-                outputs.append(output)
-            _check_number(outputs, batch)
+        def generate() -> Sequence[Output]:
+            outputs = self.adapter.generate(batch, context)
+            if len(outputs) != len(batch):  # nobody may get what is another's
+                raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
             return outputs
 
         return await self._call(generate)
@@ -130,11 +121,6 @@ class ModelExecutor:
         gc.collect()
         self.adapter.free_cache()
         raise OutOfMemory(f"not enough memory on the device for these parameters: {reason}")
-
-
-def _check_number(outputs: Sequence[Output], batch: Sequence[Item]) -> None:
-    if len(outputs) != len(batch):
-        raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
 
 
 def _clear_frames(exc: BaseException) -> None:

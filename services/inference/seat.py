@@ -88,16 +88,9 @@ class Seat:
         """Return when the called job is settled."""
         await self._settled.wait()
 
-    def report(self, step: int, total: int, count: int, delivered: int) -> None:
-        """`step` of `total` is done of a call for `count` of the items, `delivered` of which it has delivered already.
-
-        Never less than was said before, nor more than all of it. A job that has its outputs, or has left, says
-        itself what it is at.
-        """
-        if self._result.done():
-            return
-        earlier = len(self._made) - delivered
-        self._step = max(self._step, min(earlier * total + step * count, self._count * total))
+    def report(self, step: int, total: int, count: int) -> None:
+        """`step` of `total` is done of a call for `count` of the items; never less than was said before."""
+        self._step = max(self._step, len(self._made) * total + step * count)
         self._heartbeat.report(Progress(step=self._step, total=self._count * total))
 
     def when_shown(self, call: "Callable[[int, Image], object]") -> None:

@@ -16,7 +16,7 @@ class Breaker(Txt2Img):
     def load(self, device: str) -> None:
         pass
 
-    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:  # type: ignore[override]
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         import torch
 
         torch.zeros(1, device="cuda")[torch.tensor([len(batch)], device="cuda")]

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -35,24 +35,20 @@ class Name:
 
 
 class Stepper(ModelAdapter):
-    """Takes STEPS steps, each when `gate` lets it, and then asks `fault`.
-
-    With `last`, what it makes is handed over one by one, each after a word of progress, and that asks `last` for each,
-    and for nothing at the end.
-    """
+    """Takes STEPS steps, each when `gate` lets it, and then asks `fault`. After those of `a` it waits for `decoded`."""
 
     modality = tiny_model().modality
     max_batch = 4
 
     def __init__(
-        self, fault: Callable[[list[str]], None] = lambda _names: None, last: Callable[[str], object] | None = None
+        self, fault: Callable[[list[str]], None] = lambda _names: None, decoded: threading.Event | None = None
     ) -> None:
         super().__init__(tiny_model(), Source("nowhere"))
         self.gate = threading.Semaphore(0)
         self.stopped = threading.Event()
         self.calls: list[list[str]] = []
         self._fault = fault
-        self._last = last
+        self._decoded = decoded
 
     def load(self, device: str) -> None:
         pass
@@ -60,7 +56,7 @@ class Stepper(ModelAdapter):
     def batch_key(self, item: Item) -> int | None:
         return cast("Txt2ImgParams", item.params).width
 
-    def generate(self, batch: Sequence[Item], context: Context) -> Iterable[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         names = [f"{item.prompt}{item.seed}" for item in batch]
         self.calls.append(names)
         for step in range(STEPS):
@@ -70,16 +66,9 @@ class Stepper(ModelAdapter):
                 raise Cancelled
             context.progress(step + 1, STEPS)
         self._fault(names)
-        if self._last is None:
-            return [Name(name) for name in names if name != "dropped0"]
-        return self._one_by_one(names, self._last, context)
-
-    def _one_by_one(self, names: list[str], last: Callable[[str], object], context: Context) -> Iterator[Output]:
-        for name in names:
-            context.progress(STEPS, STEPS)
-            last(name)
-            yield Name(name)
-        last("")
+        if self._decoded is not None and "a0" in names:
+            self._decoded.wait(5)
+        return [Name(name) for name in names if name != "dropped0"]
 
     def close(self) -> None:
         self.go()
@@ -149,10 +138,10 @@ class Rig:
 @asynccontextmanager
 async def rig(
     fault: Callable[[list[str]], None] = lambda _names: None,
-    last: Callable[[str], object] | None = None,
+    decoded: threading.Event | None = None,
     deadline_seconds: float = 60,
 ) -> AsyncIterator[Rig]:
-    adapter = Stepper(fault, last)
+    adapter = Stepper(fault, decoded)
     metrics = Metrics("tiny")
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from unittest.mock import patch
 
 import pytest
@@ -48,16 +47,16 @@ async def test_who_was_answered_together_is_waited_for() -> None:
 
 async def test_when_all_are_back_nobody_is_waited_for() -> None:
     """As many as were answered together a moment ago are made at once, whatever the window."""
-    with (
-        patch("services.inference.patience.WINDOW_SECONDS", 5),
-        patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
-    ):
-        async with rig() as jobs:
-            first = await jobs.at_work()
-            rest = [jobs.submit(name) for name in "bcd"]
-            jobs.adapter.gate.release(STEPS)
-            await jobs.under_way(2)
-            await asyncio.sleep(0.6)
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit(name) for name in "bcd"]
+        jobs.adapter.gate.release(STEPS)
+        await jobs.under_way(2)
+        await asyncio.sleep(0.6)
+        with (
+            patch("services.inference.patience.WINDOW_SECONDS", 5),
+            patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
+        ):
             jobs.adapter.go()
             await asyncio.gather(first, *rest)
             async with asyncio.timeout(1):
@@ -108,8 +107,8 @@ async def test_job_larger_than_the_room() -> None:
 
 async def test_next_jobs_are_begun_while_the_last_outputs_are_made() -> None:
     """The thread waits for nobody to be begun: jobs are when the call before theirs has done its steps, not earlier."""
-    gate = threading.Semaphore(0)
-    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+    decoded = threading.Event()
+    async with rig(decoded=decoded) as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit("b")]
         await asyncio.sleep(0.05)
@@ -119,71 +118,38 @@ async def test_next_jobs_are_begun_while_the_last_outputs_are_made() -> None:
         rest.append(jobs.submit("c"))
         await jobs.have_begun("a", "b", "c")
         assert not first.done()
-        gate.release()
+        decoded.set()
         await asyncio.gather(first, *rest)
     assert jobs.adapter.calls == [["a0"], ["b0", "c0"]]
 
 
 async def test_job_that_comes_while_the_last_outputs_are_made() -> None:
     """One that comes when nothing waited is begun at once as well, beside the end of the call before its own."""
-    gate = threading.Semaphore(0)
-    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+    decoded = threading.Event()
+    async with rig(decoded=decoded) as jobs:
         first = await jobs.at_work()
         jobs.adapter.go()
         await asyncio.sleep(0.05)
         rest = jobs.submit("b")
         await jobs.have_begun("a", "b")
         assert not first.done()
-        gate.release()
+        decoded.set()
         await asyncio.gather(first, rest)
 
 
 @pytest.mark.parametrize("suspect", ["the first", "the next"])
 async def test_what_came_back_is_begun_beside_nothing(suspect: str) -> None:
     """What perhaps takes the worker down is charged with no other: neither is begun before the other is over."""
-    gate = threading.Semaphore(0)
-    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+    decoded = threading.Event()
+    async with rig(decoded=decoded) as jobs:
         first = jobs.submit("a", alone=suspect == "the first")
         await jobs.under_way(1)
         after = jobs.submit("b", alone=suspect == "the next")
         jobs.adapter.go()
         await asyncio.sleep(0.05)
         assert jobs.begun == ["a"]
-        gate.release()
+        decoded.set()
         assert [await first, await after] == [["a0"], ["b0"]]
-
-
-async def test_first_is_answered_while_the_last_is_made() -> None:
-    """An output is handed over as soon as the adapter yields it, not when its call is over."""
-    gate = threading.Semaphore(0)
-
-    def last(name: str) -> None:
-        if name == "c0":
-            gate.acquire()
-
-    async with rig(last=last) as jobs:
-        first = await jobs.at_work()
-        early, late = jobs.submit("b"), jobs.submit("c")
-        jobs.adapter.go()
-        assert [await first, await early] == [["a0"], ["b0"]]
-        assert not late.done()
-        gate.release()
-        assert await late == ["c0"]
-
-
-async def test_progress_of_a_call_that_hands_over_one_by_one() -> None:
-    """A call that goes on telling of its steps says no more than there are, and nothing of a job that has its own."""
-    seen: dict[str, list[Progress]] = {"b": [], "c": []}
-    async with rig(last=lambda _name: time.sleep(0.05)) as jobs:
-        first = await jobs.at_work()
-        rest = [jobs.submit("b"), jobs.submit("c", count=3)]
-        for name, told in seen.items():
-            jobs.heartbeats[name].report = told.append  # type: ignore[assignment, method-assign]
-        jobs.adapter.go()
-        await asyncio.gather(first, *rest)
-    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "c1", "c2"]]
-    assert [(each.step, each.total) for each in seen["b"]] == [(1, 3), (2, 3), (3, 3), (3, 3)]
-    assert {(each.step, each.total) for each in seen["c"]} == {(3, 9), (6, 9), (9, 9)}
 
 
 async def test_cancelled_member_does_not_wait_for_the_batch() -> None:

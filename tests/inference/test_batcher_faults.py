@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import threading
 from unittest.mock import Mock, patch
 
 import pytest
@@ -100,23 +99,6 @@ async def test_adapter_that_makes_too_few() -> None:
     assert [results[number] for number in (0, 2, 3)] == [["a0"], ["b0"], ["c0"]]
 
 
-async def test_fault_after_some_are_made() -> None:
-    """What was handed over before the adapter raised is not made again; the rest is, without whose fault it is."""
-
-    def last(name: str) -> None:
-        if name == "bad0":
-            raise RuntimeError("cannot decode this")
-
-    async with rig(last=last) as jobs:
-        first = await jobs.at_work()
-        rest = [jobs.submit(name) for name in ("b", "bad", "c", "d")]
-        jobs.adapter.go()
-        results = await asyncio.gather(first, *rest, return_exceptions=True)
-    assert isinstance(results[2], RuntimeError)
-    assert [results[number] for number in (0, 1, 3, 4)] == [["a0"], ["b0"], ["c0"], ["d0"]]
-    assert jobs.adapter.calls == [["a0"], ["b0", "bad0", "c0", "d0"], ["bad0", "c0"], ["bad0"], ["c0"], ["d0"]]
-
-
 async def test_call_that_hangs() -> None:
     """A job that asked for all of a call that hangs is to blame; nothing else is called after it."""
     async with rig(deadline_seconds=0.2) as jobs:
@@ -148,21 +130,6 @@ async def test_call_that_hangs_for_nobody() -> None:
         assert not behind.done()
         behind.cancel()
     assert jobs.adapter.calls == [["a0"]]
-
-
-async def test_thread_lost_after_the_last_output() -> None:
-    """An adapter that hangs when all has been handed over fails no job, and the loss of the thread is told of."""
-
-    def last(name: str) -> None:
-        if not name:
-            gate.acquire(timeout=5)
-
-    gate = threading.Semaphore(0)
-    async with rig(last=last, deadline_seconds=0.2) as jobs:
-        jobs.adapter.go()
-        assert await jobs.submit("a") == ["a0"]
-        await jobs.batcher.lost.wait()
-        gate.release()
 
 
 async def test_batch_that_hangs() -> None:

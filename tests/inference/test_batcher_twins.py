@@ -159,8 +159,8 @@ async def test_suspect_keeps_to_itself() -> None:
 
 async def test_twin_that_is_over_when_its_call_is_made_up() -> None:
     """What was asked for by one that has left, and then by another that leaves as well, is never made."""
-    gate = threading.Semaphore(0)
-    async with rig(last=lambda name: name == "a0" and gate.acquire()) as jobs:
+    decoded = threading.Event()
+    async with rig(decoded=decoded) as jobs:
         first = await jobs.at_work()
         async with asyncio.TaskGroup() as group:
             group.create_task(jobs.refuse("gone"))
@@ -169,7 +169,7 @@ async def test_twin_that_is_over_when_its_call_is_made_up() -> None:
             hold = asyncio.Event()
             group.create_task(jobs.refuse("gone", hold))
             await jobs.have_begun("a", "gone", "gone")
-            gate.release()
+            decoded.set()
             assert await first == ["a0"]
             await asyncio.sleep(0.05)
             hold.set()

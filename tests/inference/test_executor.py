@@ -5,7 +5,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
@@ -87,7 +87,7 @@ async def test_thread_count(tiny: Model, threads: int) -> None:
     seen: list[int] = []
 
     class Counts(Txt2Img):
-        def generate(self, batch: Sequence[Item], context: Context) -> Iterator[Output]:
+        def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
             seen.append(torch.get_num_threads())
             return super().generate(batch, context)
 

@@ -2,7 +2,7 @@
 
 import gc
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -51,7 +51,7 @@ class Txt2Img(ModelAdapter):
         params = cast("ImageParams", item.params)
         return params.width, params.height, params.steps, params.guidance
 
-    def generate(self, batch: Sequence[Item], context: Context) -> Iterator[Output]:
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         import torch
 
         _stop_if_unwanted(batch, context)
@@ -61,12 +61,12 @@ class Txt2Img(ModelAdapter):
         self._enter("text-encode")
         with torch.inference_mode():
             drawn = self._pipeline(**self._arguments(batch, context)).images
-        for index, part in enumerate(drawn.split(1)):
-            _stop_if_unwanted(batch[index:], context)
-            with torch.inference_mode():
-                (picture,) = part if self._decoder is None else self._decoder.decode(part)
-                image = _image(picture)
-            yield ImageOutput(image)
+            return [self._picture(part, batch, context) for part in drawn.split(1)]
+
+    def _picture(self, part: "torch.Tensor", batch: Sequence[Item], context: Context) -> ImageOutput:
+        _stop_if_unwanted(batch, context)
+        (picture,) = part if self._decoder is None else self._decoder.decode(part)
+        return ImageOutput(_image(picture))
 
     def sample(self) -> Item:
         params = self.model.parameters({"prompt": "product"})
