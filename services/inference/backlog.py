@@ -40,7 +40,8 @@ class Backlog:
         self._idle.set()
         self._idle_since = 0.0
         self._exclusive = False  # nothing is begun beside what is being made
-        self.patience = Patience()
+        self._patience = Patience()
+        self._next = Batch()  # as far as it is made up
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
 
     def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
@@ -87,11 +88,14 @@ class Backlog:
     def busy(self, batch: Batch) -> Iterator[None]:
         """Around all calls of the model for `batch`."""
         self._idle.clear()
-        self._exclusive = batch.alone
+        self._exclusive, self._next = batch.alone, Batch()
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             yield
         finally:
-            self._idle_since = asyncio.get_running_loop().time()
+            self._idle_since = now()
+            self._patience.expect(len(batch) + len(self._next), self._idle_since - began)
             self._idle.set()
             self._news.set()
 
@@ -108,7 +112,8 @@ class Backlog:
             await self._idle.wait()
         begun_only = self._spare_the_begun()
         joining = partial(self._joining, self._waiting[0].key, begun_only=begun_only)
-        since, room, batch = asyncio.get_running_loop().time(), self._room(), Batch()
+        since, room = asyncio.get_running_loop().time(), self._room()
+        self._next = batch = Batch()
         # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
         while len(batch) < room and (round_ := (await self._soon(joining, len(batch), since))[: room - len(batch)]):
             self._waiting = [work for work in self._waiting if work not in round_]
@@ -131,10 +136,9 @@ class Backlog:
 
     def hand_back(self, exc: HandedBack) -> None:
         """Nothing more is made: who has begun hears of it, and nobody who comes now joins what is never made."""
-        works = [*self._works.values()]
-        for work in works:
+        for work in [*self._works.values()]:
             work.fail(exc)
-        self.forget(*works)
+            self.forget(work)
 
     def put_first(self, work: Work) -> None:
         """Have it made next; jobs that ask for the same may join again."""
@@ -154,7 +158,7 @@ class Backlog:
         last = now()
         while not (works := joining()):
             could, idle = self._idle_since, self._idle.is_set()
-            until = self.patience.until(count, max(since, could), max(last, could)) if idle else None
+            until = self._patience.until(count, max(since, could), max(last, could)) if idle else None
             if until is not None and until <= now():
                 break
             self._news.clear()

@@ -112,11 +112,7 @@ class Batcher:
             async with asyncio.timeout(self.deadline_seconds):
                 outputs = await self._executor.generate(batch.items, batch.context(stages))
         self._deliver(batch, outputs, stages)
-        self._note(len(batch), now() - begin, stages)
-
-    def _note(self, size: int, seconds: float, stages: Stages) -> None:
-        self._backlog.patience.expect(size, seconds)
-        self._metrics.call_seconds.observe(seconds)
+        self._metrics.call_seconds.observe(now() - begin)
         self._metrics.staged(stages.so_far())
 
     def _give_up(self, batch: Batch, kind: type[ThreadLost], reason: str) -> ThreadLost:

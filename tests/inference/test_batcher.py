@@ -45,6 +45,25 @@ async def test_who_was_answered_together_is_waited_for() -> None:
     assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"], ["h0"], ["i0"]]
 
 
+async def test_who_waits_already_is_counted() -> None:
+    """The next call waits for as many as were answered beside the one that is there: it did not come from them."""
+    decoded = threading.Event()
+    async with rig(decoded=decoded) as jobs:
+        jobs.adapter.go()
+        rest = [jobs.submit(name) for name in "ab"]
+        await jobs.under_way(1)
+        await asyncio.sleep(0.6)
+        rest.append(jobs.submit("c"))
+        await jobs.have_begun("a", "b", "c")
+        decoded.set()
+        await asyncio.gather(*rest[:2])
+        for name in "de":
+            rest.append(jobs.submit(name))
+            await asyncio.sleep(0.03)
+        await asyncio.gather(*rest)
+    assert jobs.adapter.calls == [["a0", "b0"], ["c0", "d0", "e0"]]
+
+
 async def test_when_all_are_back_nobody_is_waited_for() -> None:
     """As many as were answered together a moment ago are made at once, whatever the window."""
     async with rig() as jobs:
