@@ -68,7 +68,7 @@ def test_worker_that_was_asleep(system: System) -> None:
     system.start_gateway()
     asleep = system.start_worker(broker_url=url)
     job = system.submit("SLOW vase", seed=3)
-    system.wait_for(job["id"], lambda now: now["state"] == "running")
+    system.wait_for(job["id"], lambda now: now["id"] in system.pictures_painted())  # running it is before it knows so
     asleep.send_signal(signal.SIGSTOP)
     other = system.start_worker()
     done = system.wait(job["id"])
