@@ -110,6 +110,15 @@ class Rig:
         await self.under_way(1)
         return first
 
+    async def long_at_work(self, names: str) -> list[asyncio.Task[list[str]]]:
+        """The job `a`, and those of `names`, whose one call has taken so long that its crowd is waited for."""
+        first = await self.at_work()
+        rest = [self.submit(name) for name in names]
+        self.adapter.gate.release(STEPS)
+        await self.under_way(2)
+        await asyncio.sleep(0.6)
+        return [first, *rest]
+
     async def _hold(self, job_id: str, held: Seat) -> list[str]:
         with ExitStack() as after:
             async with held as seat:

@@ -28,13 +28,9 @@ async def test_waiting_jobs_share_calls() -> None:
 async def test_who_was_answered_together_is_waited_for() -> None:
     """After a call for three jobs, the next call waits a moment for as many, which come one after the other."""
     async with rig() as jobs:
-        first = await jobs.at_work()
-        rest = [jobs.submit(name) for name in "bcd"]
-        jobs.adapter.gate.release(STEPS)
-        await jobs.under_way(2)
-        await asyncio.sleep(0.6)
+        three = await jobs.long_at_work("bcd")
         jobs.adapter.go()
-        await asyncio.gather(first, *rest)
+        await asyncio.gather(*three)
         again = []
         for name in "efg":
             again.append(jobs.submit(name))
@@ -67,17 +63,13 @@ async def test_who_waits_already_is_counted() -> None:
 async def test_when_all_are_back_nobody_is_waited_for() -> None:
     """As many as were answered together a moment ago are made at once, whatever the window."""
     async with rig() as jobs:
-        first = await jobs.at_work()
-        rest = [jobs.submit(name) for name in "bcd"]
-        jobs.adapter.gate.release(STEPS)
-        await jobs.under_way(2)
-        await asyncio.sleep(0.6)
+        three = await jobs.long_at_work("bcd")
         with (
             patch("services.inference.patience.WINDOW_SECONDS", 5),
             patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
         ):
             jobs.adapter.go()
-            await asyncio.gather(first, *rest)
+            await asyncio.gather(*three)
             async with asyncio.timeout(1):
                 await asyncio.gather(*(jobs.submit(name) for name in "efg"))
     assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"]]
