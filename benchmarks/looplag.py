@@ -30,6 +30,7 @@ def run() -> Iterator[Figure]:
         lags = uvloop.run(_measure(system, settings))
     p99 = statistics.quantiles(lags, n=100)[98]
     yield Figure.of("looplag.p99", p99, "ms", "<= 5", lags)
+    yield Figure.of("looplag.worst", max(lags), "ms", "", lags)
 
 
 async def _measure(system: System, settings: Settings) -> list[float]:

@@ -72,12 +72,16 @@ def _decode_as_we_do(decoder: Any) -> None:
 
 
 def _compute_as_we_do(denoiser: Any) -> None:
-    """In bfloat16 where the CPU multiplies it."""
+    """In bfloat16 where the CPU multiplies it, the large weights rounded beforehand."""
     import torch
+    from torch import nn
 
     capabilities = torch.cpu.get_capabilities()
     if not (capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")):
         return
+    for layer in denoiser.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d)):
+            layer.to(torch.bfloat16)
     forward = denoiser.forward
 
     def rounding_inside(*arguments: Any, **options: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ import structlog
 
 from services.api.app import create_app
 from services.api.server import serve
+from services.cli.heap import freeze_heap
 from services.cli.signals import stop_event
 from services.common.catalogue import Catalogue
 from services.common.failpoints import Failpoints
@@ -17,4 +18,9 @@ async def run_gateway(settings: Settings, catalogue: Catalogue) -> None:
     """Raises BackendUnavailable or OSError (the port is taken) when it cannot start."""
     async with open_tracer("studio-gateway") as tracer:
         app = create_app(settings, catalogue, Failpoints(settings.failpoint), tracer)
-        await serve(app, settings, stop_event(), lambda url: log.info("gateway ready", url=url))
+        await serve(app, settings, stop_event(), _ready)
+
+
+def _ready(url: str) -> None:
+    freeze_heap()
+    log.info("gateway ready", url=url)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from services.api.app import create_app
 from services.api.server import serve
+from services.cli.heap import freeze_heap
 from services.cli.signals import stop_event
 from services.cli.supervisor import Supervisor
 from services.common.catalogue import Catalogue, Model
@@ -61,6 +62,7 @@ async def open_studio(
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_ready(url: str) -> None:
+        freeze_heap()
         if not bound.done():  # else nobody waits for it any more
             bound.set_result(url)
 

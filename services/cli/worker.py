@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from services.cli.heap import freeze_heap
 from services.cli.signals import stop_event
 from services.cli.supervisor import UNUSABLE
 from services.common.backends import open_backends, open_cache
@@ -81,6 +82,7 @@ async def _load(executor: ModelExecutor, batcher: Batcher, metrics: Metrics, dea
     with metrics.stage("load"):
         await executor.load()
     await warm_up(executor, batcher.rhythm, deadline_seconds)
+    freeze_heap()
 
 
 async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

@@ -15,6 +15,8 @@ from services.inference.sources import Source
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
 
 HALF = Hardware(torch.device("cpu"), torch.bfloat16, torch.bfloat16)  # as on a GPU
+MIXED = Hardware(torch.device("cpu"), torch.float32, torch.bfloat16)
+EXACT = Hardware(torch.device("cpu"), torch.float32, torch.float32)
 
 
 def test_weights_in_half_precision(tiny: Model) -> None:
@@ -35,6 +37,23 @@ def test_weights_in_half_precision(tiny: Model) -> None:
     assert [pipeline.unet.dtype, pipeline.text_encoder.dtype] == [torch.bfloat16] * 2
     assert given == steps == [torch.float32] * 2
     assert pipeline.vae.dtype == drawn.images.dtype == torch.float32
+
+
+def test_weights_are_rounded_once(tiny: Model) -> None:
+    """A CPU's denoiser keeps its large weights as it multiplies them, and answers as if they were rounded late."""
+    rounded = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), MIXED).unet
+    exact = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), EXACT).unet
+    weights = {name: weight.dtype for name, weight in rounded.named_parameters()}
+    latents, text = torch.randn(2, 4, 8, 8), torch.randn(2, 128, 64)
+
+    with torch.inference_mode():
+        (found,) = rounded(latents, 500, text)
+        with torch.autocast("cpu", torch.bfloat16):
+            (expected,) = exact(latents, 500, text, return_dict=False)
+
+    assert weights["conv_in.weight"] == weights["time_embedding.linear_1.bias"] == torch.bfloat16
+    assert weights["conv_norm_out.weight"] == torch.float32
+    assert torch.equal(found, expected.float())
 
 
 def test_transformer_that_is_called_by_keywords() -> None:
