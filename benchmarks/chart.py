@@ -24,7 +24,7 @@ DEFAULT_SPINS = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own: ours set less, se
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
     """Images a second of every bar, and how much faster batching is than the best of the others."""
     model = subject.model
-    label = f"{model.name} {model.defaults['width']}x{model.defaults['height']}, {model.defaults['steps']} steps"
+    label = f"{model.name} {subject.size}, {model.defaults['steps']} steps"
     with ExitStack() as stack:
         bars = {f"one at a time, {count} workers": _one_at_a_time(stack, subject, count) for count in CROWDS}
         bars["batching, 1 worker"] = ours = stack.enter_context(open_system("embedded", subject=subject))

@@ -3,6 +3,8 @@
 A turn starts one contender, warms it up, loads it and stops it again: some poll while they are idle, and would take
 time from the others. Turns alternate, and ratios are taken within a round of turns. A picture counts for our client
 when its bytes are there, so it pays for submitting, waiting and fetching. A peer that does not start is left out.
+All load the same pipeline in the same number formats. What our adapter does beyond calling it (on a CPU, decoding one
+picture after the other) is part of what is compared.
 """
 
 import statistics

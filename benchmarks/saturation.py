@@ -1,7 +1,8 @@
 """Images a second of the whole system with queued jobs, over the bare pipeline called in a loop with full batches.
 
 Both may use all cores, so what the system does beside the model (encoding, storing, answering) takes time away from
-it: about the same for every job, so its share shrinks as the calls get longer. Two lengths of a call show that.
+it: about the same for every job, so its share shrinks as the calls get longer. Two lengths of a call show that, and
+so does a model of real size (`--models`).
 A round of the system is compared with the mean of the bare rounds right before and after it: see `overhead`.
 """
 
@@ -39,9 +40,9 @@ async def _figures(system: System, backends: str, subject: Subject, rounds: int)
         loops, taken = await _measure(system, bare, steps, rounds)
         around = [(before + after) / 2 for before, after in pairwise(loops)]
         ratios = [loop / own for loop, own in zip(around, taken, strict=True)]
-        size = bare.executor.adapter.max_batch
-        call = statistics.median(loops) / (JOBS / size) * 1000
-        name = f"saturation.{backends} ({bare.model.name} {steps} steps, batches of {size}, {call:.0f} ms a call)"
+        batch = bare.executor.adapter.max_batch
+        call = f"batches of {batch}, {statistics.median(loops) / (JOBS / batch) * 1000:.0f} ms a call"
+        name = f"saturation.{backends} ({bare.model.name} {subject.size}, {steps} steps, {call})"
         figures.append(Figure.of(name, statistics.median(ratios), "ratio", ">= 0.97", ratios))
     await bare.executor.close()
     return figures

@@ -25,6 +25,11 @@ class Subject:
     def model(self) -> Model:
         return self.catalogue.default_model
 
+    @property
+    def size(self) -> str:
+        """Of a picture, in pixels."""
+        return "{width}x{height}".format_map(self.model.defaults)
+
     def section(self, benchmark: str) -> str:
         """What its section of the report is called, so that it stands beside that of the model that ships."""
         return benchmark if self == SHIPPED else f"{benchmark} of {self.model.name} on {self.device}"
