@@ -4,8 +4,8 @@ import gc
 
 
 def freeze_heap() -> None:
-    """Call when all is loaded. A full collection holds up every thread of the process, the model's among them: those of
-    a worker with torch and diffusers took 230 ms each, every ten seconds or so under load, and take 5 to 10 with this.
+    """Call when all is loaded. A full collection holds up every thread of the process, the model's among them: by
+    `just bench looplag` those of a worker with torch and diffusers took 230 ms each, and take 5 to 10 with this.
     """
-    gc.collect()
+    gc.collect()  # first, or the garbage would stay as well
     gc.freeze()
