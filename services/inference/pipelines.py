@@ -6,6 +6,7 @@ from typing import Any
 
 from services.common.errors import ModelUnavailable
 from services.inference.hardware import Hardware
+from services.inference.projections import project_text_once
 from services.inference.quiet import silence_libraries
 from services.inference.rounding import confine_rounding
 from services.inference.sources import Source
@@ -42,6 +43,8 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             pipeline.vae.enable_slicing()
     torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32  # it rounds as well, outside of matrix products
     confine_rounding(pipeline, denoiser_of(pipeline), hardware)
+    if hardware.device.type == "cpu":  # on a GPU it would keep memory for what takes it no time
+        project_text_once(denoiser_of(pipeline))
     return pipeline
 
 

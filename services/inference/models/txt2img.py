@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
 from services.inference.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
-from services.inference.decoder import Decoder
 from services.inference.hardware import Hardware, choose_hardware, finish_device_work, free_device_cache, prepare_torch
 from services.inference.latents import LatentColours
 from services.inference.outputs import ImageOutput, Output
 from services.inference.pipelines import denoiser_of, load_pipeline
+from services.inference.plain_pipeline import PlainPipeline
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class Txt2Img(ModelAdapter):
     _pipeline: Any = None
     _scheduler: Any = None
     _colours: LatentColours | None = None
-    _decoder: Decoder | None = None
+    _plain: PlainPipeline | None = None
     _hardware: Hardware
     _context: Context = QUIET  # of the call under way
     _stage: str = ""
@@ -42,7 +42,7 @@ class Txt2Img(ModelAdapter):
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
-        self._decoder = Decoder.of(self._pipeline, self._hardware)
+        self._plain = PlainPipeline.of(self._pipeline, self._hardware)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
         # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
         denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))
@@ -65,7 +65,7 @@ class Txt2Img(ModelAdapter):
 
     def _picture(self, part: "torch.Tensor", batch: Sequence[Item], context: Context) -> ImageOutput:
         _stop_if_unwanted(batch, context)
-        (picture,) = part if self._decoder is None else self._decoder.decode(part)
+        (picture,) = part if self._plain is None else self._plain.decode(part)
         return ImageOutput(_image(picture))
 
     def sample(self) -> Item:
@@ -78,7 +78,7 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = self._colours = self._decoder = None
+        self._pipeline = self._scheduler = self._colours = self._plain = None
         gc.collect()
         free_device_cache()
 
@@ -86,17 +86,22 @@ class Txt2Img(ModelAdapter):
         """Only what this pipeline's `__call__` takes: distilled models have no negative prompt, for one."""
         params = cast("ImageParams", batch[0].params)
         arguments = {
-            "prompt": [item.prompt for item in batch],
-            "negative_prompt": [item.negative_prompt for item in batch],
+            **self._texts(batch, guided=params.guidance is None or params.guidance > 1),
             "width": params.width,
             "height": params.height,
             "num_inference_steps": params.steps,
             "guidance_scale": params.guidance,
             "generator": [self._generator(item.seed) for item in batch],
-            "output_type": "pt" if self._decoder is None else "latent",
+            "output_type": "pt" if self._plain is None else "latent",
             "callback_on_step_end": self._after_step(batch, context),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
+
+    def _texts(self, batch: Sequence[Item], *, guided: bool) -> dict[str, Any]:
+        prompts, negative_prompts = [item.prompt for item in batch], [item.negative_prompt for item in batch]
+        if self._plain is None:
+            return {"prompt": prompts, "negative_prompt": negative_prompts}
+        return self._plain.encode(prompts, negative_prompts if guided else [])
 
     def _after_step(self, batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
         colours = self._colours
