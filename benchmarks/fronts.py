@@ -17,7 +17,8 @@ import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.http_load import Load, Pace, measure
-from benchmarks.peer_rig import START_SECONDS, make_environment, stop_trees
+from benchmarks.peer_environment import make_environment
+from benchmarks.peer_rig import START_SECONDS, stop_trees
 from benchmarks.rig import open_system
 from tests.servers.server import free_port
 from tests.system import ROOT

@@ -2,9 +2,8 @@
 
 import itertools
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -12,7 +11,8 @@ from http.client import HTTPConnection, HTTPException
 from benchmarks.rig import PROMPT
 
 PATIENCE_SECONDS = 90.0
-_SEEDS = itertools.count(1)  # no two requests of a run are the same, so nobody may answer one with another's picture
+# No two requests of a run are the same, so nobody may answer one with another's picture, or text with another's.
+_SEEDS = itertools.count(1)
 
 Ask = Callable[[HTTPConnection, int], bytes]
 
@@ -31,35 +31,29 @@ class Answer:
 
 
 class Load:
-    """`requests` in all, from `clients` threads with a connection each. What fails is not sent again."""
+    """`clients` threads with a connection each send for `seconds`, at least once. What fails is not sent again."""
 
-    def __init__(self, port: int, ask: Ask, *, clients: int, requests: int) -> None:
+    def __init__(self, port: int, ask: Ask, *, clients: int, seconds: float) -> None:
         self._port = port
         self._ask = ask
         self._clients = clients
-        self._seeds: Iterator[int] = iter([next(_SEEDS) for _ in range(requests)])
-        self._lock = threading.Lock()
+        self._seconds = seconds
         self._answers: list[Answer] = []
 
-    @property
-    def answered(self) -> int:
-        return len(self._answers)
-
     def run(self) -> list[Answer]:
+        until = time.monotonic() + self._seconds
         with ThreadPoolExecutor(self._clients) as threads:
-            for client in [threads.submit(self._client) for _ in range(self._clients)]:
+            for client in [threads.submit(self._client, until) for _ in range(self._clients)]:
                 client.result()
         return self._answers
 
-    def _client(self) -> None:
+    def _client(self, until: float) -> None:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
-        while (seed := self._next_seed()) is not None:
-            self._answers.append(self._answer(connection, seed))
+        while True:
+            self._answers.append(self._answer(connection, next(_SEEDS)))
+            if time.monotonic() >= until:
+                break
         connection.close()
-
-    def _next_seed(self) -> int | None:
-        with self._lock:
-            return next(self._seeds, None)
 
     def _answer(self, connection: HTTPConnection, seed: int) -> Answer:
         sent, failure = time.monotonic(), ""
@@ -75,13 +69,13 @@ class Load:
 
 
 def ask_peer(connection: HTTPConnection, seed: int) -> bytes:
-    return _exchange(connection, "POST", "/generate", {"prompt": PROMPT, "seed": seed})
+    return _exchange(connection, "POST", "/generate", _wish(seed))
 
 
 def ask_studio(connection: HTTPConnection, seed: int) -> bytes:
     """Submit and wait, look again for as long as it is not over, fetch the picture."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    job = json.loads(_exchange(connection, "POST", "/v1/jobs", {"prompt": PROMPT, "seed": seed}))
+    job = json.loads(_exchange(connection, "POST", "/v1/jobs", _wish(seed)))
     while job["state"] in ("queued", "running"):
         if time.monotonic() > deadline:
             raise TimeoutError(f"job {job['id']} is not over")
@@ -89,6 +83,10 @@ def ask_studio(connection: HTTPConnection, seed: int) -> bytes:
     if job["state"] != "succeeded":
         raise NoPicture(json.dumps(job))
     return _exchange(connection, "GET", f"/v1/jobs/{job['id']}/artifacts/0")
+
+
+def _wish(seed: int) -> dict[str, object]:
+    return {"prompt": f"{PROMPT} {seed}", "seed": seed}
 
 
 def _connect(connection: HTTPConnection) -> None:

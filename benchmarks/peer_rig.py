@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +11,12 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.peer_environment import make_environment
 from benchmarks.peer_load import Ask, Load, ask_peer, ask_studio
 from benchmarks.rig import CORES
 from tests.servers.server import free_port
 from tests.system import ROOT, System
 
-SERVERS = Path(__file__).with_name("peer_servers")
 START_SECONDS = 180.0  # some load torch in more than one process
 LOG_TAIL = 3000  # characters
 STOP_SECONDS = 5.0  # nothing is at work then; LitServe leaves SIGTERM unheeded
@@ -43,8 +42,14 @@ class Contender(ABC):
         finally:
             self._stop()
 
-    def load(self, clients: int, requests: int) -> Load:
-        return Load(self.port, self.ask, clients=clients, requests=requests)
+    def load(self, clients: int, seconds: float) -> Load:
+        return Load(self.port, self.ask, clients=clients, seconds=seconds)
+
+    def pause(self) -> None:
+        """Take no time from the others."""
+
+    def resume(self) -> None:
+        """Be as before `pause`."""
 
     @abstractmethod
     def kill_model(self) -> None:
@@ -62,7 +67,10 @@ class Contender(ABC):
 
 
 class Studio(Contender):
-    """Gateway and worker of this project; a supervisor would start the next worker as `kill_model` does."""
+    """Gateway and worker of this project; a supervisor would start the next worker as `kill_model` does.
+
+    Idle they take 0.2 % of a core, so nothing is paused.
+    """
 
     name = "ours"
     ask = staticmethod(ask_studio)
@@ -90,12 +98,18 @@ class Studio(Contender):
 
 
 class Peer(Contender):
-    """`commands` are run in `folder` with the peer's own Python; the one that loads the model writes its pid there."""
+    """`commands` are run in `folder` with the peer's own Python; the one that loads the model writes its pid there.
+
+    Paused, the processes of one that `polls` while it is idle stand still; the others take as little as ours then.
+    """
 
     ask = staticmethod(ask_peer)
 
-    def __init__(self, name: str, folder: Path, commands: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, commands: Sequence[str], environment: Mapping[str, str], *, polls: bool = False
+    ) -> None:
         self.name = name
+        self._polls = polls
         self.port = free_port()
         self._folder = folder / name
         self._folder.mkdir()
@@ -121,6 +135,16 @@ class Peer(Contender):
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-LOG_TAIL:]
 
+    def pause(self) -> None:
+        for process in trees(self._processes) if self._polls else ():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def resume(self) -> None:
+        for process in trees(self._processes):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
     def _start(self) -> None:
         self._pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as log:
@@ -143,55 +167,31 @@ class Peer(Contender):
             time.sleep(0.1)
 
     def _draws(self) -> bool:
-        return not self.load(clients=1, requests=1).run()[0].failure
+        return not self.load(clients=1, seconds=0).run()[0].failure
 
     def _stop(self) -> None:
+        self.resume()  # what stands still heeds no SIGTERM
         stop_trees(self._processes)
         for process in self._processes:
             with suppress(ProcessLookupError):  # what outlived a leader that died by itself
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def trees(processes: Sequence[subprocess.Popen[bytes]]) -> list[psutil.Process]:
+    """Those of them that run, and all that they have started."""
+    running = [psutil.Process(process.pid) for process in processes if process.poll() is None]
+    return [*running, *(child for process in running for child in process.children(recursive=True))]
+
+
 def stop_trees(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """SIGTERM to each, then SIGKILL to whatever is left of them and of what they started."""
-    running = [psutil.Process(process.pid) for process in processes if process.poll() is None]
-    descendants = [child for process in running for child in process.children(recursive=True)]
-    for process in running:
-        process.terminate()
-    _, left = psutil.wait_procs([*running, *descendants], STOP_SECONDS)
+    every = trees(processes)
+    for own in processes:
+        own.terminate()
+    _, left = psutil.wait_procs(every, STOP_SECONDS)
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(left, STOP_SECONDS)
     for own in processes:
         own.wait()
-
-
-def make_environment(name: str) -> str:
-    """The Python of the peer's virtual environment, made when it is missing and brought up to its requirements.
-
-    Where nothing can be installed, PEERS_PYTHON names one that has what all of them require.
-    """
-    if ready := os.environ.get("PEERS_PYTHON"):
-        return ready
-    folder = ROOT / "build" / "peers" / name
-    files = (SERVERS / f"{name}.txt", SERVERS / "pictures.txt", ROOT / "constraints.txt")
-    wanted = "".join(file.read_text() for file in files)
-    stamp, python = folder / "installed.txt", folder / "bin" / "python"
-    pinned = folder / "constraints.txt"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        _run_aside(sys.executable, "-m", "venv", str(folder))
-        pinned.write_text("\n".join(_pins_of_what_draws()))
-        install = ("install", "-qq", "--requirement", str(files[0]), "--constraint", str(pinned))
-        _run_aside(str(python), "-m", "pip", *install)
-        stamp.write_text(wanted)
-    return str(python)
-
-
-def _run_aside(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=sys.stderr)  # standard output is for figures
-
-
-def _pins_of_what_draws() -> list[str]:
-    names = (SERVERS / "pictures.txt").read_text().splitlines()
-    return [pin for pin in (ROOT / "constraints.txt").read_text().splitlines() if pin.partition("==")[0] in names]

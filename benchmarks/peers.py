@@ -1,10 +1,11 @@
 """The same pictures from this project and from its peers, each at its best documented settings, on the same machine.
 
-A turn starts one contender, warms it up, loads it and stops it again: some poll while they are idle, and would take
-time from the others. Turns alternate, and ratios are taken within a round of turns. A picture counts for our client
-when its bytes are there, so it pays for submitting, waiting and fetching. A peer that does not start is left out.
-All load the same pipeline in the same number formats. What our adapter does beyond calling it (on a CPU, decoding one
-picture after the other) is part of what is compared.
+All run from the start. LitServe and Ray poll while they are idle, for a tenth of a core each, so they stand still while
+another has its turn. Turns follow each other within a minute, and each round begins with another contender; ratios are
+taken within a round. A picture counts for our client when its bytes are there, so it pays for submitting, waiting and
+fetching. A peer that does not start is left out. All load the same pipeline in the same number formats. What our
+adapter does beyond calling it (on a CPU, decoding one picture after the other and taking in the text once) is part of
+what is compared.
 """
 
 import statistics
@@ -12,6 +13,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,45 +25,55 @@ from benchmarks.rig import open_system
 from benchmarks.subject import SHIPPED, Subject
 from tests.system import System
 
-ROUNDS = 2
-LOADS = {1: 12, 4: 32, 16: 64}  # requests of a turn, by number of clients
+ROUNDS = 8
+LOADS = {1: 3.0, 4: 5.0, 16: 8.0}  # seconds of a turn, by number of clients
+LEAD_SECONDS = 1.5  # before each turn, uncounted: what stood still has gone from the caches
 COMPARED = (4, 16)
-WARM_UP = {1: 8, 16: 16}  # BentoML learns its window from the first dozen calls
-LOSS_CLIENTS, LOSS_REQUESTS = 16, 32
+WARM_UP = {1: 3.0, 16: 4.0}  # seconds, by number of clients; BentoML learns its window from the first dozen calls
+LOSS_CLIENTS, LOSS_SECONDS, KILL_SECONDS = 16, 5.0, 4.5  # some are sent to the end, so that all wait when it is killed
 
-Turn = dict[int, list[Answer]]  # by number of clients
+Turns = dict[int, list[list[Answer]]]  # by number of clients
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
-    """What each loses, then what each draws, then ours over the best of the others in the same round.
+    """What each draws, then ours over each of the others, then what each loses.
 
     What is lost depends on who keeps a request, and not on the model, so only the one that ships is killed for it.
     """
     with open_system("distributed", subject=subject) as system, TemporaryDirectory(prefix="peers-") as folder:
-        contenders = [Studio(system), *_peers(Path(folder), system, subject)]
+        with ExitStack() as stack:
+            contenders = list(_started(stack, [Studio(system), *_peers(Path(folder), system, subject)]))
+            turns: dict[str, Turns] = {each.name: {clients: [] for clients in LOADS} for each in contenders}
+            for number in range(rounds):
+                first = number % len(contenders)
+                for clients, contender in product(LOADS, contenders[first:] + contenders[:first]):
+                    turns[contender.name][clients].append(_turn(contender, clients))
+        for name, own in turns.items():
+            yield from _drawn_by(name, own)
+        for contender, clients in product(contenders, COMPARED):
+            if not isinstance(contender, Studio):
+                yield _over(contender.name, clients, turns)
         for contender in contenders if subject == SHIPPED else ():
             yield _lost(contender)
-        turns: dict[str, list[Turn]] = {contender.name: [] for contender in contenders}
-        for number in range(rounds):
-            for contender in tuple(contenders):
-                try:
-                    turns[contender.name].append(_turn(contender))
-                except NotStarted as exc:
-                    print(exc, file=sys.stderr)
-                    contenders.remove(contender)
-                    del turns[contender.name]
-                    continue
-                if number == rounds - 1:
-                    yield from _drawn_by(contender.name, turns[contender.name])
-    for clients in COMPARED:
-        yield _ahead(clients, turns)
 
 
-def _drawn_by(name: str, turns: Sequence[Turn]) -> Iterator[Figure]:
-    failed = [_failures(turn) for turn in turns]
+def _started(stack: ExitStack, contenders: Sequence[Contender]) -> Iterator[Contender]:
+    for contender in contenders:
+        try:
+            stack.enter_context(contender.serving())
+        except NotStarted as exc:
+            print(exc, file=sys.stderr)
+            continue
+        _warm_up(contender)
+        contender.pause()
+        yield contender
+
+
+def _drawn_by(name: str, turns: Turns) -> Iterator[Figure]:
+    failed = [sum(bool(answer.failure) for answer in turn) for own in turns.values() for turn in own]
     yield Figure.of(f"peers.{name}.failed", sum(failed), "requests", "", failed)
-    for clients in LOADS:
-        yield from _figures(f"peers.{name}.{clients}", [turn[clients] for turn in turns])
+    for clients, own in turns.items():
+        yield from _figures(f"peers.{name}.{clients}", own)
 
 
 def _peers(folder: Path, system: System, subject: Subject) -> list[Peer]:
@@ -78,40 +91,39 @@ def _peers(folder: Path, system: System, subject: Subject) -> list[Peer]:
     limits = "--workers 1 --max-threadpool-threads 1 --max-async-tasks 2 --max-prefetch 1 --ack-type when_saved"
     worker = f"taskiq worker {servers}.taskiq_server:broker {limits} --log-level WARNING"
     return [
-        Peer("litserve", folder, [f"{servers}.litserve_server"], model),
+        Peer("litserve", folder, [f"{servers}.litserve_server"], model, polls=True),
         Peer("bentoml", folder, [bentoml_command], {**model, **bentoml}),
         Peer("taskiq", folder, [gateway, worker], {**model, **backends}),
-        Peer("ray", folder, [f"{servers}.ray_server"], {**model, **ray}),
+        Peer("ray", folder, [f"{servers}.ray_server"], {**model, **ray}, polls=True),
     ]
 
 
-def _turn(contender: Contender) -> Turn:
-    with contender.serving():
-        _warm_up(contender)
-        turn = {clients: contender.load(clients, requests).run() for clients, requests in LOADS.items()}
-    failures = {answer.failure for answers in turn.values() for answer in answers if answer.failure}
-    if failures:
+def _warm_up(contender: Contender) -> None:
+    for clients, seconds in WARM_UP.items():
+        contender.load(clients, seconds).run()
+
+
+def _turn(contender: Contender, clients: int) -> list[Answer]:
+    contender.resume()
+    contender.load(clients, LEAD_SECONDS).run()
+    answers = contender.load(clients, LOADS[clients]).run()
+    contender.pause()
+    if failures := {answer.failure for answer in answers if answer.failure}:
         told = f"{contender.name}: {', '.join(sorted(failures))}\n{contender.log_tail()}"
         if isinstance(contender, Studio):
             raise RuntimeError(told)
         print(told, file=sys.stderr)  # a peer's own failures are a figure
-    return turn
-
-
-def _warm_up(contender: Contender) -> None:
-    for clients, requests in WARM_UP.items():
-        contender.load(clients, requests).run()
+    return answers
 
 
 def _lost(contender: Contender) -> Figure:
     """How many requests sent before the model's process is killed never get a picture."""
     with contender.serving():
         _warm_up(contender)
-        load = contender.load(LOSS_CLIENTS, LOSS_REQUESTS)
+        load = contender.load(LOSS_CLIENTS, LOSS_SECONDS)
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(load.run)
-            while load.answered < LOSS_REQUESTS / 3 and not running.done():
-                time.sleep(0.02)
+            time.sleep(KILL_SECONDS)
             killed = time.monotonic()
             contender.kill_model()
             answers = running.result()
@@ -120,7 +132,7 @@ def _lost(contender: Contender) -> Figure:
     return Figure.of(name, lost, "requests", goal, [lost])
 
 
-def _figures(name: str, turns: list[list[Answer]]) -> Iterator[Figure]:
+def _figures(name: str, turns: Sequence[list[Answer]]) -> Iterator[Figure]:
     """Percentiles are taken over all turns together; the spread is that of the single turns."""
     turns = [_drawn(answers) for answers in turns]
     rates = [_images_per_second(answers) for answers in turns]
@@ -131,15 +143,11 @@ def _figures(name: str, turns: list[list[Answer]]) -> Iterator[Figure]:
         yield Figure.of(f"{name}.p{percent}", _percentile(together, percent), "s", "", samples)
 
 
-def _ahead(clients: int, turns: dict[str, list[Turn]]) -> Figure:
-    rates = {name: [_images_per_second(_drawn(turn[clients])) for turn in own] for name, own in turns.items()}
-    ours = rates.pop(Studio.name)
-    ratios = [own / max(others) for own, *others in zip(ours, *rates.values(), strict=True)]
-    return Figure.of(f"peers.ahead.{clients}", statistics.median(ratios), "ratio", ">= 1.0", ratios)
-
-
-def _failures(turn: Turn) -> int:
-    return sum(bool(answer.failure) for answers in turn.values() for answer in answers)
+def _over(peer: str, clients: int, turns: dict[str, Turns]) -> Figure:
+    """Ours over the peer's in the same round."""
+    ours, theirs = ([_images_per_second(_drawn(turn)) for turn in turns[name][clients]] for name in (Studio.name, peer))
+    ratios = [own / other for own, other in zip(ours, theirs, strict=True)]
+    return Figure.of(f"peers.over.{peer}.{clients}", statistics.median(ratios), "ratio", ">= 1.0", ratios)
 
 
 def _drawn(answers: list[Answer]) -> list[Answer]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.subject import SHIPPED, Subject
 from services.common.params import Txt2ImgParams
+from services.common.settings import Settings
 from services.inference.adapter import QUIET, Item
 from services.inference.executor import ModelExecutor
 from services.inference.registry import resolve_adapter
@@ -24,6 +25,11 @@ BACKENDS = ("embedded", "distributed")
 CORES = os.cpu_count() or 1
 BATCH_SECONDS = 180.0  # a few dozen jobs on a slow machine; longer than that something hangs
 PROMPT = "matte black coffee grinder"
+# The system of the tests looks more often than one in production does.
+_DEFAULTS = {
+    f"STUDIO_{name.upper()}": str(Settings.model_fields[name].default)
+    for name in ("poll_seconds", "sweep_seconds", "broker_lease_seconds")
+}
 
 
 @contextmanager
@@ -35,6 +41,7 @@ def open_system(backends: str, queue_limit: int | None = None, subject: Subject 
             "STUDIO_LOG_LEVEL": "warning",
             "STUDIO_DATA_DIR": str(folder / "data"),
             "STUDIO_DEVICE": subject.device,
+            **_DEFAULTS,
         }
         if queue_limit is not None:
             settings["STUDIO_QUEUE_LIMIT"] = str(queue_limit)
