@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 PRECISIONS: Final = ("auto", "float32", "bfloat16")
+SPINS: Final = "3000"
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ def prepare_torch(threads: int) -> None:
     By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads
     every call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a
     call for one small picture, because between two operators there are only microseconds. So they spin for a few of
-    those: measured with studio-tiny on two cores, pictures a second of one worker and of two that compete for the
-    cores are 2.4 and 5.3 at a count of 200, 3.7 and 3.7 at 1000, 4.4 and 0.9 at 10000. Raises ModelUnavailable
-    without torch.
+    those. Measured with studio-tiny on two cores, pictures a second of one worker and of two that compete for them: in
+    calls for one picture 3.8 and 4.2 at a count of 1000, 4.7 and 2.5 at 3000, 4.3 and 1.0 at 10000; in calls for four
+    8.9 and 9.0, 9.9 and 6.3, 9.3 and 2.9. A second worker on the same cores gains nothing in any case. Raises
+    ModelUnavailable without torch.
     """
     keep_memory()
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         import torch
     except ImportError as exc:
