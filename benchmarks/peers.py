@@ -160,4 +160,6 @@ def _images_per_second(answers: list[Answer]) -> float:
 
 
 def _percentile(answers: list[Answer], percent: int) -> float:
-    return statistics.quantiles([answer.seconds for answer in answers], n=100, method="inclusive")[percent - 1]
+    seconds = [answer.seconds for answer in answers]
+    # Of a slow model there may be one picture in a turn, which Python 3.11 has no quantiles of.
+    return statistics.quantiles(seconds if len(seconds) > 1 else 2 * seconds, n=100, method="inclusive")[percent - 1]
