@@ -137,12 +137,12 @@ class Peer(Contender):
         return self._log.read_text(errors="replace")[-LOG_TAIL:]
 
     def pause(self) -> None:
-        for process in trees(self._processes) if self._polls else ():
+        for process in _trees(self._processes) if self._polls else ():
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
 
     def resume(self) -> None:
-        for process in trees(self._processes):
+        for process in _trees(self._processes):
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
@@ -178,7 +178,7 @@ class Peer(Contender):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def trees(processes: Sequence[subprocess.Popen[bytes]]) -> list[psutil.Process]:
+def _trees(processes: Sequence[subprocess.Popen[bytes]]) -> list[psutil.Process]:
     """Those of them that run, and all that they have started."""
     running = [psutil.Process(process.pid) for process in processes if process.poll() is None]
     return [*running, *(child for process in running for child in process.children(recursive=True))]
@@ -186,7 +186,7 @@ def trees(processes: Sequence[subprocess.Popen[bytes]]) -> list[psutil.Process]:
 
 def stop_trees(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """SIGTERM to each, then SIGKILL to whatever is left of them and of what they started."""
-    every = trees(processes)
+    every = _trees(processes)
     for own in processes:
         own.terminate()
     _, left = psutil.wait_procs(every, STOP_SECONDS)

@@ -38,10 +38,10 @@ def prepare_torch(threads: int) -> None:
     By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads
     every call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a
     call for one small picture, because between two operators there are only microseconds. So they spin for a few of
-    those. Measured with studio-tiny on two cores, pictures a second of one worker and of two that compete for them: in
-    calls for one picture 3.8 and 4.2 at a count of 1000, 4.7 and 2.5 at 3000, 4.3 and 1.0 at 10000; in calls for four
-    8.9 and 9.0, 9.9 and 6.3, 9.3 and 2.9. A second worker on the same cores gains nothing in any case. Raises
-    ModelUnavailable without torch.
+    those. Pictures a second of one worker and of two that compete for them, with studio-tiny on two cores, by a script
+    that was not kept: in calls for one 3.8 and 4.2 at a count of 1000, 4.7 and 2.5 at 3000, 4.3 and 1.0 at 10000; in
+    calls for four 8.9 and 9.0, 9.9 and 6.3, 9.3 and 2.9. A second worker on the same cores gains nothing in any case.
+    Raises ModelUnavailable without torch.
     """
     keep_memory()
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -18,8 +18,6 @@ class PlainPipeline:
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
-        self._vae = pipeline.vae
-        self._processor = pipeline.image_processor
 
     @classmethod
     def of(cls, pipeline: Any, hardware: Hardware) -> Self | None:
@@ -38,6 +36,7 @@ class PlainPipeline:
 
     def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
         """Pictures, count x 3 x height x width in 0..1."""
-        decoded = self._vae.decode(latents / self._vae.config.scaling_factor, return_dict=False)[0]
-        pictures: torch.Tensor = self._processor.postprocess(decoded, output_type="pt")
+        vae = self._pipeline.vae
+        decoded = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+        pictures: torch.Tensor = self._pipeline.image_processor.postprocess(decoded, output_type="pt")
         return pictures

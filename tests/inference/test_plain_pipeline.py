@@ -50,7 +50,8 @@ def test_each_text_is_encoded_once(pipeline: Any) -> None:
 
 
 def test_others_do_it_themselves(pipeline: Any) -> None:
-    """A pipeline of another class, or with a safety checker, encodes and decodes as it likes."""
+    """A pipeline of another class, on a GPU or with a safety checker, encodes and decodes as it likes."""
+    assert PlainPipeline.of(pipeline, Hardware(torch.device("cuda"), torch.bfloat16, torch.bfloat16)) is None
     pipeline.safety_checker = object()
     assert PlainPipeline.of(pipeline, EXACT) is None
     assert PlainPipeline.of(object(), EXACT) is None
