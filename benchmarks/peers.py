@@ -4,8 +4,8 @@ All run from the start. LitServe and Ray poll while they are idle, for a tenth o
 another has its turn. Turns follow each other within a minute, and each round begins with another contender; ratios are
 taken within a round. A picture counts for our client when its bytes are there, so it pays for submitting, waiting and
 fetching. A peer that does not start is left out. All load the same pipeline in the same number formats. What our
-adapter does beyond calling it (on a CPU, decoding one picture after the other and taking in the text once) is part of
-what is compared.
+adapter does beyond calling it (on a CPU, tracing the denoiser, decoding one picture after the other and taking in the
+text once) is part of what is compared.
 """
 
 import statistics

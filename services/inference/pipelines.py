@@ -6,10 +6,10 @@ from typing import Any
 
 from services.common.errors import ModelUnavailable
 from services.inference.hardware import Hardware
-from services.inference.projections import project_text_once
 from services.inference.quiet import silence_libraries
 from services.inference.rounding import confine_rounding
 from services.inference.sources import Source
+from services.inference.traced_denoiser import TracedDenoiser
 
 
 def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
@@ -42,9 +42,10 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             # the largest need of memory is that of one picture, and none depends on what is decoded beside it.
             pipeline.vae.enable_slicing()
     torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32  # it rounds as well, outside of matrix products
-    confine_rounding(pipeline, denoiser_of(pipeline), hardware)
-    if hardware.device.type == "cpu":  # on a GPU nobody has measured what it gains
-        project_text_once(denoiser_of(pipeline))
+    denoiser = denoiser_of(pipeline)
+    confine_rounding(pipeline, denoiser, hardware)
+    if traced := TracedDenoiser.of(denoiser, hardware):
+        denoiser.forward = traced
     return pipeline
 
 

@@ -1,0 +1,99 @@
+"""A denoiser that is traced answers as diffusers' own, and without its Python."""
+
+import weakref
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import torch
+
+from services.common.catalogue import Model
+from services.inference.hardware import Hardware
+from services.inference.pipelines import load_pipeline
+from services.inference.rounding import confine_rounding
+from services.inference.sources import Source
+from services.inference.traced_denoiser import TracedDenoiser
+
+EXACT = Hardware(torch.device("cpu"), torch.float32, torch.float32)
+MIXED = Hardware(torch.device("cpu"), torch.float32, torch.bfloat16)
+EVEN, UNEVEN = (8, 8), (9, 14)  # heights and widths of latents; the tiny UNet halves a side once
+
+
+@pytest.fixture(params=[EXACT, MIXED], ids=["float32", "bfloat16"])
+def hardware(request: pytest.FixtureRequest) -> Hardware:
+    chosen: Hardware = request.param
+    return chosen
+
+
+@pytest.fixture
+def denoiser(tiny: Model, hardware: Hardware) -> Any:
+    return load_pipeline("AutoPipelineForText2Image", Source(tiny.source), hardware).unet
+
+
+def test_answers_are_the_same(denoiser: Any, tiny: Model, hardware: Hardware) -> None:
+    """To the bit, for any number of pictures, size and time, whichever came first."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny.source)
+    confine_rounding(pipeline, pipeline.unet, hardware)
+    for rows, sides, time in [(2, EVEN, 500), (8, EVEN, 20.5), (32, (8, 16), 3), (1, UNEVEN, 999), (6, (15, 8), 0)]:
+        step = torch.randn(rows, 4, *sides), torch.tensor(time), torch.randn(rows, 128, 64)
+        assert torch.equal(_answer(denoiser, *step), _answer(pipeline.unet, *step)), (rows, sides, time)
+
+
+def test_python_is_gone_after_the_first_step(denoiser: Any) -> None:
+    """Layers are called once for all sizes that halve evenly, and once for the others."""
+    called = Mock(return_value=None)
+    denoiser.conv_in.register_forward_pre_hook(called)
+    for rows, sides in [(2, EVEN), (4, (8, 10)), (2, UNEVEN), (2, (7, 7)), (2, EVEN)]:
+        _answer(denoiser, torch.randn(rows, 4, *sides), 500, torch.randn(rows, 128, 64))
+    assert called.call_count == 2
+
+
+def test_text_is_projected_once(denoiser: Any) -> None:
+    """Each step takes what the first made of the text; of another text, also an equal one, it is made anew."""
+    latents, text = torch.randn(2, 4, *EVEN), torch.randn(2, 128, 64)
+    before = _answer(denoiser, latents, 500, text)
+
+    for layer in (part for name, part in denoiser.named_modules() if name.endswith("attn2.to_v")):
+        torch.nn.init.zeros_(layer.weight)
+    assert torch.equal(_answer(denoiser, latents, 500, text), before)
+    assert not torch.equal(_answer(denoiser, latents, 500, text.clone()), before)
+
+
+def test_nothing_is_kept_of_a_call_that_is_over(denoiser: Any) -> None:
+    """A text that nobody holds any more is gone, so what was made of it is as well."""
+    text = torch.randn(2, 128, 64)
+    _answer(denoiser, torch.randn(2, 4, *EVEN), 500, text)
+    held = weakref.ref(text)
+    del text
+    assert held() is None
+
+
+def test_options_are_heeded(denoiser: Any) -> None:
+    """A step with more than latents, time and text is made by diffusers, with that."""
+    step = torch.randn(2, 4, *EVEN), 500, torch.randn(2, 128, 64)
+    plain = _answer(denoiser, *step)
+    called = Mock(return_value=None)
+    denoiser.conv_in.register_forward_pre_hook(called)
+
+    found = _answer(denoiser, *step, encoder_attention_mask=torch.arange(128).expand(2, -1) < 64)
+
+    assert called.call_count == 1
+    assert not torch.equal(found, plain)
+
+
+def test_what_is_not_traced(tiny: Model) -> None:
+    """On a GPU nobody has measured what it gains, and a transformer is no UNet."""
+    unet = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), EXACT).unet
+    gpu = Hardware(torch.device("cuda"), torch.bfloat16, torch.bfloat16)
+    assert TracedDenoiser.of(unet, gpu) is None
+    assert TracedDenoiser.of(torch.nn.Linear(1, 1), EXACT) is None
+
+
+def _answer(
+    denoiser: Any, latents: torch.Tensor, time: Any, text: torch.Tensor, **options: torch.Tensor
+) -> torch.Tensor:
+    with torch.inference_mode():
+        answer: torch.Tensor = denoiser(latents, time, text, **options, return_dict=False)[0]
+    return answer
