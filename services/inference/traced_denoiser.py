@@ -14,7 +14,7 @@ _TEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 
 
 class TracedDenoiser:
-    """Stands in for the method `forward` of a UNet of diffusers; the answers are the same to the bit.
+    """Stands in for the method `forward` of a UNet2DConditionModel; the answers are the same to the bit.
 
     What cross-attention makes of the text is the same in every step, so it is made once a call and kept for as long as
     the embedded text.
@@ -30,7 +30,8 @@ class TracedDenoiser:
         layers = [layer for name, layer in unet.named_modules() if name.endswith(_TEXT_LAYERS)]
         self._projections = [(layer.forward, layer.weight.dtype) for layer in layers]
         self._projected = WeakIdKeyDictionary()
-        self._given: tuple[torch.Tensor, ...] = ()  # what the layers of the text answer during a step
+        self._text: torch.Tensor | None = None  # of the step under way
+        self._given: Sequence[torch.Tensor] = ()  # what the layers make of it
         for number, layer in enumerate(layers):
             layer.forward = partial(self._answer, number)
         # A program is for any number and size of pictures, but for one thing: diffusers goes another way up where a
@@ -41,10 +42,10 @@ class TracedDenoiser:
 
     @classmethod
     def of(cls, denoiser: Any, hardware: Hardware) -> Self | None:
-        """None for what is no UNet, on a GPU, where nobody has measured what it gains, and where torch cannot trace."""
+        """None for other denoisers, on a GPU, where nobody has measured what it gains, and where torch cannot trace."""
         import torch
 
-        traceable = hasattr(denoiser, "num_upsamplers") and hasattr(torch.jit, "trace")
+        traceable = type(denoiser).__name__ == "UNet2DConditionModel" and hasattr(torch.jit, "trace")
         return cls(denoiser) if traceable and hardware.device.type == "cpu" else None
 
     def __call__(
@@ -86,10 +87,14 @@ class TracedDenoiser:
         *given: "torch.Tensor",
         **options: Any,
     ) -> "torch.Tensor":
-        self._given = given
+        self._text, self._given = text, given
         noise: torch.Tensor = self._forward(sample, timestep, text, **{**options, "return_dict": False})[0]
-        self._given = ()
+        self._text, self._given = None, ()
         return noise
 
-    def _answer(self, number: int, _text: "torch.Tensor") -> "torch.Tensor":
-        return self._given[number]
+    def _answer(self, number: int, text: "torch.Tensor") -> "torch.Tensor":
+        if text is self._text:
+            return self._given[number]
+        project, _ = self._projections[number]  # some UNets change the text first
+        projected: torch.Tensor = project(text)
+        return projected

@@ -70,6 +70,15 @@ def test_nothing_is_kept_of_a_call_that_is_over(denoiser: Any) -> None:
     assert held() is None
 
 
+def test_text_that_is_changed_first(denoiser: Any, tiny: Model, hardware: Hardware) -> None:
+    """Where a UNet has a layer between the text and cross-attention, that is heeded."""
+    plain = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), hardware).unet
+    denoiser.encoder_hid_proj = torch.nn.Hardtanh(-0.5, 0.5)
+    denoiser.register_to_config(encoder_hid_dim_type="text_proj")
+    latents, text = torch.randn(2, 4, *EVEN), torch.randn(2, 128, 64)
+    assert torch.equal(_answer(denoiser, latents, 500, text), _answer(plain, latents, 500, text.clamp(-0.5, 0.5)))
+
+
 def test_options_are_heeded(denoiser: Any) -> None:
     """A step with more than latents, time and text is made by diffusers, with that."""
     step = torch.randn(2, 4, *EVEN), 500, torch.randn(2, 128, 64)
