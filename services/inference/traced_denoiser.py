@@ -66,17 +66,15 @@ class TracedDenoiser:
         return (self._programs[divisible](*inputs),)
 
     def _trace(self, inputs: "Sequence[torch.Tensor]") -> Any:
-        """The UNet itself is traced, not a function: that would be given weights for constants, and fold them."""
+        """A module is traced, not a function: that would be given weights for constants, and fold them."""
         import torch
 
+        step = torch.nn.Module()
+        step.unet, step.forward = self._unet, self._step
         example = tuple(each[:1].clone() if each.dim() else each for each in inputs)  # is kept as long as the program
-        stand_in, self._unet.forward = self._unet.forward, self._step
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it is deprecated, and of each number that it takes for granted
-                return torch.jit.trace(self._unet, example, check_trace=False)  # type: ignore[no-untyped-call]
-        finally:
-            self._unet.forward = stand_in
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is deprecated, and of each number that it takes for granted
+            return torch.jit.trace(step, example, check_trace=False)  # type: ignore[no-untyped-call]
 
     def _step(
         self,

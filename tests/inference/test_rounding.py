@@ -34,8 +34,7 @@ def test_weights_in_half_precision(tiny: Model) -> None:
     )
 
     assert [pipeline.unet.dtype, pipeline.text_encoder.dtype] == [torch.bfloat16] * 2
-    assert steps == [torch.float32] * 2
-    assert set(given) == {torch.float32}
+    assert given == steps == [torch.float32] * 2
     assert pipeline.vae.dtype == drawn.images.dtype == torch.float32
 
 

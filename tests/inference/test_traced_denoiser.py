@@ -92,12 +92,14 @@ def test_options_are_heeded(denoiser: Any) -> None:
     assert not torch.equal(found, plain)
 
 
-def test_what_is_not_traced(tiny: Model) -> None:
-    """On a GPU nobody has measured what it gains, and a transformer is no UNet."""
+def test_what_is_not_traced(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU nobody has measured what it gains, a transformer is no UNet, and a later torch may trace no more."""
     unet = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), EXACT).unet
     gpu = Hardware(torch.device("cuda"), torch.bfloat16, torch.bfloat16)
     assert TracedDenoiser.of(unet, gpu) is None
     assert TracedDenoiser.of(torch.nn.Linear(1, 1), EXACT) is None
+    monkeypatch.delattr(torch.jit, "trace")
+    assert TracedDenoiser.of(unet, EXACT) is None
 
 
 def _answer(
