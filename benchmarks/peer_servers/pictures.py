@@ -49,7 +49,7 @@ def _loaded() -> Any:
     from diffusers import StableDiffusionPipeline
 
     on_gpu = DEVICE != "cpu"
-    formats = {"default": torch.bfloat16 if on_gpu else torch.float32, "vae": torch.float32}
+    formats = {"default": torch.float16 if on_gpu else torch.float32, "vae": torch.float32}
     pipeline = StableDiffusionPipeline.from_pretrained(
         MODELS.parent / ENTRY["source"], dtype=formats, use_safetensors=True
     )

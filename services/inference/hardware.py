@@ -1,7 +1,7 @@
 """Which device a model runs on, and in which number format."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import DeviceFailed, ModelUnavailable
@@ -30,6 +30,12 @@ class Hardware:
     @property
     def generator_device(self) -> str:
         return "cpu" if self.device.type == "mps" else str(self.device)
+
+    def for_unet(self) -> "Hardware":
+        """float16 for bfloat16 weights: UNets stay within its range, and it rounds to an eighth; see ADR 29."""
+        import torch
+
+        return replace(self, dtype=torch.float16, compute=torch.float16) if self.dtype == torch.bfloat16 else self
 
 
 def prepare_torch(threads: int) -> None:

@@ -9,6 +9,7 @@ from services.inference.hardware import Hardware
 from services.inference.quiet import silence_libraries
 from services.inference.rounding import confine_rounding
 from services.inference.sources import Source
+from services.inference.timestep import embed_timestep_once
 from services.inference.traced_denoiser import TracedDenoiser
 
 
@@ -27,6 +28,8 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
         folder = source.location
         if source.revision is not None:
             folder = diffusers.DiffusionPipeline.download(folder, revision=source.revision, **safely)
+        if (Path(folder) / "unet").is_dir():
+            hardware = hardware.for_unet()
         # The decoder stays exact: some overflow in half precision, and all show its rounding.
         formats = {"default": hardware.dtype, "vae": torch.float32}
         pipeline = getattr(diffusers, auto).from_pretrained(folder, dtype=formats, **safely)
@@ -43,6 +46,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             pipeline.vae.enable_slicing()
     torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32  # it rounds as well, outside of matrix products
     denoiser = denoiser_of(pipeline)
+    embed_timestep_once(denoiser)
     confine_rounding(pipeline, denoiser, hardware)
     if traced := TracedDenoiser.of(denoiser, hardware):
         denoiser.forward = traced

@@ -10,8 +10,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning"),  # diffusers' schedulers, under numpy 2
 ]
 
-# Of 255; ADR 29 says what was seen: 8 on an H100. Pictures of other seeds are more than 100 apart.
-APART = {"auto": 12, "bfloat16": 12, "float32": 1}
+# Of 255; ADR 29 says what was seen: 8 on an H100 in bfloat16. Pictures of other seeds are more than 100 apart.
+APART = {"auto": 2, "bfloat16": 12, "float32": 1}
 
 
 @pytest.mark.parametrize("precision", APART)

@@ -19,7 +19,7 @@ MIXED = Hardware(torch.device("cpu"), torch.float32, torch.bfloat16)
 
 
 def test_weights_in_half_precision(tiny: Model) -> None:
-    """Where the weights are halved, the latents a pipeline goes through, and its decoder, are not."""
+    """Where the weights are halved (a UNet's to float16), latents on their way and the decoder are not."""
     pipeline = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), HALF)
     given: list[Any] = []
     pipeline.unet.register_forward_pre_hook(lambda _module, arguments: given.append(arguments[0].dtype))
@@ -33,7 +33,7 @@ def test_weights_in_half_precision(tiny: Model) -> None:
         "mug", height=64, width=64, num_inference_steps=2, callback_on_step_end=after_step, output_type="pt"
     )
 
-    assert [pipeline.unet.dtype, pipeline.text_encoder.dtype] == [torch.bfloat16] * 2
+    assert [pipeline.unet.dtype, pipeline.text_encoder.dtype] == [torch.float16] * 2
     assert given == steps == [torch.float32] * 2
     assert pipeline.vae.dtype == drawn.images.dtype == torch.float32
 

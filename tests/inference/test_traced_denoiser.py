@@ -12,6 +12,7 @@ from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
 from services.inference.rounding import confine_rounding
 from services.inference.sources import Source
+from services.inference.timestep import embed_timestep_once
 from services.inference.traced_denoiser import TracedDenoiser
 
 EXACT = Hardware(torch.device("cpu"), torch.float32, torch.float32)
@@ -35,6 +36,7 @@ def test_answers_are_the_same(denoiser: Any, tiny: Model, hardware: Hardware) ->
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(tiny.source)
+    embed_timestep_once(pipeline.unet)
     confine_rounding(pipeline, pipeline.unet, hardware)
     for rows, sides, time in [(2, EVEN, 500), (8, EVEN, 20.5), (32, (8, 16), 3), (1, UNEVEN, 999), (6, (15, 8), 0)]:
         step = torch.randn(rows, 4, *sides), torch.tensor(time), torch.randn(rows, 128, 64)

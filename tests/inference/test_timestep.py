@@ -1,0 +1,40 @@
+"""What a UNet makes of the time, which is the same for every picture of a call."""
+
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from services.common.catalogue import Model
+from services.inference.timestep import embed_timestep_once
+
+
+@pytest.fixture
+def denoiser(tiny: Model) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel.from_pretrained(tiny.source, subfolder="unet").requires_grad_(requires_grad=False)
+
+
+def test_one_row_for_all_pictures(denoiser: Any) -> None:
+    """It is made for one row, and each picture of a call is at that time."""
+    plain, rows = deepcopy(denoiser), []
+    denoiser.time_embedding.register_forward_pre_hook(lambda _module, arguments: rows.append(len(arguments[0])))
+    embed_timestep_once(denoiser)
+    for size, time in [(1, 999), (6, torch.tensor(500)), (32, torch.tensor(3.5))]:
+        step = torch.randn(size, 4, 8, 8), time, torch.randn(size, 128, 64)
+        found, expected = (each(*step, return_dict=False)[0] for each in (denoiser, plain))
+        assert torch.allclose(found, expected, atol=1e-5)
+    assert rows == [1] * 3
+
+
+def test_whatever_needs_as_many_rows(denoiser: Any) -> None:
+    """Where something of each picture is put beside it there is a row for each; other denoisers stay as they are."""
+    denoiser.register_to_config(class_embeddings_concat=True)
+    embed_timestep_once(denoiser)
+    assert "get_time_embed" not in vars(denoiser)
+    transformer = SimpleNamespace()
+    embed_timestep_once(transformer)
+    assert not vars(transformer)
