@@ -1,6 +1,6 @@
 """Catalogue entries, items and contexts for the tests of the model side."""
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
@@ -21,11 +21,26 @@ def tiny_model(source: str = "nowhere", revision: str | None = None, **options: 
     )
 
 
-def item(seed: int, prompt: str = "a coffee grinder", *, job_id: str = "job", width: int = 64, steps: int = 4) -> Item:
-    params = Txt2ImgParams(prompt=prompt, width=width, height=64, steps=steps, guidance=4.0)
+def item(
+    seed: int,
+    prompt: str = "a coffee grinder",
+    *,
+    job_id: str = "job",
+    width: int = 64,
+    steps: int = 4,
+    guidance: float | None = 4.0,
+) -> Item:
+    params = Txt2ImgParams(prompt=prompt, width=width, height=64, steps=steps, guidance=guidance)
     return Item(job_id, 0, seed, prompt, "blurry", params)
 
 
 def draw(adapter: Txt2Img, *batch: Item, context: Context = QUIET) -> list[Image.Image]:
     outputs = adapter.generate(batch, context)
     return [output.image for output in outputs if isinstance(output, ImageOutput)]
+
+
+def apart(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of any value of any pixel, of 255."""
+    import numpy as np
+
+    return int(np.asarray(ImageChops.difference(one, other)).max())

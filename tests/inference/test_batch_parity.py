@@ -7,12 +7,11 @@ from itertools import product
 from typing import Final
 
 import pytest
-from PIL import Image, ImageChops
 
 from services.common.catalogue import Model
 from services.inference.models.txt2img import Txt2Img
 from services.inference.sources import Source
-from tests.inference.models import draw, item, tiny_model
+from tests.inference.models import apart, draw, item, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
 
@@ -59,13 +58,5 @@ def test_pictures_of_a_batch_are_those_drawn_alone(case: tuple[str, str], adapte
     batch = [item(seed, f"product {seed}") for seed in range(size)]
     alone = [draw(adapter, single)[0] for single in batch]
     together = draw(adapter, *batch)
-    apart = [_difference(one, other) for one, other in zip(alone, together, strict=True)]
-    assert max(apart) <= APART[case[1]]
-    assert _difference(together[0], together[1]) > 10
-
-
-def _difference(one: Image.Image, other: Image.Image) -> int:
-    """The largest difference of any value of any pixel, of 255."""
-    import numpy as np
-
-    return int(np.asarray(ImageChops.difference(one, other)).max())
+    assert max(apart(*pair) for pair in zip(alone, together, strict=True)) <= APART[case[1]]
+    assert apart(together[0], together[1]) > 10

@@ -16,12 +16,13 @@ def build_pipeline(folder: Path) -> None:
 
     import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
+    from transformers import CLIPTextModel
 
     with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
         torch.manual_seed(_SEED)
         pipeline = StableDiffusionPipeline(
             vae=_vae(),
-            text_encoder=_text_encoder(),
+            text_encoder=CLIPTextModel(_text_config()),
             tokenizer=_tokenizer(),
             unet=_unet(),
             scheduler=DDIMScheduler(
@@ -39,6 +40,28 @@ def build_pipeline(folder: Path) -> None:
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 
+def build_xl_pipeline(folder: Path) -> None:
+    """The same of Stable Diffusion XL's kind: two text encoders, and a denoiser that is told the picture's size."""
+    silence_libraries()
+
+    import torch
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        pipeline = StableDiffusionXLPipeline(
+            vae=_vae(),
+            text_encoder=CLIPTextModel(_text_config()),
+            text_encoder_2=CLIPTextModelWithProjection(_text_config(projection_dim=_WIDTH)),
+            tokenizer=_tokenizer(),
+            tokenizer_2=_tokenizer(),
+            unet=_xl_unet(),
+            scheduler=EulerDiscreteScheduler(),
+        )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
 def _tokenizer() -> Any:
     """A vocabulary of the 256 bytes, each inside and at the end of a word, and no merges."""
     from tokenizers.pre_tokenizers import ByteLevel
@@ -50,10 +73,10 @@ def _tokenizer() -> Any:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=_TOKENS)
 
 
-def _text_encoder() -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def _text_config(**more: int) -> Any:
+    from transformers import CLIPTextConfig
 
-    config = CLIPTextConfig(
+    return CLIPTextConfig(
         vocab_size=514,
         bos_token_id=512,
         eos_token_id=513,
@@ -63,8 +86,8 @@ def _text_encoder() -> Any:
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=_TOKENS,
+        **more,
     )
-    return CLIPTextModel(config)
 
 
 def _unet() -> Any:
@@ -82,6 +105,27 @@ def _unet() -> Any:
         attention_head_dim=4,
         norm_num_groups=8,
         cross_attention_dim=_WIDTH,
+    )
+
+
+def _xl_unet() -> Any:
+    from diffusers import UNet2DConditionModel
+
+    numbers, width = 6, 8  # sizes and crops, each embedded in so many
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=4,
+        norm_num_groups=8,
+        cross_attention_dim=2 * _WIDTH,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=width,
+        projection_class_embeddings_input_dim=_WIDTH + numbers * width,
     )
 
 

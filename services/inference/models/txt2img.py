@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
 from services.inference.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
+from services.inference.guidance import GuidanceScales, takes_scales
 from services.inference.hardware import Hardware, choose_hardware, finish_device_work, free_device_cache, prepare_torch
 from services.inference.latents import LatentColours
 from services.inference.outputs import ImageOutput, Output
@@ -29,6 +30,7 @@ class Txt2Img(ModelAdapter):
     _scheduler: Any = None
     _colours: LatentColours | None = None
     _plain: PlainPipeline | None = None
+    _takes_scales = False
     _hardware: Hardware
     _context: Context = QUIET  # of the call under way
     _stage: str = ""
@@ -43,13 +45,17 @@ class Txt2Img(ModelAdapter):
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
         self._plain = PlainPipeline.of(self._pipeline, self._hardware)
+        self._takes_scales = takes_scales(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
         # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
         denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))
 
     def batch_key(self, item: Item) -> Hashable:
         params = cast("ImageParams", item.params)
-        return params.width, params.height, params.steps, params.guidance
+        guidance = params.guidance
+        # The usual pipelines ask only whether it is above 1; below, they leave it out of account.
+        kind = guidance > 1 if guidance is not None and self._takes_scales else guidance
+        return params.width, params.height, params.steps, kind
 
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         import torch
@@ -90,7 +96,7 @@ class Txt2Img(ModelAdapter):
             "width": params.width,
             "height": params.height,
             "num_inference_steps": params.steps,
-            "guidance_scale": params.guidance,
+            "guidance_scale": _guidance(batch),
             "generator": [self._generator(item.seed) for item in batch],
             "output_type": "pt" if self._plain is None else "latent",
             "callback_on_step_end": self._after_step(batch, context),
@@ -132,6 +138,11 @@ class Txt2Img(ModelAdapter):
 def _stop_if_unwanted(batch: Sequence[Item], context: Context) -> None:
     if all(context.cancelled(item.job_id) for item in batch):
         raise Cancelled
+
+
+def _guidance(batch: Sequence[Item]) -> float | GuidanceScales | None:
+    first, *others = scales = [cast("ImageParams", item.params).guidance for item in batch]
+    return GuidanceScales(cast("list[float]", scales)) if any(other != first for other in others) else first
 
 
 def _image(picture: "torch.Tensor") -> Any:
