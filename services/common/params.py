@@ -38,7 +38,7 @@ class Params(BaseModel):
     """What every modality has. Numbers are strict: "7", true and 1.5 are not integers.
 
     `reproducibility` "strict" is made alone: the same bytes every time on the same build, device and threads, where a
-    batch may differ by 1 of 255 from one time to the next.
+    batch may differ by 1 or 2 of 255 from one time to the next.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -10,10 +10,11 @@ _PIPELINES: Final = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
 
 class GuidanceScales:
-    """Stands in for a pipeline's one guidance scale: each picture gets the bits that it would get with its own alone.
+    """Stands in for a pipeline's one guidance scale: each picture is multiplied by its own, to the same bits as alone.
 
-    A pipeline may compare it with a number, for which all must be on the same side, and multiply by it what words make
-    a difference of, pictures x channels x height x width.
+    So it is in single precision, which is what a denoiser answers in (rounding.py). A pipeline may compare it with a
+    number, for which all must be on the same side, and multiply by it what words make a difference of, pictures x
+    channels x height x width.
     """
 
     def __init__(self, scales: Sequence[float]) -> None:

@@ -35,6 +35,9 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
         pipeline = getattr(diffusers, auto).from_pretrained(folder, dtype=formats, **safely)
     except (OSError, ValueError, RuntimeError) as exc:
         raise ModelUnavailable(_advice(source, exc)) from exc
+    denoiser = denoiser_of(pipeline)
+    if denoiser is None:
+        raise ModelUnavailable(f"{source.location}: a {type(pipeline).__name__} has neither a UNet nor a transformer")
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(hardware.device)
     if hasattr(pipeline, "vae"):
@@ -45,7 +48,6 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             # the largest need of memory is that of one picture, and none depends on what is decoded beside it.
             pipeline.vae.enable_slicing()
     torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32  # it rounds as well, outside of matrix products
-    denoiser = denoiser_of(pipeline)
     embed_timestep_once(denoiser)
     confine_rounding(pipeline, denoiser, hardware)
     if traced := TracedDenoiser.of(denoiser, hardware):
@@ -54,7 +56,8 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
 
 
 def denoiser_of(pipeline: Any) -> Any:
-    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+    """None where there is neither a UNet nor a transformer."""
+    return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
 def _advice(source: Source, failure: Exception) -> str:

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from services.inference.hardware import Hardware
 
-_LATENTS: Final = ("sample", "hidden_states")  # as a UNet and a transformer call what is first among their arguments
+# As a UNet and a transformer call what is first among their arguments, and what tells a distilled UNet the guidance
+# scale; pipelines make both in the format of the latents.
+_LATENTS: Final = ("sample", "hidden_states", "timestep_cond")
 
 
 def confine_rounding(pipeline: Any, denoiser: Any, hardware: Hardware) -> None:
@@ -22,15 +24,16 @@ def confine_rounding(pipeline: Any, denoiser: Any, hardware: Hardware) -> None:
     if hardware.compute == torch.float32:
         return
     forward, mixed = denoiser.forward, hardware.dtype != hardware.compute
-    _keep_latents_exact(pipeline)
+    if hasattr(pipeline, "prepare_latents"):  # some that calculate in pixels have none
+        _keep_latents_exact(pipeline)
     if mixed:
         _round_weights(denoiser, hardware.compute)
 
     def rounding_inside(*arguments: Any, **options: Any) -> tuple[Any, ...]:
-        if arguments:
-            arguments = (arguments[0].to(hardware.dtype), *arguments[1:])
-        else:
-            options = {name: value.to(hardware.dtype) if name in _LATENTS else value for name, value in options.items()}
+        arguments = (*(each.to(hardware.dtype) for each in arguments[:1]), *arguments[1:])
+        for name in _LATENTS:
+            if options.get(name) is not None:
+                options[name] = options[name].to(hardware.dtype)
         with torch.autocast(hardware.device.type, hardware.compute, enabled=mixed):
             found = forward(*arguments, **{**options, "return_dict": False})
         return tuple(value.float() for value in found)

@@ -29,8 +29,7 @@ class TracedDenoiser:
         layers = [layer for name, layer in unet.named_modules() if name.endswith(_TEXT_LAYERS)]
         self._projections = [(layer.forward, layer.weight.dtype) for layer in layers]
         self._projected = WeakIdKeyDictionary()
-        self._text: torch.Tensor | None = None  # of the step under way
-        self._given: Sequence[torch.Tensor] = ()  # what the layers make of it
+        self._given: Sequence[torch.Tensor] = ()  # what the layers make of the text, while a step is under way
         for number, layer in enumerate(layers):
             layer.forward = partial(self._answer, number)
         # A program is for any number and size of pictures, but for one thing: diffusers goes another way up where a
@@ -41,11 +40,16 @@ class TracedDenoiser:
 
     @classmethod
     def of(cls, denoiser: Any, hardware: Hardware) -> Self | None:
-        """None for other denoisers, on a GPU, where nobody has measured what it gains, and where torch cannot trace."""
+        """None for other denoisers, on a GPU, where nobody has measured what it gains, and where torch cannot trace.
+
+        Nor where the UNet itself changes the text first.
+        """
         import torch
 
-        traceable = type(denoiser).__name__ == "UNet2DConditionModel" and hasattr(torch.jit, "trace")
-        return cls(denoiser) if traceable and hardware.device.type == "cpu" else None
+        if hardware.device.type != "cpu" or type(denoiser).__name__ != "UNet2DConditionModel":
+            return None
+        changes_text = denoiser.encoder_hid_proj is not None  # before cross-attention gets it
+        return cls(denoiser) if hasattr(torch.jit, "trace") and not changes_text else None
 
     def __call__(
         self, sample: "torch.Tensor", timestep: Any, encoder_hidden_states: "torch.Tensor", **options: Any
@@ -84,14 +88,10 @@ class TracedDenoiser:
         *given: "torch.Tensor",
         **options: Any,
     ) -> "torch.Tensor":
-        self._text, self._given = text, given
+        self._given = given
         noise: torch.Tensor = self._forward(sample, timestep, text, **{**options, "return_dict": False})[0]
-        self._text, self._given = None, ()
+        self._given = ()
         return noise
 
-    def _answer(self, number: int, text: "torch.Tensor") -> "torch.Tensor":
-        if text is self._text:
-            return self._given[number]
-        project, _ = self._projections[number]  # some UNets change the text first
-        projected: torch.Tensor = project(text)
-        return projected
+    def _answer(self, number: int, _text: "torch.Tensor") -> "torch.Tensor":
+        return self._given[number]

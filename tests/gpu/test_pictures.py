@@ -10,7 +10,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning"),  # diffusers' schedulers, under numpy 2
 ]
 
-# Of 255; ADR 29 says what was seen: 8 on an H100 in bfloat16. Pictures of other seeds are more than 100 apart.
+# Of 255; ADR 29 says what was seen: 8 on an H100 in bfloat16. What is promised of `auto`, float16, is calculated there
+# and was not measured on a GPU yet. Pictures of other seeds are more than 100 apart.
 APART = {"auto": 2, "bfloat16": 12, "float32": 1}
 
 

@@ -1,12 +1,15 @@
 """Half precision is for the denoiser alone."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 
 from services.common.catalogue import Model
+from services.common.errors import ModelUnavailable
 from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
 from services.inference.rounding import confine_rounding
@@ -29,13 +32,38 @@ def test_weights_in_half_precision(tiny: Model) -> None:
         steps.append(tensors["latents"].dtype)
         return tensors
 
-    drawn = pipeline(
-        "mug", height=64, width=64, num_inference_steps=2, callback_on_step_end=after_step, output_type="pt"
-    )
+    drawn = _draw(pipeline, callback_on_step_end=after_step)
 
     assert [pipeline.unet.dtype, pipeline.text_encoder.dtype] == [torch.float16] * 2
     assert given == steps == [torch.float32] * 2
-    assert pipeline.vae.dtype == drawn.images.dtype == torch.float32
+    assert pipeline.vae.dtype == drawn.dtype == torch.float32
+
+
+@pytest.mark.parametrize("hardware", [HALF, MIXED], ids=["half", "mixed"])
+def test_denoiser_that_is_told_the_guidance(tiny: Model, tmp_path: Path, hardware: Hardware) -> None:
+    """What a distilled denoiser is told of it comes in the format of the latents, and is rounded as they are."""
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny.source)
+    pipeline.unet = UNet2DConditionModel.from_config({**pipeline.unet.config, "time_cond_proj_dim": 16})
+    pipeline.save_pretrained(tmp_path)
+    distilled = load_pipeline("AutoPipelineForText2Image", Source(str(tmp_path)), hardware)
+    little, much = (_draw(distilled, guidance_scale=scale) for scale in (1.0, 30.0))
+    assert not torch.equal(little, much)
+
+
+def test_formats(tmp_path: Path) -> None:
+    """On a GPU a UNet calculates in float16, a transformer, whose numbers may be too large for that, in bfloat16."""
+    (tmp_path / "model_index.json").write_text("{}")
+    loaded = "diffusers.AutoPipelineForText2Image.from_pretrained"
+    with patch(loaded, return_value=SimpleNamespace()) as load:
+        for folder in ("transformer", "unet"):
+            (tmp_path / folder).mkdir()
+            with pytest.raises(ModelUnavailable, match="a SimpleNamespace has neither a UNet nor a transformer"):
+                load_pipeline("AutoPipelineForText2Image", Source(str(tmp_path)), HALF)
+    formats = [call.kwargs["dtype"] for call in load.call_args_list]
+    assert [each["default"] for each in formats] == [torch.bfloat16, torch.float16]
+    assert [each["vae"] for each in formats] == [torch.float32] * 2
 
 
 def test_weights_are_rounded_once(tiny: Model) -> None:
@@ -75,3 +103,9 @@ def test_transformer_that_is_called_by_keywords() -> None:
 
     assert latents.dtype == found.dtype == torch.float32
     assert given == {"hidden_states": torch.bfloat16, "img_ids": torch.float32}
+
+
+def _draw(pipeline: Any, **options: Any) -> torch.Tensor:
+    call = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "pt", **options}
+    images: torch.Tensor = pipeline("mug", generator=torch.Generator().manual_seed(1), **call).images
+    return images

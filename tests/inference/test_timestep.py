@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from services.common.catalogue import Model
+from services.inference.hardware import Hardware
+from services.inference.pipelines import load_pipeline
+from services.inference.sources import Source
 from services.inference.timestep import embed_timestep_once
 
 
@@ -28,6 +31,13 @@ def test_one_row_for_all_pictures(denoiser: Any) -> None:
         found, expected = (each(*step, return_dict=False)[0] for each in (denoiser, plain))
         assert torch.allclose(found, expected, atol=1e-5)
     assert rows == [1] * 3
+
+
+def test_pipeline_that_is_loaded(tiny: Model) -> None:
+    """Its UNet makes what it makes of the time for one row."""
+    exact = Hardware(torch.device("cpu"), torch.float32, torch.float32)
+    unet = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), exact).unet
+    assert unet.get_time_embed(sample=torch.zeros(6, 4, 8, 8), timestep=500).shape[0] == 1
 
 
 def test_whatever_needs_as_many_rows(denoiser: Any) -> None:

@@ -1,4 +1,4 @@
-"""Text to image: any pipeline that diffusers' AutoPipelineForText2Image loads."""
+"""Text to image: any pipeline that diffusers' AutoPipelineForText2Image loads, if it has one UNet or transformer."""
 
 import gc
 import inspect
