@@ -14,16 +14,17 @@ from starlette.routing import BaseRoute
 
 from services.api.base_path import base_path
 from services.api.client_address import TrustedProxies
+from services.api.core.counted_gateway import CountedGateway
+from services.api.core.metrics import Metrics
+from services.api.core.metrics_site import serve_metrics
+from services.api.core.queue_positions import Line
+from services.api.core.renditions import open_darkroom
+from services.api.core.sweeper import Sweeper
 from services.api.cors import cors, listed_origins
-from services.api.counted_gateway import CountedGateway
-from services.api.darkroom import open_darkroom
 from services.api.door import Door
 from services.api.endpoints import endpoints
 from services.api.job_answers import JobAnswers
 from services.api.keyring import KeyRing
-from services.api.line import Line
-from services.api.metrics import Metrics
-from services.api.metrics_site import serve_metrics
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -41,7 +42,6 @@ from services.api.reference import reference_routes
 from services.api.secret_key import secret_key
 from services.api.sessions import Sessions
 from services.api.state import AppState
-from services.api.sweeper import Sweeper
 from services.api.visitor import Visitors
 from services.common.backends import open_backends
 from services.common.background import beside

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from services.api.conditional import CONDITIONAL, conditional_json, is_known
-from services.api.darkroom import FORMATS, PictureFormat, wanted_format
+from services.api.core.renditions import FORMATS, PictureFormat, wanted_format
 from services.api.endpoint import Answer, Endpoint
 from services.api.jobs import JOB_PROBLEMS, poll_headers
 from services.api.own_jobs import own_jobs

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
+from services.api.core.model_queue import ModelQueue
 from services.api.eta_words import eta_words
-from services.api.model_queue import ModelQueue
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from services.api.catalogue_views import LimitsView, ModelListView, ModelView, StyleListView, StyleView
 from services.api.conditional import CONDITIONAL, conditional_json
+from services.api.core.model_queue import ModelQueue
 from services.api.endpoint import Answer, Endpoint
-from services.api.model_queue import ModelQueue
 from services.api.model_schema import model_schema
 from services.api.state import AppState
 from services.common.catalogue import Catalogue, Model

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.access import Access
+from services.api.core.dead_letters import DeadLetters
 from services.api.dead_letter_views import DeadLetterListView, DeadLetterView, ReplayView, WholeDeadLetterView
-from services.api.dead_letters import DeadLetters
 from services.api.endpoint import Answer, Endpoint
 from services.api.jobs import SUBMIT_PROBLEMS
 from services.api.query import PLAIN, read_query

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime
 
-from services.api.dead_letters import fault_of, job_id_of
+from services.api.core.dead_letters import fault_of, job_id_of
 from services.api.representation import JobView
 from services.api.view import View
 from services.common.ports import DeadLetter

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from services.api.model_queue import Eta
+from services.api.core.model_queue import Eta
 
 _MINUTES_FROM: Final = 120  # seconds
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.api.busy_badge import BusyBadge
 from services.api.caller import caller_of
-from services.api.model_queue import ModelQueue
+from services.api.core.model_queue import ModelQueue
 from services.api.own_jobs import own_jobs
 from services.api.page_errors import BUSY, DELETED, Notice, notice, retry_headers
 from services.api.page_templates import PageTemplates

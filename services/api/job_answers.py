@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from services.api.line import Place
+from services.api.core.queue_positions import Place
 from services.api.representation import JobView
 from services.common.schemas import StatusRecord
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.api.core.queue_positions import Place
 from services.api.eta_words import eta_words
 from services.api.jobs import QUEUED_POLL_FACTOR
-from services.api.line import Place
 from services.api.representation import previews_of
 from services.common.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.caller import caller_of
-from services.api.darkroom import FORMATS, wanted_format
+from services.api.core.renditions import FORMATS, wanted_format
 from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key
 from services.api.jobs import SUBMIT_HEADERS, SUBMIT_PROBLEMS

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.conditional import CONDITIONAL, conditional_json
+from services.api.core.model_queue import ModelQueue
 from services.api.endpoint import Answer, Endpoint
-from services.api.model_queue import ModelQueue
 from services.api.queue_views import ModelQueueView, QueueListView, WorkersView
 from services.api.representation import EtaView
 from services.api.state import AppState

@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from services.api.base_path import base_path
-from services.api.line import Place
-from services.api.model_queue import Eta
+from services.api.core.model_queue import Eta
+from services.api.core.queue_positions import Place
 from services.api.view import View
 from services.common.params import PARAMS, Modality
 from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.caller import caller_of
+from services.api.core.model_queue import ModelQueue
 from services.api.endpoint import Answer, Endpoint
 from services.api.health import dependencies
-from services.api.model_queue import ModelQueue
 from services.api.page_templates import PageTemplates
 from services.api.problem_view import DependenciesView
 from services.api.queue import queue_view

@@ -16,7 +16,7 @@ from services.cli.tables import dead_letter_table
 from services.common.errors import BackendUnavailable, JobRemoved, StudioError
 
 if TYPE_CHECKING:
-    from services.api.dead_letters import DeadLetters
+    from services.api.core.dead_letters import DeadLetters
 
 T = TypeVar("T")
 MessageId = Annotated[str, typer.Argument(help="The letter's message id, as `list` says it.")]
@@ -87,8 +87,8 @@ def drop(context: typer.Context, message_id: MessageId) -> None:
 
 
 def _with_dead_letters(context: typer.Context, use: "Callable[[DeadLetters], Awaitable[T]]") -> T:
-    from services.api.dead_letters import DeadLetters
-    from services.api.gateway import Gateway
+    from services.api.core.dead_letters import DeadLetters
+    from services.api.core.gateway import Gateway
     from services.common.backends import open_backends
 
     settings, catalogue = context.obj

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from services.api.gateway import Gateway
+from services.api.core.gateway import Gateway
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
 from services.common.errors import JobNotFound, JobRemoved, NewerVersion

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from services.api import darkroom
+from services.api.core import renditions as darkroom
 from services.common.backends import Backends
 from services.common.ports import ObjectStore
 from tests.api.test_jobs import submit

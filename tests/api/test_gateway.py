@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.api.gateway import Gateway
-from services.api.sweeper import Sweeper
+from services.api.core.gateway import Gateway
+from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import (
@@ -280,7 +280,7 @@ async def test_sweeper_publishes_what_was_left_behind(
     gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record whose gateway died before the message is published by the sweeper, once, under its message id."""
-    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
     record = gateway._record(BODY, None, None)
     await backends.statuses.create(record)
     sweeper = _sweeper(gateway, backends)
@@ -297,7 +297,7 @@ async def test_accepted_though_not_confirmed(
     backends: Backends, broker: FakeBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     """A job that was accepted while the status store failed is not given up for trouble that the broker has later."""
-    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
     unconfirming = replace(backends, statuses=Unconfirming(backends.statuses))
     accepted = await submitted(Gateway(unconfirming, CATALOGUE, settings), BODY, idempotency_key="k")
     broker.published.clear()
@@ -319,7 +319,7 @@ async def test_sweeper_does_not_bring_back_what_was_removed(
     gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record left behind that is removed while the sweeper goes through the list is neither published nor made."""
-    monkeypatch.setattr("services.api.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
     record = await backends.statuses.create(gateway._record(BODY, None, None))
     find = backends.statuses.list
 

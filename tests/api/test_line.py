@@ -7,8 +7,8 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.line import Line
-from services.api.model_queue import LiveJob, ModelQueue
+from services.api.core.model_queue import LiveJob, ModelQueue
+from services.api.core.queue_positions import Line
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality

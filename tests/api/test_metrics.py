@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from services.api.counted_gateway import CountedGateway
-from services.api.line import Line
-from services.api.metrics import Metrics
-from services.api.metrics_site import serve_metrics
-from services.api.sweeper import Sweeper
+from services.api.core.counted_gateway import CountedGateway
+from services.api.core.metrics import Metrics
+from services.api.core.metrics_site import serve_metrics
+from services.api.core.queue_positions import Line
+from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
 from services.common.errors import (

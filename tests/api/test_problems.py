@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from services.api.gateway import Gateway
+from services.api.core.gateway import Gateway
 from services.api.problems import KINDS
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.api.line import FRESH_SECONDS, Line
+from services.api.core.queue_positions import FRESH_SECONDS, Line
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable

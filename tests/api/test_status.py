@@ -5,7 +5,7 @@ import time
 import httpx2
 import pytest
 
-from services.api.line import Line
+from services.api.core.queue_positions import Line
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from tests.api.test_jobs import submit

@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 from prometheus_client import CollectorRegistry
 
-from services.api.metrics import Metrics as GatewayMetrics
+from services.api.core.metrics import Metrics as GatewayMetrics
 from services.inference.metrics import Metrics as WorkerMetrics
 from tests.deploy.composition import ROOT
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.__main__ import main
-from services.api.gateway import Gateway
-from services.api.publisher import Publisher
+from services.api.core.gateway import Gateway
+from services.api.core.publisher import Publisher
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Outcome, Settlement, Verdict
 from services.common.schemas import Artifact, StatusRecord

@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from services.api.gateway import Gateway
-from services.api.line import Line
+from services.api.core.gateway import Gateway
+from services.api.core.queue_positions import Line
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.presence import Pace
@@ -22,8 +22,8 @@ PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s a pi
 @pytest.fixture(autouse=True)
 def _looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway remembers the line for a second, and longer when a look takes long; a test moves on faster."""
-    monkeypatch.setattr("services.api.line.FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("services.api.line.BRIEF_SECONDS", 10.0)
+    monkeypatch.setattr("services.api.core.queue_positions.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("services.api.core.queue_positions.BRIEF_SECONDS", 10.0)
 
 
 async def badge(browser: httpx2.AsyncClient) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
-from services.api.gateway import Gateway
+from services.api.core.gateway import Gateway
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.ids import new_job_id

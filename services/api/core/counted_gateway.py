@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.api.gateway import Gateway
-from services.api.metrics import Metrics
+from services.api.core.gateway import Gateway
+from services.api.core.metrics import Metrics
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import InvalidRequest, StudioError

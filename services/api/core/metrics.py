@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from services.api.model_queue import ModelQueue
+from services.api.core.model_queue import ModelQueue
 from services.common.errors import (
     BackendUnavailable,
     LimitReached,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from services.api.gateway import Gateway
+from services.api.core.gateway import Gateway
 from services.common.errors import (
     BackendUnavailable,
     DeadLetterNotFound,

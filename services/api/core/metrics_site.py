@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.api.line import Line
-from services.api.metrics import Metrics
+from services.api.core.metrics import Metrics
+from services.api.core.queue_positions import Line
 from services.common.admin_site import metrics_page, serve_admin
 from services.common.backends import Backends
 from services.common.background import beside

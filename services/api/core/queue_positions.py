@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from services.api.model_queue import Eta, LiveJob, ModelQueue
+from services.api.core.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable

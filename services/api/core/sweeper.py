@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import structlog
 
-from services.api.gateway import Gateway
-from services.api.metrics import Metrics
-from services.api.publisher import PUBLISH_SECONDS
+from services.api.core.gateway import Gateway
+from services.api.core.metrics import Metrics
+from services.api.core.publisher import PUBLISH_SECONDS
 from services.common.backends import Backends
 from services.common.errors import JobNotFound, JobRemoved, StudioError
 from services.common.manifests import Manifests

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from services.api.publisher import Publisher
-from services.api.room import Room
+from services.api.core.publisher import Publisher
+from services.api.core.queue_capacity import Room
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import IdempotencyMismatch, InvalidRequest, JobFinished, JobNotFound, QueueFull

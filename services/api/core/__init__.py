@@ -1,0 +1,1 @@
+"""The gateway's half of the protocol: accept, publish, sweep, estimate. Imports no HTTP framework."""
