@@ -6,8 +6,8 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from services.api.api_key import NAME, owner_named
-from services.api.caller import caller_of
+from services.api.auth.api_key import NAME, owner_named
+from services.api.auth.caller import caller_of
 from services.api.cursor import PATTERN, cursor_behind, position
 from services.api.query import PLAIN
 from services.api.state import AppState

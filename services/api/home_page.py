@@ -6,8 +6,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.caller import caller_of
 from services.api.busy_badge import BusyBadge
-from services.api.caller import caller_of
 from services.api.core.model_queue import ModelQueue
 from services.api.own_jobs import own_jobs
 from services.api.page_errors import BUSY, DELETED, Notice, notice, retry_headers

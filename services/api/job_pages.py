@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.api.caller import caller_of
+from services.api.auth.caller import caller_of
 from services.api.job_card import JobCard
 from services.api.own_jobs import own_jobs
 from services.api.page_templates import PageTemplates

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.caller import caller_of
+from services.api.auth.caller import caller_of
 from services.api.conditional import CONDITIONAL, conditional_json
 from services.api.endpoint import Answer, Endpoint
 from services.api.history import History, HistoryQuery

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.caller import caller_of
+from services.api.auth.caller import caller_of
 from services.api.core.renditions import FORMATS, wanted_format
 from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.idempotency import idempotency_key

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from services.api.caller import Caller, caller_of
+from services.api.auth.caller import Caller, caller_of
 from services.api.core.gateway import Gateway
 from services.common.errors import JobNotFound, JobRemoved
 from services.common.schemas import StatusRecord

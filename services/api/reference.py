@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from services.api.auth.keyring import KeyRing
 from services.api.conditional import conditional_json
 from services.api.endpoint import Endpoint
 from services.api.examples import curl_example, python_example
-from services.api.keyring import KeyRing
 from services.api.openapi import openapi_document
 from services.api.page_templates import PageTemplates
 from services.api.schema_words import Member, members

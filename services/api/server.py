@@ -12,7 +12,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
-from services.api.exposure import check_exposure
+from services.api.auth.exposure import check_exposure
 from services.common.addresses import http_url
 from services.common.settings import Settings
 

@@ -2,11 +2,11 @@
 
 from typing import NotRequired, TypedDict
 
-from services.api.caller import Caller
+from services.api.auth.authentication import Door
+from services.api.auth.caller import Caller
 from services.api.core.gateway import Gateway
 from services.api.core.queue_positions import Line
 from services.api.core.renditions import Darkroom
-from services.api.door import Door
 from services.api.job_answers import JobAnswers
 from services.api.rate_limit import Allowance, RateLimit
 from services.common.backends import Backends

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.caller import caller_of
+from services.api.auth.caller import caller_of
 from services.api.core.model_queue import ModelQueue
 from services.api.endpoint import Answer, Endpoint
 from services.api.health import dependencies

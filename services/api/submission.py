@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.api.caller import caller_of
+from services.api.auth.caller import caller_of
 from services.api.spending import spend
 from services.api.state import AppState
 from services.common.errors import IdempotencyInFlight

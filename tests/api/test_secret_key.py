@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from services.api.secret_key import secret_key
+from services.api.auth.secret_key import secret_key
 from tests.api.conftest import embedded_settings
 
 

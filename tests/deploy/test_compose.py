@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.api.exposure import check_exposure
+from services.api.auth.exposure import check_exposure
 from services.common.settings import load_settings
 from tests.api.keys import LINES
 from tests.deploy.composition import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio

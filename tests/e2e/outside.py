@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import httpx2
 
-from services.api.visitor import COOKIE, Visitors
+from services.api.auth.visitor import COOKIE, Visitors
 from services.common.backends import Backends, open_backends
 from services.common.settings import Settings
 from tests.system import System

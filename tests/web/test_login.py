@@ -5,12 +5,12 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from services.api import sessions
-from services.api.client_address import TrustedProxies
-from services.api.door import Door
-from services.api.keyring import KeyRing
-from services.api.sessions import Sessions
-from services.api.visitor import Visitors
+from services.api.auth import sessions
+from services.api.auth.authentication import Door
+from services.api.auth.client_address import TrustedProxies
+from services.api.auth.keyring import KeyRing
+from services.api.auth.sessions import Sessions
+from services.api.auth.visitor import Visitors
 from services.common.settings import Settings
 from tests.api.keys import LINES, bearer, key_of
 from tests.web.journey import job_id, submit

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final, Self
 
-from services.api.role import Role
+from services.api.auth.role import Role
 
 PREFIX: Final = "studio_"  # so that scanners for secrets, and people, know one when they see one
 _BYTES: Final = 32

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from services.api.api_key import ApiKey, digest_of
+from services.api.auth.api_key import ApiKey, digest_of
 from services.common.settings import Settings
 
 LONGEST: Final = 256  # of a key somebody sends; ours have 50

@@ -1,0 +1,1 @@
+"""Authentication: API keys, sessions, visitors, and the origin and address of a request."""
