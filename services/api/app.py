@@ -18,7 +18,6 @@ from services.api.auth.keyring import KeyRing
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.api.base_path import base_path
 from services.api.core.counted_gateway import CountedGateway
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
@@ -27,7 +26,11 @@ from services.api.core.renditions import open_darkroom
 from services.api.core.sweeper import Sweeper
 from services.api.cors import cors, listed_origins
 from services.api.endpoints import endpoints
-from services.api.job_answers import JobAnswers
+from services.api.http.base_path import base_path
+from services.api.http.job_view_cache import JobAnswers
+from services.api.http.problems import RequestRefused, on_error, on_http_exception
+from services.api.http.rate_limit import open_rate_limit, rate_of
+from services.api.http.state import AppState
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -39,10 +42,7 @@ from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
 from services.api.page_templates import load_page_templates
 from services.api.pages import page_routes
-from services.api.problems import RequestRefused, on_error, on_http_exception
-from services.api.rate_limit import open_rate_limit, rate_of
 from services.api.reference import reference_routes
-from services.api.state import AppState
 from services.common.backends import open_backends
 from services.common.background import beside
 from services.common.catalogue import Catalogue

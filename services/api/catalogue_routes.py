@@ -5,11 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.catalogue_views import LimitsView, ModelListView, ModelView, StyleListView, StyleView
-from services.api.conditional import CONDITIONAL, conditional_json
 from services.api.core.model_queue import ModelQueue
-from services.api.endpoint import Answer, Endpoint
-from services.api.model_schema import model_schema
-from services.api.state import AppState
+from services.api.http.conditional import CONDITIONAL, conditional_json
+from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.model_schema import model_schema
+from services.api.http.state import AppState
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from services.api.view import View
+from services.api.http.view import View
 from services.common.params import Modality
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from services.api.headers import REQUEST_HEADERS
+from services.api.http.headers import REQUEST_HEADERS
 
 _METHODS: Final = ("GET", "POST", "DELETE")
 _SENT: Final = (*REQUEST_HEADERS, "Authorization", "Content-Type", "X-Request-Id")

@@ -6,8 +6,8 @@ from typing import Literal, Self
 from pydantic import AwareDatetime
 
 from services.api.core.dead_letters import fault_of, job_id_of
-from services.api.representation import JobView
-from services.api.view import View
+from services.api.http.job_views import JobView
+from services.api.http.view import View
 from services.common.ports import DeadLetter
 from services.common.schemas import StatusRecord
 

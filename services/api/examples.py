@@ -7,8 +7,8 @@ letter; and from KEY, where the gateway asks for one.
 import json
 from typing import Final
 
-from services.api.access import Access
-from services.api.endpoint import Endpoint
+from services.api.http.access import Access
+from services.api.http.endpoint import Endpoint
 
 _SHELL: Final = {"job_id": "$JOB_ID", "message_id": "$MESSAGE_ID", "index": "0", "code": "queue-full"}
 _PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}", "message_id": "{MESSAGE_ID}"}

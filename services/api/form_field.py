@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from services.api.model_schema import value_schema
+from services.api.http.model_schema import value_schema
 
 _KINDS: Final = {"string": "text", "integer": "integer", "number": "number"}
 _LONGEST_NUMBER: Final = 20  # characters; Python would read thousands of digits

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from services.api.problem_view import DependenciesView
-from services.api.view import View
+from services.api.http.problem_views import DependenciesView
+from services.api.http.view import View
 
 
 class LiveView(View):

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from services.api.endpoint import Body
-from services.api.model_schema import model_schema
+from services.api.http.endpoint import Body
+from services.api.http.model_schema import model_schema
 from services.common.catalogue import Catalogue
 
 _NAME: Final = "JobRequest"

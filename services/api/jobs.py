@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
-from services.api.conditional import CONDITIONAL, conditional_json
-from services.api.endpoint import Answer, Endpoint
-from services.api.history import History, HistoryQuery
-from services.api.idempotency import idempotency_key
+from services.api.http.conditional import CONDITIONAL, conditional_json
+from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.history import History, HistoryQuery
+from services.api.http.idempotency import idempotency_key
+from services.api.http.job_views import JobPageView, JobView
+from services.api.http.json_body import BODY_PROBLEMS, read_json_object
+from services.api.http.own_jobs import own_jobs
+from services.api.http.preferences import Preferences
+from services.api.http.query import read_query
+from services.api.http.state import AppState
+from services.api.http.submit_limits import spend
 from services.api.job_request import JOB_REQUEST
-from services.api.json_body import BODY_PROBLEMS, read_json_object
-from services.api.own_jobs import own_jobs
-from services.api.preferences import Preferences
-from services.api.query import read_query
-from services.api.representation import JobPageView, JobView
-from services.api.spending import spend
-from services.api.state import AppState
 from services.common.errors import BackendUnavailable
 from services.common.schemas import State, StatusRecord
 from services.common.settings import Settings

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.api.guard import let_in
+from services.api.http.guard import let_in
+from services.api.http.problems import RequestRefused
+from services.api.http.state import AppState
 from services.api.page_errors import Handler
 from services.api.page_templates import PageTemplates
-from services.api.problems import RequestRefused
-from services.api.state import AppState
 from services.api.submission import read_form
 
 HOME: Final = "/"

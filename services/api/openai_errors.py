@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.problems import on_error
+from services.api.http.problems import on_error
 from services.common.schemas import State, StatusRecord
 
 # Their clients send a request that failed again by themselves, which would make a second job.

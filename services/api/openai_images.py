@@ -13,16 +13,16 @@ from starlette.responses import JSONResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.core.renditions import FORMATS, wanted_format
-from services.api.endpoint import Answer, Body, Endpoint, JsonSchema
-from services.api.idempotency import idempotency_key
+from services.api.http.endpoint import Answer, Body, Endpoint, JsonSchema
+from services.api.http.idempotency import idempotency_key
+from services.api.http.job_views import JobView
+from services.api.http.json_body import BODY_PROBLEMS, read_json_object
+from services.api.http.problems import RequestRefused
+from services.api.http.state import AppState
+from services.api.http.submit_limits import spend
 from services.api.jobs import SUBMIT_HEADERS, SUBMIT_PROBLEMS
-from services.api.json_body import BODY_PROBLEMS, read_json_object
 from services.api.openai_errors import DO_NOT_REPEAT, job_error, openai_error
 from services.api.openai_views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
-from services.api.problems import RequestRefused
-from services.api.representation import JobView
-from services.api.spending import spend
-from services.api.state import AppState
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue, faults_of
 from services.common.errors import InvalidRequest, StudioError

@@ -26,11 +26,11 @@ from openapi_pydantic import (
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.api.access import Access
-from services.api.endpoint import Answer, Endpoint, JsonSchema
-from services.api.headers import REQUEST_HEADERS, RESPONSE_HEADERS
-from services.api.problem_view import ProblemView
-from services.api.problems import KINDS, MEDIA_TYPE
+from services.api.http.access import Access
+from services.api.http.endpoint import Answer, Endpoint, JsonSchema
+from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from services.api.http.problem_views import ProblemView
+from services.api.http.problems import KINDS, MEDIA_TYPE
 from services.common.catalogue import Catalogue
 
 _REF: Final = "#/components/schemas/"

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.http.state import AppState
 from services.api.page_templates import PageTemplates
-from services.api.state import AppState
 from services.common import errors
 
 log = structlog.get_logger(__name__)

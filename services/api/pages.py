@@ -7,11 +7,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from services.api.auth.same_origin import is_same_origin
 from services.api.history_page import HistoryPage
 from services.api.home_page import HomePage
+from services.api.http.state import AppState
 from services.api.job_pages import JobPages
 from services.api.login_page import LoginPage, signed_in
 from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_pages
 from services.api.page_templates import PageTemplates
-from services.api.state import AppState
 from services.api.status import StatusPage
 from services.common.settings import Settings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from services.api.form_field import FormField
-from services.api.model_schema import model_schema
+from services.api.http.model_schema import model_schema
 from services.common.catalogue import Catalogue, Model, Style
 
 # Width to height. The words are what photographers call the shapes.

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.endpoint import Answer, Endpoint
+from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.job_views import previews_of
+from services.api.http.own_jobs import own_jobs
+from services.api.http.problems import RequestRefused
+from services.api.http.query import PLAIN, read_query
+from services.api.http.state import AppState
 from services.api.jobs import JOB_PROBLEMS, poll_headers
-from services.api.own_jobs import own_jobs
-from services.api.problems import RequestRefused
-from services.api.query import PLAIN, read_query
-from services.api.representation import previews_of
-from services.api.state import AppState
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
 from services.common.previews import preview_key

@@ -4,12 +4,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.access import Access
-from services.api.base_path import base_path
-from services.api.endpoint import Answer, Endpoint
-from services.api.problem_view import ProblemKindView
-from services.api.problems import KINDS
-from services.api.state import AppState
+from services.api.http.access import Access
+from services.api.http.base_path import base_path
+from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.problem_views import ProblemKindView
+from services.api.http.problems import KINDS
+from services.api.http.state import AppState
 
 
 def problem_endpoints() -> list[Endpoint]:

@@ -5,12 +5,12 @@ from collections import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.conditional import CONDITIONAL, conditional_json
 from services.api.core.model_queue import ModelQueue
-from services.api.endpoint import Answer, Endpoint
-from services.api.queue_views import ModelQueueView, QueueListView, WorkersView
-from services.api.representation import EtaView
-from services.api.state import AppState
+from services.api.http.conditional import CONDITIONAL, conditional_json
+from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.job_views import EtaView
+from services.api.http.queue_views import ModelQueueView, QueueListView, WorkersView
+from services.api.http.state import AppState
 
 
 def queue_endpoints() -> list[Endpoint]:

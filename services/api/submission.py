@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
-from services.api.spending import spend
-from services.api.state import AppState
+from services.api.http.state import AppState
+from services.api.http.submit_limits import spend
 from services.common.errors import IdempotencyInFlight
 from services.common.ports import Quota
 from services.common.schemas import StatusRecord

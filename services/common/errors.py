@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as facts of the domain. No HTTP here: `api/problems.py` has that table.
+"""Everything that can go wrong, as facts of the domain. No HTTP here: `api/http/problems.py` has that table.
 
 StudioError
 ├── InvalidRequest              the request breaks the model's schema or limits

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from services.api.access import Access
 from services.api.app import create_app
 from services.api.auth.client_address import TrustedProxies, party_of
 from services.api.auth.exposure import check_exposure
 from services.api.auth.keyring import KeyRing
-from services.api.endpoint import Endpoint
 from services.api.endpoints import endpoints
+from services.api.http.access import Access
+from services.api.http.endpoint import Endpoint
 from services.common.catalogue import Catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.api.core.gateway import Gateway
-from services.api.problems import KINDS
+from services.api.http.problems import KINDS
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from services.api.problems import KINDS, MEDIA_TYPE
+from services.api.http.problems import KINDS, MEDIA_TYPE
 from tests.api.live import Answer
 from tests.fuzz.made_up import MadeUp
 

@@ -8,7 +8,7 @@ import pytest
 from limits import parse
 from redis import Redis
 
-from services.api.rate_limit import Allowance, RateLimit, open_rate_limit
+from services.api.http.rate_limit import Allowance, RateLimit, open_rate_limit
 from services.common.settings import Settings
 from tests.stack import Stack
 

@@ -15,7 +15,7 @@ from services.api.auth.role import Role
 from services.api.auth.same_origin import is_same_origin
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.api.problems import RequestRefused
+from services.api.http.problems import RequestRefused
 from services.common.addresses import is_loopback
 
 _READING: Final = ("GET", "HEAD")

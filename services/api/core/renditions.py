@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from services.api.problems import RequestRefused
+from services.api.http.problems import RequestRefused
 from services.common.errors import InvalidRequest
 from services.common.schemas import Artifact
 

@@ -4,8 +4,8 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.http.problems import RequestRefused
 from services.api.middleware.body import may_have_body
-from services.api.problems import RequestRefused
 
 
 class BodyDeadline:

@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.problems import problem
+from services.api.http.problems import problem
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.api.access import Access
-from services.api.guard import Refusal, guarded
-from services.api.problems import on_error
-from services.api.state import AppState
+from services.api.http.access import Access
+from services.api.http.guard import Refusal, guarded
+from services.api.http.problems import on_error
+from services.api.http.state import AppState
 from services.common.catalogue import Catalogue
 
 Handler = Callable[[Request[AppState]], Awaitable[Response]]

@@ -8,9 +8,9 @@ from starlette.requests import Request
 
 from services.api.auth.api_key import NAME, owner_named
 from services.api.auth.caller import caller_of
-from services.api.cursor import PATTERN, cursor_behind, position
-from services.api.query import PLAIN
-from services.api.state import AppState
+from services.api.http.cursor import PATTERN, cursor_behind, position
+from services.api.http.query import PLAIN
+from services.api.http.state import AppState
 from services.common.schemas import StatusRecord
 
 PAGE: Final = 20

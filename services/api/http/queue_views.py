@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from services.api.representation import EtaView
-from services.api.view import View
+from services.api.http.job_views import EtaView
+from services.api.http.view import View
 
 
 class WorkersView(View):

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 
 from services.api.auth.caller import caller_of
-from services.api.state import AppState
+from services.api.http.state import AppState
 from services.common.errors import TooManyRequests
 from services.common.ports import Quota
 

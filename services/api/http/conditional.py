@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.endpoint import Answer
+from services.api.http.endpoint import Answer
 
 CONDITIONAL: Final = {304: Answer("Unchanged since that ETag.", headers=["ETag"])}
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.api.base_path import base_path
+from services.api.http.base_path import base_path
 from services.common import errors
 
 log = structlog.get_logger(__name__)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from services.api.base_path import base_path
 from services.api.core.model_queue import Eta
 from services.api.core.queue_positions import Place
-from services.api.view import View
+from services.api.http.base_path import base_path
+from services.api.http.view import View
 from services.common.params import PARAMS, Modality
 from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
 

@@ -2,9 +2,9 @@
 
 from pydantic import AwareDatetime
 
-from services.api.problem_view import DependenciesView
-from services.api.queue_views import ModelQueueView
-from services.api.view import View
+from services.api.http.problem_views import DependenciesView
+from services.api.http.queue_views import ModelQueueView
+from services.api.http.view import View
 from services.common.presence import Phase
 
 

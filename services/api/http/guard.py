@@ -6,9 +6,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.access import Access
-from services.api.problems import RequestRefused, on_error
-from services.api.state import AppState
+from services.api.http.access import Access
+from services.api.http.problems import RequestRefused, on_error
+from services.api.http.state import AppState
 
 Handler = Callable[[Request[AppState]], Awaitable[Response]]
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]

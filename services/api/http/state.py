@@ -7,8 +7,8 @@ from services.api.auth.caller import Caller
 from services.api.core.gateway import Gateway
 from services.api.core.queue_positions import Line
 from services.api.core.renditions import Darkroom
-from services.api.job_answers import JobAnswers
-from services.api.rate_limit import Allowance, RateLimit
+from services.api.http.job_view_cache import JobAnswers
+from services.api.http.rate_limit import Allowance, RateLimit
 from services.common.backends import Backends
 from services.common.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from services.api.view import View
+from services.api.http.view import View
 
 Plain = str | int | float | bool | None
 Ready = Literal["ready", "unavailable"]

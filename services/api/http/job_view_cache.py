@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Final
 
 from services.api.core.queue_positions import Place
-from services.api.representation import JobView
+from services.api.http.job_views import JobView
 from services.common.schemas import StatusRecord
 
 MOST: Final = 1_000  # jobs, a kilobyte or two each

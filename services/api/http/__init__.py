@@ -1,0 +1,1 @@
+"""HTTP parts that all routes share: endpoints, authorization, limits, problems, views and headers."""
