@@ -12,7 +12,7 @@ from services.api.job_pages import JobPages
 from services.api.login_page import LoginPage, signed_in
 from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_pages
 from services.api.page_templates import PageTemplates
-from services.api.status import StatusPage
+from services.api.v1.status import StatusPage
 from services.common.settings import Settings
 
 

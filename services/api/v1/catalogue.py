@@ -4,12 +4,12 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.catalogue_views import LimitsView, ModelListView, ModelView, StyleListView, StyleView
 from services.api.core.model_queue import ModelQueue
 from services.api.http.conditional import CONDITIONAL, conditional_json
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.model_schema import model_schema
 from services.api.http.state import AppState
+from services.api.v1.catalogue_views import LimitsView, ModelListView, ModelView, StyleListView, StyleView
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable
 

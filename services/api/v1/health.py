@@ -8,12 +8,12 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.health_views import LiveView, ReadyView
 from services.api.http.access import Access
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import DependenciesView
 from services.api.http.problems import problem
 from services.api.http.state import AppState
+from services.api.v1.health_views import LiveView, ReadyView
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
 

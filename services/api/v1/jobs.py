@@ -20,7 +20,7 @@ from services.api.http.preferences import Preferences
 from services.api.http.query import read_query
 from services.api.http.state import AppState
 from services.api.http.submit_limits import spend
-from services.api.job_request import JOB_REQUEST
+from services.api.v1.job_request import JOB_REQUEST
 from services.common.errors import BackendUnavailable
 from services.common.schemas import State, StatusRecord
 from services.common.settings import Settings

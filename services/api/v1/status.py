@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
 from services.api.core.model_queue import ModelQueue
-from services.api.health import dependencies
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import DependenciesView
 from services.api.http.state import AppState
 from services.api.http.status_views import StatusView, WorkerView
 from services.api.page_templates import PageTemplates
-from services.api.queue import queue_view
+from services.api.v1.health import dependencies
+from services.api.v1.queue import queue_view
 from services.common.errors import BackendUnavailable
 from services.common.presence import Presence
 

@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.core.dead_letters import DeadLetters
-from services.api.dead_letter_views import DeadLetterListView, DeadLetterView, ReplayView, WholeDeadLetterView
 from services.api.http.access import Access
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import JobView
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.api.http.view import View
-from services.api.jobs import SUBMIT_PROBLEMS
+from services.api.v1.dead_letter_views import DeadLetterListView, DeadLetterView, ReplayView, WholeDeadLetterView
+from services.api.v1.jobs import SUBMIT_PROBLEMS
 from services.common.errors import JobRemoved
 
 BROKER_SECONDS = 2.5  # every endpoint answers within 3 s, whatever hangs

@@ -13,7 +13,7 @@ from services.api.http.own_jobs import own_jobs
 from services.api.http.problems import RequestRefused
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
-from services.api.jobs import JOB_PROBLEMS, poll_headers
+from services.api.v1.jobs import JOB_PROBLEMS, poll_headers
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
 from services.common.previews import preview_key

@@ -18,7 +18,7 @@ from services.api.http.own_jobs import own_jobs
 from services.api.http.problems import RequestRefused
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
-from services.api.jobs import JOB_PROBLEMS, poll_headers
+from services.api.v1.jobs import JOB_PROBLEMS, poll_headers
 from services.common.schemas import Artifact, StatusRecord
 
 PRESIGNED_SECONDS = 300
