@@ -1,7 +1,7 @@
 """The one table of the API: what is not in it is neither served nor documented."""
 
 from services.api.http.endpoint import Endpoint
-from services.api.openai_images import openai_endpoints
+from services.api.openai.images import openai_endpoints
 from services.api.v1.artifacts import artifact_endpoints
 from services.api.v1.catalogue import catalogue_endpoints
 from services.api.v1.dead_letters import dead_letter_endpoints

@@ -20,8 +20,8 @@ from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.problems import RequestRefused
 from services.api.http.state import AppState
 from services.api.http.submit_limits import spend
-from services.api.openai_errors import DO_NOT_REPEAT, job_error, openai_error
-from services.api.openai_views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
+from services.api.openai.errors import DO_NOT_REPEAT, job_error, openai_error
+from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.v1.jobs import SUBMIT_HEADERS, SUBMIT_PROBLEMS
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue, faults_of
