@@ -40,8 +40,8 @@ from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.telemetry import Telemetry
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
-from services.api.page_templates import load_page_templates
-from services.api.pages import page_routes
+from services.api.pages.page_templates import load_page_templates
+from services.api.pages.routes import page_routes
 from services.api.reference import reference_routes
 from services.common.backends import open_backends
 from services.common.background import beside

@@ -14,7 +14,7 @@ from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState
 from services.api.openapi import openapi_document
-from services.api.page_templates import PageTemplates
+from services.api.pages.page_templates import PageTemplates
 from services.api.schema_words import Member, members
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue

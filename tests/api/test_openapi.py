@@ -8,8 +8,8 @@ import pytest
 from starlette.routing import Route
 
 from services.api.app import create_app
-from services.api.page_templates import load_page_templates
-from services.api.pages import page_routes
+from services.api.pages.page_templates import load_page_templates
+from services.api.pages.routes import page_routes
 from services.common.catalogue import Catalogue
 from services.common.settings import Settings
 

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
-from services.api.history_page import PAGE
+from services.api.pages.history_page import PAGE
 from tests.fakes import FakeWorker, picture
 from tests.web.journey import job_id, submit
 from tests.web.page import Page

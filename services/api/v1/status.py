@@ -14,7 +14,7 @@ from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import DependenciesView
 from services.api.http.state import AppState
 from services.api.http.status_views import StatusView, WorkerView
-from services.api.page_templates import PageTemplates
+from services.api.pages.page_templates import PageTemplates
 from services.api.v1.health import dependencies
 from services.api.v1.queue import queue_view
 from services.common.errors import BackendUnavailable

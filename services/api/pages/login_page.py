@@ -10,9 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from services.api.http.guard import let_in
 from services.api.http.problems import RequestRefused
 from services.api.http.state import AppState
-from services.api.page_errors import Handler
-from services.api.page_templates import PageTemplates
-from services.api.submission import read_form
+from services.api.pages.page_errors import Handler
+from services.api.pages.page_templates import PageTemplates
+from services.api.pages.submission import read_form
 
 HOME: Final = "/"
 PATH: Final = "/login"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from services.api.form_field import FormField
 from services.api.http.model_schema import model_schema
+from services.api.pages.form_field import FormField
 from services.common.catalogue import Catalogue, Model, Style
 
 # Width to height. The words are what photographers call the shapes.

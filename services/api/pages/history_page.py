@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.http.history import History
 from services.api.http.state import AppState
-from services.api.job_card import JobCard
-from services.api.page_templates import PageTemplates
+from services.api.pages.job_card import JobCard
+from services.api.pages.page_templates import PageTemplates
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 

@@ -7,15 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
-from services.api.busy_badge import BusyBadge
 from services.api.core.model_queue import ModelQueue
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
-from services.api.page_errors import BUSY, DELETED, Notice, notice, retry_headers
-from services.api.page_templates import PageTemplates
-from services.api.photo_choices import PhotoChoices, photo_model, takes_words
-from services.api.photo_form import PhotoForm
-from services.api.submission import read_form, submit_form
+from services.api.pages.busy_badge import BusyBadge
+from services.api.pages.page_errors import BUSY, DELETED, Notice, notice, retry_headers
+from services.api.pages.page_templates import PageTemplates
+from services.api.pages.photo_choices import PhotoChoices, photo_model, takes_words
+from services.api.pages.photo_form import PhotoForm
+from services.api.pages.submission import read_form, submit_form
 from services.common.catalogue import Model
 from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
 from services.common.settings import Settings

@@ -5,13 +5,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from services.api.auth.same_origin import is_same_origin
-from services.api.history_page import HistoryPage
-from services.api.home_page import HomePage
 from services.api.http.state import AppState
-from services.api.job_pages import JobPages
-from services.api.login_page import LoginPage, signed_in
-from services.api.page_errors import NOT_OURS, Handler, error_page, with_error_pages
-from services.api.page_templates import PageTemplates
+from services.api.pages.history_page import HistoryPage
+from services.api.pages.home_page import HomePage
+from services.api.pages.job_pages import JobPages
+from services.api.pages.login_page import LoginPage, signed_in
+from services.api.pages.page_errors import NOT_OURS, Handler, error_page, with_error_pages
+from services.api.pages.page_templates import PageTemplates
 from services.api.v1.status import StatusPage
 from services.common.settings import Settings
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from services.api.photo_choices import PhotoChoices, Size
+from services.api.pages.photo_choices import PhotoChoices, Size
 from services.common.schemas import StatusRecord
 
 # Fields of the first screen that go by another name than the parameter they are for; a size is two parameters.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from services.api.core.model_queue import ModelQueue
-from services.api.eta_words import eta_words
+from services.api.pages.eta_words import eta_words
 
 
 @dataclass(frozen=True)

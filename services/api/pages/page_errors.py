@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.http.state import AppState
-from services.api.page_templates import PageTemplates
+from services.api.pages.page_templates import PageTemplates
 from services.common import errors
 
 log = structlog.get_logger(__name__)

@@ -7,8 +7,8 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from services.api.assets import Assets
-from services.api.job_card import PHASES
+from services.api.pages.assets import Assets
+from services.api.pages.job_card import PHASES
 from services.common.settings import data_folder
 
 NAMES: Final = (

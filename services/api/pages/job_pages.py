@@ -12,9 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
-from services.api.job_card import JobCard
-from services.api.page_templates import PageTemplates
-from services.api.submission import read_form, submit_form
+from services.api.pages.job_card import JobCard
+from services.api.pages.page_templates import PageTemplates
+from services.api.pages.submission import read_form, submit_form
 from services.common.errors import JobFinished
 from services.common.settings import Settings
 
