@@ -42,7 +42,7 @@ from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
 from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
-from services.api.reference import reference_routes
+from services.api.reference.routes import reference_routes
 from services.common.backends import open_backends
 from services.common.background import beside
 from services.common.catalogue import Catalogue

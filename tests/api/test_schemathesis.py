@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
 from services.api.endpoints import endpoints
-from services.api.openapi import openapi_document
+from services.api.reference.openapi import openapi_document
 from services.common.catalogue import load_catalogue
 from tests.api.conftest import embedded_settings
 from tests.api.live import LiveGateway

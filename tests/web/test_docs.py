@@ -11,8 +11,8 @@ import pytest
 from starlette.types import ASGIApp
 
 from services.api.endpoints import endpoints
-from services.api.examples import curl_example, python_example
 from services.api.http.endpoint import Endpoint
+from services.api.reference.examples import curl_example, python_example
 from services.common.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
 from tests.api.live import LiveGateway

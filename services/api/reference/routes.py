@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.auth.keyring import KeyRing
-from services.api.examples import curl_example, python_example
 from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState
-from services.api.openapi import openapi_document
 from services.api.pages.page_templates import PageTemplates
-from services.api.schema_words import Member, members
+from services.api.reference.examples import curl_example, python_example
+from services.api.reference.openapi import openapi_document
+from services.api.reference.schema_words import Member, members
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue
 from services.common.settings import Settings
