@@ -24,7 +24,6 @@ from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import Line
 from services.api.core.renditions import open_darkroom
 from services.api.core.sweeper import Sweeper
-from services.api.cors import cors, listed_origins
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
 from services.api.http.job_view_cache import JobAnswers
@@ -34,6 +33,7 @@ from services.api.http.state import AppState
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
+from services.api.middleware.cors import cors, listed_origins
 from services.api.middleware.rate_headers import RateHeaders
 from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders

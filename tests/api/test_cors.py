@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from services.api.cors import listed_origins
+from services.api.middleware.cors import listed_origins
 
 pytestmark = pytest.mark.anyio
 
