@@ -14,10 +14,10 @@ from typing import Any
 from benchmarks.subject import SHIPPED, Subject
 from services.common.params import Txt2ImgParams
 from services.common.settings import Settings
-from services.inference.adapter import QUIET, Item
-from services.inference.executor import ModelExecutor
-from services.inference.registry import resolve_adapter
-from services.inference.sources import resolve_source
+from services.inference.runtime.adapter import QUIET, Item
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.registry import resolve_adapter
+from services.inference.runtime.sources import resolve_source
 from tests.stack import Stack, start_stack
 from tests.system import System, running_system
 

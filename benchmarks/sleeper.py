@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.common.params import Modality
-from services.inference.adapter import Context, Item, ModelAdapter
-from services.inference.outputs import ImageOutput, Output
+from services.inference.runtime.adapter import Context, Item, ModelAdapter
+from services.inference.runtime.outputs import ImageOutput, Output
 
 CALL_SECONDS: Final = 0.05
 

@@ -20,7 +20,7 @@ from services.common.ports import Lease, Outcome, Settlement, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.previews import preview_key
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
-from services.inference.outputs import ImageOutput
+from services.inference.runtime.outputs import ImageOutput
 
 
 class FakeWorker:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from services.common.catalogue import Model
 from services.common.params import Modality
-from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
-from services.inference.outputs import Encoded, ImageOutput, Output
-from services.inference.sources import Source
+from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.runtime.outputs import Encoded, ImageOutput, Output
+from services.inference.runtime.sources import Source
 
 GIL_COUNT = 60_000_000
 

@@ -22,11 +22,11 @@ from services.common.tracing import Tracer, open_tracer
 from services.inference.announcer import Announcer
 from services.inference.batcher import Batcher
 from services.inference.best_effort import BestEffort
-from services.inference.executor import ModelExecutor
 from services.inference.health import Readiness, serve_health
 from services.inference.metrics import Metrics
-from services.inference.registry import resolve_adapter
-from services.inference.sources import resolve_source
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.registry import resolve_adapter
+from services.inference.runtime.sources import resolve_source
 from services.inference.warm_up import warm_up
 from services.inference.worker import Worker
 from services.inference.workplace import Workplace

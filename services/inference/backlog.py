@@ -7,12 +7,12 @@ from functools import partial
 from typing import Final
 
 from services.common.errors import HandedBack
-from services.inference.adapter import Item, ModelAdapter
 from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
 from services.inference.heartbeat import Heartbeat
 from services.inference.items import identity_of
 from services.inference.patience import Patience
+from services.inference.runtime.adapter import Item, ModelAdapter
 from services.inference.seat import Seat
 from services.inference.work import Work
 

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from services.inference.adapter import Context, Item
+from services.inference.runtime.adapter import Context, Item
+from services.inference.runtime.stages import Stages
 from services.inference.seat import Seat
 from services.inference.shutter import Shutter
-from services.inference.stages import Stages
 from services.inference.work import Work
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
-from services.inference.adapter import Cancelled, Item
 from services.inference.backlog import Backlog
 from services.inference.batch import Batch
-from services.inference.executor import ModelExecutor
 from services.inference.heartbeat import Heartbeat
 from services.inference.metrics import Metrics
-from services.inference.outputs import Output
 from services.inference.rhythm import Rhythm
+from services.inference.runtime.adapter import Cancelled, Item
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import Output
+from services.inference.runtime.stages import Stages
 from services.inference.seat import Seat
-from services.inference.stages import Stages
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.common.errors import DeviceFailed, ModelUnavailable
 from services.inference.allocator import keep_memory
-from services.inference.device_errors import first_line, may_pass
+from services.inference.runtime.device_errors import first_line, may_pass
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from services.common.catalogue import Catalogue, Model
 from services.common.errors import InvalidMessage, InvalidRequest
 from services.common.params import MAX_SEED, ImageParams, Params
 from services.common.schemas import JobMessage
-from services.inference.adapter import Item
+from services.inference.runtime.adapter import Item
 
 
 def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[Item]:

@@ -10,7 +10,7 @@ from services.common.ports import Outcome, Verdict
 from services.common.process_metrics import ProcessMetrics
 from services.common.schemas import JobMessage
 from services.inference.gpu_memory import GpuMemory
-from services.inference.stages import Stage
+from services.inference.runtime.stages import Stage
 
 
 class Metrics(ProcessMetrics):

@@ -8,7 +8,7 @@ from services.common.errors import ModelUnavailable
 from services.inference.hardware import Hardware
 from services.inference.quiet import silence_libraries
 from services.inference.rounding import confine_rounding
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 from services.inference.timestep import embed_timestep_once
 from services.inference.traced_denoiser import TracedDenoiser
 

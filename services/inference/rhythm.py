@@ -7,7 +7,7 @@ from typing import Final
 
 from services.common.presence import Pace
 from services.common.workload import size_of, steps_of
-from services.inference.adapter import Item
+from services.inference.runtime.adapter import Item
 
 NEWEST_SHARE: Final = 0.3  # of the newest call in the figures, which are moving averages
 FIRST_SPREAD: Final = 0.25  # what one call alone says of how far the next will be off

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from services.common.schemas import Progress
-from services.inference.adapter import Cancelled
 from services.inference.aftermath import Aftermath
 from services.inference.heartbeat import Heartbeat
-from services.inference.outputs import Output
-from services.inference.stages import Stages
+from services.inference.runtime.adapter import Cancelled
+from services.inference.runtime.outputs import Output
+from services.inference.runtime.stages import Stages
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,9 +9,9 @@ import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed
 from services.common.workload import steps_of
-from services.inference.adapter import QUIET
-from services.inference.executor import ModelExecutor
 from services.inference.rhythm import Rhythm
+from services.inference.runtime.adapter import QUIET
+from services.inference.runtime.executor import ModelExecutor
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from services.inference.adapter import Item
+from services.inference.runtime.adapter import Item
 from services.inference.seat import Seat
 
 

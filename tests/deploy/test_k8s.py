@@ -11,7 +11,7 @@ from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
 from services.common.brokers.amqp.topology import queue_name, routing_key
 from services.common.catalogue import load_catalogue
 from services.common.settings import Settings, load_settings
-from services.inference.registry import resolve_adapter
+from services.inference.runtime.registry import resolve_adapter
 from tests.deploy.composition import ROOT, studio
 
 CATALOGUE = load_catalogue(Settings().catalogue, Settings().styles)

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from services.common.errors import DeviceFailed
-from services.inference.adapter import QUIET, Context, Item
-from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
-from services.inference.outputs import Output
-from services.inference.sources import Source
+from services.inference.runtime.adapter import QUIET, Context, Item
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import Output
+from services.inference.runtime.sources import Source
 from tests.gpu.cuda import items, shipped
 
 

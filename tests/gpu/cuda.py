@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 
 from services.common.catalogue import Model, load_catalogue
-from services.inference.adapter import QUIET, Item
-from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
-from services.inference.outputs import ImageOutput, Output
-from services.inference.sources import resolve_source
+from services.inference.runtime.adapter import QUIET, Item
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import ImageOutput, Output
+from services.inference.runtime.sources import resolve_source
 from tests.system import ROOT
 
 MODELS = ROOT / "models"

@@ -4,9 +4,9 @@ from PIL import Image, ImageChops
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
-from services.inference.adapter import QUIET, Context, Item
 from services.inference.models.txt2img import Txt2Img
-from services.inference.outputs import ImageOutput
+from services.inference.runtime.adapter import QUIET, Context, Item
+from services.inference.runtime.outputs import ImageOutput
 
 
 def tiny_model(source: str = "nowhere", revision: str | None = None, **options: str) -> Model:

@@ -10,15 +10,15 @@ from typing import cast
 
 from services.common.params import Txt2ImgParams
 from services.common.ports import Verdict
-from services.inference.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.batcher import Batcher
 from services.inference.claim import Claim
-from services.inference.executor import ModelExecutor
 from services.inference.heartbeat import Heartbeat
 from services.inference.metrics import Metrics
-from services.inference.outputs import Encoded, Output
+from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import Encoded, Output
+from services.inference.runtime.sources import Source
 from services.inference.seat import Seat
-from services.inference.sources import Source
 from tests.inference.models import tiny_model
 
 STEPS = 3

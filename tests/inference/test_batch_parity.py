@@ -10,7 +10,7 @@ import pytest
 
 from services.common.catalogue import Model
 from services.inference.models.txt2img import Txt2Img
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 from tests.inference.models import apart, draw, item, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2

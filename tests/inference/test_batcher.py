@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from services.common.schemas import Progress
-from services.inference.adapter import Cancelled
+from services.inference.runtime.adapter import Cancelled
 from tests.inference.stepper import STEPS, rig
 
 pytestmark = pytest.mark.anyio

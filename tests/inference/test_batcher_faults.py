@@ -8,8 +8,8 @@ import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
 from services.common.params import Txt2ImgParams
-from services.inference.adapter import Cancelled, Item
 from services.inference.backlog import Backlog
+from services.inference.runtime.adapter import Cancelled, Item
 from tests.inference.stepper import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
 
 pytestmark = pytest.mark.anyio

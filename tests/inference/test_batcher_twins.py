@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from services.common.errors import GenerationError
-from services.inference.adapter import Cancelled
+from services.inference.runtime.adapter import Cancelled
 from tests.inference.stepper import STEPS, refuses, rig
 
 pytestmark = pytest.mark.anyio

@@ -14,11 +14,11 @@ import structlog
 
 from services.common.catalogue import Model
 from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
-from services.inference.adapter import QUIET, Context, Item, ModelAdapter
-from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
-from services.inference.outputs import Output
-from services.inference.sources import Source
+from services.inference.runtime.adapter import QUIET, Context, Item, ModelAdapter
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import Output
+from services.inference.runtime.sources import Source
 from tests.inference.models import item, tiny_model
 from tests.inference.stepper import Name
 

@@ -10,7 +10,7 @@ import pytest
 from services.common.catalogue import Model
 from services.inference.guidance import takes_scales
 from services.inference.models.txt2img import Txt2Img
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 from tests.inference.models import apart, draw, item, tiny_model
 from tests.inference.tiny_pipeline import build_xl_pipeline
 

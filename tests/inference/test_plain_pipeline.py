@@ -10,7 +10,7 @@ from services.common.catalogue import Model
 from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
 from services.inference.plain_pipeline import PlainPipeline
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
 

@@ -4,7 +4,7 @@ import pytest
 
 from services.common.errors import ModelUnavailable
 from services.inference.models.txt2img import Txt2Img
-from services.inference.registry import resolve_adapter
+from services.inference.runtime.registry import resolve_adapter
 
 
 @pytest.mark.parametrize("name", ["txt2img", "services.inference.models.txt2img:Txt2Img"])

@@ -13,7 +13,7 @@ from services.common.errors import ModelUnavailable
 from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
 from services.inference.rounding import confine_rounding
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import ModelUnavailable
-from services.inference.sources import Source, resolve_source
+from services.inference.runtime.sources import Source, resolve_source
 from tests.inference.models import tiny_model
 
 COMMIT = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"

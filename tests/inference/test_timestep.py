@@ -10,7 +10,7 @@ import torch
 from services.common.catalogue import Model
 from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 from services.inference.timestep import embed_timestep_once
 
 

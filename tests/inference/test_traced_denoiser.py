@@ -11,7 +11,7 @@ from services.common.catalogue import Model
 from services.inference.hardware import Hardware
 from services.inference.pipelines import load_pipeline
 from services.inference.rounding import confine_rounding
-from services.inference.sources import Source
+from services.inference.runtime.sources import Source
 from services.inference.timestep import embed_timestep_once
 from services.inference.traced_denoiser import TracedDenoiser
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from services.common.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
-from services.inference.adapter import Cancelled, Context, Item
 from services.inference.models.txt2img import Txt2Img
-from services.inference.sources import Source
+from services.inference.runtime.adapter import Cancelled, Context, Item
+from services.inference.runtime.sources import Source
 from tests.inference.hub import refusing_hub
 from tests.inference.models import draw, item
 

@@ -5,10 +5,10 @@ import pytest
 from services.common.catalogue import Model
 from services.common.workload import size_of
 from services.inference import warm_up as module
-from services.inference.executor import ModelExecutor
 from services.inference.models.txt2img import Txt2Img
 from services.inference.rhythm import Rhythm
-from services.inference.sources import Source
+from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.sources import Source
 from services.inference.warm_up import warm_up
 
 pytestmark = pytest.mark.anyio

@@ -4,9 +4,9 @@ import pytest
 
 from services.common.catalogue import Model
 from services.common.params import Modality
-from services.inference.adapter import QUIET
 from services.inference.models.txt2img import Txt2Img
-from services.inference.sources import Source
+from services.inference.runtime.adapter import QUIET
+from services.inference.runtime.sources import Source
 from tests.inference.models import item
 from training.__main__ import train
 from training.recipe import Recipe

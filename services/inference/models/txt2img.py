@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
-from services.inference.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.guidance import GuidanceScales, takes_scales
 from services.inference.hardware import Hardware, choose_hardware, finish_device_work, free_device_cache, prepare_torch
 from services.inference.latents import LatentColours
-from services.inference.outputs import ImageOutput, Output
 from services.inference.pipelines import denoiser_of, load_pipeline
 from services.inference.plain_pipeline import PlainPipeline
+from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
+from services.inference.runtime.outputs import ImageOutput, Output
 
 if TYPE_CHECKING:
     import torch

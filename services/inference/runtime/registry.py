@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import entry_points
 
 from services.common.errors import ModelUnavailable
-from services.inference.adapter import ModelAdapter
+from services.inference.runtime.adapter import ModelAdapter
 
 GROUP = "studio.models"
 

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
-from services.inference.adapter import Context, Item, ModelAdapter
-from services.inference.device_errors import first_line, is_device_failure, is_out_of_memory
-from services.inference.outputs import Output
+from services.inference.runtime.adapter import Context, Item, ModelAdapter
+from services.inference.runtime.device_errors import first_line, is_device_failure, is_out_of_memory
+from services.inference.runtime.outputs import Output
 
 T = TypeVar("T")
 

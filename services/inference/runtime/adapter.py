@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Params
-from services.inference.outputs import Output
-from services.inference.sources import Source
+from services.inference.runtime.outputs import Output
+from services.inference.runtime.sources import Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
