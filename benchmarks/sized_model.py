@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subject import MODELS
-from services.inference.quiet import silence_libraries
+from services.inference.diffusers.quiet import silence_libraries
 
 CATALOGUE = """[models.{name}]
 title = "Random weights in the shape of Stable Diffusion 1.5"

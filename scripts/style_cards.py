@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from services.common.catalogue import Catalogue, Style, load_catalogue
-from services.inference.quiet import silence_libraries
+from services.inference.diffusers.quiet import silence_libraries
 from tests.system import ROOT
 
 if TYPE_CHECKING:

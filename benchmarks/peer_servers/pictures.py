@@ -44,7 +44,7 @@ class Pictures:
 
 
 def _loaded() -> Any:
-    """In the formats of services/inference/pipelines.py: the race is not about them."""
+    """In the formats of services/inference/diffusers/pipelines.py: the race is not about them."""
     import torch
     from diffusers import StableDiffusionPipeline
 

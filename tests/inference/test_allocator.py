@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys, threading
-from services.inference.allocator import keep_memory
+from services.inference.diffusers.allocator import keep_memory
 
 if sys.argv[1] == "kept":
     keep_memory()

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from services.common.catalogue import Model
-from services.inference.guidance import takes_scales
+from services.inference.diffusers.guidance import takes_scales
 from services.inference.models.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.inference.models import apart, draw, item, tiny_model

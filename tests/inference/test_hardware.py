@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from services.common.errors import DeviceFailed, ModelUnavailable
-from services.inference.hardware import choose_hardware
+from services.inference.diffusers.hardware import choose_hardware
 
 
 def test_bfloat16_that_is_only_emulated() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from services.inference.latents import LatentColours
-from services.inference.quiet import silence_libraries
+from services.inference.diffusers.latents import LatentColours
+from services.inference.diffusers.quiet import silence_libraries
 
 VAE = Path(__file__).parents[2] / "models" / "studio-tiny" / "vae"
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from services.common.catalogue import Model
-from services.inference.hardware import Hardware
-from services.inference.pipelines import load_pipeline
-from services.inference.plain_pipeline import PlainPipeline
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.pipelines import load_pipeline
+from services.inference.diffusers.plain_pipeline import PlainPipeline
 from services.inference.runtime.sources import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2

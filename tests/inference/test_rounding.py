@@ -10,9 +10,9 @@ import torch
 
 from services.common.catalogue import Model
 from services.common.errors import ModelUnavailable
-from services.inference.hardware import Hardware
-from services.inference.pipelines import load_pipeline
-from services.inference.rounding import confine_rounding
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.pipelines import load_pipeline
+from services.inference.diffusers.rounding import confine_rounding
 from services.inference.runtime.sources import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2

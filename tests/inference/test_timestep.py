@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from services.common.catalogue import Model
-from services.inference.hardware import Hardware
-from services.inference.pipelines import load_pipeline
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.pipelines import load_pipeline
+from services.inference.diffusers.timestep import embed_timestep_once
 from services.inference.runtime.sources import Source
-from services.inference.timestep import embed_timestep_once
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from services.common.catalogue import Model
-from services.inference.hardware import Hardware
-from services.inference.pipelines import load_pipeline
-from services.inference.rounding import confine_rounding
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.pipelines import load_pipeline
+from services.inference.diffusers.rounding import confine_rounding
+from services.inference.diffusers.timestep import embed_timestep_once
+from services.inference.diffusers.traced_denoiser import TracedDenoiser
 from services.inference.runtime.sources import Source
-from services.inference.timestep import embed_timestep_once
-from services.inference.traced_denoiser import TracedDenoiser
 
 EXACT = Hardware(torch.device("cpu"), torch.float32, torch.float32)
 MIXED = Hardware(torch.device("cpu"), torch.float32, torch.bfloat16)

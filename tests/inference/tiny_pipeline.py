@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from services.inference.quiet import silence_libraries
+from services.inference.diffusers.quiet import silence_libraries
 
 _WIDTH = 64  # of a token's embedding, so also of what the UNet attends to
 _TOKENS = 128  # one a letter; what is longer is cut, as every CLIP pipeline does

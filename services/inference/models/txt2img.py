@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
-from services.inference.guidance import GuidanceScales, takes_scales
-from services.inference.hardware import Hardware, choose_hardware, finish_device_work, free_device_cache, prepare_torch
-from services.inference.latents import LatentColours
-from services.inference.pipelines import denoiser_of, load_pipeline
-from services.inference.plain_pipeline import PlainPipeline
+from services.inference.diffusers.guidance import GuidanceScales, takes_scales
+from services.inference.diffusers.hardware import (
+    Hardware,
+    choose_hardware,
+    finish_device_work,
+    free_device_cache,
+    prepare_torch,
+)
+from services.inference.diffusers.latents import LatentColours
+from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
+from services.inference.diffusers.plain_pipeline import PlainPipeline
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import ImageOutput, Output
 

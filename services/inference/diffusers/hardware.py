@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import DeviceFailed, ModelUnavailable
-from services.inference.allocator import keep_memory
+from services.inference.diffusers.allocator import keep_memory
 from services.inference.runtime.device_errors import first_line, may_pass
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from those drawn alone; docs/adr/0029-half-precision-inside-the-denoiser.md has 
 import inspect
 from typing import Any, Final
 
-from services.inference.hardware import Hardware
+from services.inference.diffusers.hardware import Hardware
 
 # As a UNet and a transformer call what is first among their arguments, and what tells a distilled UNet the guidance
 # scale; pipelines make both in the format of the latents.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from services.inference.hardware import Hardware
+from services.inference.diffusers.hardware import Hardware
 
 if TYPE_CHECKING:
     import torch

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from services.common.errors import ModelUnavailable
-from services.inference.hardware import Hardware
-from services.inference.quiet import silence_libraries
-from services.inference.rounding import confine_rounding
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.quiet import silence_libraries
+from services.inference.diffusers.rounding import confine_rounding
+from services.inference.diffusers.timestep import embed_timestep_once
+from services.inference.diffusers.traced_denoiser import TracedDenoiser
 from services.inference.runtime.sources import Source
-from services.inference.timestep import embed_timestep_once
-from services.inference.traced_denoiser import TracedDenoiser
 
 
 def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
