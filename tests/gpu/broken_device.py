@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from services.common.errors import DeviceFailed
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Output

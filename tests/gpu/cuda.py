@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from services.common.catalogue import Model, load_catalogue
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import ImageOutput, Output

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.common.catalogue import Model
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.inference.models import tiny_model
 from tests.inference.tiny_pipeline import build_pipeline

@@ -4,7 +4,7 @@ from PIL import Image, ImageChops
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item
 from services.inference.runtime.outputs import ImageOutput
 

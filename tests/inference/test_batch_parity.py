@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from services.common.catalogue import Model
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.inference.models import apart, draw, item, tiny_model
 

@@ -14,7 +14,7 @@ import structlog
 
 from services.common.catalogue import Model
 from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item, ModelAdapter
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Output

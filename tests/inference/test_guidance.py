@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from services.common.catalogue import Model
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.diffusers.guidance import takes_scales
-from services.inference.models.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.inference.models import apart, draw, item, tiny_model
 from tests.inference.tiny_pipeline import build_xl_pipeline
@@ -60,7 +60,7 @@ def test_scale_that_is_told_to_the_denoiser(tiny: Model) -> None:
     assert not takes_scales(SimpleNamespace(unet=pipeline.unet))
 
     adapter = Txt2Img(tiny, Source(tiny.source))
-    with patch("services.inference.models.txt2img.load_pipeline", return_value=pipeline):
+    with patch("services.inference.adapters.txt2img.load_pipeline", return_value=pipeline):
         adapter.load("cpu")
     assert adapter.batch_key(item(1, guidance=4.0)) != adapter.batch_key(item(1, guidance=5.0))
     adapter.close()

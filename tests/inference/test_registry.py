@@ -3,11 +3,11 @@
 import pytest
 
 from services.common.errors import ModelUnavailable
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.registry import resolve_adapter
 
 
-@pytest.mark.parametrize("name", ["txt2img", "services.inference.models.txt2img:Txt2Img"])
+@pytest.mark.parametrize("name", ["txt2img", "services.inference.adapters.txt2img:Txt2Img"])
 def test_found(name: str) -> None:
     """An adapter is found by the name of its entry point and by its place."""
     assert resolve_adapter(name) is Txt2Img

@@ -12,7 +12,7 @@ from PIL import Image
 
 from services.common.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Cancelled, Context, Item
 from services.inference.runtime.sources import Source
 from tests.inference.hub import refusing_hub

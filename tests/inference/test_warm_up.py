@@ -5,7 +5,7 @@ import pytest
 from services.common.catalogue import Model
 from services.common.workload import size_of
 from services.inference import warm_up as module
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.rhythm import Rhythm
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.sources import Source

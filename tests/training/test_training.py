@@ -4,7 +4,7 @@ import pytest
 
 from services.common.catalogue import Model
 from services.common.params import Modality
-from services.inference.models.txt2img import Txt2Img
+from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.sources import Source
 from tests.inference.models import item
