@@ -23,7 +23,7 @@ from services.inference.announcer import Announcer
 from services.inference.batcher import Batcher
 from services.inference.best_effort import BestEffort
 from services.inference.health import Readiness, serve_health
-from services.inference.metrics import Metrics
+from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source

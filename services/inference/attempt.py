@@ -13,11 +13,11 @@ import structlog
 from services.common.errors import DeviceFailed, GenerationError, HandedBack, InvalidMessage, ThreadLost
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State
-from services.inference.claim import Claim
 from services.inference.depot import Depot
-from services.inference.heartbeat import Heartbeat
-from services.inference.items import items_of
-from services.inference.outcomes import CANCELED, FAILED, POISON, failed
+from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.items import items_of
+from services.inference.job.lease import Claim
+from services.inference.job.outcomes import CANCELED, FAILED, POISON, failed
 from services.inference.previews import Previews
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output

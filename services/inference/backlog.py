@@ -9,8 +9,8 @@ from typing import Final
 from services.common.errors import HandedBack
 from services.inference.aftermath import Aftermath
 from services.inference.batch import Batch
-from services.inference.heartbeat import Heartbeat
-from services.inference.items import identity_of
+from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.items import identity_of
 from services.inference.patience import Patience
 from services.inference.runtime.adapter import Item, ModelAdapter
 from services.inference.seat import Seat

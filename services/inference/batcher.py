@@ -9,8 +9,8 @@ import structlog
 from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
 from services.inference.backlog import Backlog
 from services.inference.batch import Batch
-from services.inference.heartbeat import Heartbeat
-from services.inference.metrics import Metrics
+from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.metrics import Metrics
 from services.inference.rhythm import Rhythm
 from services.inference.runtime.adapter import Cancelled, Item
 from services.inference.runtime.executor import ModelExecutor

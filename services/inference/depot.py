@@ -12,9 +12,9 @@ import structlog
 from services.common.errors import BackendUnavailable, GenerationError, StorageDenied
 from services.common.ports import Outcome
 from services.common.schemas import Artifact, State
-from services.inference.claim import patience
-from services.inference.items import metadata_of
-from services.inference.outcomes import DENIED, FAILED, UNSTORED
+from services.inference.job.items import metadata_of
+from services.inference.job.lease import patience
+from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
 from services.inference.runtime.adapter import Item
 from services.inference.runtime.outputs import Encoded, Output
 from services.inference.workplace import Workplace

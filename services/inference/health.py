@@ -11,7 +11,7 @@ from services.common.backends import Backends
 from services.common.background import beside
 from services.common.errors import BackendUnavailable
 from services.common.loop_lag import watch_loop_lag
-from services.inference.metrics import Metrics
+from services.inference.job.metrics import Metrics
 from services.inference.worker import Worker
 
 

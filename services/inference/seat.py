@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from services.common.schemas import Progress
 from services.inference.aftermath import Aftermath
-from services.inference.heartbeat import Heartbeat
+from services.inference.job.heartbeat import Heartbeat
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output
 from services.inference.runtime.stages import Stages

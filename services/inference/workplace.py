@@ -9,7 +9,7 @@ from services.common.tracing import Tracer
 from services.inference.announcer import Announcer
 from services.inference.batcher import Batcher
 from services.inference.best_effort import BestEffort
-from services.inference.metrics import Metrics
+from services.inference.job.metrics import Metrics
 
 
 @dataclass(frozen=True)

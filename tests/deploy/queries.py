@@ -10,7 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from services.api.core.metrics import Metrics as GatewayMetrics
-from services.inference.metrics import Metrics as WorkerMetrics
+from services.inference.job.metrics import Metrics as WorkerMetrics
 from tests.deploy.composition import ROOT
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules" / "studio.yaml"

@@ -14,7 +14,7 @@ from services.api.core.publisher import Publisher
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Outcome, Settlement, Verdict
 from services.common.schemas import Artifact, StatusRecord
-from services.inference.claim import Claim
+from services.inference.job.lease import Claim
 
 
 def _early_ack() -> None:

@@ -5,7 +5,7 @@ import torch
 
 from services.common.errors import OutOfMemory
 from services.inference.batcher import Batcher
-from services.inference.metrics import Metrics
+from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
 from tests.gpu.cuda import apart, draw, items, memory_left, open_executor, pictures
 from tests.inference.stepper import heartbeat_of_a_job

@@ -11,9 +11,9 @@ from typing import cast
 from services.common.params import Txt2ImgParams
 from services.common.ports import Verdict
 from services.inference.batcher import Batcher
-from services.inference.claim import Claim
-from services.inference.heartbeat import Heartbeat
-from services.inference.metrics import Metrics
+from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.lease import Claim
+from services.inference.job.metrics import Metrics
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Encoded, Output

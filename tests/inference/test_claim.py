@@ -9,7 +9,7 @@ import pytest
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable, NewerVersion, RecordUnreadable, StorageDenied
 from services.common.ports import Verdict
-from services.inference.claim import Claim
+from services.inference.job.lease import Claim
 from tests.services.messages import new_message
 
 pytestmark = pytest.mark.anyio

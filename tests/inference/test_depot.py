@@ -9,8 +9,8 @@ import pytest
 
 from services.common.tracing import Tracer
 from services.inference.depot import Depot
-from services.inference.metrics import Metrics
-from services.inference.outcomes import FAILED
+from services.inference.job.metrics import Metrics
+from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded
 from services.inference.workplace import Workplace
 from tests.inference.models import item, tiny_model

@@ -5,7 +5,7 @@ import sys
 import pytest
 from prometheus_client import generate_latest
 
-from services.inference.metrics import Metrics
+from services.inference.job.metrics import Metrics
 from tests.deploy.queries import nvml
 
 

@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from services.common.schemas import Progress
-from services.inference.claim import Claim
-from services.inference.heartbeat import Heartbeat
+from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.lease import Claim
 from tests.fakes import Deaf
 
 pytestmark = pytest.mark.anyio

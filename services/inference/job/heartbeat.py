@@ -9,7 +9,7 @@ import structlog
 from services.common.errors import BackendUnavailable
 from services.common.ports import Verdict
 from services.common.schemas import Progress
-from services.inference.claim import Claim
+from services.inference.job.lease import Claim
 
 log = structlog.get_logger(__name__)
 

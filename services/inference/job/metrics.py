@@ -9,7 +9,7 @@ from prometheus_client import Gauge, Histogram
 from services.common.ports import Outcome, Verdict
 from services.common.process_metrics import ProcessMetrics
 from services.common.schemas import JobMessage
-from services.inference.gpu_memory import GpuMemory
+from services.inference.job.gpu_memory import GpuMemory
 from services.inference.runtime.stages import Stage
 
 
