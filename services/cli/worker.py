@@ -20,7 +20,7 @@ from services.common.measured import measured
 from services.common.settings import Settings
 from services.common.tracing import Tracer, open_tracer
 from services.inference.announcer import Announcer
-from services.inference.batcher import Batcher
+from services.inference.batching.batcher import Batcher
 from services.inference.best_effort import BestEffort
 from services.inference.health import Readiness, serve_health
 from services.inference.job.metrics import Metrics

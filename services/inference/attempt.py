@@ -13,6 +13,7 @@ import structlog
 from services.common.errors import DeviceFailed, GenerationError, HandedBack, InvalidMessage, ThreadLost
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State
+from services.inference.batching.request import Seat
 from services.inference.depot import Depot
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.items import items_of
@@ -21,7 +22,6 @@ from services.inference.job.outcomes import CANCELED, FAILED, POISON, failed
 from services.inference.previews import Previews
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output
-from services.inference.seat import Seat
 from services.inference.workplace import Workplace
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed
 from services.common.workload import steps_of
-from services.inference.rhythm import Rhythm
+from services.inference.batching.timings import Rhythm
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.executor import ModelExecutor
 

@@ -7,7 +7,7 @@ from services.common.catalogue import Catalogue, Model
 from services.common.failpoints import Failpoints
 from services.common.tracing import Tracer
 from services.inference.announcer import Announcer
-from services.inference.batcher import Batcher
+from services.inference.batching.batcher import Batcher
 from services.inference.best_effort import BestEffort
 from services.inference.job.metrics import Metrics
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from services.common.errors import OutOfMemory
-from services.inference.batcher import Batcher
+from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
 from tests.gpu.cuda import apart, draw, items, memory_left, open_executor, pictures

@@ -10,7 +10,8 @@ from typing import cast
 
 from services.common.params import Txt2ImgParams
 from services.common.ports import Verdict
-from services.inference.batcher import Batcher
+from services.inference.batching.batcher import Batcher
+from services.inference.batching.request import Seat
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.lease import Claim
 from services.inference.job.metrics import Metrics
@@ -18,7 +19,6 @@ from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAd
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Encoded, Output
 from services.inference.runtime.sources import Source
-from services.inference.seat import Seat
 from tests.inference.models import tiny_model
 
 STEPS = 3

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from services.common.cache import Cache
 from services.common.presence import WORKERS
 from services.inference.announcer import Announcer
+from services.inference.batching.timings import Rhythm
 from services.inference.best_effort import BestEffort
-from services.inference.rhythm import Rhythm
 from tests.fakes import Down
 from tests.inference.board import Board
 from tests.inference.models import item

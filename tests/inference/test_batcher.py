@@ -65,8 +65,8 @@ async def test_when_all_are_back_nobody_is_waited_for() -> None:
     async with rig() as jobs:
         three = await jobs.long_at_work("bcd")
         with (
-            patch("services.inference.patience.WINDOW_SECONDS", 5),
-            patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
+            patch("services.inference.batching.window.WINDOW_SECONDS", 5),
+            patch("services.inference.batching.window.LONGEST_WINDOW_SECONDS", 5),
         ):
             jobs.adapter.go()
             await asyncio.gather(*three)
@@ -78,8 +78,8 @@ async def test_when_all_are_back_nobody_is_waited_for() -> None:
 async def test_what_comes_in_a_row_shares_a_call() -> None:
     """Each that comes within the window after the one before it joins, and once there is no room, nothing waits."""
     with (
-        patch("services.inference.patience.WINDOW_SECONDS", 0.2),
-        patch("services.inference.patience.LONGEST_WINDOW_SECONDS", 5),
+        patch("services.inference.batching.window.WINDOW_SECONDS", 0.2),
+        patch("services.inference.batching.window.LONGEST_WINDOW_SECONDS", 5),
     ):
         async with rig() as jobs:
             jobs.adapter.go()

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
 from services.common.params import Txt2ImgParams
-from services.inference.backlog import Backlog
+from services.inference.batching.scheduler import Backlog
 from services.inference.runtime.adapter import Cancelled, Item
 from tests.inference.stepper import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
 

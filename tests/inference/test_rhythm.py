@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from services.common.presence import Pace
-from services.inference.rhythm import SIZES, Rhythm
+from services.inference.batching.timings import SIZES, Rhythm
 from tests.inference.clock import Clock
 from tests.inference.models import item
 

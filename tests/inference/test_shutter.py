@@ -3,7 +3,7 @@
 from PIL import Image
 from structlog.testing import capture_logs
 
-from services.inference.shutter import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, Shutter
+from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, Shutter
 from tests.inference.clock import Clock
 
 PICTURE = Image.new("RGB", (8, 8))

@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
-from services.inference.backlog import Backlog
-from services.inference.batch import Batch
+from services.inference.batching.batch import Batch
+from services.inference.batching.request import Seat
+from services.inference.batching.scheduler import Backlog
+from services.inference.batching.timings import Rhythm
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.metrics import Metrics
-from services.inference.rhythm import Rhythm
 from services.inference.runtime.adapter import Cancelled, Item
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Output
 from services.inference.runtime.stages import Stages
-from services.inference.seat import Seat
 
 log = structlog.get_logger(__name__)
 

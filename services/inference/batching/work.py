@@ -3,8 +3,8 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from services.inference.batching.request import Seat
 from services.inference.runtime.adapter import Item
-from services.inference.seat import Seat
 
 
 @dataclass(eq=False)

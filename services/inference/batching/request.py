@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from services.common.schemas import Progress
-from services.inference.aftermath import Aftermath
+from services.inference.batching.aftermath import Aftermath
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output

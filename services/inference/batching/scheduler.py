@@ -7,14 +7,14 @@ from functools import partial
 from typing import Final
 
 from services.common.errors import HandedBack
-from services.inference.aftermath import Aftermath
-from services.inference.batch import Batch
+from services.inference.batching.aftermath import Aftermath
+from services.inference.batching.batch import Batch
+from services.inference.batching.request import Seat
+from services.inference.batching.window import Patience
+from services.inference.batching.work import Work
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.items import identity_of
-from services.inference.patience import Patience
 from services.inference.runtime.adapter import Item, ModelAdapter
-from services.inference.seat import Seat
-from services.inference.work import Work
 
 BULK_TURN: Final = 4  # every fourth call is the bulk's, so that a crowd of others does not hold it up for ever
 KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from services.inference.batching.request import Seat
+from services.inference.batching.throttle import Shutter
+from services.inference.batching.work import Work
 from services.inference.runtime.adapter import Context, Item
 from services.inference.runtime.stages import Stages
-from services.inference.seat import Seat
-from services.inference.shutter import Shutter
-from services.inference.work import Work
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,0 +1,1 @@
+"""Batching: which items of which jobs share one call of the model."""
