@@ -19,17 +19,17 @@ from services.common.failpoints import Failpoints
 from services.common.measured import measured
 from services.common.settings import Settings
 from services.common.tracing import Tracer, open_tracer
-from services.inference.announcer import Announcer
 from services.inference.batching.batcher import Batcher
-from services.inference.best_effort import BestEffort
-from services.inference.health import Readiness, serve_health
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source
-from services.inference.warm_up import warm_up
-from services.inference.worker import Worker
-from services.inference.workplace import Workplace
+from services.inference.worker.announcer import Announcer
+from services.inference.worker.best_effort import BestEffort
+from services.inference.worker.context import Workplace
+from services.inference.worker.health import Readiness, serve_health
+from services.inference.worker.warm_up import warm_up
+from services.inference.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
 

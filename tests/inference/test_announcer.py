@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from services.common.cache import Cache
 from services.common.presence import WORKERS
-from services.inference.announcer import Announcer
 from services.inference.batching.timings import Rhythm
-from services.inference.best_effort import BestEffort
+from services.inference.worker.announcer import Announcer
+from services.inference.worker.best_effort import BestEffort
 from tests.fakes import Down
 from tests.inference.board import Board
 from tests.inference.models import item

@@ -8,11 +8,11 @@ from typing import cast
 import pytest
 
 from services.common.tracing import Tracer
-from services.inference.depot import Depot
 from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded
-from services.inference.workplace import Workplace
+from services.inference.worker.artifact_writer import Depot
+from services.inference.worker.context import Workplace
 from tests.inference.models import item, tiny_model
 
 pytestmark = pytest.mark.anyio

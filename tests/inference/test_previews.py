@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from services.common.cache import Cache
 from services.common.previews import preview_key
-from services.inference.best_effort import BestEffort
-from services.inference.previews import MOST_SIDE, Previews
+from services.inference.worker.best_effort import BestEffort
+from services.inference.worker.previews import MOST_SIDE, Previews
 from tests.fakes import Down
 from tests.inference.board import Board
 

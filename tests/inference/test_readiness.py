@@ -9,9 +9,9 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.ports import Delivery
-from services.inference.health import Readiness
-from services.inference.worker import Worker
-from services.inference.workplace import Workplace
+from services.inference.worker.context import Workplace
+from services.inference.worker.health import Readiness
+from services.inference.worker.worker import Worker
 
 pytestmark = pytest.mark.anyio
 

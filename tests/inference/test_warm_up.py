@@ -4,12 +4,12 @@ import pytest
 
 from services.common.catalogue import Model
 from services.common.workload import size_of
-from services.inference import warm_up as module
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.batching.timings import Rhythm
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.sources import Source
-from services.inference.warm_up import warm_up
+from services.inference.worker.warm_up import warm_up
+from services.inference.worker.worker import warm_up as module
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from services.common.background import beside
 from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, Phase, Presence
 from services.inference.batching.timings import Rhythm
-from services.inference.best_effort import BestEffort
+from services.inference.worker.best_effort import BestEffort
 
 LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
 

@@ -14,15 +14,15 @@ from services.common.errors import DeviceFailed, GenerationError, HandedBack, In
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State
 from services.inference.batching.request import Seat
-from services.inference.depot import Depot
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.items import items_of
 from services.inference.job.lease import Claim
 from services.inference.job.outcomes import CANCELED, FAILED, POISON, failed
-from services.inference.previews import Previews
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output
-from services.inference.workplace import Workplace
+from services.inference.worker.artifact_writer import Depot
+from services.inference.worker.context import Workplace
+from services.inference.worker.previews import Previews
 
 log = structlog.get_logger(__name__)
 

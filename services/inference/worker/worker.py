@@ -20,8 +20,8 @@ from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
 from services.common.tracing import message_attributes
-from services.inference.attempt import Attempt
-from services.inference.workplace import Workplace
+from services.inference.worker.attempt import Attempt
+from services.inference.worker.context import Workplace
 
 log = structlog.get_logger(__name__)
 

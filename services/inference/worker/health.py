@@ -12,7 +12,7 @@ from services.common.background import beside
 from services.common.errors import BackendUnavailable
 from services.common.loop_lag import watch_loop_lag
 from services.inference.job.metrics import Metrics
-from services.inference.worker import Worker
+from services.inference.worker.worker import Worker
 
 
 class Readiness:

@@ -17,7 +17,7 @@ from services.inference.job.lease import patience
 from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
 from services.inference.runtime.adapter import Item
 from services.inference.runtime.outputs import Encoded, Output
-from services.inference.workplace import Workplace
+from services.inference.worker.context import Workplace
 
 log = structlog.get_logger(__name__)
 

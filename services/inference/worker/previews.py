@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.common.previews import preview_key
-from services.inference.best_effort import BestEffort
+from services.inference.worker.best_effort import BestEffort
 
 if TYPE_CHECKING:
     from PIL.Image import Image

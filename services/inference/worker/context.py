@@ -6,10 +6,10 @@ from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.failpoints import Failpoints
 from services.common.tracing import Tracer
-from services.inference.announcer import Announcer
 from services.inference.batching.batcher import Batcher
-from services.inference.best_effort import BestEffort
 from services.inference.job.metrics import Metrics
+from services.inference.worker.announcer import Announcer
+from services.inference.worker.best_effort import BestEffort
 
 
 @dataclass(frozen=True)

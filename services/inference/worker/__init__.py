@@ -1,0 +1,1 @@
+"""The worker: consumes deliveries, runs attempts, stores artifacts and reports its health."""
