@@ -48,9 +48,9 @@ from services.common.background import beside
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
 from services.common.failpoints import Failpoints
-from services.common.measured import measured
 from services.common.settings import Settings
-from services.common.tracing import Tracer
+from services.common.telemetry.measured import measured
+from services.common.telemetry.tracing import Tracer
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ from services.common.backends import open_backends, open_cache
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.failpoints import Failpoints
-from services.common.measured import measured
 from services.common.settings import Settings
-from services.common.tracing import Tracer, open_tracer
+from services.common.telemetry.measured import measured
+from services.common.telemetry.tracing import Tracer, open_tracer
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor

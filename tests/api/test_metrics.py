@@ -25,10 +25,10 @@ from services.common.errors import (
     TooManyJobs,
 )
 from services.common.ids import new_job_id
-from services.common.measured import measured
 from services.common.ports import Quota
 from services.common.settings import Settings
-from services.common.tracing import Tracer
+from services.common.telemetry.measured import measured
+from services.common.telemetry.tracing import Tracer
 from tests.fakes import without
 from tests.scrape import Scrape
 from tests.servers.server import free_port

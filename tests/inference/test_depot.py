@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from services.common.tracing import Tracer
+from services.common.telemetry.tracing import Tracer
 from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded

@@ -16,7 +16,7 @@ from services.common.errors import (
     Unroutable,
 )
 from services.common.presence import PHASES
-from services.common.process_metrics import ProcessMetrics
+from services.common.telemetry.process_metrics import ProcessMetrics
 
 # Looked up along the class hierarchy, as in problems.py.
 _REFUSALS: Final[Mapping[type[BaseException], str]] = {

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 from services.api.core.metrics import Metrics
 from services.api.core.queue_positions import Line
-from services.common.admin_site import metrics_page, serve_admin
 from services.common.backends import Backends
 from services.common.background import beside
 from services.common.errors import BackendUnavailable
-from services.common.loop_lag import watch_loop_lag
 from services.common.settings import Settings
+from services.common.telemetry.admin_site import metrics_page, serve_admin
+from services.common.telemetry.loop_lag import watch_loop_lag
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.tracing import Tracer
+from services.common.telemetry.tracing import Tracer
 
 _METHODS: Final = ("DELETE", "GET", "HEAD", "POST")  # a client may make up any word
 _CARRIERS: Final = (b"traceparent", b"tracestate")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from prometheus_client import Gauge, Histogram
 
 from services.common.ports import Outcome, Verdict
-from services.common.process_metrics import ProcessMetrics
 from services.common.schemas import JobMessage
+from services.common.telemetry.process_metrics import ProcessMetrics
 from services.inference.job.gpu_memory import GpuMemory
 from services.inference.runtime.stages import Stage
 

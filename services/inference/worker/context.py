@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.failpoints import Failpoints
-from services.common.tracing import Tracer
+from services.common.telemetry.tracing import Tracer
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.worker.announcer import Announcer

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from services.common.admin_site import metrics_page, serve_admin
 from services.common.backends import Backends
 from services.common.background import beside
 from services.common.errors import BackendUnavailable
-from services.common.loop_lag import watch_loop_lag
+from services.common.telemetry.admin_site import metrics_page, serve_admin
+from services.common.telemetry.loop_lag import watch_loop_lag
 from services.inference.job.metrics import Metrics
 from services.inference.worker.worker import Worker
 

@@ -19,7 +19,7 @@ from services.common.errors import (
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
-from services.common.tracing import message_attributes
+from services.common.telemetry.tracing import message_attributes
 from services.inference.worker.attempt import Attempt
 from services.inference.worker.context import Workplace
 

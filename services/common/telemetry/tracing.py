@@ -74,7 +74,7 @@ async def open_tracer(service: str, environ: Mapping[str, str] = os.environ) -> 
         yield Tracer()
         return
     try:
-        from services.common.otel_tracer import OtelTracer, exporting_provider
+        from services.common.telemetry.otel_tracer import OtelTracer, exporting_provider
     except ImportError as exc:
         log.warning("no traces are sent: install the extra `otel`", reason=str(exc))
         yield Tracer()

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from services import __version__
-from services.common.tracing import Attributes, Kind, Tracer
+from services.common.telemetry.tracing import Attributes, Kind, Tracer
 
 _KINDS: Final = {
     "server": SpanKind.SERVER,

@@ -13,9 +13,9 @@ from services.common.backends import Backends
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
 from services.common.ports import Broker, ObjectStore, StatusStore
-from services.common.process_metrics import ProcessMetrics
 from services.common.schemas import JobMessage
-from services.common.tracing import Tracer, message_attributes
+from services.common.telemetry.process_metrics import ProcessMetrics
+from services.common.telemetry.tracing import Tracer, message_attributes
 
 
 def measured(backends: Backends, metrics: ProcessMetrics, tracer: Tracer) -> Backends:
