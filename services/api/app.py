@@ -14,7 +14,8 @@ from starlette.routing import BaseRoute
 
 from services.api.auth.authentication import Door
 from services.api.auth.client_address import TrustedProxies
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import KeyRing
+from services.api.auth.refusal import RequestRefused
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
@@ -27,7 +28,7 @@ from services.api.core.sweeper import Sweeper
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
 from services.api.http.job_view_cache import JobAnswers
-from services.api.http.problems import RequestRefused, on_error, on_http_exception
+from services.api.http.problems import on_error, on_http_exception
 from services.api.http.rate_limit import open_rate_limit, rate_of
 from services.api.http.state import AppState
 from services.api.middleware.below_base_path import BelowBasePath

@@ -35,7 +35,7 @@ def list_(
 
     Exit codes: 0 done, 3 the backends cannot be reached.
     """
-    from services.api.v1.dead_letter_views import DeadLetterView
+    from services.api.v1.dead_letters import DeadLetterView
 
     letters = _with_dead_letters(context, lambda dead: dead.list(limit))
     rows = [DeadLetterView.of(letter).model_dump(mode="json") for letter in letters]
@@ -51,7 +51,7 @@ def show(context: typer.Context, message_id: MessageId) -> None:
 
     Exit codes: 0 done, 2 there is no such letter, 3 the backends cannot be reached.
     """
-    from services.api.v1.dead_letter_views import WholeDeadLetterView
+    from services.api.v1.dead_letters import WholeDeadLetterView
 
     async def look(dead: "DeadLetters") -> WholeDeadLetterView:
         letter = await dead.get(message_id)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.api.auth.api_key import ApiKey
-from services.api.auth.role import Role
+from services.api.auth.keys import ApiKey, Role
 from services.cli.exits import USAGE, leave
 from services.cli.options import AsJson
 

@@ -15,6 +15,7 @@ StudioError
 ├── LimitReached                whoever asks has had what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
+├── TooBusy                     too many renditions are wanted at the same time
 ├── NotAccepted                 the broker did not take the message
 │   ├── QueueFull               it said so: the queue is at its limit
 │   └── Unroutable              it said so: no queue for this model
@@ -118,6 +119,10 @@ class TooManyRequests(LimitReached):
 class TooManyJobs(LimitReached):
     def __init__(self, most: int) -> None:
         super().__init__(f"you have {most} jobs that wait or run, the most you may have at once", 10)
+
+
+class TooBusy(StudioError):
+    pass
 
 
 class NotAccepted(StudioError):

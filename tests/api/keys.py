@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from services.api.auth.api_key import ApiKey
-from services.api.auth.role import Role
+from services.api.auth.keys import ApiKey, Role
 
 _MADE: Final = {
     name: ApiKey.new(name, role) for name, role in (("alice", Role.USER), ("bob", Role.USER), ("olga", Role.OPERATOR))

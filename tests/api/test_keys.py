@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from services.api.app import create_app
 from services.api.auth.client_address import TrustedProxies, party_of
 from services.api.auth.exposure import check_exposure
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import KeyRing
 from services.api.endpoints import endpoints
-from services.api.http.access import Access
+from services.api.http.authorization import Access
 from services.api.http.endpoint import Endpoint
 from services.common.catalogue import Catalogue
 from services.common.ids import new_job_id

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from services.api.auth.api_key import digest_of
+from services.api.auth.keys import digest_of
 from tests.system import System, running_system
 
 

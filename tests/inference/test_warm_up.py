@@ -8,8 +8,8 @@ from services.inference.adapters.txt2img import Txt2Img
 from services.inference.batching.timings import Rhythm
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.sources import Source
+from services.inference.worker import warm_up as module
 from services.inference.worker.warm_up import warm_up
-from services.inference.worker.worker import warm_up as module
 
 pytestmark = pytest.mark.anyio
 

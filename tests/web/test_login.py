@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 from services.api.auth import sessions
 from services.api.auth.authentication import Door
 from services.api.auth.client_address import TrustedProxies
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import KeyRing
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
 from services.common.settings import Settings

@@ -7,15 +7,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from services.api.auth.api_key import ApiKey
 from services.api.auth.caller import Caller
 from services.api.auth.client_address import TrustedProxies, party_of
-from services.api.auth.keyring import KeyRing
-from services.api.auth.role import Role
+from services.api.auth.keys import ApiKey, KeyRing, Role
+from services.api.auth.refusal import RequestRefused
 from services.api.auth.same_origin import is_same_origin
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.api.http.problems import RequestRefused
 from services.common.addresses import is_loopback
 
 _READING: Final = ("GET", "HEAD")

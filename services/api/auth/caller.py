@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from services.api.auth.api_key import ApiKey
+from services.api.auth.keys import ApiKey
 
 
 @dataclass(frozen=True)

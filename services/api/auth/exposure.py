@@ -1,6 +1,6 @@
 """Whether this gateway may listen where it was told to: not where others are, unless somebody has to show a key."""
 
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import KeyRing
 from services.common.addresses import is_loopback
 from services.common.settings import Settings
 

@@ -8,8 +8,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.auth.api_key import ApiKey
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import ApiKey, KeyRing
 
 COOKIE: Final = "studio_session"
 SESSION_SECONDS: Final = 12 * 3600  # a working day; then the key is asked for again

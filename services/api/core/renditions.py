@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from services.api.http.problems import RequestRefused
-from services.common.errors import InvalidRequest
+from services.common.errors import InvalidRequest, TooBusy
 from services.common.schemas import Artifact
 
 SECONDS: Final = 10.0  # for one picture, waiting for its turn included
@@ -88,7 +87,7 @@ class Darkroom:
     async def develop(self, stored: AsyncIterator[bytes], wanted: PictureFormat | None) -> bytes:
         """The picture in this format, or as it is stored, with what its file says of how it was made.
 
-        Raises RequestRefused when too many wait, InvalidRequest for what is no picture, and whatever `stored` raises.
+        Raises TooBusy when too many wait, InvalidRequest for what is no picture, and whatever `stored` raises.
         """
         if wanted is None:
             return await _whole(stored)
@@ -99,7 +98,7 @@ class Darkroom:
                 return await loop.run_in_executor(self._threads, _developed, data, wanted)
         except TimeoutError as exc:
             detail = "too many pictures are asked for in other formats than the stored one"
-            raise RequestRefused("too-busy", detail) from exc
+            raise TooBusy(detail) from exc
 
 
 @asynccontextmanager

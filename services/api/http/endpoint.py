@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.api.http.access import Access
-from services.api.http.guard import Refusal, guarded
+from services.api.http.authorization import Access, Refusal, guarded
 from services.api.http.problems import on_error
 from services.api.http.state import AppState
 from services.common.catalogue import Catalogue

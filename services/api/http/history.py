@@ -1,17 +1,34 @@
-"""The jobs of whoever asks, the newest first, a page at a time."""
+"""A caller's jobs, newest first, a page at a time."""
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from services.api.auth.api_key import NAME, owner_named
 from services.api.auth.caller import caller_of
-from services.api.http.cursor import PATTERN, cursor_behind, position
+from services.api.auth.keys import NAME, owner_named
 from services.api.http.query import PLAIN
 from services.api.http.state import AppState
 from services.common.schemas import StatusRecord
+
+PATTERN: Final = r"^[A-Za-z0-9_-]{21}[AQgw]$"  # 128 bits in base64: the last letter holds two of them
+
+
+def cursor_behind(job_id: str) -> str:
+    """The cursor of what follows this job in a list."""
+    return urlsafe_b64encode(UUID(job_id).bytes).decode().rstrip("=")
+
+
+def position(cursor: str) -> str:
+    """The place among job ids where the list goes on. Raises ValueError for what is no cursor."""
+    if not re.fullmatch(PATTERN, cursor):
+        raise ValueError("this is no cursor of a list")
+    return str(UUID(bytes=urlsafe_b64decode(cursor + "==")))
+
 
 PAGE: Final = 20
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from services.api.http.problems import RequestRefused
+from services.api.auth.refusal import RequestRefused
 
 MAX_LENGTH: Final = 255
 # A Structured Field String (RFC 9651, section 3.3.3); many clients leave the quotes out.

@@ -1,5 +1,6 @@
 """What clients see of a job: times as ISO 8601 in UTC, links to follow, and nothing of how it is stored."""
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +13,10 @@ from services.api.http.base_path import base_path
 from services.api.http.view import View
 from services.common.params import PARAMS, Modality
 from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
+from services.common.settings import Settings
+
+# A job in the queue moves less often than one that runs.
+QUEUED_POLL_FACTOR = 2
 
 
 class ProgressView(View):
@@ -178,6 +183,14 @@ class JobPageView(View):
 def previews_of(record: StatusRecord) -> int:
     """How many a running job has shown so far; one that does not run shows none."""
     return record.progress.previews if record.state is State.RUNNING and record.progress else 0
+
+
+def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:
+    """When a client is to look again, in whole seconds as HTTP wants them; nothing for a job that is over."""
+    if record.state.terminal:
+        return {}
+    factor = QUEUED_POLL_FACTOR if record.state is State.QUEUED else 1
+    return {"Retry-After": str(max(1, math.ceil(settings.poll_seconds * factor)))}
 
 
 def _moment(seconds: float) -> datetime:

@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 from starlette.requests import Request
 
-from services.api.http.problems import RequestRefused
+from services.api.auth.refusal import RequestRefused
 from services.common.errors import InvalidRequest
 
 # What any endpoint that reads one may answer.

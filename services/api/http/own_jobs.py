@@ -9,6 +9,8 @@ from services.api.core.gateway import Gateway
 from services.common.errors import JobNotFound, JobRemoved
 from services.common.schemas import StatusRecord
 
+JOB_PROBLEMS = ("job-not-found", "job-removed", "status-rebuilding", "backend-unavailable")
+
 
 class OwnJobs:
     """A gateway's jobs as far as a caller sees them. Raises as `Gateway`, JobNotFound for those it does not see."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.api.auth.refusal import RequestRefused
 from services.api.http.base_path import base_path
 from services.common import errors
 
@@ -91,6 +92,7 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.ObjectNotFound: "object-not-found",
     errors.TooManyRequests: "too-many-requests",
     errors.TooManyJobs: "too-many-jobs",
+    errors.TooBusy: "too-busy",
     errors.NotAccepted: "not-accepted",
     errors.QueueFull: "queue-full",
     errors.Unroutable: "unroutable",
@@ -109,16 +111,6 @@ _BY_STATUS: Final = {
 
 # Every method some route answers; the others exist nowhere, so 405 tells more than 404.
 _METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
-
-
-class RequestRefused(Exception):
-    """A fault of the HTTP request itself, by its code in `KINDS`."""
-
-    def __init__(self, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.headers = headers or {}
 
 
 def problem(

@@ -13,6 +13,19 @@ from services.common.ports import Quota
 AHEAD: Final = 4
 MOST: Final = 200  # jobs at once, unless the setting says otherwise
 
+SUBMIT_PROBLEMS = (
+    "too-many-requests",
+    "too-many-jobs",
+    "invalid-idempotency-key",
+    "idempotency-in-flight",
+    "idempotency-mismatch",
+    "not-accepted",
+    "queue-full",
+    "unroutable",
+    "backend-unavailable",
+)
+SUBMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
+
 
 async def spend(request: Request[AppState]) -> Quota:
     """Count the request; the quota is for `Gateway.accept`. Raises TooManyRequests."""

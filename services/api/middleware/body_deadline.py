@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.problems import RequestRefused
+from services.api.auth.refusal import RequestRefused
 from services.api.middleware.body import may_have_body
 
 

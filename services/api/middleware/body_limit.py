@@ -4,7 +4,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.problems import RequestRefused, on_error
+from services.api.auth.refusal import RequestRefused
+from services.api.http.problems import on_error
 from services.api.middleware.body import may_have_body
 
 

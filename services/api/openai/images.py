@@ -12,17 +12,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.auth.caller import caller_of
+from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import FORMATS, wanted_format
 from services.api.http.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.http.idempotency import idempotency_key
 from services.api.http.job_views import JobView
 from services.api.http.json_body import BODY_PROBLEMS, read_json_object
-from services.api.http.problems import RequestRefused
 from services.api.http.state import AppState
-from services.api.http.submit_limits import spend
+from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, spend
 from services.api.openai.errors import DO_NOT_REPEAT, job_error, openai_error
 from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
-from services.api.v1.jobs import SUBMIT_HEADERS, SUBMIT_PROBLEMS
 from services.common.addresses import http_url
 from services.common.catalogue import Catalogue, faults_of
 from services.common.errors import InvalidRequest, StudioError

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from services.api.core.queue_positions import Place
-from services.api.http.job_views import previews_of
+from services.api.http.job_views import QUEUED_POLL_FACTOR, previews_of
 from services.api.pages.eta_words import eta_words
-from services.api.v1.jobs import QUEUED_POLL_FACTOR
 from services.common.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.api.http.guard import let_in
-from services.api.http.problems import RequestRefused
+from services.api.auth.refusal import RequestRefused
+from services.api.http.authorization import let_in
 from services.api.http.state import AppState
 from services.api.pages.page_errors import Handler
 from services.api.pages.page_templates import PageTemplates

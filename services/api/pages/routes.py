@@ -12,7 +12,7 @@ from services.api.pages.job_pages import JobPages
 from services.api.pages.login_page import LoginPage, signed_in
 from services.api.pages.page_errors import NOT_OURS, Handler, error_page, with_error_pages
 from services.api.pages.page_templates import PageTemplates
-from services.api.v1.status import StatusPage
+from services.api.pages.status_page import StatusPage
 from services.common.settings import Settings
 
 

@@ -7,7 +7,7 @@ letter; and from KEY, where the gateway asks for one.
 import json
 from typing import Final
 
-from services.api.http.access import Access
+from services.api.http.authorization import Access
 from services.api.http.endpoint import Endpoint
 
 _SHELL: Final = {"job_id": "$JOB_ID", "message_id": "$MESSAGE_ID", "index": "0", "code": "queue-full"}

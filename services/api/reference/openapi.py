@@ -26,7 +26,7 @@ from openapi_pydantic import (
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.api.http.access import Access
+from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint, JsonSchema
 from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.http.problem_views import ProblemView

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.api.auth.keyring import KeyRing
+from services.api.auth.keys import KeyRing
 from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState

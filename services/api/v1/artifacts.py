@@ -10,15 +10,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
+from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import FORMATS, PictureFormat, wanted_format
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
-from services.api.http.job_views import ArtifactListView, JobView
-from services.api.http.own_jobs import own_jobs
-from services.api.http.problems import RequestRefused
+from services.api.http.job_views import ArtifactListView, JobView, poll_headers
+from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
-from services.api.v1.jobs import JOB_PROBLEMS, poll_headers
 from services.common.schemas import Artifact, StatusRecord
 
 PRESIGNED_SECONDS = 300

@@ -1,25 +1,32 @@
-"""/livez: the loop turns. /readyz: every backend answers. Once a shutdown has begun nothing listens any more."""
+"""/livez: the event loop turns. /readyz: every backend answers."""
 
-import asyncio
-from collections.abc import Awaitable
-from typing import Final
+from typing import Final, Literal
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.http.access import Access
+from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import DependenciesView
 from services.api.http.problems import problem
 from services.api.http.state import AppState
-from services.api.v1.health_views import LiveView, ReadyView
-from services.common.backends import Backends
-from services.common.errors import BackendUnavailable
+from services.api.http.system_status import dependencies
+from services.api.http.view import View
 
-log = structlog.get_logger(__name__)
 
-PING_SECONDS: Final = 2.0
+class LiveView(View):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyView(View):
+    """Every backend answers."""
+
+    status: Literal["ready"] = "ready"
+    dependencies: DependenciesView
+
+
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _ALL_READY: Final = DependenciesView(broker="ready", statuses="ready", objects="ready")
 
@@ -61,24 +68,3 @@ async def readyz(request: Request[AppState]) -> Response:
         detail = f"not ready: {', '.join(missing)}"
         return problem(request, "not-ready", detail, dependencies=states, not_ready=missing)
     return JSONResponse(ReadyView.model_validate({"dependencies": states}).model_dump(), headers=_NO_STORE)
-
-
-async def dependencies(backends: Backends) -> dict[str, str]:
-    """Of each backend by name whether it is ready or unavailable."""
-    pings: dict[str, Awaitable[object]] = {
-        "broker": backends.broker.ping(),
-        "statuses": backends.statuses.list(limit=1),
-        "objects": backends.objects.ping(),
-    }
-    answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
-    return dict(zip(pings, answers, strict=True))
-
-
-async def _answers(name: str, ping: Awaitable[object]) -> str:
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            await ping
-    except (BackendUnavailable, TimeoutError) as exc:
-        log.warning("dependency not ready", dependency=name, reason=str(exc) or "no answer in time")
-        return "unavailable"
-    return "ready"

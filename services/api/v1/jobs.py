@@ -1,46 +1,48 @@
-"""/v1/jobs: submit, list, look at, cancel and remove jobs."""
+"""/v1/jobs: submit, list, read, cancel and remove jobs."""
 
 import asyncio
-import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
 from services.api.http.conditional import CONDITIONAL, conditional_json
-from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.history import History, HistoryQuery
 from services.api.http.idempotency import idempotency_key
-from services.api.http.job_views import JobPageView, JobView
+from services.api.http.job_views import JobPageView, JobView, poll_headers
 from services.api.http.json_body import BODY_PROBLEMS, read_json_object
-from services.api.http.own_jobs import own_jobs
+from services.api.http.model_schema import model_schema
+from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.preferences import Preferences
 from services.api.http.query import read_query
 from services.api.http.state import AppState
-from services.api.http.submit_limits import spend
-from services.api.v1.job_request import JOB_REQUEST
+from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, spend
+from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
-from services.common.schemas import State, StatusRecord
-from services.common.settings import Settings
+from services.common.schemas import StatusRecord
 
-# A job in the queue moves less often than one that runs.
-QUEUED_POLL_FACTOR = 2
+_NAME: Final = "JobRequest"
 
-SUBMIT_PROBLEMS = (
-    "too-many-requests",
-    "too-many-jobs",
-    "invalid-idempotency-key",
-    "idempotency-in-flight",
-    "idempotency-mismatch",
-    "not-accepted",
-    "queue-full",
-    "unroutable",
-    "backend-unavailable",
-)
-SUBMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
-JOB_PROBLEMS = ("job-not-found", "job-removed", "status-rebuilding", "backend-unavailable")
+
+def _schemas(catalogue: Catalogue, default: str) -> dict[str, dict[str, Any]]:
+    """Exact, but for the rule of some models that joins width and height."""
+    of_models: dict[str, dict[str, Any]] = {}
+    for name, model in catalogue.models.items():
+        schema = model_schema(model, catalogue)
+        named = {"const": name, "type": "string"}
+        if name == default:
+            named["description"] = "Left out, it is this one."
+        properties = {"model": named, **schema["properties"]}
+        required = [*schema.get("required", []), *([] if name == default else ["model"])]
+        of_models[f"{_NAME}.{name}"] = {**schema, "title": model.title, "properties": properties, "required": required}
+    parts = [{"$ref": f"#/components/schemas/{name}"} for name in of_models]
+    return {_NAME: {"description": "The parameters of one of the models on offer.", "anyOf": parts}, **of_models}
+
+
+JOB_REQUEST: Final = Body(_schemas, {"prompt": "matte black coffee grinder", "style": "dark-luxury", "num_images": 2})
 
 
 def job_endpoints() -> list[Endpoint]:
@@ -180,14 +182,6 @@ async def remove(request: Request[AppState]) -> Response:
     """204: the job and its artifacts are gone, and answer 410 from now on."""
     await own_jobs(request).remove(request.path_params["job_id"])
     return Response(status_code=204)
-
-
-def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:
-    """When a client is to look again, in whole seconds as HTTP wants them; nothing for a job that is over."""
-    if record.state.terminal:
-        return {}
-    factor = QUEUED_POLL_FACTOR if record.state is State.QUEUED else 1
-    return {"Retry-After": str(max(1, math.ceil(settings.poll_seconds * factor)))}
 
 
 async def _waited(request: Request[AppState], record: StatusRecord, seconds: float) -> StatusRecord:

@@ -7,13 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.refusal import RequestRefused
 from services.api.http.endpoint import Answer, Endpoint
-from services.api.http.job_views import previews_of
-from services.api.http.own_jobs import own_jobs
-from services.api.http.problems import RequestRefused
+from services.api.http.job_views import poll_headers, previews_of
+from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
-from services.api.v1.jobs import JOB_PROBLEMS, poll_headers
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
 from services.common.previews import preview_key

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.api.http.access import Access
+from services.api.http.authorization import Access
 from services.api.http.base_path import base_path
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import ProblemKindView

@@ -1,14 +1,24 @@
-"""Stands in front of every handler of the API: nobody gets past it who may not."""
+"""Authorization: each operation names the access it needs, and its handler runs only for callers that have it."""
 
 from collections.abc import Awaitable, Callable
+from enum import Enum, auto
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.http.access import Access
-from services.api.http.problems import RequestRefused, on_error
+from services.api.auth.refusal import RequestRefused
+from services.api.http.problems import on_error
 from services.api.http.state import AppState
+
+
+class Access(Enum):
+    """While keys are off an operator is who is on the gateway's own machine: not by a proxy, nor by another's page."""
+
+    OPEN = auto()  # anybody, without a key: health, and what the documentation says
+    USER = auto()  # whoever has a key
+    OPERATOR = auto()  # with the key of one
+
 
 Handler = Callable[[Request[AppState]], Awaitable[Response]]
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]

@@ -1,12 +1,22 @@
-"""An API key as the gateway keeps it: a name, a role and a hash. The key itself is shown once, when it is made."""
+"""API keys: what the gateway keeps of each, and the keys that the settings list."""
 
 import hashlib
+import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Self
 
-from services.api.auth.role import Role
+from services.common.settings import Settings
+
+
+class Role(StrEnum):
+    """A user sees and touches his own jobs; an operator those of everybody, and what is the operator's."""
+
+    USER = "user"
+    OPERATOR = "operator"
+
 
 PREFIX: Final = "studio_"  # so that scanners for secrets, and people, know one when they see one
 _BYTES: Final = 32
@@ -59,3 +69,41 @@ def owner_named(name: str) -> str:
 def digest_of(text: str) -> str:
     """As it is kept. Headers come as Latin-1, whatever the client meant."""
     return hashlib.sha256(text.encode("latin-1", "replace")).hexdigest()
+
+
+LONGEST: Final = 256  # of a key somebody sends; ours have 50
+_COMMENT: Final = re.compile(r"#.*")
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    keys: tuple[ApiKey, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """None where keys are off: neither setting is given.
+
+        Raises OSError for a file that cannot be read, ValueError for one without keys and for what is no key.
+        """
+        given = settings.keys.get_secret_value() if settings.keys else ""
+        if settings.keys_file is not None:
+            given += "\n" + settings.keys_file.read_text("utf-8")
+        lines = _COMMENT.sub("", given).replace(",", " ").split()
+        if settings.keys_file is not None and not lines:
+            raise ValueError(f"{settings.keys_file} holds no API key: `studio keys new` makes one")
+        return cls(tuple(ApiKey.parse(line) for line in lines)) if lines else None
+
+    def find(self, text: str) -> ApiKey | None:
+        """The key of this text. How long that takes tells nothing of any key."""
+        return self._with(digest_of(text)) if len(text) <= LONGEST else None
+
+    def kept(self, digest: str) -> ApiKey | None:
+        """The key with this hash, unless it was taken away meanwhile."""
+        return self._with(digest) if digest.isascii() else None
+
+    def _with(self, digest: str) -> ApiKey | None:
+        found = None
+        for key in self.keys:
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        return found

@@ -1,0 +1,138 @@
+"""Views of the queues and of the whole system."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Final, Literal
+
+import structlog
+from pydantic import AwareDatetime
+from starlette.requests import Request
+
+from services.api.core.model_queue import ModelQueue
+from services.api.http.job_views import EtaView
+from services.api.http.problem_views import DependenciesView
+from services.api.http.state import AppState
+from services.api.http.view import View
+from services.common.backends import Backends
+from services.common.errors import BackendUnavailable
+from services.common.presence import Phase, Presence
+
+log = structlog.get_logger(__name__)
+
+PING_SECONDS: Final = 2.0
+
+
+class WorkersView(View):
+    """How many workers of the model are at what; a disconnected one does not reach the queue just now."""
+
+    loading: int
+    ready: int
+    busy: int
+    disconnected: int
+    draining: int
+
+
+class ModelQueueView(View):
+    """`depth` jobs wait; `eta_seconds` is for a job with the model's defaults submitted now."""
+
+    model: str
+    depth: int
+    running: int
+    oldest_age_seconds: float | None
+    workers: WorkersView
+    eta_seconds: EtaView | None
+
+
+class QueueListView(View):
+    """One entry a model."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ModelQueueView, ...]
+
+
+class WorkerView(View):
+    """One worker: what it has been at, and since when. `max_batch` pictures share one of its calls."""
+
+    id: str
+    model: str
+    phase: Phase
+    since: AwareDatetime
+    max_batch: int
+
+
+class StatusView(View):
+    """`queues` is null where they cannot be looked at; `workers` are those heard of in the last seconds."""
+
+    version: str
+    at: AwareDatetime
+    dependencies: DependenciesView
+    queues: tuple[ModelQueueView, ...] | None
+    workers: tuple[WorkerView, ...] | None
+
+
+async def system_status(request: Request[AppState]) -> StatusView:
+    """Return the state of backends, queues and workers; a part that does not answer is null or unavailable."""
+    states, queues = await asyncio.gather(dependencies(request.state["backends"]), _queues(request))
+    present = None if queues is None else [worker for queue in queues for worker in queue.workers]
+    return StatusView(
+        version=version("commercial-studio-photos-generator"),
+        at=datetime.now(UTC),
+        dependencies=DependenciesView.model_validate(states),
+        queues=None if queues is None else tuple(queue_view(queue) for queue in queues),
+        workers=None if present is None else _workers(present),
+    )
+
+
+async def dependencies(backends: Backends) -> dict[str, str]:
+    """Of each backend by name whether it is ready or unavailable."""
+    pings: dict[str, Awaitable[object]] = {
+        "broker": backends.broker.ping(),
+        "statuses": backends.statuses.list(limit=1),
+        "objects": backends.objects.ping(),
+    }
+    answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
+    return dict(zip(pings, answers, strict=True))
+
+
+def queue_view(queue: ModelQueue) -> ModelQueueView:
+    """What is shown of one model's queue."""
+    eta, oldest = queue.eta(queue.model.defaults), queue.oldest_seconds
+    phases: Counter[str] = Counter(worker.phase for worker in queue.workers)
+    return ModelQueueView(
+        model=queue.model.name,
+        depth=queue.queued,
+        running=queue.running,
+        oldest_age_seconds=None if oldest is None else round(oldest, 1),
+        workers=WorkersView(**{phase: phases[phase] for phase in WorkersView.model_fields}),
+        eta_seconds=EtaView.of(eta) if eta else None,
+    )
+
+
+async def _answers(name: str, ping: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await ping
+    except (BackendUnavailable, TimeoutError) as exc:
+        log.warning("dependency not ready", dependency=name, reason=str(exc) or "no answer in time")
+        return "unavailable"
+    return "ready"
+
+
+async def _queues(request: Request[AppState]) -> list[ModelQueue] | None:
+    try:
+        return list((await request.state["line"].queues()).values())
+    except BackendUnavailable:
+        return None
+
+
+def _workers(present: Iterable[Presence]) -> tuple[WorkerView, ...]:
+    def shown(worker: Presence) -> WorkerView:
+        since = datetime.fromtimestamp(worker.since, UTC)
+        return WorkerView(
+            id=worker.worker_id, model=worker.model, phase=worker.phase, since=since, max_batch=worker.max_batch
+        )
+
+    return tuple(sorted(map(shown, present), key=lambda worker: (worker.model, worker.id)))

@@ -1,0 +1,26 @@
+"""The page /status: the whole system at one look, for people."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api.auth.caller import caller_of
+from services.api.http.state import AppState
+from services.api.http.system_status import system_status
+from services.api.pages.page_templates import PageTemplates
+
+
+class StatusPage:
+    def __init__(self, templates: PageTemplates) -> None:
+        self._templates = templates
+
+    async def show(self, request: Request[AppState]) -> Response:
+        return await self._page(request, "status.html")
+
+    async def fragment(self, request: Request[AppState]) -> Response:
+        """Only what is told, which the script puts in place of what it has."""
+        return await self._page(request, "status_facts.html")
+
+    async def _page(self, request: Request[AppState], name: str) -> Response:
+        status = await system_status(request)
+        seconds = {each.id: round((status.at - each.since).total_seconds()) for each in status.workers or ()}
+        return self._templates.page(name, account=caller_of(request).account, system=status, seconds=seconds)
