@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from services.api.auth.authentication import Door
+from services.api.auth.authentication import Authenticator
 from services.api.auth.client_address import TrustedProxies
 from services.api.auth.keys import KeyRing
 from services.api.auth.refusal import RequestRefused
@@ -22,12 +22,12 @@ from services.api.auth.visitor import Visitors
 from services.api.core.counted_gateway import CountedGateway
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
-from services.api.core.queue_positions import Line
-from services.api.core.renditions import open_darkroom
+from services.api.core.queue_positions import QueuePositions
+from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
-from services.api.http.job_view_cache import JobAnswers
+from services.api.http.job_view_cache import JobViewCache
 from services.api.http.problems import on_error, on_http_exception
 from services.api.http.rate_limit import open_rate_limit, rate_of
 from services.api.http.state import AppState
@@ -45,7 +45,7 @@ from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
 from services.common.backends import open_backends
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
 from services.common.failpoints import Failpoints
@@ -72,7 +72,7 @@ def create_app(
         async with (
             open_backends(settings) as opened,
             open_rate_limit(rate, settings) as rate_limit,
-            open_darkroom() as darkroom,
+            open_renditions() as renditions,
         ):
             backends = measured(opened, metrics, tracer)
             for model in catalogue.models:
@@ -80,20 +80,20 @@ def create_app(
                 await backends.broker.depth(model)
             gateway = CountedGateway(backends, catalogue, settings, failpoints, metrics)
             sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
-            line = Line(backends, catalogue)
+            positions = QueuePositions(backends, catalogue)
             async with (
-                serve_metrics(settings, metrics, line, backends),
-                beside(_sweeping(sweeper, settings.sweep_seconds)),
+                serve_metrics(settings, metrics, positions, backends),
+                background_task(_sweeping(sweeper, settings.sweep_seconds)),
             ):
                 yield {
                     "gateway": gateway,
-                    "line": line,
-                    "answers": JobAnswers(settings.public_url),
-                    "darkroom": darkroom,
+                    "positions": positions,
+                    "job_views": JobViewCache(settings.public_url),
+                    "renditions": renditions,
                     "backends": backends,
                     "settings": settings,
                     "rate_limit": rate_limit,
-                    "door": await asyncio.to_thread(_door, settings, keyring, proxies, origins),
+                    "authenticator": await asyncio.to_thread(_door, settings, keyring, proxies, origins),
                 }
 
     app = Starlette(
@@ -137,11 +137,13 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
         await asyncio.sleep(restart_seconds)
 
 
-def _door(settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]) -> Door:
+def _door(
+    settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
+) -> Authenticator:
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
-    return Door(keyring, visitors, sessions, proxies, settings.public_url, origins)
+    return Authenticator(keyring, visitors, sessions, proxies, settings.public_url, origins)
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:

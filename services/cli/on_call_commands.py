@@ -22,16 +22,15 @@ def job(
 
     Exit codes: 0 done, 2 there is no such job, 3 a backend does not answer.
     """
-    from services.cli.case import read_case
-    from services.cli.case_table import print_case
+    from services.cli.job_report import print_job_report, read_job_report
 
     settings, _ = context.obj
-    case = run(read_case(settings, job_id))
+    report = run(read_job_report(settings, job_id))
     if as_json:
-        print(json.dumps(case.as_json(), indent=2))
+        print(json.dumps(report.as_json(), indent=2))
     else:
-        print_case(case, Console())
-    if not case.found:
+        print_job_report(report, Console())
+    if not report.found:
         leave(USAGE, f"no job {job_id}")
 
 

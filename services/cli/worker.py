@@ -26,7 +26,7 @@ from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source
 from services.inference.worker.announcer import Announcer
 from services.inference.worker.best_effort import BestEffort
-from services.inference.worker.context import Workplace
+from services.inference.worker.context import WorkerContext
 from services.inference.worker.health import Readiness, serve_health
 from services.inference.worker.warm_up import warm_up
 from services.inference.worker.worker import Worker
@@ -81,7 +81,7 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
 async def _load(executor: ModelExecutor, batcher: Batcher, metrics: Metrics, deadline_seconds: float) -> None:
     with metrics.stage("load"):
         await executor.load()
-    await warm_up(executor, batcher.rhythm, deadline_seconds)
+    await warm_up(executor, batcher.timings, deadline_seconds)
     freeze_heap()
 
 
@@ -139,7 +139,7 @@ async def _consume(
     try:
         async with open_backends(settings) as opened, batcher.running():
             backends = measured(opened, metrics, tracer)
-            place = Workplace(
+            place = WorkerContext(
                 backends=backends,
                 catalogue=catalogue,
                 model=model,
@@ -154,8 +154,8 @@ async def _consume(
             prefetch = settings.prefetch or 2 * batcher.max_batch
             worker = Worker(place, prefetch=prefetch, grace_seconds=settings.grace_seconds)
             readiness.watch(worker, backends)
-            metrics.watch(lambda: worker.consuming, lambda: batcher.rhythm.busy)
-            announcer.serve(batcher.rhythm, batcher.max_batch, lambda: worker.consuming)
+            metrics.watch(lambda: worker.consuming, lambda: batcher.timings.busy)
+            announcer.serve(batcher.timings, batcher.max_batch, lambda: worker.consuming)
             log.info("worker consumes", max_batch=batcher.max_batch, prefetch=prefetch)
             await worker.run(stop, hurry)
     except BackendUnavailable as exc:

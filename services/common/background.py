@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
+async def background_task(work: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
     """The work goes on beside the block, and ends with it."""
     task = asyncio.create_task(work)
     try:

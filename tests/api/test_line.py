@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.core.model_queue import LiveJob, ModelQueue
-from services.api.core.queue_positions import Line
+from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality
@@ -83,12 +83,12 @@ def test_bulk_is_behind_the_others() -> None:
 async def _positions(polls: list[Poll]) -> list[int]:
     statuses, cache, mine = FakeStatuses(), FakeCache(), job(5)
     backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache}))
-    gateways = [Line(backends, CATALOGUE) for _ in range(3)]
+    gateways = [QueuePositions(backends, CATALOGUE) for _ in range(3)]
     positions: list[int] = []
     for number, anew, live in polls:
         statuses.live = [job(each) for each in sorted(live)]
         if anew:
-            gateways[number] = Line(backends, CATALOGUE)
+            gateways[number] = QueuePositions(backends, CATALOGUE)
         _, place = await gateways[number].see(asyncio.sleep(0, mine), mine.job_id)
         assert place is not None
         positions.append(place.position)

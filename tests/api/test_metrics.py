@@ -10,7 +10,7 @@ import pytest
 from services.api.core.counted_gateway import CountedGateway
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
-from services.api.core.queue_positions import Line
+from services.api.core.queue_positions import QueuePositions
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
@@ -140,7 +140,7 @@ async def test_queues_out_of_sight(
     url = f"http://127.0.0.1:{opened.metrics_port}"
     for seen in (True, False, True):
         there = backends if seen else without(backends, "statuses")
-        async with serve_metrics(opened, metrics, Line(there, catalogue), there):
+        async with serve_metrics(opened, metrics, QueuePositions(there, catalogue), there):
             scrape = await asyncio.to_thread(Scrape, url)
         assert bool(scrape.labels("studio_queue_depth")) == bool(scrape.labels("studio_workers")) == seen
         assert math.isnan(scrape("studio_dead_letters")) != seen
@@ -150,7 +150,7 @@ async def test_loop_lag(
     backends: Backends, catalogue: Catalogue, settings: Settings, metrics: Metrics, count: Callable[..., float]
 ) -> None:
     """What holds up the event loop is seen, by how long it did."""
-    async with serve_metrics(settings, metrics, Line(backends, catalogue), backends):
+    async with serve_metrics(settings, metrics, QueuePositions(backends, catalogue), backends):
         async with asyncio.timeout(PATIENCE_SECONDS):
             while count("studio_loop_lag_seconds_sum") < 0.3:
                 await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.api.core.queue_positions import FRESH_SECONDS, Line
+from services.api.core.queue_positions import FRESH_SECONDS, QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
@@ -143,8 +143,8 @@ class Counted:
         return record.model_copy(update={"created_at": record.created_at + self._ahead})
 
 
-def line_over(statuses: object, backends: Backends, catalogue: Catalogue) -> Line:
-    return Line(replace(backends, statuses=statuses), catalogue)  # type: ignore[arg-type]
+def line_over(statuses: object, backends: Backends, catalogue: Catalogue) -> QueuePositions:
+    return QueuePositions(replace(backends, statuses=statuses), catalogue)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ahead", [0.0, 60.0])
@@ -197,7 +197,7 @@ async def test_without_knowing_the_line(
     depth: int | None,
 ) -> None:
     """A line nobody can look at keeps no job and no catalogue from being answered."""
-    state["line"] = Line(without(backends, down), catalogue)
+    state["positions"] = QueuePositions(without(backends, down), catalogue)
     job_id = await submit(client)
     job = await client.get(f"/v1/jobs/{job_id}")
     assert (job.status_code, job.json()["state"], job.json()["queue"]) == (200, "queued", None)

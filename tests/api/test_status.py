@@ -5,7 +5,7 @@ import time
 import httpx2
 import pytest
 
-from services.api.core.queue_positions import Line
+from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from tests.api.test_jobs import submit
@@ -37,7 +37,7 @@ async def test_status_of_what_is_broken(
 ) -> None:
     """With backends down both answer 200 in time, and name them."""
     down = without(backends, "broker", "statuses")
-    state.update(backends=down, line=Line(down, catalogue))
+    state.update(backends=down, line=QueuePositions(down, catalogue))
     begin = time.monotonic()
 
     answer, page = await client.get("/v1/status"), await client.get("/status")

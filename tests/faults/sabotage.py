@@ -14,7 +14,7 @@ from services.api.core.publisher import Publisher
 from services.common.manifests import Manifests
 from services.common.ports import Delivery, Outcome, Settlement, Verdict
 from services.common.schemas import Artifact, StatusRecord
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 
 
 def _early_ack() -> None:
@@ -57,30 +57,30 @@ def _forget_keys() -> None:
 
 def _mix_up() -> None:
     """The worker lists with a job the pictures of the one it finished before."""
-    finish = Claim.finish
+    finish = JobLease.finish
     made: list[tuple[Artifact, ...]] = [()]
 
-    async def mixed(self: Claim, outcome: Outcome) -> Verdict:
+    async def mixed(self: JobLease, outcome: Outcome) -> Verdict:
         if outcome.artifacts:
             made.append(outcome.artifacts)
             outcome = replace(outcome, artifacts=made[-2] or made[-1])
         return await finish(self, outcome)
 
-    Claim.finish = mixed  # type: ignore[method-assign]
+    JobLease.finish = mixed  # type: ignore[method-assign]
 
 
 def _reopen() -> None:
     """The worker begins a job that is over once more."""
-    begin = Claim.begin
+    begin = JobLease.begin
 
-    async def again(self: Claim) -> Verdict:
+    async def again(self: JobLease) -> Verdict:
         verdict = await begin(self)
         if verdict is not Verdict.LOST:
             return verdict
         await self._statuses.remove(self.message.job_id)
         return await self._statuses.begin(self.message, self.lease, recreate=True)
 
-    Claim.begin = again  # type: ignore[method-assign]
+    JobLease.begin = again  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import cast
 from services.common.params import Txt2ImgParams
 from services.common.ports import Verdict
 from services.inference.batching.batcher import Batcher
-from services.inference.batching.request import Seat
+from services.inference.batching.request import BatchRequest
 from services.inference.job.heartbeat import Heartbeat
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.executor import ModelExecutor
@@ -119,7 +119,7 @@ class Rig:
         await asyncio.sleep(0.6)
         return [first, *rest]
 
-    async def _hold(self, job_id: str, held: Seat) -> list[str]:
+    async def _hold(self, job_id: str, held: BatchRequest) -> list[str]:
         with ExitStack() as after:
             async with held as seat:
                 after.callback(seat.over)
@@ -188,4 +188,4 @@ def items_of(prompt: str, job_id: str, count: int, **given: object) -> list[Item
 
 def heartbeat_of_a_job() -> Heartbeat:
     """Nobody beats it: a test says what the status store would."""
-    return Heartbeat(cast("Claim", SimpleNamespace(removed=False)))
+    return Heartbeat(cast("JobLease", SimpleNamespace(removed=False)))

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from services.common.cache import Cache
 from services.common.presence import WORKERS
-from services.inference.batching.timings import Rhythm
+from services.inference.batching.timings import CallTimings
 from services.inference.worker.announcer import Announcer
 from services.inference.worker.best_effort import BestEffort
 from tests.fakes import Down
@@ -28,16 +28,16 @@ async def announcing(cache: object) -> AsyncIterator[Announcer]:
 
 async def test_phases_are_told_as_they_come() -> None:
     """Loading, ready, busy, with the newest figures, out of the queue's reach, and draining are told under one key."""
-    board, rhythm, consuming = Board(), Rhythm(), asyncio.Event()
+    board, timings, consuming = Board(), CallTimings(), asyncio.Event()
     async with announcing(board) as announcer:
         loading = await board.told("loading")
-        announcer.serve(rhythm, 4, consuming.is_set)
+        announcer.serve(timings, 4, consuming.is_set)
         assert not (await board.told("disconnected")).takes_jobs
         consuming.set()
         ready = await board.told("ready")
         assert (ready.model, ready.max_batch, ready.paces) == ("m", 4, {})
         assert ready.since > loading.since
-        with rhythm.call([item(1)]):
+        with timings.call([item(1)]):
             await board.told("busy")
         assert set((await board.told("ready")).paces) == {"64x64"}
         consuming.clear()

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
 from services.common.params import Txt2ImgParams
-from services.inference.batching.scheduler import Backlog
+from services.inference.batching.scheduler import BatchScheduler
 from services.inference.runtime.adapter import Cancelled, Item
 from tests.inference.stepper import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
 
@@ -160,7 +160,7 @@ async def test_follower_of_a_part_is_not_to_blame() -> None:
 
 async def test_batcher_that_breaks_ends_its_user() -> None:
     """A fault of the batcher's own is not a silence in which jobs wait for ever."""
-    with patch.object(Backlog, "next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+    with patch.object(BatchScheduler, "next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         async with rig() as jobs:
             await jobs.submit("a")
 

@@ -9,7 +9,7 @@ import pytest
 from services.common.backends import Backends
 from services.common.errors import BackendUnavailable, NewerVersion, RecordUnreadable, StorageDenied
 from services.common.ports import Verdict
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 from tests.services.messages import new_message
 
 pytestmark = pytest.mark.anyio
@@ -27,9 +27,9 @@ class Moody:
         return Verdict.HELD
 
 
-def claim(*moods: Exception) -> Claim:
+def claim(*moods: Exception) -> JobLease:
     backends = SimpleNamespace(statuses=Moody(*moods), objects=None)
-    return Claim(cast("Backends", backends), new_message(), 0, max_attempts=3)
+    return JobLease(cast("Backends", backends), new_message(), 0, max_attempts=3)
 
 
 @pytest.mark.parametrize(

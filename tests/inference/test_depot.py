@@ -11,8 +11,8 @@ from services.common.telemetry.tracing import Tracer
 from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded
-from services.inference.worker.artifact_writer import Depot
-from services.inference.worker.context import Workplace
+from services.inference.worker.artifact_writer import ArtifactWriter
+from services.inference.worker.context import WorkerContext
 from tests.inference.models import item, tiny_model
 
 pytestmark = pytest.mark.anyio
@@ -55,5 +55,5 @@ async def test_one_that_cannot_be_encoded_stops_the_others() -> None:
     place = SimpleNamespace(backends=backends, model=tiny_model(), tracer=Tracer(), metrics=Metrics("tiny"))
     async with asyncio.timeout(10):
         outputs = [Made(now), Made(store.asked, odd=True)]
-        assert await Depot(cast("Workplace", place)).keep([item(1), item(2)], outputs) == FAILED
+        assert await ArtifactWriter(cast("WorkerContext", place)).keep([item(1), item(2)], outputs) == FAILED
     assert store.left

@@ -7,7 +7,7 @@ import pytest
 
 from services.common.schemas import Progress
 from services.inference.job.heartbeat import Heartbeat
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 from tests.fakes import Deaf
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 async def test_swallowed_cancellation_does_not_keep_it_alive() -> None:
     """The heartbeat ends with its job although the status store swallows the cancellation."""
     claim = Deaf()
-    heartbeat = Heartbeat(cast("Claim", claim))
+    heartbeat = Heartbeat(cast("JobLease", claim))
 
     async with asyncio.timeout(5), heartbeat.beating():
         heartbeat.report(Progress(step=1, total=2))

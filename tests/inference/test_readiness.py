@@ -9,7 +9,7 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.ports import Delivery
-from services.inference.worker.context import Workplace
+from services.inference.worker.context import WorkerContext
 from services.inference.worker.health import Readiness
 from services.inference.worker.worker import Worker
 
@@ -44,7 +44,7 @@ async def test_worker_is_ready_while_it_consumes() -> None:
     batcher = SimpleNamespace(lost=asyncio.Event(), loss=None)
     place = SimpleNamespace(backends=backends, model=SimpleNamespace(name="m"), announcer=announcer, batcher=batcher)
     worker, stop, readiness = (
-        Worker(cast("Workplace", place), prefetch=1, grace_seconds=1),
+        Worker(cast("WorkerContext", place), prefetch=1, grace_seconds=1),
         asyncio.Event(),
         Readiness(),
     )

@@ -3,7 +3,7 @@
 from PIL import Image
 from structlog.testing import capture_logs
 
-from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, Shutter
+from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, PreviewThrottle
 from tests.inference.clock import Clock
 
 PICTURE = Image.new("RGB", (8, 8))
@@ -25,7 +25,7 @@ class Camera:
 def test_previews_are_seldom() -> None:
     """There is none before the call has taken a while, and then one in so many seconds, however fast the steps are."""
     clock = Clock()
-    shutter, camera = Shutter(clock), Camera(clock)
+    shutter, camera = PreviewThrottle(clock), Camera(clock)
     due = [FIRST_SECONDS + number * PAUSE_SECONDS for number in range(3)]
     for hundredths in range(300):
         clock.seconds = hundredths / 100
@@ -36,7 +36,7 @@ def test_previews_are_seldom() -> None:
 def test_slow_previews_are_rarer() -> None:
     """A preview that takes long is made so seldom that its share of the call stays small."""
     clock = Clock()
-    shutter, camera = Shutter(clock), Camera(clock, seconds=0.1)
+    shutter, camera = PreviewThrottle(clock), Camera(clock, seconds=0.1)
     while clock.seconds < 100:
         shutter.pictures(camera)
         clock.seconds += 0.05
@@ -51,7 +51,7 @@ def test_failing_preview_is_the_last() -> None:
         asked.append(clock.seconds)
         raise ZeroDivisionError
 
-    shutter = Shutter(clock)
+    shutter = PreviewThrottle(clock)
     with capture_logs() as logs:
         for clock.seconds in (1, 2, 3):
             assert not shutter.pictures(broken)

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from services.api.core.gateway import Gateway
-from services.api.core.queue_positions import Line
+from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.presence import Pace
@@ -76,7 +76,7 @@ async def test_badge_does_not_guess(
 ) -> None:
     """With the status store away the page is there, and says that it cannot tell."""
     down = without(backends, "statuses")
-    state.update(gateway=Gateway(down, catalogue, settings), backends=down, line=Line(down, catalogue))
+    state.update(gateway=Gateway(down, catalogue, settings), backends=down, line=QueuePositions(down, catalogue))
     assert await badge(browser) == ("unknown", "How busy it is cannot be told just now")
 
 

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from services.api.auth import sessions
-from services.api.auth.authentication import Door
+from services.api.auth.authentication import Authenticator
 from services.api.auth.client_address import TrustedProxies
 from services.api.auth.keys import KeyRing
 from services.api.auth.sessions import Sessions
@@ -156,7 +156,7 @@ async def test_session_of_a_key_taken_away(browser: httpx2.AsyncClient, state: d
     later = Settings(keys=SecretStr(" ".join(LINES.split()[1:])))
     secret = SECRET.encode()
     visitors, kept = Visitors(secret, secure=False, path="/"), Sessions(secret, secure=False, path="/")
-    state["door"] = Door(KeyRing.of(later), visitors, kept, TrustedProxies(""), None)
+    state["authenticator"] = Authenticator(KeyRing.of(later), visitors, kept, TrustedProxies(""), None)
 
     statuses = [
         (await browser.get("/history", headers={"Cookie": f"studio_session={cookie}"})).status_code

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def authorized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with running_system(Path(tmp_path_factory.mktemp("login")), {"STUDIO_KEYS": LINES}) as running:
         running.start_gateway()
         running.start_worker()
@@ -23,8 +23,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(params=["light", "dark"])
-def themed(chromium: Browser, guarded: System, request: pytest.FixtureRequest) -> Iterator[Page]:
-    with chromium.new_context(base_url=guarded.url, color_scheme=request.param, reduced_motion="reduce") as context:
+def themed(chromium: Browser, authorized: System, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with chromium.new_context(base_url=authorized.url, color_scheme=request.param, reduced_motion="reduce") as context:
         context.set_default_timeout(PATIENCE)
         yield context.new_page()
 

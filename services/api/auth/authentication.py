@@ -23,7 +23,7 @@ _CHALLENGE: Final = 'Bearer realm="studio"'
 
 
 @dataclass(frozen=True)
-class Door:
+class Authenticator:
     """`keyring` is None while keys are off."""
 
     keyring: KeyRing | None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from services.api.core.publisher import Publisher
-from services.api.core.queue_capacity import Room
+from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import IdempotencyMismatch, InvalidRequest, JobFinished, JobNotFound, QueueFull
@@ -35,7 +35,7 @@ class Gateway:
         self._manifests = Manifests(backends.objects)
         self._settings = settings
         self._failpoints = failpoints or Failpoints()
-        self._room = Room(backends.broker, settings.queue_limit)
+        self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
         self._publisher = Publisher(backends, self.read, self._failpoints)
 
     async def accept(
@@ -53,7 +53,7 @@ class Gateway:
         """
         record = self._record(body, owner, idempotency_key)
         # Before anything is written: a broker that does not answer leaves nothing behind.
-        has_room = await self._room.take(record.message.model)
+        has_room = await self._capacity.admit(record.message.model)
         stored = await self._backends.statuses.create(record, quota)
         self._failpoints.reach("gateway.created")
         if stored.job_id != record.job_id:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.api.core.metrics import Metrics
-from services.api.core.queue_positions import Line
+from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.errors import BackendUnavailable
 from services.common.settings import Settings
 from services.common.telemetry.admin_site import metrics_page, serve_admin
@@ -14,7 +14,9 @@ from services.common.telemetry.loop_lag import watch_loop_lag
 
 
 @asynccontextmanager
-async def serve_metrics(settings: Settings, metrics: Metrics, line: Line, backends: Backends) -> AsyncIterator[None]:
+async def serve_metrics(
+    settings: Settings, metrics: Metrics, line: QueuePositions, backends: Backends
+) -> AsyncIterator[None]:
     """Serve while the block runs; with port 0 nothing is served, nor looked at. Raises OSError for a port taken."""
 
     async def look() -> None:
@@ -26,6 +28,6 @@ async def serve_metrics(settings: Settings, metrics: Metrics, line: Line, backen
     pages = {"/metrics": metrics_page(metrics.registry, look)}
     async with (
         serve_admin(settings.metrics_host, settings.metrics_port, pages),
-        beside(watch_loop_lag(metrics.loop_lag)),
+        background_task(watch_loop_lag(metrics.loop_lag)),
     ):
         yield

@@ -15,7 +15,7 @@ class _Seen:
     until: float  # on the event loop's clock
 
 
-class Room:
+class QueueCapacity:
     """Remembers for FRESH_SECONDS what the broker said, and counts what it lets in meanwhile."""
 
     def __init__(self, broker: Broker, queue_limit: int) -> None:
@@ -24,7 +24,7 @@ class Room:
         self._seen: dict[str, _Seen] = {}
         self._asking: dict[str, asyncio.Task[_Seen]] = {}
 
-    async def take(self, model: str) -> bool:
+    async def admit(self, model: str) -> bool:
         """Whether the job may come in; never refused on what is only remembered. Raises BackendUnavailable."""
         seen = self._seen.get(model)
         if seen is None or seen.jobs >= self._queue_limit or asyncio.get_running_loop().time() > seen.until:

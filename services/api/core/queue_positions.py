@@ -37,7 +37,7 @@ class Place:
     loading: bool
 
 
-class Line:
+class QueuePositions:
     """Any number of polls share one look, so that they cost nothing but a key of the cache each."""
 
     def __init__(self, backends: Backends, catalogue: Catalogue) -> None:

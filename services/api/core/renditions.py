@@ -20,7 +20,7 @@ _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, s
 
 
 @dataclass(frozen=True)
-class PictureFormat:
+class ImageFormat:
     """`options` are Pillow's, for a picture that looks like the stored one; `side` is the most pixels of its sides.
 
     `quality`, of those that lose some, is 0 for the smallest file to 100 for the best one, in place of our own choice.
@@ -50,16 +50,16 @@ class PictureFormat:
         return self.name + side + ("" if self.quality is None else f"-q{self.quality}")
 
 
-FORMATS: Final[Mapping[str, PictureFormat]] = {
-    "png": PictureFormat("png", "image/png", "png"),
-    "jpeg": PictureFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
-    "webp": PictureFormat("webp", "image/webp", "webp", {"quality": 90}),
+FORMATS: Final[Mapping[str, ImageFormat]] = {
+    "png": ImageFormat("png", "image/png", "png"),
+    "jpeg": ImageFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
+    "webp": ImageFormat("webp", "image/webp", "webp", {"quality": 90}),
 }
 
 
 def wanted_format(
     artifact: Artifact, name: str | None, side: int | None = None, quality: int | None = None
-) -> PictureFormat | None:
+) -> ImageFormat | None:
     """None for the artifact as it is stored. Raises InvalidRequest saying what there is."""
     if name is None and side is None and quality is None:
         return None
@@ -77,14 +77,14 @@ def wanted_format(
     return replace(FORMATS[name], side=side, quality=quality)
 
 
-class Darkroom:
-    """Opened by `open_darkroom`."""
+class Renditions:
+    """Opened by `open_renditions`."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self._room = asyncio.Semaphore(THREADS)
 
-    async def develop(self, stored: AsyncIterator[bytes], wanted: PictureFormat | None) -> bytes:
+    async def render(self, stored: AsyncIterator[bytes], wanted: ImageFormat | None) -> bytes:
         """The picture in this format, or as it is stored, with what its file says of how it was made.
 
         Raises TooBusy when too many wait, InvalidRequest for what is no picture, and whatever `stored` raises.
@@ -95,17 +95,17 @@ class Darkroom:
         try:
             async with asyncio.timeout(SECONDS), self._room:
                 data = await _whole(stored)
-                return await loop.run_in_executor(self._threads, _developed, data, wanted)
+                return await loop.run_in_executor(self._threads, _rendition, data, wanted)
         except TimeoutError as exc:
             detail = "too many pictures are asked for in other formats than the stored one"
             raise TooBusy(detail) from exc
 
 
 @asynccontextmanager
-async def open_darkroom() -> AsyncIterator[Darkroom]:
-    threads = ThreadPoolExecutor(THREADS, "darkroom")
+async def open_renditions() -> AsyncIterator[Renditions]:
+    threads = ThreadPoolExecutor(THREADS, "renditions")
     try:
-        yield Darkroom(threads)
+        yield Renditions(threads)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -114,7 +114,7 @@ async def _whole(stored: AsyncIterator[bytes]) -> bytes:
     return b"".join([chunk async for chunk in stored])
 
 
-def _developed(data: bytes, wanted: PictureFormat) -> bytes:
+def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     from PIL import Image
 
     try:

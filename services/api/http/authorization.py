@@ -24,14 +24,14 @@ Handler = Callable[[Request[AppState]], Awaitable[Response]]
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 
-def guarded(handler: Handler, access: Access, refuse: Refusal = on_error) -> Handler:
+def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> Handler:
     """The handler, which finds its caller by `caller_of`; `refuse` answers whoever is not let in."""
     if access is Access.OPEN:
         return handler
 
     async def handle(request: Request[AppState]) -> Response:
         try:
-            let_in(request, access)
+            authorize(request, access)
         except RequestRefused as exc:
             return await refuse(request, exc)
         return await handler(request)
@@ -39,9 +39,9 @@ def guarded(handler: Handler, access: Access, refuse: Refusal = on_error) -> Han
     return handle
 
 
-def let_in(request: Request[AppState], access: Access = Access.USER) -> None:
+def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
     """Raises RequestRefused: `unauthenticated`, `forbidden` or `other-origin`."""
-    caller = request.state["door"].admit(request)
+    caller = request.state["authenticator"].admit(request)
     if access is Access.OPERATOR and not caller.operator:
         raise RequestRefused("forbidden", "this is for operators: by key, or without keys on the gateway's own machine")
     request.scope["state"]["caller"] = caller

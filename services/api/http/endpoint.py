@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.api.http.authorization import Access, Refusal, guarded
+from services.api.http.authorization import Access, Refusal, authorized
 from services.api.http.problems import on_error
 from services.api.http.state import AppState
 from services.common.catalogue import Catalogue
@@ -64,4 +64,4 @@ class Endpoint:
 
     @property
     def route(self) -> Route:
-        return Route(self.path, guarded(self.handler, self.access, self.refuse), methods=[self.method])
+        return Route(self.path, authorized(self.handler, self.access, self.refuse), methods=[self.method])

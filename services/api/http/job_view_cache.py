@@ -10,7 +10,7 @@ from services.common.schemas import StatusRecord
 MOST: Final = 1_000  # jobs, a kilobyte or two each
 
 
-class JobAnswers:
+class JobViewCache:
     def __init__(self, public_url: str | None) -> None:
         self._public_url = public_url
         self._last: OrderedDict[str, tuple[StatusRecord, Place | None, bytes]] = OrderedDict()

@@ -2,12 +2,12 @@
 
 from typing import NotRequired, TypedDict
 
-from services.api.auth.authentication import Door
+from services.api.auth.authentication import Authenticator
 from services.api.auth.caller import Caller
 from services.api.core.gateway import Gateway
-from services.api.core.queue_positions import Line
-from services.api.core.renditions import Darkroom
-from services.api.http.job_view_cache import JobAnswers
+from services.api.core.queue_positions import QueuePositions
+from services.api.core.renditions import Renditions
+from services.api.http.job_view_cache import JobViewCache
 from services.api.http.rate_limit import Allowance, RateLimit
 from services.common.backends import Backends
 from services.common.settings import Settings
@@ -19,12 +19,12 @@ class AppState(TypedDict):
     """
 
     gateway: Gateway
-    line: Line
-    answers: JobAnswers
-    darkroom: Darkroom
+    positions: QueuePositions
+    job_views: JobViewCache
+    renditions: Renditions
     backends: Backends
     settings: Settings
-    door: Door
+    authenticator: Authenticator
     rate_limit: RateLimit | None
     caller: NotRequired[Caller]
     allowance: NotRequired[Allowance]

@@ -27,7 +27,7 @@ SUBMIT_PROBLEMS = (
 SUBMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
 
 
-async def spend(request: Request[AppState]) -> Quota:
+async def count_submit(request: Request[AppState]) -> Quota:
     """Count the request; the quota is for `Gateway.accept`. Raises TooManyRequests."""
     caller, settings, rate_limit = caller_of(request), request.state["settings"], request.state["rate_limit"]
     if caller.trusted and settings.rate_limit is None:

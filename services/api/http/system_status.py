@@ -123,7 +123,7 @@ async def _answers(name: str, ping: Awaitable[object]) -> str:
 
 async def _queues(request: Request[AppState]) -> list[ModelQueue] | None:
     try:
-        return list((await request.state["line"].queues()).values())
+        return list((await request.state["positions"].queues()).values())
     except BackendUnavailable:
         return None
 

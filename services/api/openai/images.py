@@ -19,7 +19,7 @@ from services.api.http.idempotency import idempotency_key
 from services.api.http.job_views import JobView
 from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
-from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, spend
+from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.api.openai.errors import DO_NOT_REPEAT, job_error, openai_error
 from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.common.addresses import http_url
@@ -110,7 +110,7 @@ async def generate(request: Request[AppState]) -> Response:
     gateway, wait_seconds = request.state["gateway"], request.state["settings"].image_wait_seconds
     headers = {"Cache-Control": "no-store"}
     try:
-        quota = await spend(request)
+        quota = await count_submit(request)
         key = idempotency_key(request)
         asked = _asked(await read_json_object(request))
         model = gateway.model(asked.model)
@@ -154,7 +154,7 @@ async def _pictures(request: Request[AppState], asked: ImagesRequest, record: St
             data.append(ImageByUrl(url=f"{shown.url}?{wanted.query}" if wanted else shown.url))
         else:
             stored = request.state["backends"].objects.get(artifact.key)
-            file = await request.state["darkroom"].develop(stored, wanted)
+            file = await request.state["renditions"].render(stored, wanted)
             data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"

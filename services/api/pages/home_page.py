@@ -83,7 +83,7 @@ class HomePage:
 
     async def _queues(self, request: Request[AppState]) -> Queues:
         try:
-            return await request.state["line"].queues()
+            return await request.state["positions"].queues()
         except BackendUnavailable:
             return {}
 

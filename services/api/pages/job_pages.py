@@ -58,7 +58,7 @@ class JobPages:
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         job_id, catalogue = _job_id(request), request.state["gateway"].catalogue
-        job, place = await request.state["line"].see(own_jobs(request).read(job_id), job_id)
+        job, place = await request.state["positions"].see(own_jobs(request).read(job_id), job_id)
         card = JobCard.of(job, catalogue, self._settings.poll_seconds, place)
         account, token = caller_of(request).account, secrets.token_urlsafe(18)
         return self._templates.page(name, account=account, card=card, token=token)

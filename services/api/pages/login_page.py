@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.refusal import RequestRefused
-from services.api.http.authorization import let_in
+from services.api.http.authorization import authorize
 from services.api.http.state import AppState
 from services.api.pages.page_errors import Handler
 from services.api.pages.page_templates import PageTemplates
@@ -24,13 +24,13 @@ class LoginPage:
 
     async def show(self, request: Request[AppState]) -> Response:
         """The form; the first page where there is nothing to sign in to."""
-        if request.state["door"].keyring is None:
+        if request.state["authenticator"].keyring is None:
             return RedirectResponse(HOME, 303)
         return self._form(request.query_params.get("next", HOME))
 
     async def sign_in(self, request: Request[AppState]) -> Response:
         """303 to where the person wanted to go, with the cookie; or the form again."""
-        door = request.state["door"]
+        door = request.state["authenticator"]
         data = await read_form(request)
         wanted = data.get("next", HOME)
         key = door.keyring.find(data.get("key", "").strip()) if door.keyring else None
@@ -43,7 +43,7 @@ class LoginPage:
     async def sign_out(self, request: Request[AppState]) -> Response:
         """303 to the form; the browser forgets the cookie, and the photos it keeps, for the next person."""
         response = RedirectResponse(PATH, 303, {"Clear-Site-Data": '"cache"'})
-        request.state["door"].sessions.close(response)
+        request.state["authenticator"].sessions.close(response)
         return response
 
     def _form(self, wanted: str, status: int = HTTPStatus.OK) -> Response:
@@ -58,7 +58,7 @@ def signed_in(handler: Handler) -> Handler:
 
     async def handle(request: Request[AppState]) -> Response:
         try:
-            let_in(request)
+            authorize(request)
         except RequestRefused as exc:
             if exc.code != "unauthenticated" or request.url.path.endswith(("/fragment", "/busy")):
                 raise

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.http.state import AppState
-from services.api.http.submit_limits import spend
+from services.api.http.submit_limits import count_submit
 from services.common.errors import IdempotencyInFlight
 from services.common.ports import Quota
 from services.common.schemas import StatusRecord
@@ -32,9 +32,9 @@ async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: 
 
     Raises TooManyRequests, and as `Gateway.accept`.
     """
-    caller, visitors = caller_of(request), request.state["door"].visitors
+    caller, visitors = caller_of(request), request.state["authenticator"].visitors
     owner = caller.owner or visitors.newcomer(token)
-    job = await _submitted(request, body, owner, key, await spend(request))
+    job = await _submitted(request, body, owner, key, await count_submit(request))
     response = RedirectResponse(f"/jobs/{job.job_id}", 303)
     if caller.key is None:
         visitors.remember(response, owner)

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from services.api.auth.refusal import RequestRefused
-from services.api.core.renditions import FORMATS, PictureFormat, wanted_format
+from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import ArtifactListView, JobView, poll_headers
@@ -130,7 +130,7 @@ async def read(request: Request[AppState]) -> Response:
     if is_known(request, etag):
         return Response(status_code=304, headers=headers)
     if wanted is not None:
-        return await _developed(request, artifact, wanted, headers)
+        return await _rendition(request, artifact, wanted, headers)
     return await _stream(request, artifact, {**headers, "Content-Length": str(artifact.bytes)})
 
 
@@ -146,10 +146,10 @@ def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
     raise RequestRefused("artifact-not-found", f"the job has {len(record.artifacts)} artifacts, counted from 0")
 
 
-async def _developed(
-    request: Request[AppState], artifact: Artifact, wanted: PictureFormat, headers: dict[str, str]
+async def _rendition(
+    request: Request[AppState], artifact: Artifact, wanted: ImageFormat, headers: dict[str, str]
 ) -> Response:
-    data = await request.state["darkroom"].develop(request.state["backends"].objects.get(artifact.key), wanted)
+    data = await request.state["renditions"].render(request.state["backends"].objects.get(artifact.key), wanted)
     headers = {**headers, "Content-Length": str(len(data))}
     return Response(b"" if request.method == "HEAD" else data, headers=headers, media_type=wanted.media_type)
 

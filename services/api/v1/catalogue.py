@@ -103,7 +103,7 @@ async def models(request: Request[AppState]) -> Response:
     """Each with its limits and the JSON Schema of its parameters, from which a client can build its form."""
     catalogue = request.state["gateway"].catalogue
     try:
-        queues = await request.state["line"].queues()
+        queues = await request.state["positions"].queues()
     except BackendUnavailable:
         queues = {}  # what is on offer does not depend on it
     offered = catalogue.models.values()

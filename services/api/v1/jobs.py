@@ -19,7 +19,7 @@ from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.preferences import Preferences
 from services.api.http.query import read_query
 from services.api.http.state import AppState
-from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, spend
+from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.schemas import StatusRecord
@@ -113,7 +113,7 @@ def job_endpoints() -> list[Endpoint]:
 async def submit(request: Request[AppState]) -> Response:
     """202 once the job cannot be lost, or 200 when the client waited for it and it is over."""
     gateway, settings = request.state["gateway"], request.state["settings"]
-    quota = await spend(request)
+    quota = await count_submit(request)
     preferences = Preferences.of(request)
     key = idempotency_key(request)
     body = await read_json_object(request)
@@ -142,7 +142,7 @@ async def history(request: Request[AppState]) -> Response:
     query = read_query(request, HistoryQuery)
     page = await History.of(request, query.cursor, query.limit, query.owner)
     public_url = request.state["settings"].public_url
-    line = request.state["line"]
+    line = request.state["positions"]
     places = await asyncio.gather(*(line.place(job) for job in page.jobs))
     jobs = [JobView.of(job, public_url, place) for job, place in zip(page.jobs, places, strict=True)]
     view = JobPageView(data=tuple(jobs), next_cursor=page.next_cursor)
@@ -154,7 +154,7 @@ async def read(request: Request[AppState]) -> Response:
     """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
     settings = request.state["settings"]
     preferences = Preferences.of(request)
-    job_id, line = request.path_params["job_id"], request.state["line"]
+    job_id, line = request.path_params["job_id"], request.state["positions"]
     if preferences.wait_seconds:
         record = await own_jobs(request).read(job_id, preferences.wait_seconds)
         place = await line.place(record)
@@ -166,7 +166,7 @@ async def read(request: Request[AppState]) -> Response:
         **poll_headers(record, settings),
         **preferences.applied(200),
     }
-    return conditional_json(request, request.state["answers"].of(record, place), headers)
+    return conditional_json(request, request.state["job_views"].of(record, place), headers)
 
 
 async def cancel(request: Request[AppState]) -> Response:

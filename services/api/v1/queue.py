@@ -26,6 +26,6 @@ def queue_endpoints() -> list[Endpoint]:
 
 async def show(request: Request[AppState]) -> Response:
     """One entry a model. `eta_seconds` is for a job with the model's defaults submitted now."""
-    queues = await request.state["line"].queues()
+    queues = await request.state["positions"].queues()
     view = QueueListView(data=tuple(queue_view(queue) for queue in queues.values()))
     return conditional_json(request, view.model_dump_json().encode(), {"Cache-Control": "public, no-cache"})

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from services.common import ids
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis import Part, RedisLink, Script, answering
@@ -182,7 +182,7 @@ async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncItera
     waiting = Waiting()
     store = RedisStatusStore(link, limits, waiting)
     await store.open()
-    async with beside(_hear(link, waiting)):
+    async with background_task(_hear(link, waiting)):
         yield store
 
 

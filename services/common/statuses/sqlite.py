@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from services.common import ids
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
@@ -136,7 +136,7 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
         waiting = Waiting()
-        async with beside(_watch(file, waiting)):
+        async with background_task(_watch(file, waiting)):
             yield SQLiteStatusStore(file, limits, waiting)
 
 

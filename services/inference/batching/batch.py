@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from services.inference.batching.request import Seat
-from services.inference.batching.throttle import Shutter
+from services.inference.batching.request import BatchRequest
+from services.inference.batching.throttle import PreviewThrottle
 from services.inference.batching.work import Work
 from services.inference.runtime.adapter import Context, Item
 from services.inference.runtime.stages import Stages
@@ -35,7 +35,7 @@ class Batch(list[Work]):
         """Ids of those that asked first."""
         return sorted({work.item.job_id for work in self})
 
-    def seats(self) -> Counter[Seat]:
+    def seats(self) -> Counter[BatchRequest]:
         """Every seat it is made for, and how many of its works are for it."""
         return Counter(seat for work in self for seat, _ in work.seats)
 
@@ -48,7 +48,7 @@ class Batch(list[Work]):
 
     def context(self, stages: Stages) -> Context:
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""
-        loop, shutter = asyncio.get_running_loop(), Shutter()
+        loop, shutter = asyncio.get_running_loop(), PreviewThrottle()
 
         def progress(step: int, total: int, preview: "Callable[[], Sequence[Image]] | None" = None, /) -> None:
             pictures = () if preview is None or step >= total else shutter.pictures(preview)

@@ -8,9 +8,9 @@ import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
 from services.inference.batching.batch import Batch
-from services.inference.batching.request import Seat
-from services.inference.batching.scheduler import Backlog
-from services.inference.batching.timings import Rhythm
+from services.inference.batching.request import BatchRequest
+from services.inference.batching.scheduler import BatchScheduler
+from services.inference.batching.timings import CallTimings
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.adapter import Cancelled, Item
@@ -30,13 +30,13 @@ class Batcher:
 
     def __init__(self, executor: ModelExecutor, metrics: Metrics, *, deadline_seconds: float) -> None:
         self.max_batch = executor.adapter.max_batch
-        self.rhythm = Rhythm()
+        self.timings = CallTimings()
         self._executor = executor
         self._metrics = metrics
         self.deadline_seconds = deadline_seconds
         self.lost = asyncio.Event()
         self.loss: ThreadLost | None = None
-        self._backlog = Backlog(executor.adapter)
+        self._backlog = BatchScheduler(executor.adapter)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -55,7 +55,7 @@ class Batcher:
             if not task.cancelled():
                 task.result()
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
+    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> BatchRequest:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
         return self._backlog.seat(items, heartbeat, alone=alone, bulk=bulk)
 
@@ -108,7 +108,7 @@ class Batcher:
         now = asyncio.get_running_loop().time
         begin, stages = now(), Stages()
         named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
-        with named, self.rhythm.call(batch.items):
+        with named, self.timings.call(batch.items):
             async with asyncio.timeout(self.deadline_seconds):
                 outputs = await self._executor.generate(batch.items, batch.context(stages))
         self._deliver(batch, outputs, stages)
@@ -150,7 +150,7 @@ class Batcher:
         to_blame = {next((seat for seat, _ in work.seats if seat.wanted), work.seats[0][0]) for work in batch}
         self._try_again(batch, exc, to_blame)
 
-    def _try_again(self, batch: Batch, exc: Exception, to_blame: Collection[Seat] = ()) -> None:
+    def _try_again(self, batch: Batch, exc: Exception, to_blame: Collection[BatchRequest] = ()) -> None:
         """For seats that still want it and have not failed before; the others fail.
 
         Decided once for all of the call, since a job may share several of its works: it has failed once, not so often.

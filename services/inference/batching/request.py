@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Seat:
+class BatchRequest:
     """An async context manager: entered when the job's turn comes, and whoever leaves it wants nothing more.
 
     It is for `count` things of one job. Its holder begins the job inside and then either awaits `outputs` or leaves;

@@ -9,8 +9,8 @@ from typing import Final
 from services.common.errors import HandedBack
 from services.inference.batching.aftermath import Aftermath
 from services.inference.batching.batch import Batch
-from services.inference.batching.request import Seat
-from services.inference.batching.window import Patience
+from services.inference.batching.request import BatchRequest
+from services.inference.batching.window import BatchWindow
 from services.inference.batching.work import Work
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.items import identity_of
@@ -20,7 +20,7 @@ BULK_TURN: Final = 4  # every fourth call is the bulk's, so that a crowd of othe
 KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
 
 
-class Backlog:
+class BatchScheduler:
     """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
     is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
 
@@ -40,16 +40,16 @@ class Backlog:
         self._idle.set()
         self._idle_since = 0.0
         self._exclusive = False  # nothing is begun beside what is being made
-        self._patience = Patience()
+        self._patience = BatchWindow()
         self._next = Batch()  # as far as it is made up
         self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> Seat:
+    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> BatchRequest:
         """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls.
 
         One whose items have no batch key gets a seat all the same, where it hears what the adapter raised.
         """
-        seat = Seat(len(items), heartbeat, self._aftermath, alone=alone)
+        seat = BatchRequest(len(items), heartbeat, self._aftermath, alone=alone)
         try:
             keys = [self._key(item, alone=alone) for item in items]
         except Exception as exc:  # noqa: BLE001 - an adapter's mistake is how this job ends, and no other

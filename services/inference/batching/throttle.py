@@ -17,7 +17,7 @@ PAUSE_SECONDS: Final = 1.0  # clients look once a second
 MOST_SHARE: Final = 0.005  # of the call's time may go into them
 
 
-class Shutter:
+class PreviewThrottle:
     """One a call, used in the model thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -14,7 +14,7 @@ FIRST_SPREAD: Final = 0.25  # what one call alone says of how far the next will 
 SIZES: Final = 32  # remembered
 
 
-class Rhythm:
+class CallTimings:
     """`busy` while a call is under way; `paces` by size, the one used last being the last, of `calls` so far."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:

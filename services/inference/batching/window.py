@@ -10,7 +10,7 @@ CROWD_SHARE: Final = 0.2
 CROWD_SECONDS: Final = 0.25  # at most
 
 
-class Patience:
+class BatchWindow:
     """Times are the event loop's."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from services.inference.batching.request import Seat
+from services.inference.batching.request import BatchRequest
 from services.inference.runtime.adapter import Item
 
 
@@ -19,7 +19,7 @@ class Work:
     key: tuple[Hashable, Hashable]
     identity: Hashable
     bulk: bool = False
-    seats: tuple[tuple[Seat, int], ...] = ()
+    seats: tuple[tuple[BatchRequest, int], ...] = ()
 
     @property
     def wanted(self) -> bool:

@@ -9,7 +9,7 @@ import structlog
 from services.common.errors import BackendUnavailable
 from services.common.ports import Verdict
 from services.common.schemas import Progress
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ IDLE_SECONDS = 1.0  # at least this often, however slow they are
 class Heartbeat:
     """`canceled`, `lost` and `stopped` are plain flags, so that the model thread may read them after every step."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: JobLease) -> None:
         self.canceled = False  # the client does not want it any more
         self.lost = False  # the job is not ours any more
         self.stopped = False  # this worker does not want to go on: deadline or shutdown

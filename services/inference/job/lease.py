@@ -44,7 +44,7 @@ def _passes(exc: Exception) -> bool:
     return isinstance(exc, BackendUnavailable) and not lasting
 
 
-class Claim:
+class JobLease:
     def __init__(self, backends: Backends, message: JobMessage, deliveries: int, *, max_attempts: int) -> None:
         self.message = message
         # Deliveries count drains and prefetched jobs given back as well, so they alone make no job poison.

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final, NoReturn, Self
 from uuid import uuid4
 
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, Phase, Presence
-from services.inference.batching.timings import Rhythm
+from services.inference.batching.timings import CallTimings
 from services.inference.worker.best_effort import BestEffort
 
 LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
@@ -24,14 +24,14 @@ class Announcer:
         self._model = model
         self._draining = False
         self._consuming: Callable[[], bool] = lambda: False
-        self._rhythm: Rhythm | None = None
+        self._timings: CallTimings | None = None
         self._max_batch = 1
         self._phase: Phase = "loading"
         self._since = time.time()
 
-    def serve(self, rhythm: Rhythm, max_batch: int, consuming: Callable[[], bool]) -> None:
+    def serve(self, timings: CallTimings, max_batch: int, consuming: Callable[[], bool]) -> None:
         """The model is loaded; `consuming` says whether jobs can come."""
-        self._rhythm, self._max_batch, self._consuming = rhythm, max_batch, consuming
+        self._timings, self._max_batch, self._consuming = timings, max_batch, consuming
 
     def drain(self) -> None:
         """No job is taken any more."""
@@ -41,7 +41,7 @@ class Announcer:
     async def announcing(self) -> AsyncIterator[Self]:
         """Tell it while the block runs, and take it back at its end."""
         try:
-            async with beside(self._announce()):
+            async with background_task(self._announce()):
                 yield self
         finally:
             await self._cache.delete([self._key])
@@ -64,15 +64,15 @@ class Announcer:
             phase=phase,
             since=self._since,
             max_batch=self._max_batch,
-            paces=self._rhythm.paces if self._rhythm else {},
+            paces=self._timings.paces if self._timings else {},
         )
 
     def _news(self) -> tuple[Phase, int]:
         """What is told at once when it changes."""
         if self._draining:
             return "draining", 0
-        if self._rhythm is None:
+        if self._timings is None:
             return "loading", 0
         if not self._consuming():
             return "disconnected", 0
-        return "busy" if self._rhythm.busy else "ready", self._rhythm.calls
+        return "busy" if self._timings.busy else "ready", self._timings.calls

@@ -17,7 +17,7 @@ from services.inference.job.lease import patience
 from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
 from services.inference.runtime.adapter import Item
 from services.inference.runtime.outputs import Encoded, Output
-from services.inference.worker.context import Workplace
+from services.inference.worker.context import WorkerContext
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,8 @@ STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again 
 _ENDS: Final = ((GenerationError, FAILED), (StorageDenied, DENIED), (BackendUnavailable, UNSTORED))
 
 
-class Depot:
-    def __init__(self, place: Workplace) -> None:
+class ArtifactWriter:
+    def __init__(self, place: WorkerContext) -> None:
         self._place = place
 
     async def keep(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:

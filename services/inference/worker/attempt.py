@@ -13,15 +13,15 @@ import structlog
 from services.common.errors import DeviceFailed, GenerationError, HandedBack, InvalidMessage, ThreadLost
 from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State
-from services.inference.batching.request import Seat
+from services.inference.batching.request import BatchRequest
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.items import items_of
-from services.inference.job.lease import Claim
+from services.inference.job.lease import JobLease
 from services.inference.job.outcomes import CANCELED, FAILED, POISON, failed
 from services.inference.runtime.adapter import Cancelled
 from services.inference.runtime.outputs import Output
-from services.inference.worker.artifact_writer import Depot
-from services.inference.worker.context import Workplace
+from services.inference.worker.artifact_writer import ArtifactWriter
+from services.inference.worker.context import WorkerContext
 from services.inference.worker.previews import Previews
 
 log = structlog.get_logger(__name__)
@@ -31,9 +31,9 @@ DEVICE_ATTEMPTS = 2  # of a job that breaks the device when it is alone: perhaps
 
 
 class Attempt:
-    def __init__(self, message: JobMessage, deliveries: int, place: Workplace, *, bulk: bool = False) -> None:
+    def __init__(self, message: JobMessage, deliveries: int, place: WorkerContext, *, bulk: bool = False) -> None:
         self._items = items_of(message, place.model, place.catalogue)
-        self._claim = Claim(place.backends, message, deliveries, max_attempts=place.max_attempts)
+        self._claim = JobLease(place.backends, message, deliveries, max_attempts=place.max_attempts)
         self._heartbeat = Heartbeat(self._claim)
         self._previews = Previews(
             place.cache, message.job_id, self._heartbeat.shown, call_seconds=place.batcher.deadline_seconds
@@ -98,7 +98,7 @@ class Attempt:
                     raise InvalidMessage("attempts used up", ended.job_id)
         return None
 
-    async def _generate(self, seat: Seat) -> list[Output] | Outcome:
+    async def _generate(self, seat: BatchRequest) -> list[Output] | Outcome:
         try:
             with self._place.tracer.span("generate"):
                 outputs = await seat.outputs()
@@ -127,7 +127,7 @@ class Attempt:
 
     async def _store(self, outputs: list[Output]) -> Outcome:
         self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))
-        outcome = await Depot(self._place).keep(self._items, outputs)
+        outcome = await ArtifactWriter(self._place).keep(self._items, outputs)
         if outcome.state is State.SUCCEEDED:
             self._place.failpoints.reach("worker.stored")
         return outcome

@@ -13,7 +13,7 @@ from services.inference.worker.best_effort import BestEffort
 
 
 @dataclass(frozen=True)
-class Workplace:
+class WorkerContext:
     """What all attempts of a worker share."""
 
     backends: Backends

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from services.common.backends import Backends
-from services.common.background import beside
+from services.common.background import background_task
 from services.common.errors import BackendUnavailable
 from services.common.telemetry.admin_site import metrics_page, serve_admin
 from services.common.telemetry.loop_lag import watch_loop_lag
@@ -58,5 +58,5 @@ async def serve_health(host: str, port: int, readiness: Readiness, metrics: Metr
         return web.json_response(body, status=503 if missing else 200)
 
     pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics_page(metrics.registry)}
-    async with serve_admin(host, port, pages), beside(watch_loop_lag(metrics.loop_lag)):
+    async with serve_admin(host, port, pages), background_task(watch_loop_lag(metrics.loop_lag)):
         yield

@@ -9,7 +9,7 @@ import structlog
 
 from services.common.errors import DeadlineExceeded, DeviceFailed
 from services.common.workload import steps_of
-from services.inference.batching.timings import Rhythm
+from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.executor import ModelExecutor
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS: Final = 5.0  # for the second call; a slow model's first job will tell how long it takes
 
 
-async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: float) -> None:
+async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_seconds: float) -> None:
     """Make the adapter's sample in one step, for what lies below to warm up, then whole, to see how long it takes.
 
     What goes wrong here is logged: the first job will say the same. Raises DeadlineExceeded for a call that hangs, and
@@ -26,7 +26,7 @@ async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: flo
     """
     try:
         async with asyncio.timeout(deadline_seconds):
-            await _make_sample(executor, rhythm)
+            await _make_sample(executor, timings)
     except TimeoutError as exc:
         raise DeadlineExceeded(f"warming up took longer than {deadline_seconds:g} seconds") from exc
     except DeviceFailed:
@@ -35,7 +35,7 @@ async def warm_up(executor: ModelExecutor, rhythm: Rhythm, deadline_seconds: flo
         log.exception("warming up failed")
 
 
-async def _make_sample(executor: ModelExecutor, rhythm: Rhythm) -> None:
+async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
     if (sample := executor.adapter.sample()) is None:
         return
     short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
@@ -43,5 +43,5 @@ async def _make_sample(executor: ModelExecutor, rhythm: Rhythm) -> None:
     begin = time.perf_counter()
     await executor.generate([short], QUIET)
     if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < PATIENCE_SECONDS:
-        with rhythm.call([sample]):
+        with timings.call([sample]):
             await executor.generate([sample], QUIET)

@@ -21,7 +21,7 @@ from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
 from services.common.telemetry.tracing import message_attributes
 from services.inference.worker.attempt import Attempt
-from services.inference.worker.context import Workplace
+from services.inference.worker.context import WorkerContext
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffi
 class Worker:
     """Takes deliveries until it is told to stop, or must leave."""
 
-    def __init__(self, place: Workplace, *, prefetch: int, grace_seconds: float) -> None:
+    def __init__(self, place: WorkerContext, *, prefetch: int, grace_seconds: float) -> None:
         self._consuming = asyncio.Event()
         self._place = place
         self._prefetch = prefetch
