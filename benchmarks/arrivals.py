@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.figure import Figure
 from benchmarks.rig import PROMPT, finished, open_system, seconds_between
 from benchmarks.subject import SHIPPED
-from tests.system import System
+from tests.support.system import System
 
 SHARES = (0.50, 0.80, 0.95)
 SECONDS = 30.0  # of arrivals at each share

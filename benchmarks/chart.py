@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from benchmarks.figure import Figure
 from benchmarks.rig import PROMPT, finished, open_system, seconds_between
 from benchmarks.subject import Subject
-from tests.system import System
+from tests.support.system import System
 
 REQUESTS = 10
 ROUNDS = 5

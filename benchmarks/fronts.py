@@ -20,8 +20,8 @@ from benchmarks.http_load import Load, Pace, measure
 from benchmarks.peer_environment import make_environment
 from benchmarks.peer_rig import START_SECONDS, stop_trees
 from benchmarks.rig import open_system
-from tests.servers.server import free_port
-from tests.system import ROOT
+from tests.support.servers.server import free_port
+from tests.support.system import ROOT
 
 QUEUE_LIMIT = 1_000_000
 ROUNDS = 5

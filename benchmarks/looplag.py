@@ -15,7 +15,7 @@ from benchmarks.rig import PROMPT, finished, open_system
 from benchmarks.subject import SHIPPED
 from services.cli.worker import run_worker
 from services.common.settings import Settings
-from tests.system import System
+from tests.support.system import System
 
 JOBS = 40
 TICK_SECONDS = 0.002

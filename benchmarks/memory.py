@@ -14,8 +14,8 @@ import redis
 from benchmarks.figure import Figure
 from benchmarks.rig import PROMPT, ask, raise_queue_limit
 from benchmarks.subject import SHIPPED
-from tests.stack import Stack, start_stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack, start_stack
+from tests.support.system import System, running_system
 
 JOBS = 10_000
 CLIENTS = 8

@@ -17,7 +17,7 @@ from itertools import pairwise
 from benchmarks.figure import Figure
 from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, ask, open_system
 from benchmarks.subject import SHIPPED
-from tests.system import System
+from tests.support.system import System
 
 JOBS = 40
 WARM_UP = 5

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.system import ROOT
+from tests.support.system import ROOT
 
 _SERVERS: Final = Path(__file__).with_name("peer_servers")
 

@@ -15,8 +15,8 @@ from benchmarks.peer_environment import make_environment
 from benchmarks.peer_load import Ask, Load, ask_peer, ask_studio
 from benchmarks.rig import CORES
 from services.inference.diffusers.hardware import SPINS
-from tests.servers.server import free_port
-from tests.system import ROOT, System
+from tests.support.servers.server import free_port
+from tests.support.system import ROOT, System
 
 START_SECONDS = 180.0  # some load torch in more than one process
 LOG_TAIL = 3000  # characters

@@ -23,7 +23,7 @@ from benchmarks.peer_load import Answer
 from benchmarks.peer_rig import Contender, NotStarted, Peer, Studio
 from benchmarks.rig import open_system
 from benchmarks.subject import SHIPPED, Subject
-from tests.system import System
+from tests.support.system import System
 
 ROUNDS = 5  # so each is the first once
 LOADS = {1: 3.0, 4: 5.0, 16: 8.0}  # seconds of a turn, by number of clients

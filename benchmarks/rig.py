@@ -18,8 +18,8 @@ from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source
-from tests.stack import Stack, start_stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack, start_stack
+from tests.support.system import System, running_system
 
 BACKENDS = ("embedded", "distributed")
 CORES = os.cpu_count() or 1

@@ -14,7 +14,7 @@ from itertools import pairwise
 from benchmarks.figure import Figure
 from benchmarks.rig import BACKENDS, CORES, PROMPT, BarePipeline, finished, open_system, seconds_between
 from benchmarks.subject import SHIPPED, Subject
-from tests.system import System
+from tests.support.system import System
 
 JOBS = 32
 ROUNDS = 3

@@ -23,7 +23,7 @@ from benchmarks.figure import Figure
 from benchmarks.memory import MEGABYTE, SETTLE_SECONDS, resident
 from benchmarks.rig import BACKENDS, PROMPT, ask, open_system
 from benchmarks.subject import Subject
-from tests.system import System
+from tests.support.system import System
 
 WORKERS = (1, 2, 4)
 SPAN_SECONDS = 4.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from services.common.catalogue import Catalogue, Model, load_catalogue
-from tests.system import ROOT
+from tests.support.system import ROOT
 
 MODELS: Final = ROOT / "models" / "models.toml"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
-from tests.system import ROOT, running_system
+from tests.support.system import ROOT, running_system
 
 WIDTHS = {"": 1280, "-phone": 390}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]

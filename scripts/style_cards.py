@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.common.catalogue import Catalogue, Style, load_catalogue
 from services.inference.diffusers.quiet import silence_libraries
-from tests.system import ROOT
+from tests.support.system import ROOT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.stack"]
+pytest_plugins = ["tests.support.servers.stack"]
 
 
 @pytest.fixture(scope="session")

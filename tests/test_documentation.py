@@ -10,8 +10,8 @@ import pytest
 
 from services.common.catalogue import load_catalogue
 from tests.api.conftest import embedded_settings
-from tests.api.live import LiveGateway
-from tests.api.population import Population
+from tests.support.job_population import Population
+from tests.support.live_server import LiveGateway
 
 ROOT = Path(__file__).resolve().parents[1]
 

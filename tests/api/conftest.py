@@ -12,8 +12,8 @@ from services.api.app import create_app
 from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue, load_catalogue
 from services.common.settings import Settings
-from tests.api.live import LiveGateway
-from tests.fakes import FakeWorker
+from tests.support.fakes import FakeWorker
+from tests.support.live_server import LiveGateway
 
 
 def embedded_settings(folder: Path, **changes: object) -> Settings:

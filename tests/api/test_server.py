@@ -11,7 +11,7 @@ import pytest
 
 from services.common.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
-from tests.api.live import LiveGateway
+from tests.support.live_server import LiveGateway
 
 
 def test_free_port_is_reported(live: LiveGateway) -> None:

@@ -17,8 +17,8 @@ from services.common.objects.filesystem import open_filesystem_object_store
 from services.common.objects.s3 import open_s3_object_store
 from services.common.ports import Broker, Limits, ObjectStore, StatusStore
 from services.common.statuses.sqlite import open_sqlite_status_store
-from tests.redis_backends import open_cache_at, open_statuses_at
-from tests.stack import Stack
+from tests.support.servers.redis_links import open_cache_at, open_statuses_at
+from tests.support.servers.stack import Stack
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
 OpenStatuses = Callable[[Limits], AbstractAsyncContextManager[StatusStore]]

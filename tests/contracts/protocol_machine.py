@@ -19,8 +19,8 @@ from services.common.errors import JobNotFound
 from services.common.ports import RELEASED, Broker, Delivery, Lease, Limits, Outcome, Settlement, StatusStore, Verdict
 from services.common.schemas import JobError, JobMessage, Progress, State, StatusRecord
 from tests.contracts.conftest import OpenBroker, OpenStatuses
-from tests.contracts.deliveries import PATIENCE_SECONDS
-from tests.services.messages import new_message, new_model, new_record
+from tests.support.deliveries import PATIENCE_SECONDS
+from tests.support.messages import new_message, new_model, new_record
 
 T = TypeVar("T")
 ATTEMPTS: Final = 2

@@ -8,8 +8,8 @@ import pytest
 from services.common.ports import Broker, Settlement
 from services.common.schemas import JobMessage
 from tests.contracts.conftest import OpenBroker
-from tests.contracts.deliveries import PATIENCE_SECONDS, await_depth, publish, receive
-from tests.services.messages import new_message, new_model
+from tests.support.deliveries import PATIENCE_SECONDS, await_depth, publish, receive
+from tests.support.messages import new_message, new_model
 
 pytestmark = pytest.mark.anyio
 

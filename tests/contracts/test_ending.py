@@ -10,8 +10,8 @@ from services.common.ids import new_job_id
 from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Artifact, JobError, Progress, State
 from services.common.statuses import waiting
-from tests.contracts.attempts import DONE, again, expired, lease_of, queued, running
 from tests.contracts.conftest import OpenStatuses
+from tests.support.job_attempts import DONE, again, expired, lease_of, queued, running
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import pytest
 from services.common.errors import JobNotFound
 from services.common.ports import Lease, Limits, StatusStore
 from services.common.schemas import State
-from tests.contracts.attempts import DONE
 from tests.contracts.conftest import OpenStatuses
-from tests.services.messages import new_message, new_record
+from tests.support.job_attempts import DONE
+from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 

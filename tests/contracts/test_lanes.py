@@ -7,8 +7,8 @@ import pytest
 
 from services.common.ports import Broker, Delivery
 from tests.contracts.conftest import OpenBroker
-from tests.contracts.deliveries import PATIENCE_SECONDS, await_depth, publish, receive, reject
-from tests.services.messages import new_message, new_model
+from tests.support.deliveries import PATIENCE_SECONDS, await_depth, publish, receive, reject
+from tests.support.messages import new_message, new_model
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import pytest
 from services.common.errors import JobNotFound
 from services.common.ports import Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Progress, State, StatusRecord
-from tests.contracts.attempts import DONE, POISON, again, lease_of, queued, running
 from tests.contracts.conftest import OpenStatuses
-from tests.services.messages import new_message
+from tests.support.job_attempts import DONE, POISON, again, lease_of, queued, running
+from tests.support.messages import new_message
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 from services.common.errors import TooManyJobs
 from services.common.ports import RELEASED, Lease, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import State, StatusRecord
-from tests.contracts.attempts import DONE
-from tests.services.messages import new_message, new_record
+from tests.support.job_attempts import DONE
+from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from services.common.errors import HandedBack
 from services.common.ports import Broker, Settlement
 from services.common.schemas import JobMessage
 from tests.contracts.conftest import OpenBroker
-from tests.contracts.deliveries import PATIENCE_SECONDS, await_depth, publish, receive, reject
-from tests.services.messages import new_model
+from tests.support.deliveries import PATIENCE_SECONDS, await_depth, publish, receive, reject
+from tests.support.messages import new_model
 
 pytestmark = pytest.mark.anyio
 

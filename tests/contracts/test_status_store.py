@@ -11,9 +11,9 @@ from services.common.errors import JobNotFound, StatusRebuilding
 from services.common.ids import is_job_id
 from services.common.ports import Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Progress, State
-from tests.contracts.attempts import DONE
 from tests.contracts.conftest import OpenStatuses
-from tests.services.messages import new_message, new_record
+from tests.support.job_attempts import DONE
+from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 

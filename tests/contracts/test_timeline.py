@@ -5,7 +5,7 @@ import pytest
 from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore
 from services.common.schemas import Progress, State
 from tests.contracts.conftest import OpenStatuses
-from tests.services.messages import new_message, new_record
+from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 

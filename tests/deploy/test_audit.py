@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.composition import ROOT
+from tests.support.compose_files import ROOT
 
 SOUND: dict[str, Any] = {"name": "sound", "version": "1", "vulns": []}
 HOLED: dict[str, Any] = {"name": "holed", "version": "2", "vulns": [{"id": "CVE-2026-1"}]}

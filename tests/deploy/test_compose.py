@@ -12,8 +12,8 @@ import pytest
 
 from services.api.auth.exposure import check_exposure
 from services.common.settings import load_settings
-from tests.api.keys import LINES
-from tests.deploy.composition import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio
+from tests.support.api_keys import LINES
+from tests.support.compose_files import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio
 
 OURS = ("gateway", "worker", "worker-gpu")
 PINNED = re.compile(r"@sha256:[0-9a-f]{64}$|:v?\d+\.\d+\.\d+$")

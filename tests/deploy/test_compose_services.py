@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.composition import ROOT, composition, of_ours, services
-from tests.scrape import Scrape
-from tests.servers.rabbitmq import RabbitMQServer
-from tests.servers.redis import RedisServer
-from tests.servers.s3 import S3Server
-from tests.servers.server import exchange_line, find_binary, free_port
-from tests.system import System
+from tests.support.compose_files import ROOT, composition, of_ours, services
+from tests.support.metrics_scrape import Scrape
+from tests.support.servers.rabbitmq import RabbitMQServer
+from tests.support.servers.redis import RedisServer
+from tests.support.servers.s3 import S3Server
+from tests.support.servers.server import exchange_line, find_binary, free_port
+from tests.support.system import System
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 

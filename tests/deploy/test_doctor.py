@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.composition import ROOT, SECRETS
+from tests.support.compose_files import ROOT, SECRETS
 
 DOCKER = """#!/bin/sh
 case "$*" in

@@ -12,7 +12,7 @@ from services.common.brokers.amqp.topology import queue_name, routing_key
 from services.common.catalogue import load_catalogue
 from services.common.settings import Settings, load_settings
 from services.inference.runtime.registry import resolve_adapter
-from tests.deploy.composition import ROOT, studio
+from tests.support.compose_files import ROOT, studio
 
 CATALOGUE = load_catalogue(Settings().catalogue, Settings().styles)
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)

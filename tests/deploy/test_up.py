@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.composition import ROOT
+from tests.support.compose_files import ROOT
 
 DOCKER = """#!/bin/sh
 echo "${{COMPOSE_PROFILES:-}}: $*" >>{calls}

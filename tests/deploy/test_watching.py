@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from scripts.k8s import render
-from tests.deploy.composition import ROOT, of_ours, services
-from tests.deploy.queries import RULES, alerts, exposed, faults, nvml, panel_queries
+from tests.support.compose_files import ROOT, of_ours, services
+from tests.support.metric_queries import RULES, alerts, exposed, faults, nvml, panel_queries
 
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yaml"
 QUERIES = [*panel_queries(), *((rule["alert"], rule["expr"]) for rule in alerts())]

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.system import System
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 
 def _dead(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:

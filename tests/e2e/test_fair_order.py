@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.api.keys import LINES, bearer
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.api_keys import LINES, bearer
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 BATCH = 4  # the painter's
 JOBS = 100

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.system import System, running_system
+from tests.support.system import System, running_system
 
 
 def _ask(system: System, service: str, **environment: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import running_system
+from tests.support.system import running_system
 
 LOADED = 50_000  # objects: fewer than the libraries of a gateway alone make
 
@@ -15,7 +15,7 @@ LOADED = 50_000  # objects: fewer than the libraries of a gateway alone make
 def test_loaded_is_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """A service that is ready has no collection look again through all that was loaded, which would take a while."""
     with running_system(tmp_path, {}) as system:
-        system.program = ("tests.e2e.frozen",)
+        system.program = ("tests.support.frozen_heap",)
         system.start(*command)
         deadline = time.monotonic() + 60
         while not (told := re.search(r"left alone: (\d+)", system.log())):

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.painter import expected_picture, shown
-from tests.system import System
+from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 
 def _picture(system: System, job: dict[str, object], index: int = 0) -> bytes:

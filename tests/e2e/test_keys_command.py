@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from services.api.auth.keys import digest_of
-from tests.system import System, running_system
+from tests.support.system import System, running_system
 
 
 def _studio(folder: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.system import System
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 SECONDS = 30.0
 

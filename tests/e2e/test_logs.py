@@ -8,9 +8,9 @@ import sys
 import httpx2
 import pytest
 
-from tests.system import System
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 CANARY = "canary-7f3a9c21"
 

@@ -8,10 +8,10 @@ from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
-from tests.e2e.outside import erase, on_backends
-from tests.system import System
+from tests.support.operator import erase, on_backends
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 
 def _message(system: System, **params: object) -> JobMessage:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scrape import Scrape
-from tests.servers.server import free_port
-from tests.system import System
+from tests.support.metrics_scrape import Scrape
+from tests.support.servers.server import free_port
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 PICTURES = {"one": 1, "two": 2}
 

@@ -6,10 +6,10 @@ from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord
-from tests.e2e.outside import SECRET, erase, on_backends, studio, visitor
-from tests.system import System
+from tests.support.operator import SECRET, erase, on_backends, studio, visitor
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 PROMPT = "teapot of Ms Unmistakable"
 

@@ -11,8 +11,8 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.painter import expected_picture, shown
-from tests.system import System, running_system
+from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.system import System, running_system
 
 
 @pytest.fixture(scope="module")

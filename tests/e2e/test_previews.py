@@ -5,10 +5,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from tests.painter import expected_picture
-from tests.system import System
+from tests.support.models.scripted_adapter import expected_picture
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 
 def off(jpeg: bytes, prompt: str, seed: int) -> float:

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 pytestmark = pytest.mark.services
 

@@ -12,8 +12,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.servers.server import free_port
-from tests.system import System, running_system
+from tests.support.servers.server import free_port
+from tests.support.system import System, running_system
 
 
 @pytest.fixture

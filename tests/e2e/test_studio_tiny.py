@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.system import ROOT, System, running_system
+from tests.support.system import ROOT, System, running_system
 
 
 @pytest.fixture(scope="module")

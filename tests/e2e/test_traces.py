@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.collector import Collector, Span, collecting
-from tests.system import ROOT, System
+from tests.support.system import ROOT, System
+from tests.support.trace_collector import Collector, Span, collecting
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = {"traceparent": f"00-{TRACE}-{CLIENT}-01"}

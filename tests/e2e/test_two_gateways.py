@@ -10,11 +10,11 @@ import httpx2
 import pytest
 import redis
 
-from tests.api.keys import LINES, bearer
-from tests.e2e.outside import SECRET, visitor
-from tests.servers.server import free_port
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.api_keys import LINES, bearer
+from tests.support.operator import SECRET, visitor
+from tests.support.servers.server import free_port
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 pytestmark = pytest.mark.services
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.ports import Settlement
-from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive
+from tests.support.deliveries import PATIENCE_SECONDS, publish, receive
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ import pytest
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import QueueFull
-from tests.contracts.deliveries import PATIENCE_SECONDS, publish, receive, reject
-from tests.services.messages import new_message
+from tests.support.deliveries import PATIENCE_SECONDS, publish, receive, reject
+from tests.support.messages import new_message
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ import asyncio, os, signal, sys
 from contextlib import aclosing
 from pathlib import Path
 from services.common.brokers.sqlite import open_sqlite_broker
-from tests.contracts.deliveries import publish
+from tests.support.deliveries import publish
 
 async def main():
     async with open_sqlite_broker(Path(sys.argv[1]), queue_limit=100, lease_seconds=1) as broker:

@@ -14,7 +14,7 @@ from services.common.caches.sqlite import open_sqlite_cache
 from services.common.errors import BackendUnavailable, PublishUnconfirmed
 from services.common.ports import Limits
 from services.common.statuses.sqlite import open_sqlite_status_store
-from tests.services.messages import new_message, new_record
+from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ import asyncio, sys
 from pathlib import Path
 from services.common.ports import Limits
 from services.common.statuses.sqlite import open_sqlite_status_store
-from tests.services.messages import new_message, new_record
+from tests.support.messages import new_message, new_record
 
 async def main():
     sys.stdin.readline()

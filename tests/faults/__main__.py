@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from services.common.logging import configure_logging
-from tests.faults.ground import Ground, distributed_ground
-from tests.faults.play import play
+from tests.faults.backends import Ground, distributed_ground
+from tests.faults.reliability_table import write_table
 from tests.faults.result import Result
+from tests.faults.runner import play
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenario import BOTH
 from tests.faults.scenarios import scenarios
-from tests.faults.table import write_table
-from tests.stack import start_stack
+from tests.support.servers.stack import start_stack
 
 
 def main() -> int:

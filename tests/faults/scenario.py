@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from tests.faults.crew import Crew
-from tests.faults.ground import Backend, Ground
-from tests.faults.load import Load, Wish
-from tests.faults.watcher import Watcher
-from tests.system import System
+from tests.faults.backends import Backend, Ground
+from tests.faults.fleet import Crew
+from tests.faults.job_watcher import Watcher
+from tests.faults.load_client import Load, Wish
+from tests.support.system import System
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.faults.scenario import Fault, Scenario, Stage
-from tests.servers.server import Server
+from tests.support.servers.server import Server
 
 AWAY_SECONDS: Final = 1.5
 HUNG_SECONDS: Final = 4.0  # longer than every deadline on a call

@@ -12,10 +12,10 @@ import pytest
 
 from services.common.brokers.amqp.topology import queue_name
 from services.common.schemas import JobMessage
-from tests.faults.ground import Ground, distributed_ground
+from tests.faults.backends import Ground, distributed_ground
 from tests.faults.toxics import Latency
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 pytestmark = pytest.mark.services
 

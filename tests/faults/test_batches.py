@@ -4,9 +4,9 @@ import signal
 
 import httpx2
 
-from tests.system import System
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 MATES = 6  # with four to a call
 

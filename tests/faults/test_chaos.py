@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.ground import Ground, distributed_ground
-from tests.faults.play import play
+from tests.faults.backends import Ground, distributed_ground
+from tests.faults.runner import play
 from tests.faults.scenario import Scenario
 from tests.faults.scenarios import scenarios
-from tests.stack import Stack
+from tests.support.servers.stack import Stack
 
 JOBS = 10
 SCENARIOS = {scenario.name: scenario for scenario in scenarios()}

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from services.common.failpoints import FAILPOINTS
-from tests.painter import expected_picture, shown
-from tests.system import ROOT, System
+from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.system import ROOT, System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 JOBS = 20
 KILLS = 2

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from services.common.brokers.rabbitmq import open_rabbitmq_broker
 from services.common.objects.s3 import open_s3_object_store
 from services.common.schemas import JobMessage, Manifest
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 pytestmark = pytest.mark.services
 

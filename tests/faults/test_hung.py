@@ -16,10 +16,10 @@ from services.api.app import create_app
 from services.common.catalogue import load_catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
-from tests.faults.ground import Ground, distributed_ground
+from tests.faults.backends import Ground, distributed_ground
 from tests.faults.toxics import Timeout
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 SECONDS = 3.0
 CLIENTS = 25

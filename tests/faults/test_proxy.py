@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.judge import went_back
+from tests.faults.job_audit import went_back
 from tests.faults.proxy import Proxy, running_proxies
 from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout
 

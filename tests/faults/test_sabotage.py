@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests.faults.ground import Ground
-from tests.faults.play import play
+from tests.faults.backends import Ground
+from tests.faults.runner import play
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenarios import scenarios
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.stack import Stack
-from tests.system import System, running_system
+from tests.support.servers.stack import Stack
+from tests.support.system import System, running_system
 
 pytestmark = pytest.mark.services
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from tests.faults.reliability_table import END, FILE, START, write_table
 from tests.faults.result import Result
 from tests.faults.scenarios import scenarios
-from tests.faults.table import END, FILE, START, write_table
 
 HELD = Result("broker-killed", "distributed", 50, 0, 0, 0, 0, 0, 0, 0, 9.5, ())
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.system import System
+from tests.support.system import System
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.system_fixtures"]
 
 
 def test_job_without_a_batch_key(system: System) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
-from tests.faults.load import Wish
+from tests.faults.load_client import Wish
 from tests.faults.scenario import Scenario, Stage
 from tests.faults.toxics import Latency
 

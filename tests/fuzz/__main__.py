@@ -15,10 +15,10 @@ from pathlib import Path
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from tests.fuzz.faults import faults_of
-from tests.fuzz.made_up import Maker
-from tests.fuzz.wire import Wire
-from tests.fuzz.world import open_world
+from tests.fuzz.answer_checks import faults_of
+from tests.fuzz.connection import Wire
+from tests.fuzz.gateway import open_world
+from tests.fuzz.requests import Maker
 
 SHOWN = 20
 

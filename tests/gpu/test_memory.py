@@ -7,8 +7,8 @@ from services.common.errors import OutOfMemory
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
-from tests.gpu.cuda import apart, draw, items, memory_left, open_executor, pictures
-from tests.inference.stepper import heartbeat_of_a_job
+from tests.support.models.cuda_model import apart, draw, items, memory_left, open_executor, pictures
+from tests.support.models.stepping_adapter import heartbeat_of_a_job
 
 pytestmark = [
     pytest.mark.anyio,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.gpu.cuda import apart, draw, items, open_executor
+from tests.support.models.cuda_model import apart, draw, items, open_executor
 
 pytestmark = [
     pytest.mark.anyio,

@@ -7,8 +7,8 @@ import pytest
 from services.common.catalogue import Model
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
-from tests.inference.models import tiny_model
-from tests.inference.tiny_pipeline import build_pipeline
+from tests.support.models.items import tiny_model
+from tests.support.models.tiny_pipeline import build_pipeline
 
 
 @pytest.fixture(scope="session")

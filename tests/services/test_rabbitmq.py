@@ -10,9 +10,9 @@ import pytest
 from services.common.brokers.rabbitmq import RabbitMQBroker, open_rabbitmq_broker
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.ports import Broker
-from tests.servers.rabbitmq import RabbitMQServer
-from tests.services.messages import new_message, new_model
-from tests.stack import Stack
+from tests.support.messages import new_message, new_model
+from tests.support.servers.rabbitmq import RabbitMQServer
+from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 

@@ -10,7 +10,7 @@ from redis import Redis
 
 from services.api.http.rate_limit import Allowance, RateLimit, open_rate_limit
 from services.common.settings import Settings
-from tests.stack import Stack
+from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 

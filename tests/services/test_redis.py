@@ -13,9 +13,9 @@ from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import Progress, State, StatusRecord
 from services.common.statuses.redis import RedisStatusStore
-from tests.redis_backends import open_cache_at, open_statuses_at
-from tests.services.messages import new_message, new_record
-from tests.stack import Stack
+from tests.support.messages import new_message, new_record
+from tests.support.servers.redis_links import open_cache_at, open_statuses_at
+from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 

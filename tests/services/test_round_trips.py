@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from services.api.app import create_app
 from services.common.catalogue import Catalogue
 from tests.api.conftest import catalogue, embedded_settings
-from tests.stack import Stack
+from tests.support.servers.stack import Stack
 
 __all__ = ["catalogue"]
 

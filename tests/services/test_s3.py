@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.common.errors import BackendUnavailable, ObjectNotFound
 from services.common.objects.s3 import S3ObjectStore, open_s3_object_store
-from tests.stack import Stack
+from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from services.common.catalogue import load_catalogue
-from tests.system import ROOT
+from tests.support.system import ROOT
 from training import networks
 from training.captions import FACTS, write_caption
 from training.scenes import BACKGROUNDS, sample_scene

@@ -7,7 +7,7 @@ from services.common.params import Modality
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.sources import Source
-from tests.inference.models import item
+from tests.support.models.items import item
 from training.__main__ import train
 from training.recipe import Recipe
 

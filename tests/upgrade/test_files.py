@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.common.catalogue import load_catalogue
-from tests.e2e.outside import studio
-from tests.system import System, running_system
+from tests.support.operator import studio
+from tests.support.system import System, running_system
 from tests.upgrade.samples import write_file
 
 

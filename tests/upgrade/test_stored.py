@@ -14,8 +14,8 @@ from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.redis import JOB_PREFIX
 from services.common.statuses.row import to_row
 from tests.api.conftest import app, backends, catalogue, client, settings, state
-from tests.redis_backends import open_statuses_at
-from tests.stack import Stack
+from tests.support.servers.redis_links import open_statuses_at
+from tests.support.servers.stack import Stack
 from tests.upgrade.samples import manifest, message, record
 
 __all__ = ["app", "backends", "catalogue", "client", "settings", "state"]

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from tests.api.conftest import app, backends, catalogue, settings, state, worker
-from tests.web.chromium import chromium, context, page, system
+from tests.support.web.browser import chromium, context, page, system
 
 __all__ = [
     "app",

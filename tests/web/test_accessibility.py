@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system import System
-from tests.web.chromium import PATIENCE, SLOW, expect_state, order
+from tests.support.system import System
+from tests.support.web.browser import PATIENCE, SLOW, expect_state, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.system import System, running_system
-from tests.web.chromium import PATIENCE, SLOW, expect_state, order
+from tests.support.system import System, running_system
+from tests.support.web.browser import PATIENCE, SLOW, expect_state, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

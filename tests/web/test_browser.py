@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.system import System
-from tests.web.chromium import PATIENCE, SLOW, expect_silence, expect_state, order, polls
+from tests.support.system import System
+from tests.support.web.browser import PATIENCE, SLOW, expect_silence, expect_state, order, polls
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

@@ -9,9 +9,9 @@ from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.presence import Pace
 from services.common.settings import Settings
-from tests.fakes import FakeWorker, without
-from tests.web.journey import job_id, submit
-from tests.web.page import Page
+from tests.support.fakes import FakeWorker, without
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id, submit
 
 pytestmark = pytest.mark.anyio
 

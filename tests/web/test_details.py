@@ -6,8 +6,8 @@ import pytest
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality
-from tests.web.journey import job_id
-from tests.web.page import Page
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ from services.api.http.endpoint import Endpoint
 from services.api.reference.examples import curl_example, python_example
 from services.common.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
-from tests.api.live import LiveGateway
-from tests.api.population import Population
-from tests.web.page import Page
+from tests.support.job_population import Population
+from tests.support.live_server import LiveGateway
+from tests.support.web.html_page import Page
 
 TABLE = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in endpoints()}
 # In what state a job is when its example makes sense.

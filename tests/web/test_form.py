@@ -5,9 +5,9 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
-from tests.fakes import FakeWorker
-from tests.web.journey import job_id, submit
-from tests.web.page import Page
+from tests.support.fakes import FakeWorker
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id, submit
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from services.api.pages.history_page import PAGE
-from tests.fakes import FakeWorker, picture
-from tests.web.journey import job_id, submit
-from tests.web.page import Page
+from tests.support.fakes import FakeWorker, picture
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id, submit
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from services.api.auth.keys import KeyRing
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
 from services.common.settings import Settings
-from tests.api.keys import LINES, bearer, key_of
-from tests.web.journey import job_id, submit
-from tests.web.page import Page
+from tests.support.api_keys import LINES, bearer, key_of
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id, submit
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.api.keys import LINES, key_of
-from tests.system import System, running_system
-from tests.web.chromium import PATIENCE, expect_state, order
+from tests.support.api_keys import LINES, key_of
+from tests.support.system import System, running_system
+from tests.support.web.browser import PATIENCE, expect_state, order
 from tests.web.test_accessibility import faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -11,9 +11,9 @@ from services.common.backends import Backends
 from services.common.errors import JobNotFound
 from services.common.ids import new_job_id
 from services.common.schemas import Progress
-from tests.fakes import FakeWorker
-from tests.web.journey import job_id, submit
-from tests.web.page import Page
+from tests.support.fakes import FakeWorker
+from tests.support.web.html_page import Page
+from tests.support.web.visitor import job_id, submit
 
 pytestmark = pytest.mark.anyio
 

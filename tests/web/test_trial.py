@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.chromium import PATIENCE
+from tests.support.web.browser import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

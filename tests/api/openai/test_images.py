@@ -1,0 +1,46 @@
+"""What OpenAI's route refuses before there is a job; the rest is in tests/e2e/test_openai.py."""
+
+import asyncio
+
+import httpx2
+import pytest
+
+from services.common.backends import Backends
+from services.common.catalogue import Catalogue, Model
+from services.common.params import Modality
+from tests.support.fakes import FakeWorker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def catalogue(catalogue: Catalogue) -> Catalogue:
+    writer = Model(name="writer", title="Writer", modality=Modality.TXT2TXT, adapter="none", source=".")
+    return catalogue.model_copy(update={"models": {**catalogue.models, "writer": writer}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"), [({}, {"model": "writer"}), ({"model": "writer"}, {})], indirect=["settings"]
+)
+async def test_model_that_makes_no_images(client: httpx2.AsyncClient, named: dict[str, str]) -> None:
+    """A model that writes text is refused, whether it is named or the one that requests without a name get."""
+    answer = await client.post("/v1/images/generations", json={"prompt": "red mug", **named})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == "model"
+
+
+async def test_what_fails_after_the_job_is_not_repeated(
+    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends
+) -> None:
+    """Once there is a job, every refusal keeps OpenAI's client from making another one by itself."""
+    body = {"prompt": "red mug", "response_format": "b64_json", "output_format": "jpeg"}
+    asking = asyncio.create_task(client.post("/v1/images/generations", json=body))
+    async with asyncio.timeout(10):
+        while not (jobs := await backends.statuses.list()):
+            await asyncio.sleep(0.01)
+    await worker.succeed(jobs[0].job_id, b"no picture")
+
+    answer = await asking
+
+    assert (answer.status_code, answer.headers["X-Job-Id"]) == (422, jobs[0].job_id)
+    assert answer.headers["x-should-retry"] == "false"

@@ -1,0 +1,68 @@
+"""Schemathesis sends each operation what the document allows and what it forbids, and holds the answers to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.config import SchemathesisConfig
+
+from services.api.endpoints import endpoints
+from services.api.reference.openapi import openapi_document
+from services.common.catalogue import load_catalogue
+from tests.api.conftest import embedded_settings
+from tests.support.job_population import Population
+from tests.support.live_server import LiveGateway
+
+MODELS = Path(__file__).parents[3] / "models"
+CATALOGUE = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
+IMAGES = "/v1/images/generations"
+
+DOCUMENT = openapi_document(endpoints(), CATALOGUE, CATALOGUE.default_model.name)
+
+
+def accepting(*statuses: str) -> schemathesis.BaseSchema:
+    """The document, where valid requests may be answered with these."""
+    checks = {"positive_data_acceptance": {"expected-statuses": list(statuses)}}
+    return schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({"checks": checks}))
+
+
+# 410: a job that is asked for may have been removed, which no schema can know.
+operations = accepting("2xx", "3xx", "404", "409", "410").exclude(path=IMAGES)
+# 422: which sizes a model draws is in /v1/models; a pattern of them all would be unreadable.
+images = accepting("2xx", "422").include(path=IMAGES)
+thorough = settings(
+    max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Population]:
+    folder = tmp_path_factory.mktemp("schemathesis")
+    with LiveGateway(
+        embedded_settings(folder, queue_limit=1_000_000, sweep_seconds=3600, image_wait_seconds=10), CATALOGUE
+    ) as live:
+        with Population(live) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def worker(population: Population) -> Iterator[None]:
+    with population.working():
+        yield
+
+
+@operations.parametrize()
+@thorough
+def test_operation(case: schemathesis.Case[Any], population: Population) -> None:
+    """Whatever is sent, the answer is one the document describes, and a refusal exactly where the document refuses."""
+    population.send(case)
+
+
+@images.parametrize()
+@thorough
+def test_images(case: schemathesis.Case[Any], population: Population, worker: None) -> None:
+    """The same of OpenAI's route, where a worker makes what is ordered."""
+    population.send(case)

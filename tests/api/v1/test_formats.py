@@ -1,0 +1,176 @@
+"""Pictures in other formats than the stored one, through HTTP."""
+
+import asyncio
+import io
+import json
+from dataclasses import replace
+
+import httpx2
+import pytest
+from PIL import Image
+
+from services.api.core import renditions as darkroom
+from services.common.backends import Backends
+from services.common.ports import ObjectStore
+from tests.api.v1.test_jobs import submit
+from tests.support.fakes import FakeWorker, picture
+
+pytestmark = pytest.mark.anyio
+
+HOW = {"prompt": "a red café ☕", "style": "macro", "seed": "7", "software": "commercial-studio-photos-generator 1"}
+
+
+async def made(client: httpx2.AsyncClient, worker: FakeWorker, data: bytes | None = None) -> str:
+    """The path of a finished job's picture."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, picture(**HOW) if data is None else data)
+    return f"/v1/jobs/{job_id}/artifacts/0"
+
+
+def made_how(image: Image.Image) -> dict[str, str]:
+    """What the file's EXIF comment says."""
+    exif = image.getexif()
+    assert exif[0x0131] == HOW["software"]
+    comment: bytes = exif.get_ifd(0x8769)[0x9286]
+    assert comment.startswith(b"ASCII\0\0\0")
+    found: dict[str, str] = json.loads(comment[8:])
+    return found
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("jpeg", "jpg"), ("webp", "webp")])
+async def test_picture_in_another_format(
+    client: httpx2.AsyncClient, worker: FakeWorker, name: str, suffix: str
+) -> None:
+    """The same picture comes as JPEG or WebP under a name that fits, and still says how it was made."""
+    path = await made(client, worker)
+
+    answer = await client.get(f"{path}?format={name}&download=1")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == f"image/{name}"
+    assert answer.headers["Content-Length"] == str(len(answer.content))
+    job_id = path.split("/")[3]
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{job_id}-0.{suffix}"'
+    image = Image.open(io.BytesIO(answer.content))
+    assert (image.format, image.size) == (name.upper(), (64, 32))
+    for where, colour in (((8, 16), (200, 30, 30)), ((56, 16), (30, 30, 200))):
+        shown = image.convert("RGB").getpixel(where)
+        assert isinstance(shown, tuple)
+        assert all(abs(one - other) < 12 for one, other in zip(shown, colour, strict=True))
+    assert made_how(image) == HOW
+
+
+async def test_stored_format_is_not_touched(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Asked for by name, the stored format comes byte for byte."""
+    path = await made(client, worker)
+    plain, named = await client.get(path), await client.get(f"{path}?format=png")
+    assert named.content == plain.content == picture(**HOW)
+    assert named.headers["ETag"] == plain.headers["ETag"]
+
+
+async def test_every_format_is_known_again(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Each format has an ETag of its own, which spares sending that format again and no other."""
+    path = await made(client, worker)
+    etags = {name: (await client.get(f"{path}?format={name}")).headers["ETag"] for name in ("png", "jpeg", "webp")}
+    assert len(set(etags.values())) == 3
+    for name in etags:
+        for other, etag in etags.items():
+            again = await client.get(f"{path}?format={name}", headers={"If-None-Match": etag})
+            assert again.status_code == (304 if name == other else 200)
+
+
+async def test_head_of_another_format(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """HEAD answers what GET would, without the bytes."""
+    path = await made(client, worker)
+    head, got = await client.head(f"{path}?format=webp"), await client.get(f"{path}?format=webp")
+    assert head.content == b""
+    names = ("Content-Length", "Content-Type", "ETag")
+    assert [head.headers[name] for name in names] == [got.headers[name] for name in names]
+
+
+async def test_quality(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A JPEG of a lower quality is a smaller file with an ETag of its own; a PNG is as it is stored."""
+    path = await made(client, worker)
+    answers = [await client.get(f"{path}?format=jpeg&quality={quality}") for quality in (0, 50, 100)]
+    sizes = [len(answer.content) for answer in answers]
+    assert sizes == sorted(set(sizes))
+    assert len({answer.headers["ETag"] for answer in answers}) == 3
+
+    stored = (await client.get(path)).content
+    for query in ("quality=50", "format=png&quality=50"):
+        assert (await client.get(f"{path}?{query}")).content == stored
+    beyond = await client.get(f"{path}?format=jpeg&quality=101")
+    assert (beyond.status_code, beyond.json()["errors"][0]["pointer"]) == (422, "/quality")
+
+
+@pytest.mark.parametrize("name", ["gif", "", "JPEG", "jpg%00", "x" * 3000])
+async def test_unknown_format_is_refused(client: httpx2.AsyncClient, worker: FakeWorker, name: str) -> None:
+    """A format there is not is 422 and says which there are."""
+    path = await made(client, worker)
+    answer = await client.get(f"{path}?format={name}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation-error")
+    (error,) = answer.json()["errors"]
+    assert (error["pointer"], error["allowed"]) == ("/format", ["jpeg", "png", "webp"])
+    assert len(answer.content) < 2000
+
+
+async def test_what_is_no_picture(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """An artifact that cannot be read as a picture is refused in other formats, and still comes as it is stored."""
+    path = await made(client, worker, b"no picture")
+    assert (await client.get(f"{path}?format=jpeg")).status_code == 422
+    assert (await client.get(path)).content == b"no picture"
+
+
+class PresigningObjects:
+    """An object store that can presign, and is asked for one object."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self.get = objects.get
+
+    async def url(self, key: str, **_: object) -> str:
+        return f"https://s3.example/{key}"
+
+
+@pytest.mark.parametrize("settings", [{"artifact_delivery": "redirect"}], indirect=True)
+async def test_other_formats_are_not_redirected(
+    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends, state: dict[str, object]
+) -> None:
+    """The object store has only the stored format, so the others come through the gateway."""
+    path = await made(client, worker)
+    state["backends"] = replace(backends, objects=PresigningObjects(backends.objects))  # type: ignore[arg-type]
+    answers = {name: await client.get(f"{path}?format={name}") for name in ("png", "webp")}
+    assert {name: answer.status_code for name, answer in answers.items()} == {"png": 307, "webp": 200}
+    assert answers["webp"].headers["Content-Type"] == "image/webp"
+
+
+async def test_too_many_at_once(
+    client: httpx2.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits too long for a picture in another format is asked to come back; the stored one comes at once."""
+    path = await made(client, worker)
+    monkeypatch.setattr(darkroom, "SECONDS", 0.05)
+    hung = asyncio.Event()
+
+    async def hanging(*_: object) -> bytes:
+        await hung.wait()
+        return b""
+
+    monkeypatch.setattr(darkroom, "_whole", hanging)
+    answers = await asyncio.gather(*(client.get(f"{path}?format=jpeg") for _ in range(darkroom.THREADS + 2)))
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "too-busy")}
+    assert answers[0].headers["Retry-After"] == "2"
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_smaller_picture(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A picture comes no larger than asked for, in its own format or another, and is never enlarged."""
+    path = await made(client, worker)
+
+    small = await client.get(f"{path}?max_side=16")
+    other = await client.get(f"{path}?max_side=16&format=webp")
+    large = await client.get(f"{path}?max_side=4096")
+
+    assert Image.open(io.BytesIO(small.content)).size == Image.open(io.BytesIO(other.content)).size == (16, 8)
+    assert (small.headers["Content-Type"], other.headers["Content-Type"]) == ("image/png", "image/webp")
+    assert Image.open(io.BytesIO(large.content)).size == (64, 32)
+    assert len({answer.headers["ETag"] for answer in (small, other, large)}) == 3

@@ -1,0 +1,99 @@
+"""What a scenario stands on: the backends, and for those that are servers a proxy in front of each."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import redis
+
+from services.common.brokers.rabbitmq import open_rabbitmq_broker
+from services.common.brokers.sqlite import open_sqlite_broker
+from services.common.ports import Broker, DeadLetter
+from services.common.schemas import JobMessage
+from tests.faults.proxy import Proxy, running_proxies
+from tests.support.servers.stack import Stack
+from tests.support.system import System
+
+T = TypeVar("T")
+
+Backend = Literal["embedded", "distributed"]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Embedded without a stack. `proxies` are named broker, redis and s3."""
+
+    stack: Stack | None = None
+    proxies: Mapping[str, Proxy] = field(default_factory=dict)
+
+    @property
+    def backend(self) -> Backend:
+        return "distributed" if self.stack else "embedded"
+
+    @property
+    def servers(self) -> Stack:
+        if self.stack is None:
+            raise RuntimeError("embedded backends have no servers")
+        return self.stack
+
+    def environment(self) -> dict[str, str]:
+        """The STUDIO_* variables that lead a service through the proxies."""
+        if self.stack is None:
+            return {}
+        found = self.stack.environment()
+        for server, name in ((self.stack.rabbitmq, "broker"), (self.stack.redis, "redis"), (self.stack.s3, "s3")):
+            direct, proxied = f"127.0.0.1:{server.port}", f"127.0.0.1:{self.proxies[name].port}"
+            found = {variable: value.replace(direct, proxied) for variable, value in found.items()}
+        return found
+
+    def clear(self) -> None:
+        """Have Redis as if nothing had ever been in it."""
+        if self.stack is not None:
+            with redis.Redis.from_url(self.stack.statuses_url) as client:
+                client.flushall()
+
+    def depth(self, system: System) -> int:
+        """Messages waiting for the system's model, past the proxies; embedded also those that a dead worker held."""
+        if self.stack:
+            return self._ask(system, lambda broker: broker.depth(system.model))
+        with closing(sqlite3.connect(system.folder / "studio.db")) as connection:
+            count: int = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+        return count
+
+    def dead_letters(self, system: System) -> list[DeadLetter]:
+        """Those of the system's model."""
+        letters = self._ask(system, lambda broker: broker.dead_letters(1000))
+        return [letter for letter in letters if letter.model.startswith(system.model)]  # of either lane
+
+    def publish(self, system: System, messages: Sequence[JobMessage]) -> None:
+        """Straight to the queue, by nobody's leave."""
+
+        async def publish(broker: Broker) -> None:
+            for message in messages:
+                await broker.publish(message)
+
+        self._ask(system, publish)
+
+    def _ask(self, system: System, question: Callable[[Broker], Awaitable[T]]) -> T:
+        async def ask() -> T:
+            file = system.folder / "studio.db"
+            opened = (
+                open_rabbitmq_broker(self.stack.broker_url)
+                if self.stack
+                else open_sqlite_broker(file, queue_limit=10_000, lease_seconds=10)
+            )
+            async with opened as broker:
+                return await question(broker)
+
+        return asyncio.run(ask())
+
+
+@contextmanager
+def distributed_ground(stack: Stack) -> Iterator[Ground]:
+    """The stack behind proxies."""
+    ports = [stack.rabbitmq.port, stack.redis.port, stack.s3.port]
+    with running_proxies(ports) as (broker, redis_, s3):
+        yield Ground(stack, {"broker": broker, "redis": redis_, "s3": s3})

@@ -1,0 +1,43 @@
+"""Whose turn it is where some jobs are bulk: the others' first, but not for ever, and no room is left empty."""
+
+import asyncio
+
+import pytest
+
+from tests.support.models.stepping_adapter import rig
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_bulk_lets_others_go_first() -> None:
+    """What comes later and is no bulk is made in the next call, which bulk fills up."""
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit(name, bulk=True) for name in "bcdefg"] + [jobs.submit("y"), jobs.submit("z")]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+    assert jobs.adapter.calls == [["a0"], ["y0", "z0", "b0", "c0"], ["d0", "e0", "f0", "g0"]]
+
+
+async def test_bulk_has_its_turn() -> None:
+    """Of calls that cannot be shared every fourth is the bulk's, so that it is not passed over for ever."""
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit(name, bulk=True, width=128) for name in "bc"]
+        rest += [jobs.submit(name, alone=True) for name in "mnopqrs"]
+        jobs.adapter.go()
+        await asyncio.gather(first, *rest)
+    assert [call[0] for call in jobs.adapter.calls] == ["a0", "m0", "n0", "o0", "b0", "p0", "q0", "r0", "s0"]
+    assert jobs.adapter.calls[4] == ["b0", "c0"]
+
+
+async def test_who_asks_for_the_same_does_not_wait_with_the_bulk() -> None:
+    """A job that shares a picture with one of the bulk has it in its own turn, and the bulk with it."""
+    async with rig() as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit(name, bulk=True) for name in "bcdefgh"]
+        twin = jobs.submit("h", job="twin")
+        jobs.adapter.go()
+        assert await asyncio.gather(twin, *rest[-1:]) == [["h0"], ["h0"]]
+        await asyncio.gather(first, *rest)
+    assert jobs.adapter.calls == [["a0"], ["h0", "b0", "c0", "d0"], ["e0", "f0", "g0"]]

@@ -1,0 +1,62 @@
+"""A picture does not depend on what is drawn with it: every scheduler, also those with fresh noise in every step."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import product
+from typing import Final
+
+import pytest
+
+from services.common.catalogue import Model
+from services.inference.adapters.txt2img import Txt2Img
+from services.inference.runtime.sources import Source
+from tests.support.models.items import apart, draw, item, tiny_model
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
+
+SCHEDULERS: Final = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "LCMScheduler",
+    "UniPCMultistepScheduler",
+)
+APART: Final = {"float32": 1, "bfloat16": 2}  # by precision, of 255
+
+
+@pytest.fixture(scope="module", params=product(SCHEDULERS, APART), ids="-".join)
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Scheduler and precision."""
+    scheduler, precision = request.param
+    return scheduler, precision
+
+
+@pytest.fixture(scope="module")
+def adapter(case: tuple[str, str], tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Txt2Img]:
+    import diffusers
+
+    scheduler, precision = case
+    folder = shutil.copytree(tiny.source, tmp_path_factory.mktemp("scheduled") / "model")
+    old = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    getattr(diffusers, scheduler).from_config(old).save_pretrained(folder / "scheduler")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", scheduler]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    adapter = Txt2Img(tiny_model(str(folder), precision=precision), Source(str(folder)))
+    adapter.load("cpu")
+    yield adapter
+    adapter.close()
+
+
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_pictures_of_a_batch_are_those_drawn_alone(case: tuple[str, str], adapter: Txt2Img, size: int) -> None:
+    """Each picture of a batch comes from its own seed and prompt, as if it had been drawn alone."""
+    batch = [item(seed, f"product {seed}") for seed in range(size)]
+    alone = [draw(adapter, single)[0] for single in batch]
+    together = draw(adapter, *batch)
+    assert max(apart(*pair) for pair in zip(alone, together, strict=True)) <= APART[case[1]]
+    assert apart(together[0], together[1]) > 10

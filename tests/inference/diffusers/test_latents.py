@@ -1,0 +1,58 @@
+"""Previews from latents, with the autoencoder of the model that ships."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from services.inference.diffusers.latents import LatentColours
+from services.inference.diffusers.quiet import silence_libraries
+
+VAE = Path(__file__).parents[3] / "models" / "studio-tiny" / "vae"
+
+
+@pytest.fixture(scope="module")
+def vae() -> Any:
+    silence_libraries()
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny.from_pretrained(VAE, use_safetensors=True).eval()
+
+
+def quarters() -> Image.Image:
+    """Four colours, so that a preview turned or mixed up would show."""
+    picture = Image.new("RGB", (128, 128), (200, 40, 40))
+    picture.paste((40, 160, 60), (64, 0, 128, 64))
+    picture.paste((40, 60, 200), (0, 64, 64, 128))
+    picture.paste((230, 230, 220), (64, 64, 128, 128))
+    return picture
+
+
+def test_preview_shows_what_the_decoder_would(vae: Any) -> None:
+    """A picture's latents give a small picture of about its colours, each where it belongs, and each item its own."""
+    picture = quarters()
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.inference_mode():
+        latents = vae.encode(pixels).latents * vae.config.scaling_factor
+    colours = LatentColours.of(SimpleNamespace(vae=vae))
+    assert colours is not None
+    first, second = colours.pictures(torch.cat([latents, latents.flip(-1)]))
+    for preview, wanted in ((first, picture), (second, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+        off = np.abs(np.asarray(preview, float) - np.asarray(wanted.resize(preview.size, Image.Resampling.BOX), float))
+        assert off.mean() < 30
+
+
+def test_fitting_draws_no_random_numbers(vae: Any) -> None:
+    """Pictures come out the same whether or not there are previews."""
+    before = torch.get_rng_state()
+    LatentColours.of(SimpleNamespace(vae=vae))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_pipeline_without_a_decoder_has_no_previews() -> None:
+    """A pipeline whose latents nobody can guess at is served without previews."""
+    assert LatentColours.of(SimpleNamespace()) is None

@@ -1,0 +1,38 @@
+"""Jobs in the states they pass through, for the tests of every status store."""
+
+import time
+from uuid import uuid4
+
+from services.common.ports import Lease, Outcome, StatusStore, Verdict
+from services.common.schemas import JobError, JobMessage, State
+from tests.support.messages import new_message, new_record
+
+DONE = Outcome(State.SUCCEEDED)
+POISON = Outcome(State.FAILED, error=JobError(code="poison", message="no worker survived it"))
+
+
+async def queued(statuses: StatusStore) -> JobMessage:
+    """The message of a job that is queued."""
+    message = new_message()
+    await statuses.create(new_record(message))
+    return message
+
+
+def lease_of(message: JobMessage) -> Lease:
+    return Lease(message.job_id, message.message_id)
+
+
+def again(message: JobMessage) -> JobMessage:
+    """The same job in another message."""
+    return message.model_copy(update={"message_id": uuid4().hex})
+
+
+def expired(message: JobMessage) -> JobMessage:
+    return message.model_copy(update={"expires_at": time.time() - 1})
+
+
+async def running(statuses: StatusStore) -> tuple[JobMessage, Lease]:
+    message = await queued(statuses)
+    lease = lease_of(message)
+    assert await statuses.begin(message, lease) is Verdict.HELD
+    return message, lease

@@ -1,0 +1,32 @@
+"""A private Redis without persistence: what a cache is allowed to forget, it forgets."""
+
+from pathlib import Path
+
+from tests.support.servers.server import Server, exchange_line, find_binary, free_port
+
+
+class RedisServer(Server):
+    name = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.port = free_port()
+        self._binary = find_binary(["redis-server"], "apt-get install redis-server")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        return [self._binary, *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+    def ready(self) -> bool:
+        return exchange_line(self.port, b"PING\r\n").startswith(b"+PONG")

@@ -1,0 +1,83 @@
+"""A real browser before a real gateway and a real worker, and what a person does in it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.support.system import System, running_system
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+PATIENCE = 30_000
+SLOW = "SLOW coffee grinder"  # two seconds at the painter's
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Gateway and worker as an operator starts them."""
+    with running_system(tmp_path_factory.mktemp("system"), {}) as running:
+        running.start_gateway()
+        running.start_worker()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "chromium is missing: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, system: System) -> Iterator[BrowserContext]:
+    with chromium.new_context(base_url=system.url) as opened:
+        opened.set_default_timeout(PATIENCE)
+        yield opened
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Whatever a page complains of (its policy broken, a script failed) fails the test."""
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    yield page
+    # What the network did while it was gone, a full queue and what is refused are the test's own doing.
+    own = ("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "ERR_CONNECTION", "ERR_EMPTY", "status of 503", "status of 422")
+    others = [text for text in complaints if not any(each in text for each in own)]
+    assert not others, others
+
+
+def order(page: Page, product: str) -> None:
+    """With no look around the words, so that the painter sees its request first."""
+    page.goto("/")
+    expect(page.locator("#product")).to_be_focused()
+    page.keyboard.type(product)
+    page.get_by_label("As described").check()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/jobs/"))
+
+
+def expect_state(page: Page, state: str) -> None:
+    expect(page.locator("#job")).to_have_attribute("data-state", state, timeout=PATIENCE)
+
+
+def polls(page: Page) -> list[str]:
+    """Grows with every request for the card."""
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url) if request.url.endswith("/fragment") else None)
+    return seen
+
+
+def expect_silence(page: Page, seen: list[str]) -> None:
+    """No request for the card any more, for ten times the interval."""
+    asked = len(seen)
+    page.wait_for_timeout(1000)
+    assert len(seen) == asked, seen[asked:]

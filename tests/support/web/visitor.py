@@ -1,0 +1,18 @@
+"""What a visitor does before the test begins: order a photo by the form."""
+
+import httpx2
+
+from tests.support.web.html_page import Page
+
+
+async def submit(browser: httpx2.AsyncClient, **changes: str) -> str:
+    """The path of the new job's page."""
+    fields = Page((await browser.get("/")).text).fields()
+    answer = await browser.post("/", data={**fields, "product": "matte black coffee grinder", **changes})
+    assert answer.status_code == 303, answer.text
+    path: str = answer.headers["Location"]
+    return path
+
+
+def job_id(path: str) -> str:
+    return path.rpartition("/")[2]
