@@ -1,7 +1,7 @@
-"""Asks PyPI which of the pinned versions have known holes: `just check` does, and `just audit`, which takes no silence.
+"""Asks PyPI which of the pinned versions have known vulnerabilities.
 
-Without the internet, or where PyPI knows nothing of a version, `just check` says so and passes: it has to work on a
-train.
+Without the internet, or where PyPI does not know a version, `just check` says so and passes, so that it works offline;
+`just audit` (`--strict`) fails then.
 """
 
 import json
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _dependencies() -> list[dict[str, Any]]:
-    """Each with what is known of it. Raises ValueError where nobody answers, and subprocess.TimeoutExpired."""
+    """Return pip-audit's entry of each version. Raises ValueError if PyPI does not answer, and TimeoutExpired."""
     asked = subprocess.run(
         [sys.executable, *COMMAND.split()], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
     )

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a container engine, a cluster or the forge would read, checked without any of them.
+# Checks the files that a container engine, a cluster or the forge reads, without any of them.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -12,5 +12,8 @@ done
 hadolint services/api/Dockerfile services/inference/Dockerfile
 check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+check-jsonschema --quiet --builtin-schema vendor.renovate .github/renovate.json
 python -m scripts.k8s >/dev/null
 zizmor --offline --quiet .github

@@ -1,7 +1,7 @@
-"""Renders the overlays in k8s/ and checks every object by its schema, without a cluster: `just k8s-validate`.
+"""Renders the overlays in k8s/ and checks every object against its schema, without a cluster: `just k8s-validate`.
 
-What is Kubernetes' own by the schemas of the oldest and the newest version supported, unknown fields refused;
-what is not, by k8s/schemas.yaml.
+Kubernetes' own objects are checked against the schemas of the oldest and the newest supported version, with unknown
+fields refused; other objects against k8s/schemas.yaml.
 """
 
 import subprocess
@@ -22,14 +22,14 @@ Manifest = dict[str, Any]
 
 
 def render(overlay: str) -> list[Manifest]:
-    """The objects of an overlay. Raises CalledProcessError, with what kubectl said on standard error."""
+    """Return the objects of an overlay. Raises CalledProcessError; kubectl says why on standard error."""
     command = [str(KUBECTL), "kustomize", str(FOLDER / "overlays" / overlay)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
     return list(yaml.safe_load_all(done.stdout))
 
 
 def faults_of(manifest: Manifest, schemas: dict[str, Any]) -> list[str]:
-    """What is wrong with the object; nothing for a valid one."""
+    """Return the faults of the object, an empty list for a valid one."""
     try:
         if manifest["kind"] in schemas:
             jsonschema.validate(manifest, schemas[manifest["kind"]])

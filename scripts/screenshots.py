@@ -1,6 +1,6 @@
-"""`just screenshots`: starts the system, makes photos as a visitor does, and takes pictures of the pages into docs/img.
+"""`just screenshots` starts the system, makes photos as a visitor does, and takes screenshots into docs/img.
 
-Each page at 1280 and at 390 pixels, light and dark; the documentation shows some of them.
+Each page is taken at 1280 and at 390 pixels, light and dark; the documentation shows some of them.
 """
 
 import re
@@ -15,7 +15,7 @@ from tests.support.system import ROOT, running_system
 
 WIDTHS = {"": 1280, "-phone": 390}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-# Product, look, pictures; the last one is the one whose page is shown.
+# Product, look and number of photos; the page of the last order is shown.
 ORDERS = (
     ("blue bottle", "Stone and moss", 1),
     ("turquoise vase", "Pastel pop", 1),
@@ -26,7 +26,7 @@ ORDERS = (
     ("green teapot", "Warm kitchen", 1),
     ("red mug", "White cyclorama", 1),
 )
-PATIENCE = 60_000
+TIMEOUT = 60_000  # milliseconds
 
 
 def main() -> int:
@@ -56,14 +56,14 @@ def main() -> int:
 
 
 def _ordered(page: Page, product: str, look: str, count: int) -> str:
-    """The path of the page of the finished job."""
+    """Order the photos, wait for them, and return the path of the job's page."""
     page.goto("/")
     page.get_by_label("What are we photographing?").fill(product)
     page.get_by_role("radio", name=look).check()
     page.get_by_role("group", name="Pictures").get_by_label(str(count)).check()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/jobs/"))
-    page.locator("#job[data-state=succeeded]").wait_for(timeout=PATIENCE)
+    page.locator("#job[data-state=succeeded]").wait_for(timeout=TIMEOUT)
     return "/jobs/" + page.url.rpartition("/")[2]
 
 

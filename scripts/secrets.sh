@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes what compose.yaml needs and .env does not have yet: random secrets, and which profiles run.
-# Letters and digits only, since they stand inside URLs.
+# Adds to .env the variables of compose.yaml that it lacks: random secrets, and the profiles to run.
+# Secrets have letters and digits only, since they are parts of URLs.
 set -eu
 cd "$(dirname "$0")/.."
 umask 077

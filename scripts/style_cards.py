@@ -1,7 +1,7 @@
-"""`just style-cards`: has the default model draw the example picture of every studio look, into web/static/styles.
+"""`just style-cards` draws the example image of every studio look with the default model, into web/static/styles.
 
-Run it again when the model or the looks change; it takes a minute. Of several pictures it keeps the most typical one,
-so that a bad seed is nobody's first impression.
+Run it again when the model or the looks change; it takes a minute. It keeps the most typical of several images, so that
+a bad seed is no visitor's first impression.
 """
 
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CANDIDATES = 6
-SIDE = 256  # pixels; the cards are about as wide, and the page would enlarge a smaller one less well
+SIDE = 256  # pixels, about the width of a card; the page would enlarge a smaller image less well
 QUALITY = 82
 
 
@@ -32,15 +32,15 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for style in catalogue.styles.values():
         typical = _most_typical(_drawn(pipeline, catalogue, style))
-        picture = Image.fromarray(typical).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        image = Image.fromarray(typical).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         file = folder / f"{style.name}.webp"
-        picture.save(file, quality=QUALITY, method=6)
+        image.save(file, quality=QUALITY, method=6)
         print(f"{style.name}: {style.example}, {file.stat().st_size / 1000:.1f} kB")
     return 0
 
 
 def _drawn(pipeline: Any, catalogue: Catalogue, style: Style) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """CANDIDATES x height x width x 3 in 0..255, with the model's own settings."""
+    """Return CANDIDATES x height x width x 3 in 0..255, drawn with the model's own settings."""
     import torch
 
     defaults = catalogue.default_model.defaults
@@ -58,11 +58,11 @@ def _drawn(pipeline: Any, catalogue: Catalogue, style: Style) -> "np.ndarray[Any
     return pixels
 
 
-def _most_typical(pictures: "np.ndarray[Any, np.dtype[np.uint8]]") -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """The one that differs least from all the others."""
-    flat = pictures.reshape(len(pictures), -1).astype("float32")
+def _most_typical(images: "np.ndarray[Any, np.dtype[np.uint8]]") -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Return the image that differs least from all the others."""
+    flat = images.reshape(len(images), -1).astype("float32")
     differences = ((flat[:, None] - flat[None]) ** 2).mean(axis=-1).sum(axis=1)
-    typical: np.ndarray[Any, np.dtype[np.uint8]] = pictures[differences.argmin()]
+    typical: np.ndarray[Any, np.dtype[np.uint8]] = images[differences.argmin()]
     return typical
 
 

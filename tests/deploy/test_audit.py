@@ -1,4 +1,4 @@
-"""The audit of the pinned versions, with a pip-audit that has something to say."""
+"""The audit of the pinned versions, with a fake pip-audit."""
 
 import json
 import os
@@ -22,7 +22,7 @@ UNKNOWN: dict[str, Any] = {"name": "unknown", "skip_reason": "not found"}
     ids=["none", "hole", "unknown", "no answer"],
 )
 def test_a_hole_fails(tmp_path: Path, found: list[dict[str, Any]] | None, lenient: int, strict: int) -> None:
-    """A known hole fails, and is named; what could not be asked fails only where that is asked for."""
+    """A known vulnerability is named and fails; a version that PyPI does not know fails only with `--strict`."""
     said = "raise SystemExit('no route')" if found is None else f"print({json.dumps({'dependencies': found})!r})"
     (tmp_path / "pip_audit.py").write_text(said)
     done, strictly = _audit(tmp_path), _audit(tmp_path, "--strict")

@@ -1,4 +1,4 @@
-"""compose.yaml: what can be checked of it without a container engine."""
+"""compose.yaml, as far as it can be checked without a container engine."""
 
 import re
 import shutil
@@ -57,7 +57,7 @@ def test_ours_are_confined(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["worker", "worker-gpu"])
 def test_a_worker_is_given_time(name: str) -> None:
-    """A stopped worker has time for a job that takes as long as a job may, and is not killed before it gave up."""
+    """A stopped worker has time for the longest job, and is not killed before its grace period ends."""
     service = of_ours(name)
     environment = service["environment"]
     deadline, grace = environment["STUDIO_JOB_DEADLINE_SECONDS"], environment["STUDIO_GRACE_SECONDS"]
@@ -65,14 +65,14 @@ def test_a_worker_is_given_time(name: str) -> None:
 
 
 def test_the_gateway_is_given_time() -> None:
-    """The gateway is not killed while it gives running requests their time."""
+    """The gateway is not killed before its graceful timeout ends."""
     service = of_ours("gateway")
     assert service["environment"]["STUDIO_GRACEFUL_TIMEOUT_SECONDS"] < _seconds(service["stop_grace_period"])
 
 
 @pytest.mark.parametrize(("name", "service"), services().items())
 def test_waiting_is_for_health(name: str, service: dict[str, Any]) -> None:
-    """Every service says when it is healthy, and none waits for less than that of what it needs."""
+    """Every service has a health check, and starts only when the services that it needs are healthy."""
     assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
     assert "localhost" not in str(service["healthcheck"]["test"]), "may be ::1, where nothing listens"
     for needed, condition in service.get("depends_on", {}).items():
@@ -82,7 +82,7 @@ def test_waiting_is_for_health(name: str, service: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_health_commands(name: str) -> None:
-    """The health command of compose.yaml is the image's own, and names a service that can be asked."""
+    """The health command of compose.yaml is that of the image, and names a service that `studio health` knows."""
     command = of_ours(name)["healthcheck"]["test"]
     kind = name.partition("-")[0]
     assert command == ["CMD", "python", "-m", "services", "health", kind]
@@ -92,7 +92,7 @@ def test_health_commands(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "service"), services().items())
 def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
-    """Nothing is published beyond this host unless the operator says so."""
+    """Ports are published on this host only, unless the operator names another address."""
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
 
 
@@ -102,7 +102,7 @@ def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
 def test_a_published_port_needs_keys(
     address: str, keys: str, starts: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """On this host alone the gateway starts as it is; published elsewhere it starts with keys only."""
+    """Published on loopback the gateway starts without keys; published elsewhere it starts only with keys."""
     environment = studio(of_ours("gateway", {"GATEWAY_ADDRESS": address, "GATEWAY_KEYS": keys})["environment"])
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
@@ -113,15 +113,25 @@ def test_a_published_port_needs_keys(
 
 @pytest.mark.parametrize(("name", "service"), services().items())
 def test_images_are_pinned(name: str, service: dict[str, Any]) -> None:
-    """Foreign images are pinned by digest or full version; MinIO's is not Docker Hub's, which is gone."""
+    """Foreign images are pinned by digest or full version; MinIO's does not come from Docker Hub, which removed it."""
     if name in OURS:
         return
     assert PINNED.search(service["image"]), service["image"]
     assert not service["image"].startswith("minio/")
 
 
+def test_packages_may_come_from_a_mirror() -> None:
+    """Every index that pip installs from is a build argument, which Compose takes from .env."""
+    builds = [services()[name]["build"] for name in OURS]
+    for dockerfile in {build["dockerfile"] for build in builds}:
+        text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
+        given = {name for build in builds if build["dockerfile"] == dockerfile for name in build["args"]}
+        assert given == set(re.findall(r"^ARG (\w+_INDEX_URL)=", text, re.MULTILINE))
+        assert not re.search(r"^RUN .*https?://", text, re.MULTILINE)
+
+
 def test_profiles() -> None:
-    """What `just setup` chooses starts one worker, without a GPU, and one S3 server; `gpu` reserves a device."""
+    """The default profiles start one worker without a GPU and one S3 server; the profile `gpu` reserves a device."""
 
     def started(*profiles: str) -> set[str]:
         return {name for name, one in services().items() if not one.get("profiles") or {*one["profiles"]} & {*profiles}}
@@ -138,13 +148,13 @@ def test_profiles() -> None:
 
 @pytest.mark.parametrize("name", ["minio", "seaweedfs"])
 def test_one_address_for_s3(name: str) -> None:
-    """Whichever S3 server runs, it is found under the same name."""
+    """Either S3 server is found under the same name."""
     assert services()[name]["networks"]["default"]["aliases"] == ["s3"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_default_credentials(secret: str) -> None:
-    """Without a secret nothing starts at all."""
+    """Compose refuses to start while a secret is missing."""
     with pytest.raises(KeyError, match=secret):
         composition({name: value for name, value in SECRETS.items() if name != secret})
     required = {name for name, kind, _ in VARIABLE.findall((ROOT / "compose.yaml").read_text()) if kind == "?"}
@@ -152,7 +162,7 @@ def test_no_default_credentials(secret: str) -> None:
 
 
 def test_secrets(tmp_path: Path) -> None:
-    """`just setup` adds what is missing to .env, readable by its owner only, and changes nothing that is there."""
+    """`just setup` adds missing secrets to .env, readable by its owner only, and keeps every line that is there."""
     (tmp_path / "scripts").mkdir()
     script = shutil.copy(ROOT / "scripts" / "secrets.sh", tmp_path / "scripts")
     env = tmp_path / ".env"

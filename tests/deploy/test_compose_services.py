@@ -1,4 +1,4 @@
-"""The very commands, settings and secrets of compose.yaml, run as processes against real RabbitMQ, Redis and S3."""
+"""The commands, settings and secrets of compose.yaml, run as processes against real RabbitMQ, Redis and S3."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ class ComposeRedis(RedisServer):
 
 
 class Host:
-    """The backends of compose.yaml, and `system`, whose processes are started as the containers would be."""
+    """The backends of compose.yaml, and `system`, whose processes start as the containers would."""
 
     def __init__(self, folder: Path, wheel: Path, cleanup: ExitStack) -> None:
         self.redis = ComposeRedis(folder / "redis")
@@ -77,7 +77,7 @@ class Host:
         return process
 
     def health(self, name: str) -> int:
-        """The exit code of the service's health command."""
+        """Return the exit code of the service's health command."""
         kind, _, *arguments = of_ours(name)["healthcheck"]["test"]
         assert kind == "CMD"
         given = {f"STUDIO_{key.upper()}": value for key, value in self._settings(name).items()}
@@ -86,7 +86,7 @@ class Host:
         return subprocess.run(command, cwd=self.system.folder, env=environment, timeout=20, check=False).returncode
 
     def _settings(self, name: str) -> dict[str, str]:
-        """As in the container, but for what a container has a network of its own for."""
+        """Return the settings of the container, with ports and addresses of this machine."""
         ports = {"rabbitmq:5672": self.rabbitmq.port, "redis:6379": self.redis.port, "s3:9000": self.s3.port}
         own = {
             "STUDIO_PORT": self.system.port,
@@ -105,7 +105,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the images install: the package as built, unpacked, far from the checkout."""
+    """The package that the images install: built, unpacked, and outside the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, timeout=120)
@@ -122,7 +122,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Host
 
 
 def test_a_photo(host: Host) -> None:
-    """Gateway and worker start with what compose.yaml gives them, make a photo, and drain within the grace period."""
+    """Gateway and worker start with the settings of compose.yaml, make a photo, and drain within the grace period."""
     gateway = host.start("gateway")
     worker = host.start("worker")
     assert (host.health("gateway"), host.health("worker"), host.redis.healthy()) == (0, 0, True)
@@ -139,7 +139,7 @@ def test_a_photo(host: Host) -> None:
 
 
 def test_rabbitmq(host: Host) -> None:
-    """RabbitMQ has the policies we ship, and its user may use our queues and nothing else."""
+    """RabbitMQ has the policies that we ship, and its user may use our queues only."""
     policies = host.rabbitmq.ctl("list_policies", "--formatter", "json")
     assert {policy["name"] for policy in json.loads(policies)} == {"studio-jobs", "studio-dead"}
     listed: list[dict[str, Any]] = json.loads(host.rabbitmq.ctl("list_permissions", "--formatter", "json"))
@@ -148,7 +148,7 @@ def test_rabbitmq(host: Host) -> None:
 
 
 def test_health_can_fail(host: Host) -> None:
-    """With Redis gone, its own health command and those of gateway and worker fail."""
+    """Without Redis its own health command and those of gateway and worker fail."""
     host.start("gateway")
     host.start("worker")
     host.redis.stop()

@@ -1,4 +1,4 @@
-"""k8s/: what can be checked of it without a cluster. Rendered once an overlay."""
+"""The manifests in k8s/, as far as they can be checked without a cluster. Each overlay is rendered once."""
 
 import copy
 import re
@@ -30,14 +30,14 @@ def _of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
 
 
 def _pod(deployment: Manifest) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-    """The pod, its one container, and the labels."""
+    """Return the pod, its one container, and the labels."""
     template = deployment["spec"]["template"]
     (container,) = template["spec"]["containers"]
     return template["spec"], container, template["metadata"]["labels"]
 
 
 def _environment(overlay: str, container: dict[str, Any]) -> dict[str, str]:
-    """What the container gets, but for the Secrets."""
+    """Return the environment of the container without that of the Secrets."""
     configuration = _of_kind(overlay, "ConfigMap")
     maps = [source["configMapRef"]["name"] for source in container["envFrom"] if "configMapRef" in source]
     merged = {key: value for name in maps for key, value in configuration[name]["data"].items()}
@@ -75,20 +75,20 @@ def test_every_model_has_a_worker(overlay: str) -> None:
 
 @every_overlay
 def test_settings(overlay: str) -> None:
-    """Variables are settings, those of the Secrets in docs/operations.md included; workers are told how to spin."""
+    """Variables, also those of the Secrets in docs/operations.md, are settings; workers limit busy waiting."""
     documented = re.findall(r"--from-literal=(STUDIO_\w+)=", (ROOT / "docs" / "operations.md").read_text())
     secrets = {"STUDIO_BROKER_URL", "STUDIO_STATUSES_URL", "STUDIO_S3_ACCESS_KEY", "STUDIO_S3_SECRET_KEY"}
     assert set(documented) == secrets | {"STUDIO_SECRET_KEY", "STUDIO_KEYS"}
     for name, deployment in _of_kind(overlay, "Deployment").items():
         environment = _environment(overlay, _pod(deployment)[1])
-        others = {} if name == "gateway" else {"GOMP_SPINCOUNT": "1000"}  # they share a node's cores
+        others = {} if name == "gateway" else {"GOMP_SPINCOUNT": "1000"}  # pods share a node's cores
         assert environment == studio(environment) | others
         load_settings({**environment, **dict.fromkeys(documented, "")}, ROOT / "none")
 
 
 @every_overlay
 def test_pods_are_restricted(overlay: str) -> None:
-    """Pods meet the restricted standard, cannot write their image, and get no token and no variables of Services."""
+    """Pods meet the restricted standard, cannot write to their image, and get no token and no variables of Services."""
     for deployment in _of_kind(overlay, "Deployment").values():
         pod, container, _ = _pod(deployment)
         assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
@@ -104,7 +104,7 @@ def test_pods_are_restricted(overlay: str) -> None:
 
 @every_overlay
 def test_time_to_stop(overlay: str) -> None:
-    """A worker has time for the longest job; the gateway for its endpoints to change and its requests to end."""
+    """A worker has time for the longest job; the gateway has time to leave its endpoints and end its requests."""
     for name, deployment in _of_kind(overlay, "Deployment").items():
         pod, container, _ = _pod(deployment)
         environment, grace = _environment(overlay, container), pod["terminationGracePeriodSeconds"]
@@ -118,7 +118,7 @@ def test_time_to_stop(overlay: str) -> None:
 
 @every_overlay
 def test_probes(overlay: str) -> None:
-    """Liveness asks for the loop alone, readiness for everything; a start may take as long as the model does."""
+    """Liveness checks the event loop, readiness checks the backends too; a start has time to load the model."""
     for name, deployment in _of_kind(overlay, "Deployment").items():
         _, container, _ = _pod(deployment)
         ports = {port["name"] for port in container["ports"]}
@@ -131,7 +131,7 @@ def test_probes(overlay: str) -> None:
 
 @every_overlay
 def test_selectors(overlay: str) -> None:
-    """Services, disruption budgets and Deployments select the pods they mean and no others."""
+    """Services, disruption budgets and Deployments select their own pods and no others."""
     labels = {name: _pod(deployment)[2] for name, deployment in _of_kind(overlay, "Deployment").items()}
 
     def selected(selector: dict[str, str]) -> list[str]:
@@ -150,14 +150,14 @@ def test_selectors(overlay: str) -> None:
 
 @every_overlay
 def test_gpus(overlay: str) -> None:
-    """Workers of the overlays for GPUs have one each, those of the others none, and the gateway never."""
+    """Workers of the overlays for GPUs have one GPU each; workers of other overlays and gateways have no GPU."""
     for name, deployment in _of_kind(overlay, "Deployment").items():
         wanted = 1 if overlay in {"gpu", "keda"} and name != "gateway" else None
         assert _pod(deployment)[1]["resources"]["limits"].get("nvidia.com/gpu") == wanted
 
 
 def test_scaling() -> None:
-    """Each worker scales on its own queue, by no less than it holds itself, and slowly down."""
+    """Each worker scales on its own queues, by no fewer messages than it holds, and scales down slowly."""
     scaled = _of_kind("keda", "ScaledObject")
     for name, model in CATALOGUE.models.items():
         spec = scaled[f"worker-{name}"]["spec"]
@@ -180,7 +180,7 @@ def test_scaling() -> None:
 
 @pytest.mark.parametrize("service", ["gateway", "worker"])
 def test_scraping(service: str) -> None:
-    """What is scraped is a port that the pods have, and the network lets it through from Prometheus' namespace only."""
+    """Prometheus scrapes a port that the pods have, and the network allows it from Prometheus' namespace only."""
     monitor = _of_kind("observability", "PodMonitor")[service]["spec"]
     policy = _of_kind("observability", "NetworkPolicy")[f"scraping-{service}"]["spec"]
     deployment = {"worker": "worker-studio-tiny"}.get(service, service)

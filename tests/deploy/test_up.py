@@ -1,4 +1,4 @@
-"""`just up` and `just up-gpu`: which profiles they start, with a docker that only notes what it is told."""
+"""The profiles that `just up` and `just up-gpu` start, with a fake docker that records its arguments."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ exit 0
     ],
 )
 def test_profiles(tmp_path: Path, env: str, arguments: list[str], profiles: str, removed: str) -> None:
-    """What .env names is started, up-gpu's with the other worker, and the worker that is not named is stopped."""
+    """`up` starts the profiles in .env, `up-gpu` those with the GPU worker instead; the other worker is stopped."""
     done, calls = _up(tmp_path, env, arguments, runtimes='{"nvidia": {}}')
     assert done.returncode == 0
     assert done.stdout == "Studio is ready: http://127.0.0.1:8000\n"
@@ -35,13 +35,13 @@ def test_profiles(tmp_path: Path, env: str, arguments: list[str], profiles: str,
 
 
 def test_published_images(tmp_path: Path) -> None:
-    """With IMAGE_PREFIX in .env nothing is built: the images are pulled from there."""
+    """With IMAGE_PREFIX in .env the images are pulled from there, not built."""
     _, calls = _up(tmp_path, "cpu,minio\nIMAGE_PREFIX=registry.example.com/studio", [], runtimes="")
     assert "cpu,minio: compose up --detach --wait --no-build" in calls
 
 
 def test_no_gpu(tmp_path: Path) -> None:
-    """Where Docker has no GPU to give, up-gpu says so and starts nothing."""
+    """Without a GPU in Docker `up-gpu` says so and does not start the system."""
     done, calls = _up(tmp_path, "cpu,minio", ["--gpu"], runtimes='{"runc": {}}')
     assert done.returncode == 1
     assert "just doctor" in done.stderr

@@ -1,4 +1,4 @@
-"""Dashboard, alerts and what Prometheus is told to scrape: held to what the services have."""
+"""Dashboard, alerts and scrape configuration, compared with the metrics of the services."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
 
 
 def test_queries(known: dict[str, set[str]]) -> None:
-    """Every panel and every alert asks for metrics and labels that the services have."""
+    """Every panel and every alert queries metrics and labels that the services have."""
     assert len(QUERIES) > 30
     assert {title: found for title, query in QUERIES if (found := faults(query, known))} == {}
 
@@ -42,7 +42,7 @@ def test_queries(known: dict[str, set[str]]) -> None:
     ],
 )
 def test_wrong_queries_are_found(known: dict[str, set[str]], query: str, fault: str) -> None:
-    """A metric or a label that is not there is named."""
+    """A metric or a label that the services do not have is named."""
     assert faults(query, known) == [fault]
 
 
@@ -55,7 +55,7 @@ def test_every_metric_is_documented(known: dict[str, set[str]]) -> None:
 
 
 def test_runbooks() -> None:
-    """There are six alerts, and each names a section of docs/operations.md that says what to do."""
+    """There are six alerts, and each names a section of docs/operations.md, its runbook."""
     rules = alerts()
     assert len(rules) == 6
     for rule in rules:
@@ -65,7 +65,7 @@ def test_runbooks() -> None:
 
 
 def test_kubernetes_has_the_same_alerts_and_dashboard() -> None:
-    """The overlay's rules are those of deploy/prometheus, and its ConfigMap is the dashboard."""
+    """The overlay has the rules of deploy/prometheus, and the dashboard as a ConfigMap."""
     manifests = {(one["kind"], one["metadata"]["name"]): one for one in render("observability")}
     assert manifests["PrometheusRule", "studio"]["spec"] == yaml.safe_load(RULES.read_text())
     dashboard = manifests["ConfigMap", "studio-dashboard"]["data"]["studio.json"]
@@ -73,7 +73,7 @@ def test_kubernetes_has_the_same_alerts_and_dashboard() -> None:
 
 
 def test_prometheus_finds_the_services() -> None:
-    """It asks every service of ours on the port its image serves metrics on, and finds its rules where they are put."""
+    """Prometheus scrapes every service of ours on the metrics port of its image, and reads the mounted rules."""
     config = yaml.safe_load(PROMETHEUS.read_text())
     asked: dict[str, Any] = {
         name: names["port"]
@@ -93,7 +93,7 @@ def test_prometheus_finds_the_services() -> None:
 
 @pytest.mark.services
 def test_alerts_fire(tmp_path: Path) -> None:
-    """Prometheus' own tool finds rules, panels and configuration valid, and each alert fires when it should only."""
+    """promtool accepts rules, panels and configuration, and each alert fires only when it should."""
     rules = [{"record": f"panel:{index}", "expr": query} for index, (_, query) in enumerate(panel_queries())]
     panels = tmp_path / "panels.yaml"
     panels.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))

@@ -1,4 +1,4 @@
-"""compose.yaml and the Dockerfiles as data, as `docker compose config` and `docker inspect` would show them."""
+"""Reads compose.yaml and the Dockerfiles as `docker compose config` and `docker inspect` would show them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def composition(variables: Mapping[str, str] = SECRETS) -> dict[str, Any]:
-    """compose.yaml with its variables filled in. Raises KeyError for one that has neither a value nor a default."""
+    """Return compose.yaml with its variables filled in. Raises KeyError for one without a value and a default."""
 
     def value(found: re.Match[str]) -> str:
         name, kind, default = found.groups()
@@ -27,13 +27,13 @@ def composition(variables: Mapping[str, str] = SECRETS) -> dict[str, Any]:
 
 
 def services(variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
-    """With these variables in `.env`, besides the secrets."""
+    """Return the services of compose.yaml with these variables in `.env`, besides the secrets."""
     found: dict[str, dict[str, Any]] = composition({**SECRETS, **(variables or {})})["services"]
     return found
 
 
 def of_ours(name: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A service that runs an image of ours, with the environment its image sets below that of compose.yaml."""
+    """Return a service that runs an image of ours; compose.yaml overrides the environment that the image sets."""
     service = services(variables)[name]
     build = service["build"]
     image = stage((ROOT / build["dockerfile"]).read_text(), build.get("target"))
@@ -42,7 +42,7 @@ def of_ours(name: str, variables: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def stage(dockerfile: str, target: str | None) -> dict[str, Any]:
-    """`environment`, `command` and `user` of one stage, the last by default, those of its parents included."""
+    """Return `environment`, `command` and `user` of one stage, by default the last, with those it inherits."""
     stages: dict[str, dict[str, Any]] = {}
     current: dict[str, Any] = {}
     for line in dockerfile.replace("\\\n", " ").splitlines():
@@ -62,5 +62,5 @@ def stage(dockerfile: str, target: str | None) -> dict[str, Any]:
 
 
 def studio(environment: Mapping[str, object]) -> dict[str, str]:
-    """The STUDIO_* variables among them, as strings."""
+    """Return the STUDIO_* variables among them, as strings."""
     return {name: str(value) for name, value in environment.items() if name.startswith("STUDIO_")}

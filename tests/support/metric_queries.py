@@ -1,4 +1,4 @@
-"""What queries ask for, and what the services have: to find a panel or an alert that would stay empty for ever."""
+"""Compares queries with the metrics of the services, to find a panel or an alert that would always stay empty."""
 
 import json
 import re
@@ -29,14 +29,14 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def panel_queries() -> Iterator[tuple[str, str]]:
-    """Every panel's title and query, its variables filled in."""
+    """Yield the title and the query of every panel, with its variables filled in."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
             yield panel["title"], target["expr"].replace("$__rate_interval", "5m").replace("$model", ".*")
 
 
 def nvml() -> Any:
-    """A stand-in for NVIDIA's library, on a machine with one GPU."""
+    """Return a stand-in for NVIDIA's library on a machine with one GPU."""
     return SimpleNamespace(
         nvmlInit=lambda: None,
         nvmlDeviceGetCount=lambda: 1,
@@ -46,7 +46,7 @@ def nvml() -> Any:
 
 
 def exposed() -> dict[str, set[str]]:
-    """The labels of every sample that either service may have, by its name; with `nvml` as pynvml."""
+    """Return the labels of every sample that either service may have, by its name. `nvml` must stand for pynvml."""
     found: dict[str, set[str]] = {}
     for registry in (GatewayMetrics().registry, WorkerMetrics("any").registry):
         found |= dict(_samples(registry))
@@ -54,7 +54,7 @@ def exposed() -> dict[str, set[str]]:
 
 
 def faults(query: str, known: dict[str, set[str]]) -> list[str]:
-    """What the query asks for that is not there."""
+    """Return the metrics and labels of the query that the services do not have."""
     plain = _STRING.sub('""', query)
     asked = _NAME.findall(plain)
     unknown = [f"no metric {name}" for name, _ in asked if name not in known]
@@ -69,7 +69,7 @@ def faults(query: str, known: dict[str, set[str]]) -> list[str]:
 
 def _samples(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:
     for family in registry.collect():
-        # A metric with labels has no samples before its first event, so its labels are read from where it is kept.
+        # A metric with labels has no samples before its first event, so its labels are read from the collector.
         kept = registry._names_to_collectors.get(family.name)
         labels = set(getattr(kept, "_labelnames", ())) | {label for each in family.samples for label in each.labels}
         labels.discard("le")
