@@ -119,7 +119,7 @@ class Txt2Img(ModelAdapter):
         colours = self._colours
 
         def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            preview = None if colours is None else partial(colours.pictures, tensors["latents"])
+            preview = None if colours is None else partial(colours.previews, tensors["latents"])
             context.progress(step + 1, pipeline.num_timesteps, preview)
             _stop_if_unwanted(batch, context)
             if step + 1 == pipeline.num_timesteps:

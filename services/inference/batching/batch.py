@@ -3,16 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.throttle import PreviewThrottle
 from services.inference.batching.work import Work
 from services.inference.runtime.adapter import Context, Item
+from services.inference.runtime.outputs import Preview
 from services.inference.runtime.stages import Stages
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class Batch(list[Work]):
@@ -50,7 +47,7 @@ class Batch(list[Work]):
         """What the adapter is handed with the items; made on the event loop, used in the model thread."""
         loop, shutter = asyncio.get_running_loop(), PreviewThrottle()
 
-        def progress(step: int, total: int, preview: "Callable[[], Sequence[Image]] | None" = None, /) -> None:
+        def progress(step: int, total: int, preview: Callable[[], Sequence[Preview]] | None = None, /) -> None:
             pictures = () if preview is None or step >= total else shutter.pictures(preview)
             loop.call_soon_threadsafe(self._report, step, total, pictures)
 
@@ -59,7 +56,7 @@ class Batch(list[Work]):
 
         return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
 
-    def _report(self, step: int, total: int, pictures: "Sequence[Image]") -> None:
+    def _report(self, step: int, total: int, pictures: Sequence[Preview]) -> None:
         if step >= total:
             self.ending.set()
         for seat, count in self.seats().items():

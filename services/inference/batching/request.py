@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from services.common.schemas import Progress
 from services.inference.batching.aftermath import Aftermath
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.runtime.adapter import Cancelled
-from services.inference.runtime.outputs import Output
+from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.stages import Stages
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class BatchRequest:
@@ -37,7 +34,7 @@ class BatchRequest:
         self._made: dict[int, Output] = {}
         self._result: asyncio.Future[list[Output]] = asyncio.get_running_loop().create_future()
         self._step = 0
-        self._showing: Callable[[int, Image], object] = lambda _index, _picture: None
+        self._showing: Callable[[int, Preview], object] = lambda _index, _picture: None
         # Whatever becomes of the work, nobody is left waiting for what is not wanted any more.
         heartbeat.when_unwanted(lambda: self.fail(Cancelled()))
 
@@ -93,11 +90,11 @@ class BatchRequest:
         self._step = max(self._step, len(self._made) * total + step * count)
         self._heartbeat.report(Progress(step=self._step, total=self._count * total))
 
-    def when_shown(self, call: "Callable[[int, Image], object]") -> None:
+    def when_shown(self, call: Callable[[int, Preview], object]) -> None:
         """Have `call` called with the item's index and a preview of it, whenever there is one."""
         self._showing = call
 
-    def show(self, index: int, picture: "Image") -> None:
+    def show(self, index: int, picture: Preview) -> None:
         if self.wanted:
             self._showing(index, picture)
 

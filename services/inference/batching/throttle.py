@@ -3,12 +3,11 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from services.inference.runtime.outputs import Preview
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +23,7 @@ class PreviewThrottle:
         self._clock = clock
         self._due = clock() + FIRST_SECONDS
 
-    def pictures(self, preview: "Callable[[], Sequence[Image]]") -> "Sequence[Image]":
+    def pictures(self, preview: Callable[[], Sequence[Preview]]) -> Sequence[Preview]:
         """One an item, or none when it is not time. Whatever an adapter does wrong here fails no job."""
         begin = self._clock()
         if begin < self._due:

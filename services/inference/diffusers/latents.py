@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
+from services.inference.runtime.outputs import Preview
+
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class LatentColours:
             log.info("no previews of this model", reason=f"{type(exc).__name__}: {exc}")
             return None
 
-    def pictures(self, latents: "torch.Tensor") -> "list[Image]":
+    def previews(self, latents: "torch.Tensor") -> list[Preview]:
         """One for each of batch x channels x height x width, as large as the latents are; none of packed ones."""
         import torch
         from PIL import Image
@@ -48,7 +49,7 @@ class LatentColours:
         scaled = torch.where(spread > LOUD, scaled / spread, scaled)
         colours = torch.einsum("bchw,cd->bhwd", scaled, self._factors[:-1]) + self._factors[-1]
         pixels = ((colours / 2 + 0.5).nan_to_num().clamp(0, 1) * 255).to(torch.uint8).cpu().numpy()
-        return [Image.fromarray(picture) for picture in pixels]
+        return [Preview(Image.fromarray(image)) for image in pixels]
 
 
 def _fitted(vae: Any) -> "torch.Tensor":

@@ -8,15 +8,12 @@ what it makes.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from services.common.catalogue import Model
 from services.common.params import Modality, Params
-from services.inference.runtime.outputs import Output
+from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.sources import Source
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Item:
 
 
 class Report(Protocol):
-    def __call__(self, step: int, total: int, preview: "Callable[[], Sequence[Image]] | None" = None, /) -> None: ...
+    def __call__(self, step: int, total: int, preview: Callable[[], Sequence[Preview]] | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
-"""What an adapter returns, before it is stored. Encoding happens outside the model thread."""
+"""The outputs and previews that an adapter makes, before they are stored. Both are encoded outside the model thread."""
 
 import io
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+PREVIEW_SIDE: Final = 256  # pixels, the longer one
+_MOST_ENLARGED: Final = 4  # times: larger shows no more, and encoding would cost more than making the preview
+_QUALITY: Final = 60
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,20 @@ class ImageOutput:
         buffer = io.BytesIO()
         self.image.save(buffer, "PNG", pnginfo=info, compress_level=self.compress_level, compress_type=zlib.Z_RLE)
         return Encoded(buffer.getvalue(), "image/png", "png", self.image.width, self.image.height)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small image of what an item looks like so far. Only this module knows what kind of image it is."""
+
+    image: "Image"
+
+    def jpeg(self) -> bytes:
+        """Return a JPEG file of at most PREVIEW_SIDE pixels a side. Raise any exception for what is no image."""
+        from PIL import Image
+
+        scale = min(_MOST_ENLARGED, PREVIEW_SIDE / max(self.image.size))
+        size = max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale))
+        buffer = io.BytesIO()
+        self.image.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=_QUALITY)
+        return buffer.getvalue()

@@ -1,23 +1,17 @@
 """Puts the previews of one job where the gateway finds them, and takes them away when the job is over."""
 
 import asyncio
-import io
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from services.common.previews import preview_key
+from services.inference.runtime.outputs import Preview
 from services.inference.worker.best_effort import BestEffort
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 log = structlog.get_logger(__name__)
 
-MOST_SIDE: Final = 256  # pixels, the longer one
-LARGER: Final = 4  # times: larger shows no more, and encoding would cost more than making the preview
-QUALITY: Final = 60
 AFTER_SECONDS: Final = 60.0  # for encoding and storing what the call made
 
 
@@ -32,13 +26,13 @@ class Previews:
         self._job_id = job_id
         self._on_stored = on_stored
         self._keep_seconds = call_seconds + AFTER_SECONDS
-        self._newest: dict[int, Image] = {}
+        self._newest: dict[int, Preview] = {}
         self._keys: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def show(self, index: int, picture: "Image") -> None:
-        """Have this seen of the job's picture `index`; what has not been stored by then is skipped for it."""
-        self._newest[index] = picture
+    def show(self, index: int, preview: Preview) -> None:
+        """Show `preview` for the job's image `index`, in place of an older one that is not stored yet."""
+        self._newest[index] = preview
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._store())
 
@@ -66,15 +60,5 @@ class Previews:
                 self._on_stored()
 
 
-def _encoded(pictures: "Mapping[int, Image]") -> dict[int, bytes]:
-    return {index: _jpeg(picture) for index, picture in pictures.items()}
-
-
-def _jpeg(picture: "Image") -> bytes:
-    from PIL import Image
-
-    scale = min(LARGER, MOST_SIDE / max(picture.size))
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    buffer = io.BytesIO()
-    picture.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+def _encoded(previews: Mapping[int, Preview]) -> dict[int, bytes]:
+    return {index: preview.jpeg() for index, preview in previews.items()}

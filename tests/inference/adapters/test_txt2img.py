@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from services.common.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Cancelled, Context, Item
+from services.inference.runtime.outputs import Preview
 from services.inference.runtime.sources import Source
 from tests.support.models.items import draw, item
 from tests.support.models.refusing_hub import refusing_hub
@@ -86,9 +86,9 @@ def test_previews_change_no_picture(txt2img: Txt2Img) -> None:
     """After every step there is a small picture of each item to be had, and whoever takes it changes nothing."""
     sizes: list[list[tuple[int, int]]] = []
 
-    def look(step: int, total: int, preview: Callable[[], Sequence[Image.Image]] | None = None, /) -> None:
+    def look(step: int, total: int, preview: Callable[[], Sequence[Preview]] | None = None, /) -> None:
         assert preview is not None
-        sizes.append([picture.size for picture in preview()])
+        sizes.append([each.image.size for each in preview()])
 
     looked = draw(txt2img, item(1), item(2), context=Context(look, lambda _job_id: False))
     assert sizes == [[(8, 8), (8, 8)]] * 4

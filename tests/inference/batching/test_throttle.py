@@ -4,9 +4,10 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, PreviewThrottle
+from services.inference.runtime.outputs import Preview
 from tests.support.clock import Clock
 
-PICTURE = Image.new("RGB", (8, 8))
+PREVIEW = Preview(Image.new("RGB", (8, 8)))
 
 
 class Camera:
@@ -16,10 +17,10 @@ class Camera:
         self._clock, self._seconds = clock, seconds
         self.taken = 0
 
-    def __call__(self) -> list[Image.Image]:
+    def __call__(self) -> list[Preview]:
         self.taken += 1
         self._clock.seconds += self._seconds
-        return [PICTURE]
+        return [PREVIEW]
 
 
 def test_previews_are_seldom() -> None:
@@ -47,7 +48,7 @@ def test_failing_preview_is_the_last() -> None:
     """An adapter whose preview raises is told in the log once, and asked no more in this call."""
     clock, asked = Clock(), []
 
-    def broken() -> list[Image.Image]:
+    def broken() -> list[Preview]:
         asked.append(clock.seconds)
         raise ZeroDivisionError
 

@@ -40,7 +40,7 @@ def test_preview_shows_what_the_decoder_would(vae: Any) -> None:
         latents = vae.encode(pixels).latents * vae.config.scaling_factor
     colours = LatentColours.of(SimpleNamespace(vae=vae))
     assert colours is not None
-    first, second = colours.pictures(torch.cat([latents, latents.flip(-1)]))
+    first, second = (each.image for each in colours.previews(torch.cat([latents, latents.flip(-1)])))
     for preview, wanted in ((first, picture), (second, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
         off = np.abs(np.asarray(preview, float) - np.asarray(wanted.resize(preview.size, Image.Resampling.BOX), float))
         assert off.mean() < 30

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from services.common.cache import Cache
 from services.common.previews import preview_key
+from services.inference.runtime.outputs import PREVIEW_SIDE, Preview
 from services.inference.worker.best_effort import BestEffort
-from services.inference.worker.previews import MOST_SIDE, Previews
+from services.inference.worker.previews import Previews
 from tests.support.cache_in_memory import Board
 from tests.support.fakes import Down
 
@@ -40,8 +41,8 @@ def previews(cache: object, shown: Shown) -> Previews:
     return Previews(BestEffort(cast("Cache", cache)), "job", shown, call_seconds=CALL_SECONDS)
 
 
-def plain(colour: str, size: tuple[int, int] = (16, 16)) -> Image.Image:
-    return Image.new("RGB", size, colour)
+def plain(colour: str, size: tuple[int, int] = (16, 16)) -> Preview:
+    return Preview(Image.new("RGB", size, colour))
 
 
 async def test_newest_is_shown_until_it_is_over() -> None:
@@ -54,7 +55,7 @@ async def test_newest_is_shown_until_it_is_over() -> None:
     await shown.once()
     first, second = (Image.open(io.BytesIO(board.kept[preview_key("job", index)])) for index in (0, 1))
     assert (first.format, first.size, first.getpixel((5, 5))) == ("JPEG", (64, 64), (255, 255, 255))
-    assert second.size == (MOST_SIDE, MOST_SIDE // 4)
+    assert second.size == (PREVIEW_SIDE, PREVIEW_SIDE // 4)
     assert shown.times == 1
     assert min(board.seconds.values()) > CALL_SECONDS  # a step may take as long as the whole call
     await showing.clear()
@@ -64,7 +65,7 @@ async def test_newest_is_shown_until_it_is_over() -> None:
 async def test_what_cannot_be_shown_harms_nothing() -> None:
     """A cache that is down shows nothing, an adapter that makes something else than a picture is logged."""
     shown = Shown()
-    for cache, made in ((Down("cache"), plain("red")), (Board(), cast("Image.Image", "no picture"))):
+    for cache, made in ((Down("cache"), plain("red")), (Board(), Preview(cast("Image.Image", "no picture")))):
         showing = previews(cache, shown)
         with capture_logs() as logs:
             showing.show(0, made)

@@ -19,7 +19,7 @@ from pathlib import Path
 from services.common.catalogue import Model
 from services.common.params import Modality
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
-from services.inference.runtime.outputs import Encoded, ImageOutput, Output
+from services.inference.runtime.outputs import Encoded, ImageOutput, Output, Preview
 from services.inference.runtime.sources import Source
 
 GIL_COUNT = 60_000_000
@@ -68,7 +68,7 @@ class Painter(ModelAdapter):
         steps, seconds = (40, 0.05) if "SLOW" in requests else (1, self._seconds)
         for step in range(steps):
             time.sleep(seconds)
-            context.progress(step + 1, steps, lambda: [_painted(item).image for item in batch])
+            context.progress(step + 1, steps, lambda: [Preview(_painted(item).image) for item in batch])
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
         context.stage("decode")
