@@ -39,9 +39,8 @@ async def test_batch_that_does_not_fit() -> None:
         batcher = Batcher(executor, metrics, deadline_seconds=60)
         async with batcher.running():
             with memory_left(room):
-                async with batcher.seat(batch, heartbeat_of_a_job(), alone=True) as seat:
-                    drawn = pictures(await seat.outputs())
-                seat.over()
+                async with batcher.request(batch, heartbeat_of_a_job(), redelivered=True) as request:
+                    drawn = pictures(await request.outputs())
     assert len(drawn) == 16
     assert max(apart(*pair) for pair in zip(drawn, alone, strict=False)) <= 2
     assert (metrics.registry.get_sample_value("studio_pipeline_calls_total", {"model": "tiny"}) or 0) > 2

@@ -1,66 +1,86 @@
-"""The works of one call of the model thread."""
+"""A batch: the items of one call of the model thread, and the way back from the call to their jobs."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import structlog
 
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.throttle import PreviewThrottle
-from services.inference.batching.work import Work
+from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import Context, Item
+from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Preview
 from services.inference.runtime.stages import Stages
 
 
-class Batch(list[Work]):
-    """Not changed while its call is under way: the model thread reads it. The last step done sets `ending`."""
+@dataclass(frozen=True, eq=False)
+class BatchItem:
+    """Item `index` of a request. Items with equal `key` may share a call: see `BatchScheduler.add`."""
 
-    def __init__(self, works: Iterable[Work] = ()) -> None:
-        super().__init__(works)
-        self.ending = asyncio.Event()
+    request: BatchRequest
+    index: int
+    key: tuple[Hashable, Hashable]
 
     @property
-    def alone(self) -> bool:
-        return any(work.alone for work in self)
+    def item(self) -> Item:
+        return self.request.items[self.index]
+
+    @property
+    def wanted(self) -> bool:
+        return self.request.wanted
+
+
+class Batch(list[BatchItem]):
+    """The items of one call. It does not change while the call is under way: the model thread reads it."""
 
     @property
     def items(self) -> list[Item]:
-        return [work.item for work in self]
+        return [each.item for each in self]
 
     @property
-    def jobs(self) -> list[str]:
-        """Ids of those that asked first."""
-        return sorted({work.item.job_id for work in self})
+    def job_ids(self) -> list[str]:
+        return sorted({each.item.job_id for each in self})
 
-    def seats(self) -> Counter[BatchRequest]:
-        """Every seat it is made for, and how many of its works are for it."""
-        return Counter(seat for work in self for seat, _ in work.seats)
+    def requests(self) -> Counter[BatchRequest]:
+        """The requests that have items in this batch, and how many."""
+        return Counter(each.request for each in self)
 
-    async def begin(self) -> None:
-        """Call the jobs, and return when each has begun or left, also those that ask for the same meanwhile."""
-        for seat in self.seats():
-            seat.call()
-        while unsettled := [seat for seat in self.seats() if not seat.settled]:
-            await unsettled[0].settle()
+    def wanted(self) -> "Batch":
+        """The items whose jobs still want them."""
+        return Batch(each for each in self if each.wanted)
 
-    def context(self, stages: Stages) -> Context:
-        """What the adapter is handed with the items; made on the event loop, used in the model thread."""
-        loop, shutter = asyncio.get_running_loop(), PreviewThrottle()
+    async def make(self, executor: ModelExecutor, timings: CallTimings, ending: asyncio.Event) -> Stages:
+        """Call the model thread for this batch, hand each job its outputs, and return the stages of the call.
+
+        `ending` is set by the last step of the call. Raise what `ModelExecutor.generate` raises.
+        """
+        items, stages = self.items, Stages()
+        with timings.call(items), structlog.contextvars.bound_contextvars(job_ids=self.job_ids):
+            outputs = await executor.generate(items, self._context(stages, ending))
+        for each, output in zip(self, outputs, strict=True):
+            each.request.deliver(each.index, output, stages)
+        return stages
+
+    def _context(self, stages: Stages, ending: asyncio.Event) -> Context:
+        """Return the context of the call, made on the event loop and used in the model thread."""
+        loop, throttle = asyncio.get_running_loop(), PreviewThrottle()
 
         def progress(step: int, total: int, preview: Callable[[], Sequence[Preview]] | None = None, /) -> None:
-            pictures = () if preview is None or step >= total else shutter.pictures(preview)
-            loop.call_soon_threadsafe(self._report, step, total, pictures)
+            previews = () if preview is None or step >= total else throttle.previews(preview)
+            loop.call_soon_threadsafe(report, step, total, previews)
+
+        def report(step: int, total: int, previews: Sequence[Preview]) -> None:
+            if step >= total:
+                ending.set()
+            for request, count in self.requests().items():
+                request.report(step, total, count)
+            for each, preview in zip(self, previews, strict=False):
+                each.request.show(each.index, preview)
 
         def cancelled(job_id: str) -> bool:
-            return not any(work.wanted for work in self if work.item.job_id == job_id)
+            return not any(each.wanted for each in self if each.item.job_id == job_id)
 
         return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
-
-    def _report(self, step: int, total: int, pictures: Sequence[Preview]) -> None:
-        if step >= total:
-            self.ending.set()
-        for seat, count in self.seats().items():
-            seat.report(step, total, count)
-        for work, picture in zip(self, pictures, strict=False):
-            for seat, index in work.seats:
-                seat.show(index, picture)

@@ -1,8 +1,9 @@
-"""Calls the model thread for one batch after another, and sees to it that what befalls one job befalls no other."""
+"""The batcher: it calls the model thread for one batch after another, and keeps each job's failure to that job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -11,40 +12,54 @@ from services.inference.batching.batch import Batch
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.scheduler import BatchScheduler
 from services.inference.batching.timings import CallTimings
+from services.inference.batching.window import WINDOW_SECONDS, BatchWindow
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.adapter import Cancelled, Item
 from services.inference.runtime.executor import ModelExecutor
-from services.inference.runtime.outputs import Output
-from services.inference.runtime.stages import Stages
+from services.inference.runtime.outputs import Preview
 
 log = structlog.get_logger(__name__)
 
 
 class Batcher:
-    """Use `running` around everything else; then any number of jobs may take a `seat` at a time.
+    """Owns the one loop that forms batches and makes them. Enter `running`; then jobs may enter a `request` each.
 
-    Once the model thread is `lost`, `loss` says how, and nothing more is made: whoever uses this has to leave then. Not
-    every loss is borne by a job: the one that hung may have been canceled, or have all its outputs.
+    The life of a batch: the scheduler picks items, their jobs are called and begin, the model thread makes the batch,
+    and each job gets its outputs. The next batch is formed while the last outputs of this one are made, so the thread
+    does not wait for jobs to begin.
+
+    Once the model thread is `lost`, `loss` says how, nothing more is made, and the worker has to leave. No job may
+    bear that loss: the job that hung may have been canceled.
     """
 
-    def __init__(self, executor: ModelExecutor, metrics: Metrics, *, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        executor: ModelExecutor,
+        metrics: Metrics,
+        *,
+        deadline_seconds: float,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
         self.max_batch = executor.adapter.max_batch
         self.timings = CallTimings()
-        self._executor = executor
-        self._metrics = metrics
         self.deadline_seconds = deadline_seconds
         self.lost = asyncio.Event()
         self.loss: ThreadLost | None = None
-        self._backlog = BatchScheduler(executor.adapter)
+        self._executor = executor
+        self._metrics = metrics
+        self._scheduler = BatchScheduler(executor.adapter, BatchWindow(window_seconds))
+        self._requests: set[BatchRequest] = set()
+        self._changed = asyncio.Event()  # the scheduler may have another answer
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """Form and make batches while the block runs. A fault of the loop cancels the block."""
         task, user = asyncio.create_task(self._run()), asyncio.current_task()
 
         def ended(_: object) -> None:
             if user is not None and not task.cancelled() and task.exception() is not None:
-                user.cancel()  # a fault of ours ends the worker, which would wait for ever
+                user.cancel()  # it would wait for ever
 
         task.add_done_callback(ended)
         try:
@@ -55,115 +70,150 @@ class Batcher:
             if not task.cancelled():
                 task.result()
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> BatchRequest:
-        """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls."""
-        return self._backlog.seat(items, heartbeat, alone=alone, bulk=bulk)
+    def request(
+        self,
+        items: Sequence[Item],
+        heartbeat: Heartbeat,
+        *,
+        redelivered: bool = False,
+        bulk: bool = False,
+        show: Callable[[int, Preview], object] = lambda _index, _preview: None,
+    ) -> BatchRequest:
+        """Return a request for a job's items, to be entered. `show` is called with previews and their items' index.
+
+        If the adapter has no batch key for an item, the request is called at once and its outputs raise that.
+        """
+        request = BatchRequest(items, heartbeat, redelivered=redelivered, bulk=bulk, show=show, on_exit=self._on_exit)
+        self._requests.add(request)
+        try:
+            self._scheduler.add(request)
+        except Exception as exc:  # noqa: BLE001 - an adapter's mistake ends this job and no other
+            request.fail(exc)
+            request.call()
+        self._changed.set()
+        return request
+
+    def _on_exit(self, request: BatchRequest) -> None:
+        self._requests.discard(request)
+        self._scheduler.remove(request)
+        self._changed.set()
 
     async def _run(self) -> None:
-        """Until the thread is lost, and the worker is about to leave."""
-        batch = Batch()
-        while self.loss is None:
-            following = asyncio.create_task(self._following(batch))
+        """Make one batch after another until the thread is lost."""
+        batch = await self._form()
+        while True:
+            ending = asyncio.Event()
+            following = asyncio.create_task(self._form(ending))
+            self._scheduler.call_began()
             try:
-                if batch:
-                    with self._backlog.busy(batch):
-                        await self._make(batch)
-                batch.ending.set()
+                await self._make(batch.wanted(), ending)
+                self._scheduler.call_ended(self._now())
+                self._changed.set()
+                ending.set()
                 batch = await following
-                await batch.begin()  # also who has joined since it was made up: nothing is made that nobody holds
-                batch = self._backlog.still_wanted(batch)
             except ThreadLost as exc:
-                self._backlog.hand_back(HandedBack(str(exc)))
-                self.loss = exc
-                self.lost.set()
+                self._lose(exc)
+                return
             finally:
                 following.cancel()
 
-    async def _following(self, batch: Batch) -> Batch:
-        """The next batch, made up while the last of this one is: the thread is not to wait for jobs to be begun."""
-        await batch.ending.wait()
-        return await self._backlog.next_batch()
+    async def _form(self, ending: asyncio.Event | None = None) -> Batch:
+        """Form the next batch, with every job of it begun; begin with that once the call under way is `ending`.
 
-    async def _make(self, batch: Batch, *, again: bool = False) -> None:
-        """Raises ThreadLost. `again`: some of it has been in a call that failed."""
+        Jobs join round after round, as they come, while those before them begin.
+        """
+        if ending is not None:
+            await ending.wait()
+        batch = Batch()
+        while True:
+            self._changed.clear()
+            found = self._scheduler.next(self._now(), batch)
+            if isinstance(found, list):
+                await _begin(Batch(found))
+                batch = Batch([*batch, *found]).wanted()
+            elif batch and found <= self._now():
+                return batch
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(None if math.isinf(found) else found):
+                        await self._changed.wait()
+
+    async def _make(self, batch: Batch, ending: asyncio.Event) -> None:
+        """Make a batch, in smaller parts after a call that fails. Raise ThreadLost."""
+        parts, failed_before = [batch], False
+        while parts:
+            part = parts.pop(0)
+            if not part:
+                continue
+            try:
+                await self._call(part, ending)
+            except ThreadLost:
+                raise
+            except Exception as exc:  # noqa: BLE001 - an adapter may raise anything, and the job's attempt logs it
+                parts = [*self._smaller(part.wanted(), exc, failed_before=failed_before), *parts]
+                failed_before = True
+
+    async def _call(self, batch: Batch, ending: asyncio.Event) -> None:
+        """Call the model once, within the deadline. Raise ThreadLost, or the adapter's exception."""
         self._metrics.calls.inc()
         self._metrics.batch_size.observe(len(batch))
+        began = self._now()
         try:
-            await self._call(batch)
+            async with asyncio.timeout(self.deadline_seconds):
+                stages = await batch.make(self._executor, self.timings, ending)
         except TimeoutError as exc:
             took = f"took longer than {self.deadline_seconds:g} seconds"
-            raise self._give_up(batch, DeadlineExceeded, took) from exc
+            raise _give_up(batch, DeadlineExceeded, took) from exc
         except DeviceFailed as exc:
-            raise self._give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
-        except Cancelled as exc:
-            for seat in batch.seats():
-                if not seat.wanted:
-                    seat.fail(exc)
-            # An identical job may have come at the last moment.
-            self._try_again(batch, GenerationError("the model stopped although somebody waited"))
-        except Exception as exc:  # noqa: BLE001 - whatever an adapter raises is a job's failure, and logged as that
-            await self._make_less(batch, exc, again=again)
+            raise _give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
+        self._metrics.called(len(batch), self._now() - began, stages.so_far())
 
-    async def _call(self, batch: Batch) -> None:
-        now = asyncio.get_running_loop().time
-        begin, stages = now(), Stages()
-        named = structlog.contextvars.bound_contextvars(job_ids=batch.jobs)  # for what the adapter logs
-        with named, self.timings.call(batch.items):
-            async with asyncio.timeout(self.deadline_seconds):
-                outputs = await self._executor.generate(batch.items, batch.context(stages))
-        self._deliver(batch, outputs, stages)
-        self._metrics.call_seconds.observe(now() - begin)
-        self._metrics.staged(stages.so_far())
+    def _smaller(self, batch: Batch, exc: Exception, *, failed_before: bool) -> list[Batch]:
+        """Return the parts of a failed batch to try again; without any, its jobs fail.
 
-    def _give_up(self, batch: Batch, kind: type[ThreadLost], reason: str) -> ThreadLost:
-        """Nobody can mend a thread, or tell whose fault it is where a job asked for only a part of the call."""
-        for seat, count in batch.seats().items():
-            guilty = count == len(batch)
-            seat.fail(kind(f"the job {reason}") if guilty else HandedBack(f"its batch {reason}"))
-        return kind(f"a call {reason}")
-
-    def _deliver(self, batch: Batch, outputs: Sequence[Output], stages: Stages) -> None:
-        self._backlog.forget(*batch)
-        self._metrics.made.inc(len(batch))
-        for work, output in zip(batch, outputs, strict=True):
-            self._metrics.shared.inc(len(work.seats) - 1)
-            for seat, index in work.seats:
-                seat.deliver(index, output, stages)
-
-    async def _make_less(self, batch: Batch, exc: Exception, *, again: bool) -> None:
-        """Halve the batch: what does not fit does then, and one job's fault is not another's."""
-        if len(batch) == 1 and isinstance(exc, OutOfMemory) and not again:
-            # The memory that others had cached has been given back since.
-            if wanted := self._backlog.still_wanted(batch):
-                await self._make(wanted, again=True)
-            return
-        half = (len(batch) + 1) // 2
-        if len(batch) > 1 and (len(batch.jobs) > 1 or isinstance(exc, OutOfMemory)):
-            log.warning("batch halved", size=len(batch), reason=type(exc).__name__)
-            if isinstance(exc, OutOfMemory):
-                self._backlog.shrink(batch[0], half)
-            for part in (batch[:half], batch[half:]):
-                if wanted := self._backlog.still_wanted(part):
-                    await self._make(wanted, again=True)
-            return
-        # Who asked first bears the failure; the others get one more try, together.
-        to_blame = {next((seat for seat, _ in work.seats if seat.wanted), work.seats[0][0]) for work in batch}
-        self._try_again(batch, exc, to_blame)
-
-    def _try_again(self, batch: Batch, exc: Exception, to_blame: Collection[BatchRequest] = ()) -> None:
-        """For seats that still want it and have not failed before; the others fail.
-
-        Decided once for all of the call, since a job may share several of its works: it has failed once, not so often.
+        Halves may fit where the whole did not, and they keep one job's fault from the others.
         """
-        seats = batch.seats()
-        again = [seat for seat in seats if seat.wanted and not seat.second_try and seat not in to_blame]
-        for seat in seats:
-            if seat in again:
-                seat.second_try = True
-            else:
-                seat.fail(exc)
-        self._backlog.forget(*batch)
-        for work in reversed(batch):
-            work.seats = tuple(pair for pair in work.seats if pair[0] in again)
-            if work.seats:
-                self._backlog.put_first(work)
+        out_of_memory, half = isinstance(exc, OutOfMemory), (len(batch) + 1) // 2
+        if len(batch) > 1 and (out_of_memory or len(batch.job_ids) > 1):
+            log.warning("batch halved", size=len(batch), reason=type(exc).__name__)
+            if out_of_memory:
+                self._scheduler.limit(batch[0], half)
+            return [Batch(batch[:half]), Batch(batch[half:])]
+        if out_of_memory and not failed_before:
+            return [batch]  # the memory that others had cached is free now
+        if isinstance(exc, Cancelled):
+            exc = GenerationError("the model stopped although the job was not canceled")
+        for request in batch.requests():
+            request.fail(exc)
+        return []
+
+    def _lose(self, loss: ThreadLost) -> None:
+        """End every job: nothing more is made. Jobs that were not called keep waiting for the worker to leave."""
+        for request in self._requests:
+            request.fail(HandedBack(str(loss)))
+        self.loss = loss
+        self.lost.set()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def _begin(batch: Batch) -> None:
+    """Call the jobs of a batch, and return when each of them has begun or withdrawn."""
+    for request in batch.requests():
+        request.call()
+    for request in batch.requests():
+        await request.settled()
+
+
+def _give_up(batch: Batch, kind: type[ThreadLost], reason: str) -> ThreadLost:
+    """Fail the jobs of a call that lost the thread, and return the loss.
+
+    A job that asked for the whole call is at fault. Where it asked for a part, the fault may be another's: the job
+    is handed back.
+    """
+    for request, count in batch.requests().items():
+        at_fault = count == len(batch)
+        request.fail(kind(f"the job {reason}") if at_fault else HandedBack(f"its batch {reason}"))
+    return kind(f"a call {reason}")

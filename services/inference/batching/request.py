@@ -1,116 +1,142 @@
-"""A job's seat in the batcher: its turn comes, it says whether it goes on, and gets what was made for it."""
+"""A job's handle in the batcher: it is called at its turn, begins the job, and gets the outputs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
 from services.common.schemas import Progress
-from services.inference.batching.aftermath import Aftermath
 from services.inference.job.heartbeat import Heartbeat
-from services.inference.runtime.adapter import Cancelled
+from services.inference.runtime.adapter import Cancelled, Item
 from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.stages import Stages
 
 
-class BatchRequest:
-    """An async context manager: entered when the job's turn comes, and whoever leaves it wants nothing more.
+class RequestState(Enum):
+    """The states of a `BatchRequest`, drawn in its docstring."""
 
-    It is for `count` things of one job. Its holder begins the job inside and then either awaits `outputs` or leaves;
-    the batch waits for one of the two. Whoever has left says when the job is `over`. The turn of a job that is `alone`
-    comes when all others are.
+    WAITING = auto()
+    CALLED = auto()
+    BEGUN = auto()
+    DONE = auto()
+
+
+class BatchRequest:
+    """The items of one job in the batcher, made by `Batcher.request` and entered by the job.
+
+        WAITING ── call() ──▶ CALLED ── outputs() ──▶ BEGUN ── deliver() of the last item ──▶ DONE
+           │                    │                       │                                      ▲
+           └────────────────────┴───────────────────────┴──── fail(), or the job withdraws ────┘
+
+    WAITING  The items wait in the scheduler. The job is not begun, so it is charged no attempt.
+    CALLED   A batch takes items of the job. `async with` returns, and the job begins in the status store. Then it
+             either awaits `outputs` or withdraws; the batch waits for one of the two.
+    BEGUN    The items are made, in one call of the model or several.
+    DONE     The outputs or an exception are there, or the job wants none. The worker holds the job until its context
+             ends: the outputs are being stored.
     """
 
-    def __init__(self, count: int, heartbeat: Heartbeat, aftermath: Aftermath, *, alone: bool) -> None:
-        self.second_try = False
-        self.calls: list[Stages] = []  # that made something for it
-        self._count = count
+    def __init__(
+        self,
+        items: Sequence[Item],
+        heartbeat: Heartbeat,
+        *,
+        redelivered: bool,
+        bulk: bool,
+        show: Callable[[int, Preview], object],
+        on_exit: Callable[["BatchRequest"], object],
+    ) -> None:
+        self.items = items
+        self.redelivered = redelivered
+        self.bulk = bulk
+        self.state = RequestState.WAITING
+        self.calls: list[Stages] = []  # of the model, that made outputs of this job
         self._heartbeat = heartbeat
-        self._aftermath = aftermath
-        self.alone = alone
-        self._turn = asyncio.Event()
+        self._show = show
+        self._on_exit = on_exit
+        self._called = asyncio.Event()
         self._settled = asyncio.Event()
-        self._gone = False
-        self._made: dict[int, Output] = {}
-        self._result: asyncio.Future[list[Output]] = asyncio.get_running_loop().create_future()
+        self._done = asyncio.Event()
+        self._outputs: dict[int, Output] = {}
+        self._exception: Exception | None = None
         self._step = 0
-        self._showing: Callable[[int, Preview], object] = lambda _index, _picture: None
-        # Whatever becomes of the work, nobody is left waiting for what is not wanted any more.
-        heartbeat.when_unwanted(lambda: self.fail(Cancelled()))
+        heartbeat.when_unwanted(lambda: self.fail(Cancelled()))  # a canceled job ends before its call does
 
     @property
     def wanted(self) -> bool:
-        """Plain flags, so that the model thread may ask after every step."""
-        return not self._gone and self._heartbeat.wanted
-
-    @property
-    def begun(self) -> bool:
-        """Or about to be: its turn has come, and it has not left."""
-        return self._turn.is_set() and not self._gone
+        """True if the job still wants outputs. Reads plain attributes, so the model thread may ask at every step."""
+        return self.state is not RequestState.DONE and self._heartbeat.wanted
 
     async def __aenter__(self) -> Self:
         try:
-            await self._turn.wait()
-            if self.alone:
-                await self._aftermath.over()
+            await self._called.wait()
         except asyncio.CancelledError:
-            self._leave()
+            self._exit()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._aftermath.enter()
-        self._leave()
-
-    def over(self) -> None:
-        """Once, by whoever had entered it."""
-        self._aftermath.leave()
+        self._exit()
 
     async def outputs(self) -> list[Output]:
-        """One per item. Raises Cancelled once the heartbeat says so, ThreadLost, or what the adapter raised."""
+        """Return one output per item.
+
+        Raise Cancelled once the heartbeat reports it, ThreadLost, or the exception of the adapter.
+        """
+        if self.state is RequestState.CALLED:
+            self.state = RequestState.BEGUN
         self._settled.set()
-        return await self._result
+        await self._done.wait()
+        if self._exception is not None:
+            raise self._exception
+        return [self._outputs[index] for index in range(len(self.items))]
+
+    def withdraw(self) -> None:
+        """Leave the batch: the job wants no outputs."""
+        self.fail(Cancelled())
 
     def call(self) -> None:
-        self._turn.set()
+        """Let the job begin."""
+        if self.state is RequestState.WAITING:
+            self.state = RequestState.CALLED
+        self._called.set()
 
-    @property
-    def settled(self) -> bool:
-        """The called job has begun and waits for its outputs, or has left."""
-        return self._settled.is_set()
-
-    async def settle(self) -> None:
-        """Return when the called job is settled."""
+    async def settled(self) -> None:
+        """Return when the called job has begun and waits for its outputs, or is done."""
         await self._settled.wait()
 
     def report(self, step: int, total: int, count: int) -> None:
-        """`step` of `total` is done of a call for `count` of the items; never less than was said before."""
-        self._step = max(self._step, len(self._made) * total + step * count)
-        self._heartbeat.report(Progress(step=self._step, total=self._count * total))
+        """Report `step` of `total` of a call for `count` of the items. The job's progress never decreases."""
+        self._step = max(self._step, len(self._outputs) * total + step * count)
+        self._heartbeat.report(Progress(step=self._step, total=len(self.items) * total))
 
-    def when_shown(self, call: Callable[[int, Preview], object]) -> None:
-        """Have `call` called with the item's index and a preview of it, whenever there is one."""
-        self._showing = call
-
-    def show(self, index: int, picture: Preview) -> None:
+    def show(self, index: int, preview: Preview) -> None:
+        """Show a preview of the item `index`, if the job is still wanted."""
         if self.wanted:
-            self._showing(index, picture)
+            self._show(index, preview)
 
     def deliver(self, index: int, output: Output, call: Stages) -> None:
-        self._made[index] = output
+        """Hand over the output of the item `index`, made by `call`."""
+        self._outputs[index] = output
         if call not in self.calls:
             self.calls.append(call)
-        if len(self._made) == self._count and not self._result.done():
-            self._result.set_result([self._made[number] for number in range(self._count)])
+        if len(self._outputs) == len(self.items):
+            self._finish()
 
     def fail(self, exc: Exception) -> None:
-        if not self._result.done():
-            self._result.set_exception(exc)
+        """End with `exc` in place of outputs; a request that is done already stays as it is."""
+        if self.state is not RequestState.DONE:
+            self._exception = exc
+            self._finish()
 
-    def _leave(self) -> None:
-        self._gone = True
+    def _finish(self) -> None:
+        self.state = RequestState.DONE
         self._settled.set()
-        if not self._result.cancel() and not self._result.cancelled():
-            self._result.exception()  # seen, so that asyncio does not complain of one nobody asked for
+        self._done.set()
+
+    def _exit(self) -> None:
+        self.withdraw()
+        self._on_exit(self)

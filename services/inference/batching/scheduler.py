@@ -1,202 +1,136 @@
-"""What waits to be made, in the order it came, and which of it makes up the next call."""
+"""The scheduler: which waiting items form the next call of the model. Synchronous, without a clock of its own."""
 
-import asyncio
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+import math
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
-from services.common.errors import HandedBack
-from services.inference.batching.aftermath import Aftermath
-from services.inference.batching.batch import Batch
+from services.inference.batching.batch import BatchItem
+from services.inference.batching.isolation import Isolation
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.window import BatchWindow
-from services.inference.batching.work import Work
-from services.inference.job.heartbeat import Heartbeat
-from services.inference.job.items import identity_of
-from services.inference.runtime.adapter import Item, ModelAdapter
+from services.inference.runtime.adapter import ModelAdapter
 
-BULK_TURN: Final = 4  # every fourth call is the bulk's, so that a crowd of others does not hold it up for ever
-KEYS_REMEMBERED: Final = 100  # of those that did not fit into the memory
+BULK_TURN: Final = 4  # every fourth call is led by the bulk lane while both lanes wait
+KEYS_REMEMBERED: Final = 100  # batch keys whose `max_batch` did not fit into the memory
 
 
 class BatchScheduler:
-    """The oldest thing waiting decides what the next call is: everything with its batch key joins it, as far as there
-    is room. So nothing is overtaken for ever, and a job larger than the room is made in several calls.
+    """The oldest waiting item decides the next call; items with its batch key join it while there is room.
 
-    What was delivered again waits for jobs that are half made, which it could take down with it.
-    What is bulk counts as younger than all that is not, but for every fourth call.
-    A call is made up while the one before it ends, and what comes may join until the model is idle.
+    So no job is overtaken for ever, and a job larger than the room is made in several calls. Items of the bulk lane
+    count as younger than all others, except in every fourth call. `Isolation` holds redelivered jobs apart.
+
+    Times are seconds on the clock of the caller.
     """
 
-    def __init__(self, adapter: ModelAdapter) -> None:
+    def __init__(self, adapter: ModelAdapter, window: BatchWindow) -> None:
         self._adapter = adapter
-        self._aftermath = Aftermath()
-        self._waiting: list[Work] = []  # in the order of being made, but for BULK_TURN
-        self._calls_until_bulk = BULK_TURN
-        self._works: dict[Hashable, Work] = {}  # waiting or being made, by identity
-        self._news = asyncio.Event()  # something has arrived, or the model is idle
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._window = window
+        self._isolation = Isolation()
+        self._fast: list[BatchItem] = []
+        self._bulk: list[BatchItem] = []
+        self._passed_over = 0  # calls in a row that left the bulk lane waiting
+        self._fitting: dict[Hashable, int] = {}  # room by the adapter's batch key, where `max_batch` did not fit
+        self._busy = False
         self._idle_since = 0.0
-        self._exclusive = False  # nothing is begun beside what is being made
-        self._patience = BatchWindow()
-        self._next = Batch()  # as far as it is made up
-        self._fitting: dict[Hashable, int] = {}  # by the adapter's batch key, where `max_batch` did not fit
+        self._opened_at = 0.0  # when the batch that is being formed got its first items
+        self._joined_at = 0.0  # and its last ones
 
-    def seat(self, items: Sequence[Item], heartbeat: Heartbeat, *, alone: bool, bulk: bool = False) -> BatchRequest:
-        """A seat for a job's items. `alone` keeps jobs that ask for anything else out of its calls.
+    def add(self, request: BatchRequest) -> None:
+        """Let the items of a job wait. Raise what the adapter raises, and TypeError for a key that has no hash.
 
-        One whose items have no batch key gets a seat all the same, where it hears what the adapter raised.
+        Items may share a call when the adapter's batch key is equal, unless they ask for `strict` reproducibility
+        (then each is alone) or their job was redelivered (then the job is alone). The adapter is asked here only, so
+        its mistakes fail no other job.
         """
-        seat = BatchRequest(len(items), heartbeat, self._aftermath, alone=alone)
-        try:
-            keys = [self._key(item, alone=alone) for item in items]
-        except Exception as exc:  # noqa: BLE001 - an adapter's mistake is how this job ends, and no other
-            seat.fail(exc)
-            seat.call()
-            return seat
-        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
-            identity = identity_of(item), alone
-            work = self._works.get(identity)
-            if work is None:
-                work = Work(item, key, identity, bulk)
-                self._works[identity] = work
-                self._line_up(work)
-            elif work not in self._waiting:
-                seat.call()  # it is being made already
-            elif work.bulk and not bulk:
-                self._waiting.remove(work)
-                work.bulk = False
-                self._line_up(work)
-            work.seats += ((seat, index),)
-        self._news.set()
-        return seat
+        added = []
+        for index, item in enumerate(request.items):
+            strict = item.params.reproducibility == "strict"
+            company = (item.job_id, index) if strict else item.job_id if request.redelivered else None
+            key = self._adapter.batch_key(item), company
+            hash(key)
+            added.append(BatchItem(request, index, key))
+        (self._bulk if request.bulk else self._fast).extend(added)
 
-    def _key(self, item: Item, *, alone: bool) -> tuple[Hashable, Hashable]:
-        """The adapter is asked nowhere else, so that its mistakes fail no other job.
+    def remove(self, request: BatchRequest) -> None:
+        """Forget a job: it waits no longer, and the worker does not hold it."""
+        self._isolation.release(request)
+        self._drop(lambda item: item.request is request)
 
-        Raises what it raises, and TypeError for what is not hashable.
+    def next(self, now: float, batch: Sequence[BatchItem] = ()) -> list[BatchItem] | float:
+        """Return the items that join `batch` now, or else the time until which it waits for more.
+
+        A time that is not after `now` says that the batch is complete. Infinity says that time alone brings nothing:
+        ask again after `add`, `remove`, `call_ended`, or when a job is done.
         """
-        strict = item.params.reproducibility == "strict"
-        company = (identity_of(item), alone) if strict else item.job_id if alone else None
-        key = self._adapter.batch_key(item), company
-        hash(key)
-        return key
+        self._drop(lambda item: not item.wanted)
+        first = batch[0] if batch else self._first()
+        if first is None:
+            return math.inf
+        room = self._fitting.get(first.key[0], self._adapter.max_batch) - len(batch)
+        if room <= 0:
+            return now
+        if joining := self._joining(first)[:room]:
+            if not batch:
+                self._opened_at = now
+                self._passed_over = self._passed_over + 1 if self._bulk and not first.request.bulk else 0
+            self._joined_at = now
+            self._take(joining)
+            return joining
+        if self._busy:
+            return math.inf  # the end of the call under way decides
+        opened_at, joined_at = max(self._opened_at, self._idle_since), max(self._joined_at, self._idle_since)
+        return self._window.until(len(batch), opened_at, joined_at)
 
-    @contextmanager
-    def busy(self, batch: Batch) -> Iterator[None]:
-        """Around all calls of the model for `batch`."""
-        self._idle.clear()
-        self._exclusive, self._next = batch.alone, Batch()
-        now = asyncio.get_running_loop().time
-        began = now()
-        try:
-            yield
-        finally:
-            self._idle_since = now()
-            self._patience.expect(len(batch) + len(self._next), self._idle_since - began)
-            self._idle.set()
-            self._news.set()
+    def call_began(self) -> None:
+        self._busy = True
 
-    async def next_batch(self) -> Batch:
-        """What the next call is for, every job of it begun; may not be wanted any more.
+    def call_ended(self, now: float) -> None:
+        self._busy, self._idle_since = False, now
 
-        Asked for while the model is busy, it returns early only where there is no room for more.
-        """
-        while not self.still_wanted(self._waiting):
-            self._news.clear()
-            await self._news.wait()
-        self._take_turns()
-        if self._exclusive or self._waiting[0].alone:
-            await self._idle.wait()
-        begun_only = self._spare_the_begun()
-        joining = partial(self._joining, self._waiting[0].key, begun_only=begun_only)
-        since, room = asyncio.get_running_loop().time(), self._room()
-        self._next = batch = Batch()
-        # Round after round, for what comes while the jobs before it are begun; a lone job pays nothing for that.
-        while len(batch) < room and (round_ := (await self._soon(joining, len(batch), since))[: room - len(batch)]):
-            self._waiting = [work for work in self._waiting if work not in round_]
-            batch += round_
-            await Batch(round_).begin()
-        return batch
-
-    def still_wanted(self, works: Sequence[Work]) -> Batch:
-        """The others are forgotten."""
-        self.forget(*(work for work in works if not work.wanted))
-        return Batch(work for work in works if work.wanted)
-
-    def forget(self, *works: Work) -> None:
-        """A job that asks for the same from now on gets a work of its own."""
-        for work in works:
-            if work in self._waiting:
-                self._waiting.remove(work)
-            if self._works.get(work.identity) is work:
-                del self._works[work.identity]
-
-    def hand_back(self, exc: HandedBack) -> None:
-        """Nothing more is made: who has begun hears of it, and nobody who comes now joins what is never made."""
-        for work in [*self._works.values()]:
-            work.fail(exc)
-            self.forget(work)
-
-    def put_first(self, work: Work) -> None:
-        """Have it made next; jobs that ask for the same may join again."""
-        self._works[work.identity] = work
-        self._waiting.insert(0, work)
-        self._news.set()
-
-    def shrink(self, work: Work, room: int) -> None:
-        """No more than `room` of its kind fit into the memory."""
+    def limit(self, item: BatchItem, room: int) -> None:
+        """Remember that no more than `room` items like this one fit into the memory."""
         if len(self._fitting) >= KEYS_REMEMBERED:
             self._fitting.clear()
-        self._fitting[work.key[0]] = room
+        self._fitting[item.key[0]] = room
 
-    async def _soon(self, joining: Callable[[], list[Work]], count: int, since: float) -> list[Work]:
-        """What joins the `count` that are there since then: at once, or once it comes, where that is likely soon."""
-        now = asyncio.get_running_loop().time
-        last = now()
-        while not (works := joining()):
-            could, idle = self._idle_since, self._idle.is_set()
-            until = self._patience.until(count, max(since, could), max(last, could)) if idle else None
-            if until is not None and until <= now():
-                break
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
-                    await self._news.wait()
-        self._news.set()
-        return works
+    def _head(self) -> BatchItem | None:
+        """The item whose turn it is."""
+        bulk_leads = self._bulk and (not self._fast or self._passed_over >= BULK_TURN - 1)
+        lane = self._bulk if bulk_leads else self._fast
+        return lane[0] if lane else None
 
-    def _line_up(self, work: Work) -> None:
-        behind = self._waiting if work.bulk else [each for each in self._waiting if not each.bulk]
-        self._waiting.insert(self._waiting.index(behind[-1]) + 1 if behind else 0, work)
+    def _first(self) -> BatchItem | None:
+        """The item that decides the next call; None while the one whose turn it is has to wait for others.
 
-    def _take_turns(self) -> None:
-        """Have the oldest of the bulk made next where it has been passed over long enough."""
-        passed_over = next((place for place, work in enumerate(self._waiting) if work.bulk), 0)
-        self._calls_until_bulk -= 1
-        if not passed_over:
-            self._calls_until_bulk = BULK_TURN
-        elif self._calls_until_bulk <= 0:
-            self._waiting.insert(0, self._waiting.pop(passed_over))
-            self._calls_until_bulk = BULK_TURN
-
-    def _spare_the_begun(self) -> bool:
-        """Whether the next call is only for what has begun: it goes before what may take the worker down with it.
-
-        Nobody new may join that call, or there would be no end of jobs that have begun.
+        Then only jobs that are held already go on, or new ones would keep it waiting for ever.
         """
-        if not self._waiting[0].alone:
-            return False
-        half_made = next((place for place, work in enumerate(self._waiting) if work.begun), None)
-        if half_made is None:
-            return False
-        self._waiting.insert(0, self._waiting.pop(half_made))
-        return True
+        head = self._head()
+        if head is None or self._isolation.may_call(head.request):
+            return head
+        return next((item for item in self._waiting if self._isolation.holds(item.request)), None)
 
-    def _joining(self, key: Hashable, *, begun_only: bool = False) -> list[Work]:
-        return [work for work in self._waiting if work.key == key and (work.begun or not begun_only)]
+    def _joining(self, first: BatchItem) -> list[BatchItem]:
+        """The waiting items that may share the call of `first`, itself before all others."""
+        head = self._head()
+        closed = head is not None and not self._isolation.may_call(head.request)
+        alike = [item for item in self._waiting if item.key == first.key and self._may_join(item, closed=closed)]
+        return sorted(alike, key=lambda item: item is not first)
 
-    def _room(self) -> int:
-        return self._fitting.get(self._waiting[0].key[0], self._adapter.max_batch)
+    def _may_join(self, item: BatchItem, *, closed: bool) -> bool:
+        isolation = self._isolation
+        return isolation.holds(item.request) or (not closed and isolation.may_call(item.request))
+
+    def _take(self, joining: list[BatchItem]) -> None:
+        for item in joining:
+            self._isolation.hold(item.request)
+        taken = {id(item) for item in joining}
+        self._drop(lambda item: id(item) in taken)
+
+    @property
+    def _waiting(self) -> list[BatchItem]:
+        return [*self._fast, *self._bulk]
+
+    def _drop(self, unwanted: Callable[[BatchItem], bool]) -> None:
+        self._fast = [item for item in self._fast if not unwanted(item)]
+        self._bulk = [item for item in self._bulk if not unwanted(item)]

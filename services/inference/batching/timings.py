@@ -1,4 +1,4 @@
-"""How fast the calls of the model are, for the gateways to tell who waits."""
+"""Timings of the model's calls, from which gateways estimate how long jobs wait."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,13 @@ from services.common.presence import Pace
 from services.common.workload import size_of, steps_of
 from services.inference.runtime.adapter import Item
 
-NEWEST_SHARE: Final = 0.3  # of the newest call in the figures, which are moving averages
-FIRST_SPREAD: Final = 0.25  # what one call alone says of how far the next will be off
-SIZES: Final = 32  # remembered
+NEWEST_SHARE: Final = 0.3  # of the newest call in the moving averages
+FIRST_SPREAD: Final = 0.25  # of the next call, as a share, when only one has been timed
+SIZES: Final = 32  # whose pace is remembered
 
 
 class CallTimings:
-    """`busy` while a call is under way; `paces` by size, the one used last being the last, of `calls` so far."""
+    """Moving averages over `calls` calls: `paces` by size, the newest size last. `busy` is true during a call."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.busy = False
@@ -25,7 +25,7 @@ class CallTimings:
 
     @contextmanager
     def call(self, items: Sequence[Item]) -> Iterator[None]:
-        """Around one call for items that share it; one that raises says nothing of how long they take."""
+        """Time the block as one call for these items. A call that raises is not counted."""
         self.busy, begin = True, self._clock()
         try:
             yield
@@ -39,7 +39,7 @@ class CallTimings:
         size, step = size_of(params), seconds / steps_of(params)
         newest = Pace(call=step, each=step / len(items), spread=FIRST_SPREAD)
         known = self.paces.pop(size, None)
-        if known is not None and self.calls > 2:  # the first of all took longer, for it warmed up what lies below
+        if known is not None and self.calls > 2:  # the first call also warmed up the layers below
             off = abs(newest.each - known.each) / known.each
             newest = Pace(
                 call=_moved(known.call, newest.call),

@@ -1,32 +1,25 @@
-"""How long a call that has room waits for more to join it."""
+"""The batch window: how long a call that has room waits for more items."""
 
-import asyncio
 from typing import Final
 
-WINDOW_SECONDS: Final = 0.02  # after the last that came, where others wait already: what comes together comes in a row
-LONGEST_WINDOW_SECONDS: Final = 0.06
-# Who has just been answered together asks again together: all are waited for, for this share of what the call took.
-CROWD_SHARE: Final = 0.2
-CROWD_SECONDS: Final = 0.25  # at most
+WINDOW_SECONDS: Final = 0.02  # requests that are sent together arrive within milliseconds of each other
+MOST_WINDOWS: Final = 3  # that a call waits in all
 
 
 class BatchWindow:
-    """Times are the event loop's."""
+    """A call for several items waits one window after the last that joined, and at most three windows.
 
-    def __init__(self) -> None:
-        self._crowd, self._crowd_until = 0, 0.0
+    A call for a single item does not wait: on its own, a job is as fast as it can be. Times are seconds on any clock.
+    """
 
-    def expect(self, crowd: int, call_seconds: float) -> None:
-        """A call is over, and so many may soon be there: who was answered and asks again, and who waits already."""
-        self._crowd = crowd
-        self._crowd_until = asyncio.get_running_loop().time() + min(CROWD_SECONDS, CROWD_SHARE * call_seconds)
+    def __init__(self, seconds: float = WINDOW_SECONDS) -> None:
+        self._seconds = seconds
 
-    def until(self, count: int, since: float, last: float) -> float:
-        """When a call for `count` things waits no longer, which might have begun at `since` and was joined at `last`.
+    def until(self, count: int, opened_at: float, joined_at: float) -> float:
+        """Return the time until which a call for `count` items waits.
 
-        A lone one never waits, nor do as many as are expected.
+        `opened_at` is when it might have begun, `joined_at` when the last item joined.
         """
-        if count == self._crowd and self._crowd_until > asyncio.get_running_loop().time():
-            return 0.0
-        window = min(last + WINDOW_SECONDS, since + LONGEST_WINDOW_SECONDS) if count > 1 else 0.0
-        return max(window, self._crowd_until if count < self._crowd else 0.0)
+        if count == 1:
+            return opened_at
+        return min(joined_at + self._seconds, opened_at + MOST_WINDOWS * self._seconds)

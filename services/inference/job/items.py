@@ -1,7 +1,5 @@
 """What a job asks for, cut into the single things an adapter makes."""
 
-from collections.abc import Hashable
-
 from services import __version__
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import InvalidMessage, InvalidRequest
@@ -25,14 +23,6 @@ def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[It
         Item(message.job_id, index, (first + index) % (MAX_SEED + 1), prompt, negative, params)
         for index in range(count)
     ]
-
-
-def identity_of(item: Item) -> Hashable:
-    """Equal for what would come out equal from one model: the whole request, with the picture's own seed."""
-    own: dict[str, object] = {"seed": item.seed}
-    if isinstance(item.params, ImageParams):
-        own["num_images"] = 1
-    return item.prompt, item.negative_prompt, item.params.model_copy(update=own)
 
 
 def metadata_of(item: Item, model: Model) -> dict[str, str]:

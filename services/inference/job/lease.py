@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 DENIED_SECONDS: Final = 10.0  # somebody may be changing the credentials just now
 
 
-def patience() -> Callable[[Exception], bool]:
+def storage_retry() -> Callable[[Exception], bool]:
     """For stamina: an object store that is away is waited for, one that refuses us only for a while from now."""
     until = time.monotonic() + DENIED_SECONDS
 
@@ -105,7 +105,7 @@ class JobLease:
 
     async def _write(self, record: StatusRecord) -> None:
         try:
-            async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=60, wait_max=5):
+            async for attempt in stamina.retry_context(on=storage_retry(), attempts=None, timeout=60, wait_max=5):
                 with attempt:
                     await self._manifests.write(record)
         except StorageDenied:

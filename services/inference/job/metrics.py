@@ -20,10 +20,7 @@ class Metrics(ProcessMetrics):
         super().__init__()
         self._model = model
         self.calls = self.counter("studio_pipeline_calls", "Calls of the model adapter", "model").labels(model)
-        self.made = self.counter("studio_outputs_made", "Outputs computed", "model").labels(model)
-        self.shared = self.counter(
-            "studio_outputs_shared", "Outputs not computed, an identical job's being taken", "model"
-        ).labels(model)
+        self._made = self.counter("studio_outputs_made", "Outputs computed", "model").labels(model)
         self.batch_size = Histogram(
             "studio_batch_size",
             "Items in one call of the model adapter",
@@ -31,7 +28,7 @@ class Metrics(ProcessMetrics):
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
         ).labels(model)
-        self.call_seconds = self.histogram(
+        self._call_seconds = self.histogram(
             "studio_pipeline_call_seconds", "Calls of the model adapter that succeeded", "model"
         ).labels(model)
         self.dead_letters = self.counter(
@@ -65,7 +62,10 @@ class Metrics(ProcessMetrics):
         self._finished.labels(self._model, outcome.state.value, code).inc()
         self._run_seconds.observe(run_seconds)
 
-    def staged(self, stages: Sequence[Stage]) -> None:
+    def called(self, outputs: int, seconds: float, stages: Sequence[Stage]) -> None:
+        """Count a call of the model adapter that succeeded."""
+        self._made.inc(outputs)
+        self._call_seconds.observe(seconds)
         for stage in stages:
             self._stages.labels(self._model, stage.name).observe(stage.seconds)
 

@@ -13,11 +13,11 @@ from services.common.errors import BackendUnavailable, GenerationError, StorageD
 from services.common.ports import Outcome
 from services.common.schemas import Artifact, State
 from services.inference.job.items import metadata_of
-from services.inference.job.lease import patience
+from services.inference.job.lease import storage_retry
 from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
 from services.inference.runtime.adapter import Item
 from services.inference.runtime.outputs import Encoded, Output
-from services.inference.worker.context import WorkerContext
+from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +27,8 @@ _ENDS: Final = ((GenerationError, FAILED), (StorageDenied, DENIED), (BackendUnav
 
 
 class ArtifactWriter:
-    def __init__(self, place: WorkerContext) -> None:
-        self._place = place
+    def __init__(self, runtime: WorkerRuntime) -> None:
+        self._runtime = runtime
 
     async def keep(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:
         """How the job ends: with its artifacts, or without, when one of them cannot be had; the others stop then."""
@@ -49,9 +49,9 @@ class ArtifactWriter:
             encoded = await self._encode(item, output)
         digest = hashlib.sha256(encoded.data).hexdigest()
         key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
-        async for attempt in stamina.retry_context(on=patience(), attempts=None, timeout=STORAGE_SECONDS):
+        async for attempt in stamina.retry_context(on=storage_retry(), attempts=None, timeout=STORAGE_SECONDS):
             with attempt, self._stage("upload"):
-                await self._place.backends.objects.put(key, encoded.data, encoded.media_type)
+                await self._runtime.backends.objects.put(key, encoded.data, encoded.media_type)
         return Artifact(
             index=item.index,
             key=key,
@@ -66,11 +66,11 @@ class ArtifactWriter:
     async def _encode(self, item: Item, output: Output) -> Encoded:
         """Raises GenerationError for what is no output: made again it would be none either."""
         try:
-            return await asyncio.to_thread(output.encode, metadata_of(item, self._place.model))
+            return await asyncio.to_thread(output.encode, metadata_of(item, self._runtime.model))
         except Exception as exc:
             raise GenerationError("the model's output cannot be encoded") from exc
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
-        with self._place.tracer.span(name), self._place.metrics.stage(name):
+        with self._runtime.tracer.span(name), self._runtime.metrics.stage(name):
             yield

@@ -1,7 +1,7 @@
-"""The worker's own /livez, /readyz and /metrics, for whoever starts and watches it."""
+"""The worker's own /livez, /readyz and /metrics, for its supervisor and for monitoring."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -12,7 +12,6 @@ from services.common.errors import BackendUnavailable
 from services.common.telemetry.admin_site import metrics_page, serve_admin
 from services.common.telemetry.loop_lag import watch_loop_lag
 from services.inference.job.metrics import Metrics
-from services.inference.worker.worker import Worker
 
 
 class Readiness:
@@ -20,15 +19,16 @@ class Readiness:
 
     def __init__(self) -> None:
         self.phase = "starting"
-        self._worker: Worker | None = None
+        self._consuming: Callable[[], bool] | None = None
         self._backends: Backends | None = None
 
-    def watch(self, worker: Worker, backends: Backends) -> None:
-        self.phase, self._worker, self._backends = "serving", worker, backends
+    def watch(self, consuming: Callable[[], bool], backends: Backends) -> None:
+        """The model is loaded; `consuming` says whether jobs can come."""
+        self.phase, self._consuming, self._backends = "serving", consuming, backends
 
     async def missing(self) -> list[str]:
-        """What keeps the worker from being ready, by name."""
-        if self._worker is None or self._backends is None:
+        """Return the names of what keeps the worker from being ready."""
+        if self._consuming is None or self._backends is None:
             return ["model"]
         pings = {
             "broker": self._backends.broker.ping(),
@@ -36,7 +36,7 @@ class Readiness:
             "objects": self._backends.objects.ping(),
         }
         results = await asyncio.gather(*pings.values(), return_exceptions=True)
-        missing = [] if self._worker.consuming else ["consumer"]
+        missing = [] if self._consuming() else ["consumer"]
         for name, result in zip(pings, results, strict=True):
             if isinstance(result, BackendUnavailable):
                 missing.append(name)

@@ -21,40 +21,41 @@ from services.common.ports import Delivery, Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
 from services.common.telemetry.tracing import message_attributes
 from services.inference.worker.attempt import Attempt
-from services.inference.worker.context import WorkerContext
+from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 1.0  # between tries of what failed for no fault of the job, so that nothing spins
-LASTING_SECONDS = 30.0  # the same, for what does not pass by itself: the broker allows a hundred deliveries
-LAST_WORDS_SECONDS = 5.0  # for handing back what the grace period did not suffice for
+RETRY_SECONDS = 1.0  # before the next try, when something else than the job failed
+LASTING_SECONDS = 30.0  # the same, for a fault that lasts: the broker allows a hundred deliveries
+LAST_WORDS_SECONDS = 5.0  # for handing back jobs that were not finished within the grace period
 
 
 class Worker:
-    """Takes deliveries until it is told to stop, or must leave."""
+    """Takes deliveries until it is told to stop, or must leave because the model thread is lost."""
 
-    def __init__(self, place: WorkerContext, *, prefetch: int, grace_seconds: float) -> None:
+    def __init__(self, runtime: WorkerRuntime) -> None:
+        settings = runtime.settings
+        self._runtime = runtime
+        self._prefetch = settings.prefetch or 2 * runtime.batcher.max_batch
+        self._grace_seconds = settings.grace_seconds
         self._consuming = asyncio.Event()
-        self._place = place
-        self._prefetch = prefetch
-        self._grace_seconds = grace_seconds
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._begun: set[asyncio.Task[None]] = set()
-        self._in_hand: dict[str, asyncio.Event] = {}
+        self._deliveries: dict[asyncio.Task[None], Attempt | None] = {}  # with the attempt that each leads to
+        self._in_hand: dict[str, asyncio.Event] = {}  # by job; set when its attempt is over
 
     @property
     def consuming(self) -> bool:
-        """Whether jobs can come, as far as the broker said when last asked."""
+        """True if jobs can come, as far as the broker said when last asked."""
         return self._consuming.is_set()
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain, at once if `hurry` is. Raises ThreadLost when another must go on."""
-        batcher = self._place.batcher
+        """Work until `stop` is set, then drain, at once if `hurry` is. Raise ThreadLost when another must go on."""
+        batcher = self._runtime.batcher
+        self._report()
         running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(batcher.lost))]
         try:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._place.announcer.drain()
+            self._runtime.announcer.drain()
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
@@ -64,11 +65,19 @@ class Worker:
         if not running[0].cancelled():
             running[0].result()
 
+    def _report(self) -> None:
+        """Let readiness, metrics and the announcement say from now on whether jobs can come."""
+        runtime, batcher = self._runtime, self._runtime.batcher
+        runtime.readiness.watch(self._consuming.is_set, runtime.backends)
+        runtime.metrics.watch(self._consuming.is_set, lambda: batcher.timings.busy)
+        runtime.announcer.serve(batcher.timings, batcher.max_batch, self._consuming.is_set)
+        log.info("worker consumes", max_batch=batcher.max_batch, prefetch=self._prefetch)
+
     async def _consume(self) -> None:
-        """Ends only by cancellation: a broker that goes away is consumed again."""
+        """Consume until cancelled: a broker that goes away is consumed again."""
         while True:
             try:
-                broker, model = self._place.backends.broker, self._place.model.name
+                broker, model = self._runtime.backends.broker, self._runtime.model.name
                 async with aclosing(broker.consume(model, self._prefetch, self._consuming)) as deliveries:
                     async for delivery in deliveries:
                         self._start(delivery)
@@ -78,12 +87,11 @@ class Worker:
 
     def _start(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._handle(delivery))
-        self._tasks.add(task)
+        self._deliveries[task] = None
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._begun.discard(task)
+        del self._deliveries[task]
         if not task.cancelled() and (exc := task.exception()) is not None:
             log.error("delivery requeued", exc_info=exc)
 
@@ -93,8 +101,8 @@ class Worker:
                 await self._attempt(JobMessage.decode(body), delivery)
             except InvalidMessage as exc:
                 log.warning("message goes to the dead letters", job_id=exc.job_id, reason=str(exc))
-                self._place.metrics.dead_letters.inc()
-                await self._tell(exc)
+                self._runtime.metrics.dead_letters.inc()
+                await self._end_unreadable(exc)
                 raise
             except HandedBack:
                 raise  # delivered again
@@ -109,35 +117,35 @@ class Worker:
                 await self._let_rest()
                 raise
             except Exception:
-                await asyncio.sleep(RETRY_SECONDS)  # it is requeued and would come back at once
+                await asyncio.sleep(RETRY_SECONDS)  # it is requeued, and would come back at once
                 raise
 
     async def _let_rest(self) -> None:
-        """Before it is requeued; a worker that stops meanwhile has nothing to wait for."""
-        self._begun.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        """Wait before the delivery is requeued. A worker that stops meanwhile does not wait for it."""
+        self._deliveries[_this_task()] = None
         await asyncio.sleep(LASTING_SECONDS)
 
     async def _attempt(self, message: JobMessage, delivery: Delivery) -> None:
         structlog.contextvars.bind_contextvars(job_id=message.job_id)
-        tracer = self._place.tracer
+        tracer = self._runtime.tracer
         attributes = message_attributes("process", message) if tracer.enabled else None
         with tracer.span("process studio.jobs", "consumer", delivery.headers, attributes):
             await self._attempt_once(message, delivery)
 
     async def _attempt_once(self, message: JobMessage, delivery: Delivery) -> None:
         while (ended := self._in_hand.get(message.job_id)) is not None:
-            # Delivered again after a reconnection while we are at it: `begin` tells how it ended.
+            # Delivered again after a reconnection, while the first attempt goes on: `begin` tells how that ended.
             await ended.wait()
         self._in_hand[message.job_id] = asyncio.Event()
         try:
-            task = cast("asyncio.Task[None]", asyncio.current_task())
-            attempt = Attempt(message, delivery.deliveries, self._place, bulk=delivery.bulk)
-            await attempt.run(on_begin=lambda: self._begun.add(task))
+            attempt = Attempt(message, delivery.deliveries, self._runtime, bulk=delivery.bulk)
+            self._deliveries[_this_task()] = attempt
+            await attempt.run()
         finally:
             self._in_hand.pop(message.job_id).set()
 
-    async def _tell(self, fault: InvalidMessage) -> None:
-        """Whoever waits for the job, where the message says whose it is."""
+    async def _end_unreadable(self, fault: InvalidMessage) -> None:
+        """End the job as failed, where the message says which job it is."""
         try:
             if fault.job_id is not None:
                 await self._fail(fault.job_id)
@@ -148,7 +156,7 @@ class Worker:
             raise
 
     async def _fail(self, job_id: str) -> None:
-        statuses = self._place.backends.statuses
+        statuses = self._runtime.backends.statuses
         error = JobError(code="invalid-message", message="the job's message cannot be understood by this worker")
         await statuses.finish(Lease.nobody(job_id), Outcome(State.FAILED, error=error))
         try:
@@ -156,32 +164,36 @@ class Worker:
         except JobNotFound:
             return
         if record.state.terminal:
-            await Manifests(self._place.backends.objects).write(record)
+            await Manifests(self._runtime.backends.objects).write(record)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
-        """Give back what was not begun, finish what was, hand back what is not finished in time or when in a hurry."""
-        self._cancel_waiting()
-        # Whoever bears the loss of the thread must get to say so, or it would be lost to the next worker as well.
-        grace = (
-            self._grace_seconds if self._place.batcher.loss is None else max(self._grace_seconds, LAST_WORDS_SECONDS)
-        )
-        if self._tasks:
-            log.info("draining", jobs=len(self._tasks), grace_seconds=grace)
-            ends = [asyncio.create_task(work) for work in (_done({*self._tasks}), _wait(hurry))]
+        """Requeue deliveries that are not begun, finish the others, and hand back those not finished in time.
+
+        The grace period ends when `hurry` is set.
+        """
+        for task, attempt in self._deliveries.items():
+            if attempt is None or not attempt.called:
+                task.cancel()
+        grace = self._grace_seconds
+        if self._runtime.batcher.loss is not None:
+            grace = max(grace, LAST_WORDS_SECONDS)  # else the next worker would lose its thread to the same job
+        if self._deliveries:
+            log.info("draining", jobs=len(self._deliveries), grace_seconds=grace)
+            ends = [asyncio.create_task(work) for work in (_done({*self._deliveries}), _wait(hurry))]
             await asyncio.wait(ends, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
                 end.cancel()
-        for task in self._tasks:
+        for task in self._deliveries:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=LAST_WORDS_SECONDS)
-
-    def _cancel_waiting(self) -> None:
-        for task in self._tasks - self._begun:
-            task.cancel()
+        if self._deliveries:
+            await asyncio.wait({*self._deliveries}, timeout=LAST_WORDS_SECONDS)
 
 
-async def _done(tasks: set[asyncio.Task[None]]) -> None:
+def _this_task() -> "asyncio.Task[None]":
+    return cast("asyncio.Task[None]", asyncio.current_task())
+
+
+async def _done(tasks: "set[asyncio.Task[None]]") -> None:
     await asyncio.wait(tasks)
 
 

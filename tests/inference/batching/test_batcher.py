@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from unittest.mock import patch
 
 import pytest
 
@@ -25,70 +24,16 @@ async def test_waiting_jobs_share_calls() -> None:
     assert jobs.counted("studio_batch_size_sum") == 7
 
 
-async def test_who_was_answered_together_is_waited_for() -> None:
-    """After a call for three jobs, the next call waits a moment for as many, which come one after the other."""
-    async with rig() as jobs:
-        three = await jobs.long_at_work("bcd")
-        jobs.adapter.go()
-        await asyncio.gather(*three)
-        again = []
-        for name in "efg":
-            again.append(jobs.submit(name))
-            await asyncio.sleep(0.005)
-        await asyncio.gather(*again)
-        await jobs.submit("h")
-        await jobs.submit("i")
-    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"], ["h0"], ["i0"]]
-
-
-async def test_who_waits_already_is_counted() -> None:
-    """The next call waits for as many as were answered beside the one that is there: it did not come from them."""
-    decoded = threading.Event()
-    async with rig(decoded=decoded) as jobs:
-        jobs.adapter.go()
-        rest = [jobs.submit(name) for name in "ab"]
-        await jobs.under_way(1)
-        await asyncio.sleep(0.6)
-        rest.append(jobs.submit("c"))
-        await jobs.have_begun("a", "b", "c")
-        decoded.set()
-        await asyncio.gather(*rest[:2])
-        for name in "de":
-            rest.append(jobs.submit(name))
-            await asyncio.sleep(0.03)
-        await asyncio.gather(*rest)
-    assert jobs.adapter.calls == [["a0", "b0"], ["c0", "d0", "e0"]]
-
-
-async def test_when_all_are_back_nobody_is_waited_for() -> None:
-    """As many as were answered together a moment ago are made at once, whatever the window."""
-    async with rig() as jobs:
-        three = await jobs.long_at_work("bcd")
-        with (
-            patch("services.inference.batching.window.WINDOW_SECONDS", 5),
-            patch("services.inference.batching.window.LONGEST_WINDOW_SECONDS", 5),
-        ):
-            jobs.adapter.go()
-            await asyncio.gather(*three)
-            async with asyncio.timeout(1):
-                await asyncio.gather(*(jobs.submit(name) for name in "efg"))
-    assert jobs.adapter.calls == [["a0"], ["b0", "c0", "d0"], ["e0", "f0", "g0"]]
-
-
 async def test_what_comes_in_a_row_shares_a_call() -> None:
     """Each that comes within the window after the one before it joins, and once there is no room, nothing waits."""
-    with (
-        patch("services.inference.batching.window.WINDOW_SECONDS", 0.2),
-        patch("services.inference.batching.window.LONGEST_WINDOW_SECONDS", 5),
-    ):
-        async with rig() as jobs:
-            jobs.adapter.go()
-            row = [jobs.submit("a"), jobs.submit("b")]
-            for name in "cd":
-                await asyncio.sleep(0.12)
-                row.append(jobs.submit(name))
-            async with asyncio.timeout(0.15):
-                await asyncio.gather(*row)
+    async with rig(window_seconds=0.2) as jobs:
+        jobs.adapter.go()
+        row = [jobs.submit("a"), jobs.submit("b")]
+        for name in "cd":
+            await asyncio.sleep(0.12)
+            row.append(jobs.submit(name))
+        async with asyncio.timeout(0.15):
+            await asyncio.gather(*row)
     assert jobs.adapter.calls == [["a0", "b0", "c0", "d0"]]
 
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from services.common.errors import DeadlineExceeded, DeviceFailed, HandedBack, OutOfMemory
+from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory
 from services.common.params import Txt2ImgParams
 from services.inference.batching.scheduler import BatchScheduler
 from services.inference.runtime.adapter import Cancelled, Item
@@ -124,9 +124,9 @@ async def test_call_that_hangs_for_nobody() -> None:
             await gone
         await jobs.batcher.lost.wait()
         assert isinstance(jobs.batcher.loss, DeadlineExceeded)
-        twin = jobs.batcher.seat([Item("twin", 0, 0, "a", "", params)], heartbeat_of_a_job(), alone=False)
+        late = jobs.batcher.request([Item("late", 0, 0, "a", "", params)], heartbeat_of_a_job())
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(twin.__aenter__(), 0.1)
+            await asyncio.wait_for(late.__aenter__(), 0.1)
         assert not behind.done()
         behind.cancel()
     assert jobs.adapter.calls == [["a0"]]
@@ -148,19 +148,9 @@ async def test_batch_that_hangs() -> None:
     assert jobs.adapter.calls[2] == ["c0", "d0", "d1", "d2"]
 
 
-async def test_follower_of_a_part_is_not_to_blame() -> None:
-    """Of a job of two pictures and another that asks for one of them, the first is to blame for both hanging."""
-    async with rig(deadline_seconds=0.2) as jobs:
-        both, one = jobs.submit("a", count=2, job="both"), jobs.submit("a", count=1, job="one")
-        with pytest.raises(DeadlineExceeded, match="the job took"):
-            await both
-        with pytest.raises(HandedBack):
-            await one
-
-
 async def test_batcher_that_breaks_ends_its_user() -> None:
     """A fault of the batcher's own is not a silence in which jobs wait for ever."""
-    with patch.object(BatchScheduler, "next_batch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+    with patch.object(BatchScheduler, "next", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         async with rig() as jobs:
             await jobs.submit("a")
 
@@ -213,10 +203,22 @@ async def test_what_came_back_waits_until_all_others_are_over() -> None:
     params = Txt2ImgParams.model_validate({"prompt": "a", "width": 64, "seed": 0})
     async with rig() as jobs:
         jobs.adapter.go()
-        async with jobs.batcher.seat([Item("a", 0, 0, "a", "", params)], heartbeat_of_a_job(), alone=False) as seat:
-            await seat.outputs()
-        suspect = jobs.submit("b", alone=True)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(suspect), 0.1)
-        seat.over()
+        async with jobs.batcher.request([Item("a", 0, 0, "a", "", params)], heartbeat_of_a_job()) as request:
+            await request.outputs()
+            suspect = jobs.submit("b", alone=True)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(suspect), 0.1)
         assert await suspect == ["b0"]
+
+
+async def test_adapter_that_stops_unasked() -> None:
+    """A job that was not canceled fails when the adapter stops; it does not end canceled."""
+
+    def fault(_names: list[str]) -> None:
+        raise Cancelled
+
+    async with rig(fault) as jobs:
+        jobs.adapter.go()
+        with pytest.raises(GenerationError, match="although the job was not canceled"):
+            await jobs.submit("a")
+    assert jobs.adapter.calls == [["a0"]]

@@ -29,15 +29,3 @@ async def test_bulk_has_its_turn() -> None:
         await asyncio.gather(first, *rest)
     assert [call[0] for call in jobs.adapter.calls] == ["a0", "m0", "n0", "o0", "b0", "p0", "q0", "r0", "s0"]
     assert jobs.adapter.calls[4] == ["b0", "c0"]
-
-
-async def test_who_asks_for_the_same_does_not_wait_with_the_bulk() -> None:
-    """A job that shares a picture with one of the bulk has it in its own turn, and the bulk with it."""
-    async with rig() as jobs:
-        first = await jobs.at_work()
-        rest = [jobs.submit(name, bulk=True) for name in "bcdefgh"]
-        twin = jobs.submit("h", job="twin")
-        jobs.adapter.go()
-        assert await asyncio.gather(twin, *rest[-1:]) == [["h0"], ["h0"]]
-        await asyncio.gather(first, *rest)
-    assert jobs.adapter.calls == [["a0"], ["h0", "b0", "c0", "d0"], ["e0", "f0", "g0"]]

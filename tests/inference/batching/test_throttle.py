@@ -30,7 +30,7 @@ def test_previews_are_seldom() -> None:
     due = [FIRST_SECONDS + number * PAUSE_SECONDS for number in range(3)]
     for hundredths in range(300):
         clock.seconds = hundredths / 100
-        assert bool(shutter.pictures(camera)) == (clock.seconds in due)
+        assert bool(shutter.previews(camera)) == (clock.seconds in due)
     assert camera.taken == 3
 
 
@@ -39,7 +39,7 @@ def test_slow_previews_are_rarer() -> None:
     clock = Clock()
     shutter, camera = PreviewThrottle(clock), Camera(clock, seconds=0.1)
     while clock.seconds < 100:
-        shutter.pictures(camera)
+        shutter.previews(camera)
         clock.seconds += 0.05
     assert 0 < camera.taken <= 1 + 100 * MOST_SHARE / 0.1
 
@@ -55,5 +55,5 @@ def test_failing_preview_is_the_last() -> None:
     shutter = PreviewThrottle(clock)
     with capture_logs() as logs:
         for clock.seconds in (1, 2, 3):
-            assert not shutter.pictures(broken)
+            assert not shutter.previews(broken)
     assert (asked, len(logs)) == ([1], 1)

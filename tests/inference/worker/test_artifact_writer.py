@@ -12,7 +12,7 @@ from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded
 from services.inference.worker.artifact_writer import ArtifactWriter
-from services.inference.worker.context import WorkerContext
+from services.inference.worker.worker_runtime import WorkerRuntime
 from tests.support.models.items import item, tiny_model
 
 pytestmark = pytest.mark.anyio
@@ -52,8 +52,8 @@ async def test_one_that_cannot_be_encoded_stops_the_others() -> None:
     store, now = Slow(), threading.Event()
     now.set()
     backends = SimpleNamespace(objects=store)
-    place = SimpleNamespace(backends=backends, model=tiny_model(), tracer=Tracer(), metrics=Metrics("tiny"))
+    runtime = SimpleNamespace(backends=backends, model=tiny_model(), tracer=Tracer(), metrics=Metrics("tiny"))
     async with asyncio.timeout(10):
         outputs = [Made(now), Made(store.asked, odd=True)]
-        assert await ArtifactWriter(cast("WorkerContext", place)).keep([item(1), item(2)], outputs) == FAILED
+        assert await ArtifactWriter(cast("WorkerRuntime", runtime)).keep([item(1), item(2)], outputs) == FAILED
     assert store.left

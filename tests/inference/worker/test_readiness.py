@@ -9,9 +9,9 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.ports import Delivery
-from services.inference.worker.context import WorkerContext
 from services.inference.worker.health import Readiness
 from services.inference.worker.worker import Worker
+from services.inference.worker.worker_runtime import WorkerRuntime
 
 pytestmark = pytest.mark.anyio
 
@@ -40,16 +40,18 @@ async def test_worker_is_ready_while_it_consumes() -> None:
     """Alive, with the model loaded and every backend answering, but without a consumer, it is not ready."""
     broker = Patient()
     backends = cast("Backends", SimpleNamespace(broker=broker, statuses=broker, objects=broker))
-    announcer = SimpleNamespace(drain=lambda: None)
-    batcher = SimpleNamespace(lost=asyncio.Event(), loss=None)
-    place = SimpleNamespace(backends=backends, model=SimpleNamespace(name="m"), announcer=announcer, batcher=batcher)
-    worker, stop, readiness = (
-        Worker(cast("WorkerContext", place), prefetch=1, grace_seconds=1),
-        asyncio.Event(),
-        Readiness(),
+    readiness, stop = Readiness(), asyncio.Event()
+    runtime = SimpleNamespace(
+        settings=SimpleNamespace(prefetch=1, grace_seconds=1),
+        model=SimpleNamespace(name="m"),
+        backends=backends,
+        readiness=readiness,
+        metrics=SimpleNamespace(watch=lambda *_: None),
+        announcer=SimpleNamespace(serve=lambda *_: None, drain=lambda: None),
+        batcher=SimpleNamespace(lost=asyncio.Event(), loss=None, timings=None, max_batch=1),
     )
+    worker = Worker(cast("WorkerRuntime", runtime))
     assert await readiness.missing() == ["model"]
-    readiness.watch(worker, backends)
     async with asyncio.timeout(10):
         running = asyncio.create_task(worker.run(stop, asyncio.Event()))
         await broker.asked.wait()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import cast
@@ -12,6 +12,7 @@ from services.common.params import Txt2ImgParams
 from services.common.ports import Verdict
 from services.inference.batching.batcher import Batcher
 from services.inference.batching.request import BatchRequest
+from services.inference.batching.window import WINDOW_SECONDS
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.lease import JobLease
 from services.inference.job.metrics import Metrics
@@ -95,11 +96,13 @@ class Rig:
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = items_of(name, job_id, count, **given)
-        return asyncio.create_task(self._hold(job_id, self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
+        return asyncio.create_task(
+            self._hold(job_id, self.batcher.request(items, heartbeat, redelivered=alone, bulk=bulk))
+        )
 
     async def refuse(self, name: str, hold: asyncio.Event | None = None) -> None:
         """A job that is found to be over when its turn comes, or once `hold` is set."""
-        async with self.batcher.seat(items_of(name, name, 1), heartbeat_of_a_job(), alone=False):
+        async with self.batcher.request(items_of(name, name, 1), heartbeat_of_a_job()):
             self.begun.append(name)
             if hold is not None:
                 await hold.wait()
@@ -110,27 +113,16 @@ class Rig:
         await self.under_way(1)
         return first
 
-    async def long_at_work(self, names: str) -> list[asyncio.Task[list[str]]]:
-        """The job `a`, and those of `names`, whose one call has taken so long that its crowd is waited for."""
-        first = await self.at_work()
-        rest = [self.submit(name) for name in names]
-        self.adapter.gate.release(STEPS)
-        await self.under_way(2)
-        await asyncio.sleep(0.6)
-        return [first, *rest]
-
     async def _hold(self, job_id: str, held: BatchRequest) -> list[str]:
-        with ExitStack() as after:
-            async with held as seat:
-                after.callback(seat.over)
-                self.begun.append(job_id)
-                return [output.text for output in await seat.outputs() if isinstance(output, Name)]
+        async with held as request:
+            self.begun.append(job_id)
+            return [output.text for output in await request.outputs() if isinstance(output, Name)]
 
     def cancel(self, job: str) -> None:
         self.heartbeats[job].note(Verdict.CANCEL)
 
     async def under_way(self, calls: int) -> None:
-        """The adapter has been called that often, and what was submitted has a seat."""
+        """The adapter has been called that often, and the scheduler has what was submitted."""
         async with asyncio.timeout(5):
             while len(self.adapter.calls) < calls:
                 await asyncio.sleep(0.005)
@@ -149,13 +141,14 @@ async def rig(
     fault: Callable[[list[str]], None] = lambda _names: None,
     decoded: threading.Event | None = None,
     deadline_seconds: float = 60,
+    window_seconds: float = WINDOW_SECONDS,
 ) -> AsyncIterator[Rig]:
     adapter = Stepper(fault, decoded)
     metrics = Metrics("tiny")
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))
         stack.callback(adapter.go)  # before the executor is closed, which waits for the thread
-        batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds)
+        batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds, window_seconds=window_seconds)
         await stack.enter_async_context(batcher.running())
         await stack.enter_async_context(asyncio.timeout(10))
         yield Rig(adapter, batcher, metrics)
