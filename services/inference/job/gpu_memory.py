@@ -1,4 +1,4 @@
-"""How much of the GPUs' memory is used, as the driver says: other processes' share included."""
+"""The memory used on the GPUs, as their driver reports it: the share of other processes is included."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,14 +12,14 @@ log = structlog.get_logger(__name__)
 
 
 class GpuMemory(Collector):
-    """Of every NVIDIA GPU this process may see; of none where there is no driver, or no nvidia-ml-py."""
+    """Collects every NVIDIA GPU that this process may see; none without a driver or without nvidia-ml-py."""
 
     def __init__(self) -> None:
         self._nvml: Any = None
         self._missing = False
 
     def collect(self) -> Iterator[Metric]:
-        """Called in a thread, at every scrape."""
+        """Return the gauges. The scraper calls this in a thread."""
         family = GaugeMetricFamily(
             "studio_gpu_memory_bytes", "Memory of a GPU, by kind: used or total", labels=["gpu", "kind"]
         )
@@ -35,20 +35,20 @@ class GpuMemory(Collector):
                 return []
             handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
             memories = [nvml.nvmlDeviceGetMemoryInfo(handle) for handle in handles]
-        except Exception as exc:  # noqa: BLE001 - whatever a driver comes up with, the other figures go on
+        except Exception as exc:  # noqa: BLE001 - a driver may raise anything, and the other figures must not fail with it
             log.warning("memory of the GPUs not read", reason=str(exc))
             return []
         return [(str(index), memory.used, memory.total) for index, memory in enumerate(memories)]
 
     def _open(self) -> Any:
-        """The library, or None where it cannot be used, which is found out once."""
+        """Return the library, or None if it cannot be used. Tried once."""
         if self._nvml is None and not self._missing:
             try:
                 import pynvml
 
                 pynvml.nvmlInit()
                 self._nvml = pynvml
-            except Exception as exc:  # noqa: BLE001 - NVMLError is the library's own, which may not be there
+            except Exception as exc:  # noqa: BLE001 - NVMLError is a class of the library, which may be missing
                 log.info("no memory of GPUs to tell of", reason=str(exc))
                 self._missing = True
         return self._nvml

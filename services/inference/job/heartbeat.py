@@ -1,4 +1,4 @@
-"""Tells the status store how far a job is, which renews its lease and brings back whether to go on."""
+"""The heartbeat of a job: it stores progress, which renews the lease, and learns whether to go on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,18 +13,18 @@ from services.inference.job.lease import JobLease
 
 log = structlog.get_logger(__name__)
 
-BUSY_SECONDS = 0.25  # at most this often, however fast the steps come: clients look once a second
-IDLE_SECONDS = 1.0  # at least this often, however slow they are
+BUSY_SECONDS = 0.25  # between two writes at the least, however fast the steps: clients poll once a second
+IDLE_SECONDS = 1.0  # and at the most, however slow the steps
 
 
 class Heartbeat:
-    """`canceled`, `lost` and `stopped` are plain flags, so that the model thread may read them after every step."""
+    """Its flags are plain attributes, so that the model thread may read them after every step."""
 
-    def __init__(self, claim: JobLease) -> None:
-        self.canceled = False  # the client does not want it any more
-        self.lost = False  # the job is not ours any more
-        self.stopped = False  # this worker does not want to go on: deadline or shutdown
-        self._claim = claim
+    def __init__(self, lease: JobLease) -> None:
+        self.canceled = False  # the client canceled the job
+        self.lost = False  # another worker has the lease, or the job is over
+        self.stopped = False  # this worker gives the job up: deadline or shutdown
+        self._lease = lease
         self._progress = Progress()
         self._previews = 0
         self._changed = asyncio.Event()
@@ -36,12 +36,12 @@ class Heartbeat:
         return not (self.canceled or self.lost or self.stopped)
 
     def report(self, progress: Progress) -> None:
-        """Called on the event loop, for every step."""
+        """Note the progress of a step; to be called on the event loop."""
         self._progress = progress.model_copy(update={"previews": self._previews})
         self._changed.set()
 
     def shown(self) -> None:
-        """There are new previews."""
+        """Note that new previews are stored."""
         self._previews += 1
         self.report(self._progress)
 
@@ -62,18 +62,18 @@ class Heartbeat:
                     await self._changed.wait()
             self._changed.clear()
             try:
-                self.note(await self._claim.progress(self._progress))
+                self.note(await self._lease.progress(self._progress))
             except BackendUnavailable as exc:
                 log.warning("progress not stored", reason=str(exc))
             await asyncio.sleep(BUSY_SECONDS)
 
     def when_unwanted(self, call: Callable[[], object]) -> None:
-        """Have `call` called, on the event loop, when the store says that the job is canceled or lost."""
+        """Call `call` on the event loop when the store says that the job is canceled or lost."""
         self._unwanted = call
 
     def note(self, verdict: Verdict) -> None:
-        """What the store said of the job."""
-        self.canceled = self.canceled or verdict is Verdict.CANCEL or self._claim.removed
+        """Note the verdict of the status store on the job."""
+        self.canceled = self.canceled or verdict is Verdict.CANCEL or self._lease.removed
         self.lost = self.lost or verdict is Verdict.LOST
         if not self.wanted:
             self._unwanted()

@@ -1,4 +1,4 @@
-"""What a job asks for, cut into the single things an adapter makes."""
+"""The items of a job: one for each output that an adapter makes."""
 
 from services import __version__
 from services.common.catalogue import Catalogue, Model
@@ -9,7 +9,7 @@ from services.inference.runtime.adapter import Item
 
 
 def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[Item]:
-    """One item a picture; picture k has seed + k. Raises InvalidMessage for what the gateway would have refused."""
+    """Return one item per output; output k has seed + k. Raise InvalidMessage if the gateway would have refused it."""
     if message.model != model.name:
         raise InvalidMessage(f"model {message.model!r} came to a worker of {model.name!r}", message.job_id)
     try:
@@ -26,9 +26,9 @@ def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[It
 
 
 def metadata_of(item: Item, model: Model) -> dict[str, str]:
-    """How the thing was made, for the file itself; enough to make it again.
+    """Return the facts to store inside the file: enough to make the output again.
 
-    `prompt` is what the model was given; with a style, `product` is what that style was put around.
+    `prompt` is the text the model was given. With a style, `product` is the text that the style was put around.
     """
     fields = {
         "prompt": item.prompt,

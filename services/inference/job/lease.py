@@ -1,7 +1,7 @@
-"""A worker's claim on one job: its lease on the status store, which survives the loss of the record.
+"""A worker's lease of one job in the status store, which survives the loss of the record.
 
-When the store has been emptied, the record is made again from the message, after finding no manifest. Calls that
-carry a begun job on (`progress`, `finish`) outlast an unavailable store by trying again.
+If the store was emptied, the record is made again from the message, unless there is a manifest. `progress` and
+`finish` outlast an unavailable store by trying again.
 """
 
 import time
@@ -26,11 +26,11 @@ from services.common.schemas import JobMessage, Progress, State, StatusRecord
 
 log = structlog.get_logger(__name__)
 
-DENIED_SECONDS: Final = 10.0  # somebody may be changing the credentials just now
+DENIED_SECONDS: Final = 10.0  # credentials may be changing at this moment
 
 
 def storage_retry() -> Callable[[Exception], bool]:
-    """For stamina: an object store that is away is waited for, one that refuses us only for a while from now."""
+    """Return stamina's condition to retry: an unavailable object store always, one that denies access for 10 s."""
     until = time.monotonic() + DENIED_SECONDS
 
     def worth_waiting(exc: Exception) -> bool:
@@ -49,47 +49,47 @@ class JobLease:
         self.message = message
         # Deliveries count drains and prefetched jobs given back as well, so they alone make no job poison.
         self.lease = Lease(message.job_id, message.message_id, attempt=min(deliveries + 1, max_attempts))
-        self.removed = False  # its result was removed while we worked on it
+        self.removed = False  # the job was removed while this worker made it
         self._statuses = backends.statuses
         self._manifests = Manifests(backends.objects)
 
     async def begin(self) -> Verdict:
-        """HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Waits for as long as the store is unavailable.
+        """Return HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Wait for as long as the store is unavailable.
 
-        Raises NewerVersion, RecordUnreadable or StorageDenied at once: they do not pass, and others wait behind this.
+        Raise NewerVersion, RecordUnreadable or StorageDenied at once: they last, and other jobs wait behind this one.
         """
         return await self._patiently(self._begin, _passes)
 
     async def progress(self, progress: Progress) -> Verdict:
-        """HELD, CANCEL or LOST; raises BackendUnavailable, since the next progress says the same and more."""
+        """Return HELD, CANCEL or LOST. Raise BackendUnavailable, since the next progress supersedes this one."""
         return await self._recovering(lambda: self._statuses.progress(self.lease, progress))
 
     async def finish(self, outcome: Outcome) -> Verdict:
-        """HELD or LOST. Waits for as long as the store is unavailable."""
+        """Return HELD or LOST. Wait for as long as the store is unavailable."""
         return await self._patiently(lambda: self._recovering(lambda: self._statuses.finish(self.lease, outcome)))
 
     async def attempts(self) -> int:
-        """How often the job was begun, as far as that can be told at once."""
+        """Return the number of attempts, from the record if the store answers at once."""
         try:
             return (await self._statuses.get(self.message.job_id)).attempt
         except (BackendUnavailable, JobNotFound):
             return self.lease.attempt
 
     async def archive(self, outcome: Outcome) -> None:
-        """Write the manifest of the job we ended; delete its artifacts instead when it was removed meanwhile."""
+        """Write the manifest of the job this worker ended; delete its artifacts instead if the job was removed."""
         async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=60, wait_max=5):
             with attempt:
                 await self._archive(outcome)
 
     async def restore(self) -> StatusRecord | None:
-        """The record of the job somebody ended, its manifest written if a crash kept that from happening."""
+        """Return the record of a job that is over already, and write its manifest if a crash prevented that."""
         async for attempt in stamina.retry_context(on=BackendUnavailable, attempts=None, timeout=60, wait_max=5):
             with attempt:
                 return await self._restore()
         return None
 
     async def clear(self) -> None:
-        """Delete what we stored of a job that was removed."""
+        """Delete the artifacts of a job that was removed."""
         await self._manifests.clear(self.message.job_id)
 
     async def _archive(self, outcome: Outcome) -> None:
@@ -110,12 +110,12 @@ class JobLease:
                     await self._manifests.write(record)
         except StorageDenied:
             if record.state is State.SUCCEEDED:
-                raise  # its artifacts are there: this is worth waiting for whoever mends the permissions
-            # Nothing else is kept of it, and the store says so of every job: their messages must not go round for it.
+                raise  # its artifacts are stored, so the manifest is worth another try when the permissions are mended
+            # Nothing else is kept of the job, and the store denies every job: their messages are not requeued for it.
             log.exception("manifest not written, the job is known for as long as its record is")
 
     def _record(self, outcome: Outcome) -> StatusRecord:
-        """What the store forgot between `finish` and the manifest, as far as we know it."""
+        """Return the record that the store forgot between `finish` and the manifest, as far as it is known here."""
         return StatusRecord(
             job_id=self.message.job_id,
             state=outcome.state,

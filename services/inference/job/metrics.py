@@ -1,4 +1,4 @@
-"""What the worker counts, in Prometheus' words, for its /metrics."""
+"""The metrics of a worker, in Prometheus' terms, for its /metrics."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from services.inference.runtime.stages import Stage
 
 
 class Metrics(ProcessMetrics):
-    """Everything is of the one model that the worker serves."""
+    """All figures are of the one model that the worker serves."""
 
     def __init__(self, model: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Metrics(ProcessMetrics):
         self.registry.register(GpuMemory())
 
     def watch(self, consuming: Callable[[], bool], busy: Callable[[], bool]) -> None:
-        """Both are asked at every scrape, in another thread."""
+        """Read both at every scrape, in another thread."""
         self._ready.set_function(consuming)
         self._busy.set_function(busy)
 
@@ -74,7 +74,7 @@ class Metrics(ProcessMetrics):
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Around a stage; one that raises says nothing of how long it takes."""
+        """Time the block as a stage. A stage that raises is not counted."""
         begin = time.perf_counter()
         yield
         self._stages.labels(self._model, name).observe(time.perf_counter() - begin)

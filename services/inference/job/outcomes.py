@@ -1,4 +1,4 @@
-"""How jobs end that bring no artifacts, in the words clients see."""
+"""The outcomes of jobs without artifacts, in the words that clients read."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Tells the gateways, through the cache, that this worker is there and what it is at."""
+"""The announcement by which gateways know this worker: its phase and its pace, kept in the cache."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from services.common.presence import BEAT_SECONDS, FORGOTTEN_SECONDS, WORKERS, P
 from services.inference.batching.timings import CallTimings
 from services.inference.worker.best_effort import BestEffort
 
-LOOK_SECONDS: Final = 0.5  # between looks at whether there is news
+LOOK_SECONDS: Final = 0.5  # between checks for a change
 
 
 class Announcer:
-    """Loading until `serve`, then ready, busy or disconnected until `drain`."""
+    """Announces `loading` until `serve`, then `ready`, `busy` or `disconnected`, and `draining` from `drain` on."""
 
     def __init__(self, cache: BestEffort, model: str) -> None:
         self._cache = cache
@@ -30,16 +30,16 @@ class Announcer:
         self._since = time.time()
 
     def serve(self, timings: CallTimings, max_batch: int, consuming: Callable[[], bool]) -> None:
-        """The model is loaded; `consuming` says whether jobs can come."""
+        """Announce that the model is loaded; `consuming` says if jobs can come."""
         self._timings, self._max_batch, self._consuming = timings, max_batch, consuming
 
     def drain(self) -> None:
-        """No job is taken any more."""
+        """Announce that no job is taken any more."""
         self._draining = True
 
     @asynccontextmanager
     async def announcing(self) -> AsyncIterator[Self]:
-        """Tell it while the block runs, and take it back at its end."""
+        """Announce the worker while the block runs, and delete the announcement at its end."""
         try:
             async with background_task(self._announce()):
                 yield self
@@ -52,7 +52,7 @@ class Announcer:
             await self._cache.put(self._key, self._presence(news[0]).model_dump_json().encode(), FORGOTTEN_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_SECONDS):
-                    while self._news() == news:  # noqa: ASYNC110 - what is new is plain numbers
+                    while self._news() == news:  # noqa: ASYNC110 - the state is plain numbers
                         await asyncio.sleep(LOOK_SECONDS)
 
     def _presence(self, phase: Phase) -> Presence:
@@ -68,7 +68,7 @@ class Announcer:
         )
 
     def _news(self) -> tuple[Phase, int]:
-        """What is told at once when it changes."""
+        """Return the state that is announced at once when it changes."""
         if self._draining:
             return "draining", 0
         if self._timings is None:

@@ -1,4 +1,4 @@
-"""Stores what was made for a job, each thing under a name made of its content: storing it twice changes nothing."""
+"""Writes the artifacts of a job under keys made of their content, so that writing twice changes nothing."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
 
-STORAGE_SECONDS = 60.0  # the bytes are in hand, so storing them is tried again for this long
+STORAGE_SECONDS = 60.0  # of tries to store bytes that are in memory already
 
 _ENDS: Final = ((GenerationError, FAILED), (StorageDenied, DENIED), (BackendUnavailable, UNSTORED))
 
@@ -30,8 +30,8 @@ class ArtifactWriter:
     def __init__(self, runtime: WorkerRuntime) -> None:
         self._runtime = runtime
 
-    async def keep(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:
-        """How the job ends: with its artifacts, or without, when one of them cannot be had; the others stop then."""
+    async def write(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:
+        """Store all outputs and return how the job ends. If one cannot be stored, the others are given up."""
         try:
             async with asyncio.TaskGroup() as group:
                 pairs = zip(items, outputs, strict=True)
@@ -64,7 +64,7 @@ class ArtifactWriter:
         )
 
     async def _encode(self, item: Item, output: Output) -> Encoded:
-        """Raises GenerationError for what is no output: made again it would be none either."""
+        """Encode an output. Raise GenerationError if it cannot be encoded: another attempt would not help."""
         try:
             return await asyncio.to_thread(output.encode, metadata_of(item, self._runtime.model))
         except Exception as exc:

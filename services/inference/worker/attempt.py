@@ -139,7 +139,7 @@ class Attempt:
 
     async def _store(self, outputs: list[Output]) -> Outcome:
         self._heartbeat.report(Progress(phase="saving", step=len(outputs), total=len(outputs)))
-        outcome = await ArtifactWriter(self._runtime).keep(self._items, outputs)
+        outcome = await ArtifactWriter(self._runtime).write(self._items, outputs)
         if outcome.state is State.SUCCEEDED:
             self._runtime.failpoints.reach("worker.stored")
         return outcome
@@ -162,7 +162,7 @@ class Attempt:
         log.info("job finished", state=outcome.state, error=outcome.error and outcome.error.code)
 
     async def _hand_back(self) -> None:
-        """A worker that stops does not charge the job for it."""
+        """Release the attempt, so that the job is not charged for a worker that stops."""
         self._heartbeat.stopped = True
         if not self._begun:
             return

@@ -1,4 +1,4 @@
-"""The cache as a worker uses it: what does not work at once is let go, for no job may wait for it."""
+"""The cache as a worker uses it: a call that fails is given up, because no job may wait for the cache."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -11,18 +11,18 @@ log = structlog.get_logger(__name__)
 
 
 class BestEffort:
-    """Raises nothing; an outage is logged once."""
+    """Wraps a cache. Its methods raise nothing; an outage is logged once."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._failing = False
 
     async def put(self, key: str, value: bytes, seconds: float) -> bool:
-        """Whether it is there now."""
+        """Return True if the value is stored."""
         return await self._done(self._cache.put(key, value, seconds))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """What stays is gone with its time."""
+        """Delete keys; those that stay expire."""
         await self._done(self._cache.delete(keys))
 
     async def _done(self, call: Awaitable[None]) -> bool:

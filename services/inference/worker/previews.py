@@ -1,4 +1,4 @@
-"""Puts the previews of one job where the gateway finds them, and takes them away when the job is over."""
+"""The previews of one job: stored in the cache while it runs, for the gateway, and deleted at its end."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from services.inference.worker.best_effort import BestEffort
 
 log = structlog.get_logger(__name__)
 
-AFTER_SECONDS: Final = 60.0  # for encoding and storing what the call made
+AFTER_SECONDS: Final = 60.0  # for encoding and storing the outputs of the call
 
 
 class Previews:
-    """`on_stored` is called when there are new ones to be seen. One is there until the next or the end of the call.
+    """Stores the newest preview of each image, and calls `on_stored` after each round.
 
-    `call_seconds` is the most that takes: however slow a step is, what the job's link shows does not go before it.
+    `call_seconds` is the longest that a call may take. A preview is kept that long, so it outlives slow steps.
     """
 
     def __init__(self, cache: BestEffort, job_id: str, on_stored: Callable[[], object], *, call_seconds: float) -> None:
@@ -37,7 +37,7 @@ class Previews:
             self._task = asyncio.create_task(self._store())
 
     async def clear(self) -> None:
-        """Nothing is shown any more."""
+        """Delete all previews."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -1,4 +1,4 @@
-"""What a worker makes before it is ready, so that its first job is not slower than the next and can be foretold."""
+"""The warm-up: a worker makes a sample before it is ready, so that its first job is as fast as the next ones."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ from services.inference.runtime.executor import ModelExecutor
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS: Final = 5.0  # for the second call; a slow model's first job will tell how long it takes
+SAMPLE_SECONDS: Final = 5.0  # the most a whole sample may take; the first job of a slower model tells its pace
 
 
 async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_seconds: float) -> None:
-    """Make the adapter's sample in one step, for what lies below to warm up, then whole, to see how long it takes.
+    """Make the adapter's sample in one step, to warm up the layers below, and then whole, to time it.
 
-    What goes wrong here is logged: the first job will say the same. Raises DeadlineExceeded for a call that hangs, and
-    DeviceFailed where no other call would succeed.
+    Failures are logged: the first job will report the same. Raise DeadlineExceeded for a call that hangs, and
+    DeviceFailed if no other call would succeed.
     """
     try:
         async with asyncio.timeout(deadline_seconds):
@@ -42,6 +42,6 @@ async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
     await executor.generate([short], QUIET)
     begin = time.perf_counter()
     await executor.generate([short], QUIET)
-    if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < PATIENCE_SECONDS:
+    if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < SAMPLE_SECONDS:
         with timings.call([sample]):
             await executor.generate([sample], QUIET)

@@ -1,4 +1,4 @@
-"""The worker: consumes one model's queue, one attempt after another on the device, and drains when told to stop."""
+"""The worker: it consumes the queue of one model, runs attempts, and drains when told to stop."""
 
 import asyncio
 from contextlib import aclosing

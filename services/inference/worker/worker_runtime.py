@@ -31,7 +31,7 @@ class StoppedWhileLoading(Exception):
 
 @dataclass(frozen=True)
 class WorkerRuntime:
-    """What all attempts of a worker share."""
+    """Holds everything that the attempts of a worker share."""
 
     settings: Settings
     catalogue: Catalogue

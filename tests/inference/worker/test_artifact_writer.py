@@ -55,5 +55,5 @@ async def test_one_that_cannot_be_encoded_stops_the_others() -> None:
     runtime = SimpleNamespace(backends=backends, model=tiny_model(), tracer=Tracer(), metrics=Metrics("tiny"))
     async with asyncio.timeout(10):
         outputs = [Made(now), Made(store.asked, odd=True)]
-        assert await ArtifactWriter(cast("WorkerRuntime", runtime)).keep([item(1), item(2)], outputs) == FAILED
+        assert await ArtifactWriter(cast("WorkerRuntime", runtime)).write([item(1), item(2)], outputs) == FAILED
     assert store.left

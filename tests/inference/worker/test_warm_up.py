@@ -26,7 +26,7 @@ async def test_first_job_can_be_foretold(tiny: Model) -> None:
 
 async def test_slow_model_is_not_kept_from_its_jobs(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model whose picture takes long makes one step of it and no more."""
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SAMPLE_SECONDS", 0.0)
     timings = CallTimings()
     async with ModelExecutor(Txt2Img(tiny, Source(tiny.source)), device="cpu") as executor:
         await executor.load()
