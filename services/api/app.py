@@ -19,7 +19,10 @@ from services.api.auth.refusal import RequestRefused
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
+from services.api.core.artifacts import Artifacts
 from services.api.core.counted_gateway import CountedGateway
+from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
+from services.api.core.health import BackendHealth
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
@@ -89,8 +92,9 @@ def create_app(
                     "gateway": gateway,
                     "positions": positions,
                     "job_views": JobViewCache(settings.public_url),
-                    "renditions": renditions,
-                    "backends": backends,
+                    "artifacts": Artifacts(backends.objects, renditions),
+                    "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
+                    "health": BackendHealth(backends),
                     "settings": settings,
                     "rate_limit": rate_limit,
                     "authenticator": await asyncio.to_thread(_door, settings, keyring, proxies, origins),

@@ -15,13 +15,20 @@ from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import IdempotencyMismatch, InvalidRequest, JobFinished, JobNotFound, QueueFull
+from services.common.errors import (
+    BackendUnavailable,
+    IdempotencyMismatch,
+    InvalidRequest,
+    JobFinished,
+    JobNotFound,
+    QueueFull,
+)
 from services.common.failpoints import Failpoints
 from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Quota
-from services.common.previews import forget_previews
+from services.common.previews import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
@@ -85,6 +92,16 @@ class Gateway:
             if record is None:
                 raise
             return record
+
+    async def history(self, owner: str, before: str, limit: int) -> list[StatusRecord]:
+        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`."""
+        return await self._backends.statuses.list(before, limit, owner=owner)
+
+    async def preview(self, record: StatusRecord, index: int) -> bytes | None:
+        """Return the newest preview of one of the job's images; None before the first, or while the cache is down."""
+        with suppress(BackendUnavailable):
+            return await self._backends.cache.get(preview_key(record.job_id, index))
+        return None
 
     async def cancel(self, job_id: str) -> StatusRecord:
         """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""

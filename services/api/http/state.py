@@ -4,12 +4,13 @@ from typing import NotRequired, TypedDict
 
 from services.api.auth.authentication import Authenticator
 from services.api.auth.caller import Caller
+from services.api.core.artifacts import Artifacts
+from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
+from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
-from services.api.core.renditions import Renditions
 from services.api.http.job_view_cache import JobViewCache
 from services.api.http.rate_limit import Allowance, RateLimit
-from services.common.backends import Backends
 from services.common.settings import Settings
 
 
@@ -21,8 +22,9 @@ class AppState(TypedDict):
     gateway: Gateway
     positions: QueuePositions
     job_views: JobViewCache
-    renditions: Renditions
-    backends: Backends
+    artifacts: Artifacts
+    dead_letters: DeadLetters
+    health: BackendHealth
     settings: Settings
     authenticator: Authenticator
     rate_limit: RateLimit | None

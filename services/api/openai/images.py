@@ -153,8 +153,7 @@ async def _pictures(request: Request[AppState], asked: ImagesRequest, record: St
         if asked.response_format == "url":
             data.append(ImageByUrl(url=f"{shown.url}?{wanted.query}" if wanted else shown.url))
         else:
-            stored = request.state["backends"].objects.get(artifact.key)
-            file = await request.state["renditions"].render(stored, wanted)
+            file = await request.state["artifacts"].read(artifact, wanted)
             data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
