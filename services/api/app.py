@@ -89,15 +89,16 @@ def create_app(
                 background_task(_sweeping(sweeper, settings.sweep_seconds)),
             ):
                 yield {
+                    "settings": settings,
+                    "catalogue": catalogue,
+                    "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
+                    "rate_limit": rate_limit,
                     "gateway": gateway,
                     "positions": positions,
-                    "job_views": JobViewCache(settings.public_url),
                     "artifacts": Artifacts(backends.objects, renditions),
                     "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
                     "health": BackendHealth(backends),
-                    "settings": settings,
-                    "rate_limit": rate_limit,
-                    "authenticator": await asyncio.to_thread(_door, settings, keyring, proxies, origins),
+                    "job_views": JobViewCache(settings.public_url),
                 }
 
     app = Starlette(
@@ -141,7 +142,7 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
         await asyncio.sleep(restart_seconds)
 
 
-def _door(
+def _authenticator(
     settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
 ) -> Authenticator:
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")

@@ -37,7 +37,7 @@ class Gateway:
     def __init__(
         self, backends: Backends, catalogue: Catalogue, settings: Settings, failpoints: Failpoints | None = None
     ) -> None:
-        self.catalogue = catalogue
+        self._catalogue = catalogue
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._settings = settings
@@ -135,19 +135,19 @@ class Gateway:
     def model(self, name: object) -> Model:
         """The one of this name, or the one that requests without a name get. Raises InvalidRequest."""
         if name is None:
-            name = self._settings.model or self.catalogue.default_model.name
-        if isinstance(name, str) and name in self.catalogue.models:
-            return self.catalogue.models[name]
+            name = self._settings.model or self._catalogue.default_model.name
+        if isinstance(name, str) and name in self._catalogue.models:
+            return self._catalogue.models[name]
         got = name[:200] if isinstance(name, str) else name
-        allowed = sorted(self.catalogue.models)
+        allowed = sorted(self._catalogue.models)
         raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
 
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
         model = self.model(body.get("model"))
         params = model.parameters({name: value for name, value in body.items() if name != "model"})
         style = getattr(params, "style", None)
-        if style is not None and style not in self.catalogue.styles:
-            allowed = sorted(self.catalogue.styles)
+        if style is not None and style not in self._catalogue.styles:
+            allowed = sorted(self._catalogue.styles)
             raise InvalidRequest([{"pointer": "/style", "detail": "no such style", "got": style, "allowed": allowed}])
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery draws the same picture.

@@ -57,7 +57,7 @@ class JobPages:
         return RedirectResponse("/?deleted=1", 303)
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
-        job_id, catalogue = _job_id(request), request.state["gateway"].catalogue
+        job_id, catalogue = _job_id(request), request.state["catalogue"]
         job, place = await request.state["positions"].see(own_jobs(request).read(job_id), job_id)
         card = JobCard.of(job, catalogue, self._settings.poll_seconds, place)
         account, token = caller_of(request).account, secrets.token_urlsafe(18)
