@@ -20,8 +20,8 @@ from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
 from services.api.core.artifacts import Artifacts
-from services.api.core.counted_gateway import CountedGateway
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
+from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
@@ -81,7 +81,7 @@ def create_app(
             for model in catalogue.models:
                 # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
                 await backends.broker.depth(model)
-            gateway = CountedGateway(backends, catalogue, settings, failpoints, metrics)
+            gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
             sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
             positions = QueuePositions(backends, catalogue)
             async with (

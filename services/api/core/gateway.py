@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
@@ -22,6 +22,7 @@ from services.common.errors import (
     JobFinished,
     JobNotFound,
     QueueFull,
+    StudioError,
 )
 from services.common.failpoints import Failpoints
 from services.common.ids import is_job_id, new_job_id
@@ -33,15 +34,31 @@ from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
 
+class SubmissionObserver(Protocol):
+    """A listener to the fate of every valid submission. An invalid one is no job and is not reported."""
+
+    def accepted(self, model: str) -> None: ...
+
+    def replayed(self, model: str) -> None: ...
+
+    def refused(self, model: str, reason: StudioError) -> None: ...
+
+
 class Gateway:
     def __init__(
-        self, backends: Backends, catalogue: Catalogue, settings: Settings, failpoints: Failpoints | None = None
+        self,
+        backends: Backends,
+        catalogue: Catalogue,
+        settings: Settings,
+        failpoints: Failpoints | None = None,
+        observer: SubmissionObserver | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._settings = settings
         self._failpoints = failpoints or Failpoints()
+        self._observer = observer
         self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
         self._publisher = Publisher(backends, self.read, self._failpoints)
 
@@ -59,6 +76,18 @@ class Gateway:
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
         record = self._record(body, owner, idempotency_key)
+        try:
+            stored, replayed = await self._store_and_publish(record, quota)
+        except StudioError as exc:
+            if self._observer:
+                self._observer.refused(record.message.model, exc)
+            raise
+        if self._observer:
+            report = self._observer.replayed if replayed else self._observer.accepted
+            report(stored.message.model)
+        return stored, replayed
+
+    async def _store_and_publish(self, record: StatusRecord, quota: Quota | None) -> tuple[StatusRecord, bool]:
         # Before anything is written: a broker that does not answer leaves nothing behind.
         has_room = await self._capacity.admit(record.message.model)
         stored = await self._backends.statuses.create(record, quota)
