@@ -1,5 +1,6 @@
 """A job's own page: it can be reloaded, left and come back to, for all it shows is read from the job."""
 
+import asyncio
 import hashlib
 import re
 import secrets
@@ -58,8 +59,9 @@ class JobPages:
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         job_id, catalogue = _job_id(request), request.state["catalogue"]
-        job, place = await request.state["positions"].see(own_jobs(request).read(job_id), job_id)
-        card = JobCard.of(job, catalogue, self._settings.poll_seconds, place)
+        positions = request.state["positions"]
+        job, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
+        card = JobCard.of(job, catalogue, self._settings.poll_seconds, await positions.place(job, reported))
         account, token = caller_of(request).account, secrets.token_urlsafe(18)
         return self._templates.page(name, account=account, card=card, token=token)
 
