@@ -30,7 +30,6 @@ from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
-from services.api.http.job_view_cache import JobViewCache
 from services.api.http.problems import on_error, on_http_exception
 from services.api.http.rate_limit import open_rate_limit, rate_of
 from services.api.http.state import AppState
@@ -98,7 +97,6 @@ def create_app(
                     "artifacts": Artifacts(backends.objects, renditions),
                     "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
                     "health": BackendHealth(backends),
-                    "job_views": JobViewCache(settings.public_url),
                 }
 
     app = Starlette(

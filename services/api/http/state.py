@@ -12,7 +12,6 @@ from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
-from services.api.http.job_view_cache import JobViewCache
 from services.api.http.rate_limit import RateLimit
 from services.common.catalogue import Catalogue
 from services.common.settings import Settings
@@ -30,7 +29,6 @@ class AppState(TypedDict):
     artifacts: Artifacts
     dead_letters: DeadLetters
     health: BackendHealth
-    job_views: JobViewCache
 
 
 Handler = Callable[[Request[AppState]], Awaitable[Response]]

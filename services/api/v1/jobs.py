@@ -167,7 +167,8 @@ async def read(request: Request[AppState]) -> Response:
         **poll_headers(record, settings),
         **preferences.applied(200),
     }
-    return conditional_json(request, request.state["job_views"].of(record, place), headers)
+    view = JobView.of(record, settings.public_url, place)
+    return conditional_json(request, view.model_dump_json().encode(), headers)
 
 
 async def cancel(request: Request[AppState]) -> Response:
