@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
-from services.api.pages.job_card import JobCard
+from services.api.pages.job_card import PHASE_TITLES, JobCard
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.submission import read_form, submit_form
 from services.common.errors import JobFinished
@@ -63,7 +63,7 @@ class JobPages:
         job, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
         card = JobCard.of(job, catalogue, self._settings.poll_seconds, await positions.place(job, reported))
         account, token = caller_of(request).account, secrets.token_urlsafe(18)
-        return self._templates.page(name, account=account, card=card, token=token)
+        return self._templates.page(name, account=account, card=card, token=token, phases=PHASE_TITLES)
 
 
 def _job_id(request: Request[AppState]) -> str:
