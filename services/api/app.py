@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -46,6 +46,7 @@ from services.api.middleware.unread_body import UnreadBody
 from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
+from services.common.addresses import s3_endpoint
 from services.common.backends import open_backends
 from services.common.background import background_task
 from services.common.catalogue import Catalogue
@@ -153,6 +154,5 @@ def _image_origins(settings: Settings) -> tuple[str, ...]:
     """Where a redirected artifact comes from, which pages must be allowed to show."""
     if settings.artifact_delivery != "redirect":
         return ()
-    endpoint = settings.s3_public_endpoint or parse_qs(urlsplit(settings.objects_url).query).get("endpoint", [""])[0]
-    parts = urlsplit(endpoint)
+    parts = urlsplit(settings.s3_public_endpoint or s3_endpoint(settings.objects_url) or "")
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
