@@ -44,7 +44,7 @@ class PageTemplates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals.update(root=base_path, asset=assets.url, picture_of=assets.picture_of)
+        environment.globals.update(root=base_path, asset=assets.url, example_image=assets.example_image)
         # Compiled here, once, so that a broken template stops the start and no request reads a file.
         self._templates = {name: environment.get_template(name) for name in NAMES}
 
