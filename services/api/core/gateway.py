@@ -29,7 +29,7 @@ from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Quota
-from services.common.previews import forget_previews, preview_key
+from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.inference.worker.best_effort import BestEffort
 
 if TYPE_CHECKING:

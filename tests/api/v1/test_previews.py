@@ -6,7 +6,7 @@ import pytest
 from services.api.core.gateway import Gateway
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.common.schemas import Progress
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import submit

@@ -9,7 +9,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from services.common.cache import Cache
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.inference.worker.best_effort import BestEffort
 from services.inference.worker.previews import MOST_SIDE, Previews
 from tests.support.cache_in_memory import Board
