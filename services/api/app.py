@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application, wired by hand: every part is handed what it needs."""
+"""The gateway as an ASGI application, wired by hand: every part gets its dependencies as arguments."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
 from services.api.http.problems import on_error, on_http_exception
 from services.api.http.rate_limit import open_rate_limit, rate_of
-from services.api.http.state import AppState
+from services.api.http.state import AppState, CoreState
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -47,7 +47,7 @@ from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
 from services.common.addresses import s3_endpoint
-from services.common.backends import open_backends
+from services.common.backends import Backends, open_backends
 from services.common.background import background_task
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
@@ -62,9 +62,9 @@ log = structlog.get_logger(__name__)
 def create_app(
     settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
 ) -> Starlette:
-    """Raises OSError when the pages or the keys are missing, ValueError for what are no keys, proxies, origins or rate.
+    """Build the application. Its lifespan raises as `open_backends` and `secret_key` do.
 
-    The lifespan raises as `open_backends` and `secret_key` do.
+    Raises OSError when the pages or the keys are missing, ValueError for invalid keys, proxies, origins or rates.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
     base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
@@ -73,53 +73,70 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
         async with (
-            open_backends(settings) as opened,
+            open_backends(settings) as backends,
             open_rate_limit(rate, settings) as rate_limit,
-            open_renditions() as renditions,
+            _open_core(settings, catalogue, measured(backends, metrics, tracer), metrics, failpoints) as core,
         ):
-            backends = measured(opened, metrics, tracer)
-            for model in catalogue.models:
-                # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
-                await backends.broker.depth(model)
-            gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
-            sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
-            positions = QueuePositions(backends, catalogue)
-            async with (
-                serve_metrics(settings, metrics, positions, backends),
-                background_task(_sweeping(sweeper, settings.sweep_seconds)),
-            ):
-                yield {
-                    "settings": settings,
-                    "catalogue": catalogue,
-                    "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
-                    "rate_limit": rate_limit,
-                    "gateway": gateway,
-                    "positions": positions,
-                    "artifacts": Artifacts(backends.objects, renditions),
-                    "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
-                    "health": BackendHealth(backends),
-                }
+            yield {
+                "settings": settings,
+                "catalogue": catalogue,
+                "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
+                "rate_limit": rate_limit,
+                **core,
+            }
 
     app = Starlette(
         routes=_routes(settings, catalogue, base),
-        middleware=[
-            *([Middleware(BelowBasePath, base)] if base else []),
-            Middleware(Telemetry, metrics.requests, tracer),
-            Middleware(RequestId),
-            *cors(origins),
-            Middleware(UnreadBody),
-            Middleware(SecurityHeaders, _image_origins(settings)),
-            Middleware(RateHeaders),
-            Middleware(UnexpectedErrors),
-            Middleware(BodyLimit, settings.max_body_bytes),
-            Middleware(BodyDeadline, settings.body_deadline_seconds),
-        ],
+        middleware=_middleware(settings, metrics, tracer, base, origins),
         exception_handlers={StudioError: on_error, RequestRefused: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     # A redirect to the path with or without its slash would be built from the Host header.
     app.router.redirect_slashes = False
     return app
+
+
+@asynccontextmanager
+async def _open_core(
+    settings: Settings, catalogue: Catalogue, backends: Backends, metrics: Metrics, failpoints: Failpoints | None
+) -> AsyncIterator[CoreState]:
+    """Run the sweeper and the site of the metrics while the block runs."""
+    for model in catalogue.models:
+        # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
+        await backends.broker.depth(model)
+    gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
+    sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
+    positions = QueuePositions(backends, catalogue)
+    async with (
+        open_renditions() as renditions,
+        serve_metrics(settings, metrics, positions, backends),
+        background_task(_sweeping(sweeper, settings.sweep_seconds)),
+    ):
+        yield {
+            "gateway": gateway,
+            "positions": positions,
+            "artifacts": Artifacts(backends.objects, renditions),
+            "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
+            "health": BackendHealth(backends),
+        }
+
+
+def _middleware(
+    settings: Settings, metrics: Metrics, tracer: Tracer, base: str, origins: tuple[str, ...]
+) -> list[Middleware]:
+    """Return the layers around the routes, the outermost first."""
+    return [
+        *([Middleware(BelowBasePath, base)] if base else []),
+        Middleware(Telemetry, metrics.requests, tracer),
+        Middleware(RequestId),
+        *cors(origins),
+        Middleware(UnreadBody),
+        Middleware(SecurityHeaders, _image_origins(settings)),
+        Middleware(RateHeaders),
+        Middleware(UnexpectedErrors),
+        Middleware(BodyLimit, settings.max_body_bytes),
+        Middleware(BodyDeadline, settings.body_deadline_seconds),
+    ]
 
 
 def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRoute]:
@@ -132,7 +149,7 @@ def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRou
 
 
 async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
-    """A defect in the sweeper must not end it unnoticed: it is logged, and begun again."""
+    """Log a defect of the sweeper, and start the sweeper again after `restart_seconds`."""
     while True:
         try:
             await sweeper.run()
@@ -151,7 +168,7 @@ def _authenticator(
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:
-    """Where a redirected artifact comes from, which pages must be allowed to show."""
+    """Return the origins that redirected artifacts come from: pages must be allowed to show these."""
     if settings.artifact_delivery != "redirect":
         return ()
     parts = urlsplit(settings.s3_public_endpoint or s3_endpoint(settings.objects_url) or "")

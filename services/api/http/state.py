@@ -17,18 +17,23 @@ from services.common.catalogue import Catalogue
 from services.common.settings import Settings
 
 
-class AppState(TypedDict):
+class CoreState(TypedDict):
+    """The gateway's half of the protocol. Handlers call it, and never a backend."""
+
+    gateway: Gateway
+    positions: QueuePositions
+    artifacts: Artifacts
+    dead_letters: DeadLetters
+    health: BackendHealth
+
+
+class AppState(CoreState):
     """Typed as `Request[AppState]`. A request's own values are read by `caller_of` and `allowance_of`."""
 
     settings: Settings
     catalogue: Catalogue
     authenticator: Authenticator
     rate_limit: RateLimit | None
-    gateway: Gateway
-    positions: QueuePositions
-    artifacts: Artifacts
-    dead_letters: DeadLetters
-    health: BackendHealth
 
 
 Handler = Callable[[Request[AppState]], Awaitable[Response]]
