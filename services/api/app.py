@@ -1,10 +1,10 @@
-"""The gateway as an ASGI application, wired by hand: every part is handed what it needs."""
+"""The gateway as an ASGI application, wired by hand: every part gets its dependencies as arguments."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -19,7 +19,10 @@ from services.api.auth.refusal import RequestRefused
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.api.core.counted_gateway import CountedGateway
+from services.api.core.artifacts import Artifacts
+from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
+from services.api.core.gateway import Gateway
+from services.api.core.health import BackendHealth
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
@@ -27,10 +30,9 @@ from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
-from services.api.http.job_view_cache import JobViewCache
 from services.api.http.problems import on_error, on_http_exception
 from services.api.http.rate_limit import open_rate_limit, rate_of
-from services.api.http.state import AppState
+from services.api.http.state import AppState, CoreState
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
@@ -44,7 +46,8 @@ from services.api.middleware.unread_body import UnreadBody
 from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
-from services.common.backends import open_backends
+from services.common.addresses import s3_endpoint
+from services.common.backends import Backends, open_backends
 from services.common.background import background_task
 from services.common.catalogue import Catalogue
 from services.common.errors import StudioError
@@ -59,9 +62,9 @@ log = structlog.get_logger(__name__)
 def create_app(
     settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
 ) -> Starlette:
-    """Raises OSError when the pages or the keys are missing, ValueError for what are no keys, proxies, origins or rate.
+    """Build the application. Its lifespan raises as `open_backends` and `secret_key` do.
 
-    The lifespan raises as `open_backends` and `secret_key` do.
+    Raises OSError when the pages or the keys are missing, ValueError for invalid keys, proxies, origins or rates.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
     base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
@@ -70,52 +73,70 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
         async with (
-            open_backends(settings) as opened,
+            open_backends(settings) as backends,
             open_rate_limit(rate, settings) as rate_limit,
-            open_renditions() as renditions,
+            _open_core(settings, catalogue, measured(backends, metrics, tracer), metrics, failpoints) as core,
         ):
-            backends = measured(opened, metrics, tracer)
-            for model in catalogue.models:
-                # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
-                await backends.broker.depth(model)
-            gateway = CountedGateway(backends, catalogue, settings, failpoints, metrics)
-            sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
-            positions = QueuePositions(backends, catalogue)
-            async with (
-                serve_metrics(settings, metrics, positions, backends),
-                background_task(_sweeping(sweeper, settings.sweep_seconds)),
-            ):
-                yield {
-                    "gateway": gateway,
-                    "positions": positions,
-                    "job_views": JobViewCache(settings.public_url),
-                    "renditions": renditions,
-                    "backends": backends,
-                    "settings": settings,
-                    "rate_limit": rate_limit,
-                    "authenticator": await asyncio.to_thread(_door, settings, keyring, proxies, origins),
-                }
+            yield {
+                "settings": settings,
+                "catalogue": catalogue,
+                "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
+                "rate_limit": rate_limit,
+                **core,
+            }
 
     app = Starlette(
         routes=_routes(settings, catalogue, base),
-        middleware=[
-            *([Middleware(BelowBasePath, base)] if base else []),
-            Middleware(Telemetry, metrics.requests, tracer),
-            Middleware(RequestId),
-            *cors(origins),
-            Middleware(UnreadBody),
-            Middleware(SecurityHeaders, _image_origins(settings)),
-            Middleware(RateHeaders),
-            Middleware(UnexpectedErrors),
-            Middleware(BodyLimit, settings.max_body_bytes),
-            Middleware(BodyDeadline, settings.body_deadline_seconds),
-        ],
+        middleware=_middleware(settings, metrics, tracer, base, origins),
         exception_handlers={StudioError: on_error, RequestRefused: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     # A redirect to the path with or without its slash would be built from the Host header.
     app.router.redirect_slashes = False
     return app
+
+
+@asynccontextmanager
+async def _open_core(
+    settings: Settings, catalogue: Catalogue, backends: Backends, metrics: Metrics, failpoints: Failpoints | None
+) -> AsyncIterator[CoreState]:
+    """Run the sweeper and the site of the metrics while the block runs."""
+    for model in catalogue.models:
+        # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
+        await backends.broker.depth(model)
+    gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
+    sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
+    positions = QueuePositions(backends, catalogue)
+    async with (
+        open_renditions() as renditions,
+        serve_metrics(settings, metrics, positions, backends),
+        background_task(_sweeping(sweeper, settings.sweep_seconds)),
+    ):
+        yield {
+            "gateway": gateway,
+            "positions": positions,
+            "artifacts": Artifacts(backends.objects, renditions),
+            "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
+            "health": BackendHealth(backends),
+        }
+
+
+def _middleware(
+    settings: Settings, metrics: Metrics, tracer: Tracer, base: str, origins: tuple[str, ...]
+) -> list[Middleware]:
+    """Return the layers around the routes, the outermost first."""
+    return [
+        *([Middleware(BelowBasePath, base)] if base else []),
+        Middleware(Telemetry, metrics.requests, tracer),
+        Middleware(RequestId),
+        *cors(origins),
+        Middleware(UnreadBody),
+        Middleware(SecurityHeaders, _image_origins(settings)),
+        Middleware(RateHeaders),
+        Middleware(UnexpectedErrors),
+        Middleware(BodyLimit, settings.max_body_bytes),
+        Middleware(BodyDeadline, settings.body_deadline_seconds),
+    ]
 
 
 def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRoute]:
@@ -128,7 +149,7 @@ def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRou
 
 
 async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
-    """A defect in the sweeper must not end it unnoticed: it is logged, and begun again."""
+    """Log a defect of the sweeper, and start the sweeper again after `restart_seconds`."""
     while True:
         try:
             await sweeper.run()
@@ -137,7 +158,7 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
         await asyncio.sleep(restart_seconds)
 
 
-def _door(
+def _authenticator(
     settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
 ) -> Authenticator:
     secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
@@ -147,9 +168,8 @@ def _door(
 
 
 def _image_origins(settings: Settings) -> tuple[str, ...]:
-    """Where a redirected artifact comes from, which pages must be allowed to show."""
+    """Return the origins that redirected artifacts come from: pages must be allowed to show these."""
     if settings.artifact_delivery != "redirect":
         return ()
-    endpoint = settings.s3_public_endpoint or parse_qs(urlsplit(settings.objects_url).query).get("endpoint", [""])[0]
-    parts = urlsplit(endpoint)
+    parts = urlsplit(settings.s3_public_endpoint or s3_endpoint(settings.objects_url) or "")
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()

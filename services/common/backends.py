@@ -1,14 +1,19 @@
 """Opens the backends that the URLs in the settings name, and closes them in reverse order."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from services.common.cache import Cache
+from services.common.errors import BackendUnavailable
 from services.common.ports import Broker, Limits, ObjectStore, StatusStore
 from services.common.settings import Settings
+
+PING_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,28 @@ class Backends:
     statuses: StatusStore
     objects: ObjectStore
     cache: Cache
+
+
+async def ping_all(backends: Backends) -> dict[str, str | None]:
+    """Ask broker, statuses and objects for a sign of life, PING_SECONDS each.
+
+    Return by name the reason why a backend is not ready, None for one that is.
+    """
+    pings: dict[str, Awaitable[object]] = {
+        "broker": backends.broker.ping(),
+        "statuses": backends.statuses.list(limit=1),
+        "objects": backends.objects.ping(),
+    }
+    return dict(zip(pings, await asyncio.gather(*map(_fault, pings.values())), strict=True))
+
+
+async def _fault(ping: Awaitable[object]) -> str | None:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await ping
+    except (BackendUnavailable, TimeoutError) as exc:
+        return str(exc) or "no answer in time"
+    return None
 
 
 @asynccontextmanager

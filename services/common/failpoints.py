@@ -8,7 +8,9 @@ import os
 import signal
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
+
+from services.common.addresses import s3_endpoint
 
 # In the order of the writes between which they lie; docs/architecture.md says what a crash there leaves behind.
 FAILPOINTS: Final = (
@@ -60,12 +62,10 @@ def check_failpoint(armed: str, places: Mapping[str, str | None]) -> None:
 def _is_here(place: str) -> bool:
     """Of an address, or of a URL whose host is one; files are here, and S3 without an endpoint is Amazon's."""
     if "://" in place:
-        parts = urlsplit(place)
-        if parts.scheme in ("sqlite", "file"):
+        scheme = urlsplit(place).scheme
+        if scheme in ("sqlite", "file"):
             return True
-        place = parts.hostname or ""
-        if parts.scheme == "s3":
-            place = urlsplit(parse_qs(parts.query).get("endpoint", [""])[0]).hostname or ""
+        place = urlsplit((s3_endpoint(place) or "") if scheme == "s3" else place).hostname or ""
     try:
         return ipaddress.ip_address(place).is_loopback
     except ValueError:

@@ -18,7 +18,7 @@ from services.common.errors import BackendUnavailable
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Settlement, Verdict
 from services.common.presence import WORKERS, Pace, Presence
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
 from services.inference.runtime.outputs import ImageOutput
 

@@ -76,7 +76,7 @@ async def test_badge_does_not_guess(
 ) -> None:
     """With the status store away the page is there, and says that it cannot tell."""
     down = without(backends, "statuses")
-    state.update(gateway=Gateway(down, catalogue, settings), backends=down, line=QueuePositions(down, catalogue))
+    state.update(gateway=Gateway(down, catalogue, settings), positions=QueuePositions(down, catalogue))
     assert await badge(browser) == ("unknown", "How busy it is cannot be told just now")
 
 

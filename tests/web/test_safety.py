@@ -91,7 +91,7 @@ async def test_lost_backend_is_a_page(
     """With the status store away, form and job page answer 503 for people, without a word of where it is."""
     path = await submit(browser)
     down = without(backends, "statuses")
-    state["gateway"], state["backends"] = Gateway(down, catalogue, settings), down
+    state["gateway"] = Gateway(down, catalogue, settings)
     for answer in (await browser.get(path), await browser.post("/", data={"product": "tea pot"})):
         assert answer.status_code == 503
         assert "The studio is not answering" in answer.text

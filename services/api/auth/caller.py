@@ -1,7 +1,7 @@
 """Who sent a request, as far as it matters: whose jobs are theirs, and whom the limits count."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
@@ -32,7 +32,15 @@ class Caller:
         return self.key is None or self.operator or owner == self.owner
 
 
+_CALLER: Final = "studio.caller"  # in the ASGI scope: it belongs to the request
+
+
 def caller_of(request: Request[Any]) -> Caller:
     """Who the guard in front of the handler let in."""
-    caller: Caller = request.state["caller"]
+    caller: Caller = request.scope[_CALLER]
     return caller
+
+
+def set_caller(request: Request[Any], caller: Caller) -> None:
+    """Keep the caller for `caller_of`."""
+    request.scope[_CALLER] = caller

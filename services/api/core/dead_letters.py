@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from services.api.core.gateway import Gateway
 from services.common.errors import (
@@ -18,13 +18,15 @@ from services.common.schemas import JobMessage, StatusRecord
 
 T = TypeVar("T")
 
+GATEWAY_SECONDS: Final = 2.5  # for an answer of the broker: every endpoint answers within 3 s, whatever hangs
 MOST = 10_000  # looked through for one; the shipped policy lets no more lie there
 
 
 class DeadLetters:
     """Every method raises BackendUnavailable, and those that name a letter DeadLetterNotFound.
 
-    The broker has `seconds` for each of its answers, which may mean looking through thousands of letters.
+    The broker has `seconds` (None: as long as it takes) for each of its answers: it may look through thousands of
+    letters.
     """
 
     def __init__(self, gateway: Gateway, broker: Broker, seconds: float | None = None) -> None:

@@ -9,32 +9,56 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import IdempotencyMismatch, InvalidRequest, JobFinished, JobNotFound, QueueFull
+from services.common.errors import (
+    BackendUnavailable,
+    IdempotencyMismatch,
+    InvalidRequest,
+    JobFinished,
+    JobNotFound,
+    QueueFull,
+    StudioError,
+)
 from services.common.failpoints import Failpoints
 from services.common.ids import is_job_id, new_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Quota
-from services.common.previews import forget_previews
+from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 
 
+class SubmissionObserver(Protocol):
+    """A listener to the fate of every valid submission. An invalid one is no job and is not reported."""
+
+    def accepted(self, model: str) -> None: ...
+
+    def replayed(self, model: str) -> None: ...
+
+    def refused(self, model: str, reason: StudioError) -> None: ...
+
+
 class Gateway:
     def __init__(
-        self, backends: Backends, catalogue: Catalogue, settings: Settings, failpoints: Failpoints | None = None
+        self,
+        backends: Backends,
+        catalogue: Catalogue,
+        settings: Settings,
+        failpoints: Failpoints | None = None,
+        observer: SubmissionObserver | None = None,
     ) -> None:
-        self.catalogue = catalogue
+        self._catalogue = catalogue
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._settings = settings
         self._failpoints = failpoints or Failpoints()
+        self._observer = observer
         self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
         self._publisher = Publisher(backends, self.read, self._failpoints)
 
@@ -52,6 +76,18 @@ class Gateway:
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
         record = self._record(body, owner, idempotency_key)
+        try:
+            stored, replayed = await self._store_and_publish(record, quota)
+        except StudioError as exc:
+            if self._observer:
+                self._observer.refused(record.message.model, exc)
+            raise
+        if self._observer:
+            report = self._observer.replayed if replayed else self._observer.accepted
+            report(stored.message.model)
+        return stored, replayed
+
+    async def _store_and_publish(self, record: StatusRecord, quota: Quota | None) -> tuple[StatusRecord, bool]:
         # Before anything is written: a broker that does not answer leaves nothing behind.
         has_room = await self._capacity.admit(record.message.model)
         stored = await self._backends.statuses.create(record, quota)
@@ -86,6 +122,16 @@ class Gateway:
                 raise
             return record
 
+    async def history(self, owner: str, before: str, limit: int) -> list[StatusRecord]:
+        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`."""
+        return await self._backends.statuses.list(before, limit, owner=owner)
+
+    async def preview(self, record: StatusRecord, index: int) -> bytes | None:
+        """Return the newest preview of one of the job's images; None before the first, or while the cache is down."""
+        with suppress(BackendUnavailable):
+            return await self._backends.cache.get(preview_key(record.job_id, index))
+        return None
+
     async def cancel(self, job_id: str) -> StatusRecord:
         """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""
         if not is_job_id(job_id):
@@ -118,19 +164,19 @@ class Gateway:
     def model(self, name: object) -> Model:
         """The one of this name, or the one that requests without a name get. Raises InvalidRequest."""
         if name is None:
-            name = self._settings.model or self.catalogue.default_model.name
-        if isinstance(name, str) and name in self.catalogue.models:
-            return self.catalogue.models[name]
+            name = self._settings.model or self._catalogue.default_model.name
+        if isinstance(name, str) and name in self._catalogue.models:
+            return self._catalogue.models[name]
         got = name[:200] if isinstance(name, str) else name
-        allowed = sorted(self.catalogue.models)
+        allowed = sorted(self._catalogue.models)
         raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
 
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
         model = self.model(body.get("model"))
         params = model.parameters({name: value for name, value in body.items() if name != "model"})
         style = getattr(params, "style", None)
-        if style is not None and style not in self.catalogue.styles:
-            allowed = sorted(self.catalogue.styles)
+        if style is not None and style not in self._catalogue.styles:
+            allowed = sorted(self._catalogue.styles)
             raise InvalidRequest([{"pointer": "/style", "detail": "no such style", "got": style, "allowed": allowed}])
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery draws the same picture.

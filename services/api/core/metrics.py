@@ -30,7 +30,7 @@ _REFUSALS: Final[Mapping[type[BaseException], str]] = {
 
 
 class Metrics(ProcessMetrics):
-    """Every gateway counts its own requests; of the queues all of them see the same."""
+    """A `SubmissionObserver`. Every gateway counts its own requests; of the queues all of them see the same."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,12 +43,16 @@ class Metrics(ProcessMetrics):
         self._workers = self._gauge("studio_workers", "Workers heard of lately, by phase", "model", "phase")
         self._dead_letters = self._gauge("studio_dead_letters", "Messages among the dead letters")
 
-    def submitted(self, model: str, outcome: str) -> None:
-        """`outcome` is accepted or replayed."""
-        self._submissions.labels(model, outcome).inc()
+    def accepted(self, model: str) -> None:
+        """Count a job that was taken."""
+        self._submissions.labels(model, "accepted").inc()
+
+    def replayed(self, model: str) -> None:
+        """Count a request that repeats an earlier one and got that one's job."""
+        self._submissions.labels(model, "replayed").inc()
 
     def refused(self, model: str, reason: StudioError) -> None:
-        """A valid job was not taken."""
+        """Count a valid job that was not taken, by the reason."""
         outcome = next(_REFUSALS[cls] for cls in type(reason).__mro__ if cls in _REFUSALS)
         self._submissions.labels(model, outcome).inc()
 

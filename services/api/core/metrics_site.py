@@ -15,13 +15,13 @@ from services.common.telemetry.loop_lag import watch_loop_lag
 
 @asynccontextmanager
 async def serve_metrics(
-    settings: Settings, metrics: Metrics, line: QueuePositions, backends: Backends
+    settings: Settings, metrics: Metrics, positions: QueuePositions, backends: Backends
 ) -> AsyncIterator[None]:
     """Serve while the block runs; with port 0 nothing is served, nor looked at. Raises OSError for a port taken."""
 
     async def look() -> None:
         try:
-            metrics.see(await line.queues(), await backends.broker.dead_letter_count())
+            metrics.see(await positions.queues(), await backends.broker.dead_letter_count())
         except BackendUnavailable:
             metrics.see_nothing()
 

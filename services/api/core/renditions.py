@@ -120,9 +120,9 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     try:
         with Image.open(io.BytesIO(data)) as stored:
             made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
-            picture = stored.convert("RGB")
+            image = stored.convert("RGB")
         if wanted.side is not None:
-            picture.thumbnail((wanted.side, wanted.side))
+            image.thumbnail((wanted.side, wanted.side))
     except OSError as exc:
         detail = "this artifact is no picture that could be shown in another format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
@@ -132,5 +132,5 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")
     buffer = io.BytesIO()
     chosen = {} if wanted.quality is None else {"quality": wanted.quality}
-    picture.save(buffer, wanted.name, exif=exif, **{**wanted.options, **chosen})
+    image.save(buffer, wanted.name, exif=exif, **{**wanted.options, **chosen})
     return buffer.getvalue()

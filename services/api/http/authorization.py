@@ -7,9 +7,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.caller import set_caller
 from services.api.auth.refusal import RequestRefused
 from services.api.http.problems import on_error
-from services.api.http.state import AppState
+from services.api.http.state import AppState, Handler
 
 
 class Access(Enum):
@@ -20,7 +21,6 @@ class Access(Enum):
     OPERATOR = auto()  # with the key of one
 
 
-Handler = Callable[[Request[AppState]], Awaitable[Response]]
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 
@@ -44,4 +44,4 @@ def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
     caller = request.state["authenticator"].admit(request)
     if access is Access.OPERATOR and not caller.operator:
         raise RequestRefused("forbidden", "this is for operators: by key, or without keys on the gateway's own machine")
-    request.scope["state"]["caller"] = caller
+    set_caller(request, caller)

@@ -1,20 +1,17 @@
 """One operation of the API: the route that serves it and, from the same entry, what the OpenAPI document says of it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from services.api.http.authorization import Access, Refusal, authorized
 from services.api.http.problems import on_error
-from services.api.http.state import AppState
+from services.api.http.state import Handler
 from services.common.catalogue import Catalogue
 
-Handler = Callable[[Request[AppState]], Awaitable[Response]]
 JsonSchema = dict[str, Any]
 
 

@@ -67,6 +67,6 @@ class History:
         owner = caller.owner or "" if name is None else owner_named(name)
         if owner != (caller.owner or "") and not caller.operator:
             return cls((), None)
-        jobs = await request.state["backends"].statuses.list(before, limit + 1, owner=owner)
+        jobs = await request.state["gateway"].history(owner, before, limit + 1)
         shown = tuple(jobs[:limit])
         return cls(shown, cursor_behind(shown[-1].job_id) if len(jobs) > limit else None)

@@ -7,16 +7,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from services.api.core.job_summary import JobSummary
 from services.api.core.model_queue import Eta
 from services.api.core.queue_positions import Place
 from services.api.http.base_path import base_path
 from services.api.http.view import View
 from services.common.params import PARAMS, Modality
-from services.common.schemas import Artifact, JobError, Progress, State, StatusRecord
+from services.common.schemas import Artifact, JobError, State, StatusRecord
 from services.common.settings import Settings
-
-# A job in the queue moves less often than one that runs.
-QUEUED_POLL_FACTOR = 2
 
 
 class ProgressView(View):
@@ -28,9 +26,12 @@ class ProgressView(View):
     percent: int
 
     @classmethod
-    def of(cls, progress: Progress) -> Self:
-        percent = min(100, 100 * progress.step // progress.total) if progress.total else 0
-        return cls(phase=progress.phase, step=progress.step, total=progress.total, percent=percent)
+    def of(cls, summary: JobSummary) -> Self | None:
+        """None before the first."""
+        progress = summary.progress
+        if progress is None:
+            return None
+        return cls(phase=progress.phase, step=progress.step, total=progress.total, percent=summary.percent or 0)
 
 
 class EtaView(View):
@@ -142,7 +143,7 @@ class JobView(View):
     @classmethod
     def of(cls, record: StatusRecord, public_url: str | None = None, place: Place | None = None) -> Self:
         """Links begin with `public_url`; without one they are relative. Never from the Host header, which lies."""
-        base = (public_url or "").rstrip("/")
+        base, summary = (public_url or "").rstrip("/"), JobSummary(record, place)
         job = f"{base}/v1/jobs/{record.job_id}"
         return cls(
             id=record.job_id,
@@ -156,9 +157,10 @@ class JobView(View):
             attempt=record.attempt,
             params=record.message.params,
             queue=QueueView.of(place) if place else None,
-            progress=_progress(record, place),
+            progress=ProgressView.of(summary),
             artifacts=tuple(
-                ArtifactView.of(artifact, f"{job}/artifacts/{artifact.index}") for artifact in record.artifacts
+                ArtifactView.of(artifact, base + artifact_path(record.job_id, artifact))
+                for artifact in record.artifacts
             ),
             error=ErrorView.of(record.error, base_path(public_url)) if record.error else None,
             metrics=_metrics(record),
@@ -167,7 +169,7 @@ class JobView(View):
                 cancel=None if record.state.terminal else f"{job}/cancel",
                 page=f"{base}/jobs/{record.job_id}",
                 artifacts=f"{job}/artifacts",
-                preview=f"{job}/preview?at={previews}" if (previews := previews_of(record)) else None,
+                preview=f"{job}/preview?at={summary.previews}" if summary.previews else None,
             ),
         )
 
@@ -180,27 +182,19 @@ class JobPageView(View):
     next_cursor: str | None
 
 
-def previews_of(record: StatusRecord) -> int:
-    """How many a running job has shown so far; one that does not run shows none."""
-    return record.progress.previews if record.state is State.RUNNING and record.progress else 0
+def artifact_path(job_id: str, artifact: Artifact) -> str:
+    """Return the path of the artifact's URL."""
+    return f"/v1/jobs/{job_id}/artifacts/{artifact.index}"
 
 
 def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:
-    """When a client is to look again, in whole seconds as HTTP wants them; nothing for a job that is over."""
-    if record.state.terminal:
-        return {}
-    factor = QUEUED_POLL_FACTOR if record.state is State.QUEUED else 1
-    return {"Retry-After": str(max(1, math.ceil(settings.poll_seconds * factor)))}
+    """Return Retry-After in whole seconds, as HTTP wants them; nothing for a job that is over."""
+    seconds = JobSummary(record).next_poll(settings.poll_seconds)
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _progress(record: StatusRecord, place: Place | None) -> ProgressView | None:
-    """A job nobody has begun is told that its model is being loaded."""
-    progress = Progress(phase="loading") if place and place.loading else record.progress
-    return ProgressView.of(progress) if progress else None
 
 
 def _metrics(record: StatusRecord) -> MetricsView:

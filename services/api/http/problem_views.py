@@ -1,11 +1,9 @@
 """What clients see of a refusal: the body that `problems.py` makes, as a schema."""
 
-from typing import Literal
-
+from services.api.core.health import Ready
 from services.api.http.view import View
 
 Plain = str | int | float | bool | None
-Ready = Literal["ready", "unavailable"]
 
 
 class FaultView(View):

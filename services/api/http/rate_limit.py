@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from starlette.requests import Request
+from starlette.types import Scope
 
 from services.common.errors import BackendUnavailable
 from services.common.redis import answering, open_redis_link
@@ -48,6 +50,20 @@ class Allowance:
             "RateLimit-Policy": f'"{POLICY}";q={self.most};w={self.window_seconds}',
             "RateLimit": f'"{POLICY}";r={max(self.most - self.used, 0)};t={self.reset_seconds}',
         }
+
+
+_ALLOWANCE: Final = "studio.allowance"  # in the ASGI scope: it belongs to the request
+
+
+def allowance_of(scope: Scope) -> Allowance | None:
+    """Return what the request's caller may still submit; None where the request did not count as a submit."""
+    allowance: Allowance | None = scope.get(_ALLOWANCE)
+    return allowance
+
+
+def set_allowance(request: Request[Any], allowance: Allowance) -> None:
+    """Keep the allowance for `allowance_of`."""
+    request.scope[_ALLOWANCE] = allowance
 
 
 class RateLimit:

@@ -1,30 +1,39 @@
-"""What the lifespan hands to every request."""
+"""The parts that live as long as the application, as its lifespan hands them to every request."""
 
-from typing import NotRequired, TypedDict
+from collections.abc import Awaitable, Callable
+from typing import TypedDict
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.api.auth.authentication import Authenticator
-from services.api.auth.caller import Caller
+from services.api.core.artifacts import Artifacts
+from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
+from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
-from services.api.core.renditions import Renditions
-from services.api.http.job_view_cache import JobViewCache
-from services.api.http.rate_limit import Allowance, RateLimit
-from services.common.backends import Backends
+from services.api.http.rate_limit import RateLimit
+from services.common.catalogue import Catalogue
 from services.common.settings import Settings
 
 
-class AppState(TypedDict):
-    """Typed as `Request[AppState]`; the catalogue is `gateway.catalogue`. `caller` is the guard's, see `caller_of`;
-    `allowance` is there once a submit was counted.
-    """
+class CoreState(TypedDict):
+    """The gateway's half of the protocol. Handlers call it, and never a backend."""
 
     gateway: Gateway
     positions: QueuePositions
-    job_views: JobViewCache
-    renditions: Renditions
-    backends: Backends
+    artifacts: Artifacts
+    dead_letters: DeadLetters
+    health: BackendHealth
+
+
+class AppState(CoreState):
+    """Typed as `Request[AppState]`. A request's own values are read by `caller_of` and `allowance_of`."""
+
     settings: Settings
+    catalogue: Catalogue
     authenticator: Authenticator
     rate_limit: RateLimit | None
-    caller: NotRequired[Caller]
-    allowance: NotRequired[Allowance]
+
+
+Handler = Callable[[Request[AppState]], Awaitable[Response]]

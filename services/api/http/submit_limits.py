@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 
 from services.api.auth.caller import caller_of
+from services.api.http.rate_limit import set_allowance
 from services.api.http.state import AppState
 from services.common.errors import TooManyRequests
 from services.common.ports import Quota
@@ -33,7 +34,7 @@ async def count_submit(request: Request[AppState]) -> Quota:
     if caller.trusted and settings.rate_limit is None:
         rate_limit = None
     if rate_limit and (allowance := await rate_limit.count(caller.party)):
-        request.scope["state"]["allowance"] = allowance
+        set_allowance(request, allowance)
         if allowance.spent:
             detail = f"{allowance.most} submits in {allowance.window_seconds} s are the most"
             raise TooManyRequests(detail, allowance.reset_seconds)

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Final, Literal
+from typing import Literal
 
-import structlog
 from pydantic import AwareDatetime
 from starlette.requests import Request
 
@@ -16,13 +15,8 @@ from services.api.http.job_views import EtaView
 from services.api.http.problem_views import DependenciesView
 from services.api.http.state import AppState
 from services.api.http.view import View
-from services.common.backends import Backends
 from services.common.errors import BackendUnavailable
 from services.common.presence import Phase, Presence
-
-log = structlog.get_logger(__name__)
-
-PING_SECONDS: Final = 2.0
 
 
 class WorkersView(View):
@@ -75,7 +69,7 @@ class StatusView(View):
 
 async def system_status(request: Request[AppState]) -> StatusView:
     """Return the state of backends, queues and workers; a part that does not answer is null or unavailable."""
-    states, queues = await asyncio.gather(dependencies(request.state["backends"]), _queues(request))
+    states, queues = await asyncio.gather(request.state["health"].states(), _queues(request))
     present = None if queues is None else [worker for queue in queues for worker in queue.workers]
     return StatusView(
         version=version("commercial-studio-photos-generator"),
@@ -84,17 +78,6 @@ async def system_status(request: Request[AppState]) -> StatusView:
         queues=None if queues is None else tuple(queue_view(queue) for queue in queues),
         workers=None if present is None else _workers(present),
     )
-
-
-async def dependencies(backends: Backends) -> dict[str, str]:
-    """Of each backend by name whether it is ready or unavailable."""
-    pings: dict[str, Awaitable[object]] = {
-        "broker": backends.broker.ping(),
-        "statuses": backends.statuses.list(limit=1),
-        "objects": backends.objects.ping(),
-    }
-    answers = await asyncio.gather(*(_answers(name, ping) for name, ping in pings.items()))
-    return dict(zip(pings, answers, strict=True))
 
 
 def queue_view(queue: ModelQueue) -> ModelQueueView:
@@ -109,16 +92,6 @@ def queue_view(queue: ModelQueue) -> ModelQueueView:
         workers=WorkersView(**{phase: phases[phase] for phase in WorkersView.model_fields}),
         eta_seconds=EtaView.of(eta) if eta else None,
     )
-
-
-async def _answers(name: str, ping: Awaitable[object]) -> str:
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            await ping
-    except (BackendUnavailable, TimeoutError) as exc:
-        log.warning("dependency not ready", dependency=name, reason=str(exc) or "no answer in time")
-        return "unavailable"
-    return "ready"
 
 
 async def _queues(request: Request[AppState]) -> list[ModelQueue] | None:

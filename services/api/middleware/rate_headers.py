@@ -3,6 +3,8 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.http.rate_limit import allowance_of
+
 
 class RateHeaders:
     def __init__(self, app: ASGIApp) -> None:
@@ -10,7 +12,7 @@ class RateHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            allowance = scope["state"].get("allowance")
+            allowance = allowance_of(scope)
             if allowance is not None and message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(allowance.headers)
             await send(message)

@@ -121,8 +121,8 @@ async def generate(request: Request[AppState]) -> Response:
         headers |= {"X-Job-Id": record.job_id}
         record = await gateway.read(record.job_id, wait_seconds)
         if record.state is State.SUCCEEDED:
-            pictures = await _pictures(request, asked, record)
-            return JSONResponse(pictures.model_dump(), headers=headers)
+            images = await _images(request, asked, record)
+            return JSONResponse(images.model_dump(), headers=headers)
     except (StudioError, RequestRefused) as exc:
         repeat = DO_NOT_REPEAT if "X-Job-Id" in headers else {}  # the job is there already
         return await openai_error(request, exc, _NAMES, {**repeat, **headers})
@@ -144,7 +144,7 @@ def _asked(body: dict[str, Any]) -> ImagesRequest:
     return asked
 
 
-async def _pictures(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
+async def _images(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
     host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
     view = JobView.of(record, request.state["settings"].public_url or http_url(host, port))
     data: list[ImageByUrl | ImageInline] = []
@@ -153,8 +153,7 @@ async def _pictures(request: Request[AppState], asked: ImagesRequest, record: St
         if asked.response_format == "url":
             data.append(ImageByUrl(url=f"{shown.url}?{wanted.query}" if wanted else shown.url))
         else:
-            stored = request.state["backends"].objects.get(artifact.key)
-            file = await request.state["renditions"].render(stored, wanted)
+            file = await request.state["artifacts"].read(artifact, wanted)
             data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"

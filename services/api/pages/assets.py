@@ -27,7 +27,7 @@ class Assets(StaticFiles):
         """Raises KeyError for a file that is not there, so that a template cannot name one."""
         return f"{self._base}/static/{name}?v={self._versions[name]}"
 
-    def picture_of(self, style: str) -> str | None:
+    def example_image(self, style: str) -> str | None:
         """The URL of a look's example picture; None for a look that has none."""
         name = f"styles/{style}.webp"
         return self.url(name) if name in self._versions else None

@@ -62,8 +62,8 @@ class HistoryPage:
         )
 
     def _entry(self, request: Request[AppState], job: StatusRecord) -> Entry:
-        card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds)
-        first = next((each for each in card.pictures if each.artifact.media_type.startswith("image/")), None)
+        card = JobCard.of(job, request.state["catalogue"], self._settings.poll_seconds)
+        first = next((each for each in card.artifacts if each.artifact.media_type.startswith("image/")), None)
         return Entry(
             card, _age(time.time() - job.created_at), f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None
         )

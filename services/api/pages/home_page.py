@@ -89,7 +89,7 @@ class HomePage:
 
     def _ready_models(self, request: Request[AppState], queues: Queues, shown: str) -> list[Model]:
         """What there is to choose from: the models with a worker, and the one shown."""
-        catalogue = request.state["gateway"].catalogue
+        catalogue = request.state["catalogue"]
         ready = {name for name, queue in queues.items() if queue.taking_jobs} | {shown}
         return [model for name, model in catalogue.models.items() if name in ready and takes_words(model, catalogue)]
 
@@ -104,7 +104,7 @@ class HomePage:
         return PhotoForm.like(choices, job, seed)
 
     def _choices(self, request: Request[AppState], name: str | None = None) -> PhotoChoices:
-        return PhotoChoices.of(self._model(request, name), request.state["gateway"].catalogue)
+        return PhotoChoices.of(self._model(request, name), request.state["catalogue"])
 
     def _model(self, request: Request[AppState], name: str | None) -> Model:
-        return photo_model(request.state["gateway"].catalogue, name, self._settings.model)
+        return photo_model(request.state["catalogue"], name, self._settings.model)

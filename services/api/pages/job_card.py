@@ -4,14 +4,15 @@ import json
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
-from services.api.http.job_views import QUEUED_POLL_FACTOR, previews_of
+from services.api.http.job_views import artifact_path
 from services.api.pages.eta_words import eta_words
 from services.common.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
 QUARTER: Final = 25  # percent between two announcements to a screen reader
-PHASES: Final = {"queued": "In line", "loading": "Warming up", "generating": "Developing", "saving": "Saving"}
+PHASE_TITLES: Final = {"queued": "In line", "loading": "Warming up", "generating": "Developing", "saving": "Saving"}
 
 _HEADLINES: Final = {
     State.SUCCEEDED: "Ready",
@@ -27,7 +28,7 @@ _DETAILS: Final = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class CardArtifact:
     artifact: Artifact
     url: str
 
@@ -36,7 +37,7 @@ class Picture:
 class JobCard:
     """`poll_seconds` is None once the job is over; `percent` is None while there is nothing to measure.
 
-    `phase` is one of PHASES, None once the job is over. `settings` is the body of `POST /v1/jobs` that makes the same
+    `phase` is one of PHASE_TITLES, None once it is over. `settings` is the body of `POST /v1/jobs` that makes the same
     again. `announcement` is what a screen reader says, so it changes with the state and every 25 %, not at each step.
     """
 
@@ -52,7 +53,8 @@ class JobCard:
     notes: str
     percent: int | None
     poll_seconds: float | None
-    pictures: tuple[Picture, ...]
+    previews: tuple[str, ...]
+    artifacts: tuple[CardArtifact, ...]
 
     @classmethod
     def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, place: Place | None = None) -> Self:
@@ -60,10 +62,10 @@ class JobCard:
         params = job.message.params
         style = catalogue.styles.get(str(params.get("style")))
         product = str(params.get("prompt") or params.get("text") or job.message.modality)
-        headline, detail = _words(job, place)
-        percent = _percent(job)
+        summary = JobSummary(job, place)
+        headline, detail = _words(summary)
+        percent = summary.percent if summary.phase in ("generating", "saving") else None
         model = catalogue.models.get(job.message.model)
-        factor = QUEUED_POLL_FACTOR if job.state is State.QUEUED else 1
         return cls(
             job=job,
             product=product,
@@ -72,20 +74,14 @@ class JobCard:
             headline=headline,
             detail=detail,
             announcement=headline if not percent else f"{headline}: {percent // QUARTER * QUARTER} % done",
-            phase=_phase_of(job, place),
+            phase=summary.phase,
             settings=json.dumps({"model": job.message.model, **params}, indent=2, ensure_ascii=False),
             notes=model.notes if model else "",
             percent=percent,
-            poll_seconds=None if job.state.terminal else poll_seconds * factor,
-            pictures=tuple(Picture(each, f"/v1/jobs/{job.job_id}/artifacts/{each.index}") for each in job.artifacts),
+            poll_seconds=summary.next_poll(poll_seconds),
+            previews=_previews(summary),
+            artifacts=tuple(CardArtifact(each, artifact_path(job.job_id, each)) for each in job.artifacts),
         )
-
-    @property
-    def previews(self) -> tuple[str, ...]:
-        """Where each picture's newest preview is; none before the first."""
-        shown = previews_of(self.job)
-        urls = (f"/v1/jobs/{self.job.job_id}/preview?index={index}&at={shown}" for index in range(self.count))
-        return tuple(urls) if shown else ()
 
     @property
     def live(self) -> bool:
@@ -104,7 +100,7 @@ class JobCard:
 
     @property
     def count(self) -> int:
-        return int(self.job.message.params.get("num_images", 1))
+        return _count(self.job)
 
     @property
     def seconds(self) -> float | None:
@@ -113,14 +109,23 @@ class JobCard:
         return None if job.started_at is None or job.finished_at is None else max(0.0, job.finished_at - job.started_at)
 
 
-def _words(job: StatusRecord, place: Place | None) -> tuple[str, str]:
+def _count(job: StatusRecord) -> int:
+    return int(job.message.params.get("num_images", 1))
+
+
+def _previews(summary: JobSummary) -> tuple[str, ...]:
+    job, shown = summary.record, summary.previews
+    urls = (f"/v1/jobs/{job.job_id}/preview?index={index}&at={shown}" for index in range(_count(job)))
+    return tuple(urls) if shown else ()
+
+
+def _words(summary: JobSummary) -> tuple[str, str]:
+    job = summary.record
     if job.state.terminal:
         return _HEADLINES[job.state], job.error.message if job.error else _DETAILS.get(job.state, "")
     if job.cancel_requested:
         return "Stopping", "It ends at the next step."
-    if job.state is State.QUEUED:
-        return _running(Progress(phase="loading")) if place and place.loading else ("In line", _line(place))
-    return _running(job.progress)
+    return ("In line", _line(summary.place)) if summary.phase == "queued" else _running(summary.progress)
 
 
 def _line(place: Place | None) -> str:
@@ -128,14 +133,6 @@ def _line(place: Place | None) -> str:
         return "Waiting for a free worker."
     ahead = f"{place.position} ahead of yours" if place.position else "Yours is next"
     return ", ".join(part for part in (ahead, eta_words(place.eta)) if part) + "."
-
-
-def _phase_of(job: StatusRecord, place: Place | None) -> str | None:
-    if job.state is State.QUEUED:
-        return "loading" if place and place.loading else "queued"
-    if job.state.terminal:
-        return None
-    return job.progress.phase if job.progress else "loading"
 
 
 def _running(progress: Progress | None) -> tuple[str, str]:
@@ -146,10 +143,3 @@ def _running(progress: Progress | None) -> tuple[str, str]:
     if progress.phase == "saving":
         return "Saving", "The last step."
     return "Developing", f"Step {progress.step} of {progress.total}" if progress.total else "The first step."
-
-
-def _percent(job: StatusRecord) -> int | None:
-    progress = job.progress
-    if job.state is not State.RUNNING or progress is None or progress.phase == "loading" or not progress.total:
-        return None
-    return min(100, 100 * progress.step // progress.total)

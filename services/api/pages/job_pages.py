@@ -1,10 +1,8 @@
 """A job's own page: it can be reloaded, left and come back to, for all it shows is read from the job."""
 
+import asyncio
 import hashlib
-import re
-import secrets
 from contextlib import suppress
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,13 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
-from services.api.pages.job_card import JobCard
+from services.api.pages.job_card import PHASE_TITLES, JobCard
 from services.api.pages.page_templates import PageTemplates
-from services.api.pages.submission import read_form, submit_form
+from services.api.pages.submission import new_token, read_form, submit_form, token_or_new
 from services.common.errors import JobFinished
 from services.common.settings import Settings
-
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class JobPages:
@@ -43,8 +39,7 @@ class JobPages:
         """A new job like this one: `seed=same` keeps the seed, else the gateway chooses another."""
         job = await own_jobs(request).read(_job_id(request))
         data = await read_form(request)
-        given, same_seed = data.get("token", ""), data.get("seed") == "same"
-        token = given if _TOKEN.fullmatch(given) else secrets.token_urlsafe(18)
+        token, same_seed = token_or_new(data.get("token", "")), data.get("seed") == "same"
         body = {"model": job.message.model, **job.message.params}
         if not same_seed:
             body.pop("seed", None)
@@ -57,11 +52,12 @@ class JobPages:
         return RedirectResponse("/?deleted=1", 303)
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
-        job_id, catalogue = _job_id(request), request.state["gateway"].catalogue
-        job, place = await request.state["positions"].see(own_jobs(request).read(job_id), job_id)
-        card = JobCard.of(job, catalogue, self._settings.poll_seconds, place)
-        account, token = caller_of(request).account, secrets.token_urlsafe(18)
-        return self._templates.page(name, account=account, card=card, token=token)
+        job_id, catalogue = _job_id(request), request.state["catalogue"]
+        positions = request.state["positions"]
+        job, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
+        card = JobCard.of(job, catalogue, self._settings.poll_seconds, await positions.place(job, reported))
+        account, token = caller_of(request).account, new_token()
+        return self._templates.page(name, account=account, card=card, token=token, phases=PHASE_TITLES)
 
 
 def _job_id(request: Request[AppState]) -> str:

@@ -9,8 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.refusal import RequestRefused
 from services.api.http.authorization import authorize
-from services.api.http.state import AppState
-from services.api.pages.page_errors import Handler
+from services.api.http.state import AppState, Handler
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.submission import read_form
 

@@ -1,6 +1,5 @@
 """The one table from errors to small pages for people; `problems.py` has the one for programs."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Final
@@ -10,13 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.http.state import AppState
+from services.api.http.state import AppState, Handler
 from services.api.pages.page_templates import PageTemplates
 from services.common import errors
 
 log = structlog.get_logger(__name__)
-
-Handler = Callable[[Request[AppState]], Awaitable[Response]]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from services.api.pages.assets import Assets
-from services.api.pages.job_card import PHASES
 from services.common.settings import data_folder
 
 NAMES: Final = (
@@ -45,7 +44,7 @@ class PageTemplates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals.update(root=base_path, asset=assets.url, picture_of=assets.picture_of, phases=PHASES)
+        environment.globals.update(root=base_path, asset=assets.url, example_image=assets.example_image)
         # Compiled here, once, so that a broken template stops the start and no request reads a file.
         self._templates = {name: environment.get_template(name) for name in NAMES}
 

@@ -3,18 +3,17 @@
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from services.api.pages.photo_choices import PhotoChoices, Size
+from services.api.pages.submission import new_token, token_or_new
 from services.common.schemas import StatusRecord
 
 # Fields of the first screen that go by another name than the parameter they are for; a size is two parameters.
 _FIELDS: Final = {"num_images": "count", "width": "size", "height": "size", "style": "style"}
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class PhotoForm:
     choices: PhotoChoices
     values: Mapping[str, str]
     errors: Mapping[str, str] = field(default_factory=dict)
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    token: str = field(default_factory=new_token)
 
     @classmethod
     def blank(cls, choices: PhotoChoices, product: str = "") -> Self:
@@ -40,9 +39,8 @@ class PhotoForm:
     @classmethod
     def sent(cls, choices: PhotoChoices, data: Mapping[str, object]) -> Self:
         values = {name: text for name, text in data.items() if isinstance(text, str)}
-        token = values.pop("token", "")
-        form = cls(choices, {**values, "product": values.get("product", "").strip()})
-        return cls(choices, form.values, token=token) if _TOKEN.fullmatch(token) else form
+        token = token_or_new(values.pop("token", ""))
+        return cls(choices, {**values, "product": values.get("product", "").strip()}, token=token)
 
     @classmethod
     def like(cls, choices: PhotoChoices, job: StatusRecord, seed: str) -> Self:

@@ -5,12 +5,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from services.api.auth.same_origin import is_same_origin
-from services.api.http.state import AppState
+from services.api.http.state import AppState, Handler
 from services.api.pages.history_page import HistoryPage
 from services.api.pages.home_page import HomePage
 from services.api.pages.job_pages import JobPages
 from services.api.pages.login_page import LoginPage, signed_in
-from services.api.pages.page_errors import NOT_OURS, Handler, error_page, with_error_pages
+from services.api.pages.page_errors import NOT_OURS, error_page, with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.status_page import StatusPage
 from services.common.settings import Settings

@@ -1,6 +1,8 @@
 """Takes a browser's form to the gateway, a form sent twice to the one job it made, and the browser to that job."""
 
 import asyncio
+import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +18,18 @@ from services.common.schemas import StatusRecord
 
 MAX_FIELDS: Final = 32
 TRIES: Final = 25
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 PAUSE_SECONDS: Final = 0.1
+
+
+def new_token() -> str:
+    """Return a token for one form: the same token with the same content makes one job."""
+    return secrets.token_urlsafe(18)
+
+
+def token_or_new(given: str) -> str:
+    """Return the token that a form brought, or a new one where the form brought none that is well-formed."""
+    return given if _TOKEN.fullmatch(given) else new_token()
 
 
 async def read_form(request: Request[AppState]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """/v1/jobs/{id}/artifacts: the files of a finished job, streamed, or redirected to where they are stored."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from services.api.auth.refusal import RequestRefused
+from services.api.core.artifacts import ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
@@ -20,7 +20,6 @@ from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.common.schemas import Artifact, StatusRecord
 
-PRESIGNED_SECONDS = 300
 MAX_DIGITS = 4
 
 
@@ -115,10 +114,7 @@ async def read(request: Request[AppState]) -> Response:
     # What is to be saved is handed out here: the object store would have it shown.
     redirected = request.state["settings"].artifact_delivery == "redirect" and query.download == "0"
     if wanted is None and redirected:
-        objects = request.state["backends"].objects
-        url = await objects.url(
-            artifact.key, media_type=artifact.media_type, filename=filename, seconds=PRESIGNED_SECONDS
-        )
+        url = await request.state["artifacts"].url(artifact, filename)
         if url is not None:
             return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
     disposition = "attachment" if query.download == "1" else "inline"
@@ -149,42 +145,26 @@ def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
 async def _rendition(
     request: Request[AppState], artifact: Artifact, wanted: ImageFormat, headers: dict[str, str]
 ) -> Response:
-    data = await request.state["renditions"].render(request.state["backends"].objects.get(artifact.key), wanted)
+    data = await request.state["artifacts"].read(artifact, wanted)
     headers = {**headers, "Content-Length": str(len(data))}
     return Response(b"" if request.method == "HEAD" else data, headers=headers, media_type=wanted.media_type)
 
 
-class _ArtifactResponse(StreamingResponse):
-    """Closes the object at once when the client leaves, not when the garbage collector comes by."""
+async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
+    stream = await request.state["artifacts"].open(artifact)
+    if request.method == "HEAD":
+        await stream.aclose()
+        return Response(headers=headers, media_type=artifact.media_type)
+    return _ArtifactResponse(stream, headers, artifact.media_type)
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], headers: dict[str, str], media_type: str) -> None:
-        super().__init__(chunks, headers=headers, media_type=media_type)
-        self._chunks = chunks
+
+class _ArtifactResponse(StreamingResponse):
+    """A response that closes its artifact as soon as the client leaves."""
+
+    def __init__(self, stream: ArtifactStream, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(stream, headers=headers, media_type=media_type)
+        self._stream = stream
 
     async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._chunks):
+        async with aclosing(self._stream):
             await super().stream_response(send)
-
-
-async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
-    """The first chunk is pulled before the answer begins, so that a missing object is a 404 and not a broken 200."""
-    chunks = request.state["backends"].objects.get(artifact.key)
-    first = await anext(chunks, b"")
-    if request.method == "HEAD":
-        await _close(chunks)
-        return Response(headers=headers, media_type=artifact.media_type)
-    return _ArtifactResponse(_chained(first, chunks), headers, artifact.media_type)
-
-
-async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for chunk in rest:
-            yield chunk
-    finally:
-        await _close(rest)
-
-
-async def _close(chunks: AsyncIterator[bytes]) -> None:
-    if isinstance(chunks, AsyncGenerator):
-        await chunks.aclose()

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.core.dead_letters import DeadLetters, fault_of, job_id_of
+from services.api.core.dead_letters import fault_of, job_id_of
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import JobView
@@ -76,7 +76,6 @@ class ReplayView(View):
     job: JobView | None
 
 
-BROKER_SECONDS = 2.5  # every endpoint answers within 3 s, whatever hangs
 PROBLEMS = ("backend-unavailable",)
 LETTER_PROBLEMS = (*PROBLEMS, "dead-letter-not-found")
 
@@ -137,13 +136,13 @@ def dead_letter_endpoints() -> list[Endpoint]:
 
 async def index(request: Request[AppState]) -> Response:
     """Messages that no worker understood, and those of jobs that took every worker down. For operators."""
-    letters = await _dead_letters(request).list(read_query(request, DeadLettersQuery).limit)
+    letters = await request.state["dead_letters"].list(read_query(request, DeadLettersQuery).limit)
     return _json(DeadLetterListView(data=tuple(DeadLetterView.of(letter) for letter in letters)))
 
 
 async def read(request: Request[AppState]) -> Response:
     """With the message itself, which holds what the client asked for. For operators."""
-    letters = _dead_letters(request)
+    letters = request.state["dead_letters"]
     letter = await letters.get(request.path_params["message_id"])
     try:
         job = await letters.job(letter)
@@ -155,7 +154,7 @@ async def read(request: Request[AppState]) -> Response:
 async def replay(request: Request[AppState]) -> Response:
     """Back to its queue; where its job is over, as a new job with the same parameters and owner. For operators."""
     message_id = request.path_params["message_id"]
-    job = await _dead_letters(request).replay(message_id)
+    job = await request.state["dead_letters"].replay(message_id)
     public_url = request.state["settings"].public_url
     return _json(
         ReplayView(
@@ -168,12 +167,8 @@ async def replay(request: Request[AppState]) -> Response:
 
 async def drop(request: Request[AppState]) -> Response:
     """204: the message is gone for good; its job stays as it is. For operators."""
-    await _dead_letters(request).drop(request.path_params["message_id"])
+    await request.state["dead_letters"].drop(request.path_params["message_id"])
     return Response(status_code=204)
-
-
-def _dead_letters(request: Request[AppState]) -> DeadLetters:
-    return DeadLetters(request.state["gateway"], request.state["backends"].broker, BROKER_SECONDS)
 
 
 def _json(view: View) -> Response:

@@ -10,7 +10,6 @@ from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import DependenciesView
 from services.api.http.problems import problem
 from services.api.http.state import AppState
-from services.api.http.system_status import dependencies
 from services.api.http.view import View
 
 
@@ -62,7 +61,7 @@ async def livez(_request: Request[AppState]) -> Response:
 
 async def readyz(request: Request[AppState]) -> Response:
     """200, or 503 with what is not ready by name; why is in the log, not in the answer."""
-    states = await dependencies(request.state["backends"])
+    states = await request.state["health"].states()
     missing = [name for name, state in states.items() if state != "ready"]
     if missing:
         detail = f"not ready: {', '.join(missing)}"

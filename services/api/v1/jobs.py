@@ -142,8 +142,8 @@ async def history(request: Request[AppState]) -> Response:
     query = read_query(request, HistoryQuery)
     page = await History.of(request, query.cursor, query.limit, query.owner)
     public_url = request.state["settings"].public_url
-    line = request.state["positions"]
-    places = await asyncio.gather(*(line.place(job) for job in page.jobs))
+    positions = request.state["positions"]
+    places = await asyncio.gather(*(positions.place_of(job) for job in page.jobs))
     jobs = [JobView.of(job, public_url, place) for job, place in zip(page.jobs, places, strict=True)]
     view = JobPageView(data=tuple(jobs), next_cursor=page.next_cursor)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
@@ -154,19 +154,21 @@ async def read(request: Request[AppState]) -> Response:
     """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
     settings = request.state["settings"]
     preferences = Preferences.of(request)
-    job_id, line = request.path_params["job_id"], request.state["positions"]
+    job_id, positions = request.path_params["job_id"], request.state["positions"]
     if preferences.wait_seconds:
         record = await own_jobs(request).read(job_id, preferences.wait_seconds)
-        place = await line.place(record)
+        place = await positions.place_of(record)
     else:
-        record, place = await line.see(own_jobs(request).read(job_id), job_id)
+        record, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
+        place = await positions.place(record, reported)
     headers = {
         "Cache-Control": "private, no-cache",
         "Vary": "Prefer",
         **poll_headers(record, settings),
         **preferences.applied(200),
     }
-    return conditional_json(request, request.state["job_views"].of(record, place), headers)
+    view = JobView.of(record, settings.public_url, place)
+    return conditional_json(request, view.model_dump_json().encode(), headers)
 
 
 async def cancel(request: Request[AppState]) -> Response:

@@ -1,6 +1,5 @@
 """/v1/jobs/{id}/preview: what a picture that is being made looks like so far."""
 
-from contextlib import suppress
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,14 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.refusal import RequestRefused
+from services.api.core.job_summary import JobSummary
 from services.api.http.endpoint import Answer, Endpoint
-from services.api.http.job_views import poll_headers, previews_of
+from services.api.http.job_views import poll_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
-from services.common.cache import Cache
-from services.common.errors import BackendUnavailable
-from services.common.previews import preview_key
 
 
 class PreviewQuery(BaseModel):
@@ -46,16 +43,9 @@ async def show(request: Request[AppState]) -> Response:
     """The newest, a small JPEG; `?index=` counts the job's pictures from 0. None before the first and after the end."""
     index = read_query(request, PreviewQuery).index
     record = await own_jobs(request).read(request.path_params["job_id"])
-    found = None
-    if previews_of(record):
-        found = await _cached(request.state["backends"].cache, preview_key(record.job_id, index))
+    shown = JobSummary(record).previews
+    found = await request.state["gateway"].preview(record, index) if shown else None
     if found is None:
         headers = poll_headers(record, request.state["settings"])
         raise RequestRefused("preview-not-found", f"the job is {record.state}, and shows nothing of it now", headers)
     return Response(found, headers={"Cache-Control": "no-store"}, media_type="image/jpeg")
-
-
-async def _cached(cache: Cache, key: str) -> bytes | None:
-    with suppress(BackendUnavailable):
-        return await cache.get(key)
-    return None

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 from pydantic import SecretStr
 
+from services.common.addresses import s3_endpoint
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 
 if TYPE_CHECKING:
@@ -128,18 +129,16 @@ async def open_s3_object_store(
     Without credentials, botocore looks for them where it always does.
     """
     parts = urlsplit(url)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     session = get_session()
     # It makes a put wait for "100 Continue" with no timeout armed, so without end when the server is silent.
     session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]  # stubs know one shape only
     common: dict[str, Any] = {
-        "region_name": query.get("region", "us-east-1"),
+        "region_name": parse_qs(parts.query).get("region", ["us-east-1"])[0],
         "aws_access_key_id": access_key and access_key.get_secret_value(),
         "aws_secret_access_key": secret_key and secret_key.get_secret_value(),
     }
-    endpoint = query.get("endpoint")
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(session, endpoint, common))
+        client = await stack.enter_async_context(_client(session, s3_endpoint(url), common))
         presigner = client
         if public_endpoint:
             presigner = await stack.enter_async_context(_client(session, public_endpoint, common))

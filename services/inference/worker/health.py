@@ -1,14 +1,12 @@
 """The worker's own /livez, /readyz and /metrics, for its supervisor and for monitoring."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from services.common.backends import Backends
+from services.common.backends import Backends, ping_all
 from services.common.background import background_task
-from services.common.errors import BackendUnavailable
 from services.common.telemetry.admin_site import metrics_page, serve_admin
 from services.common.telemetry.loop_lag import watch_loop_lag
 from services.inference.job.metrics import Metrics
@@ -30,19 +28,8 @@ class Readiness:
         """Return the names of what keeps the worker from being ready."""
         if self._consuming is None or self._backends is None:
             return ["model"]
-        pings = {
-            "broker": self._backends.broker.ping(),
-            "statuses": self._backends.statuses.list(limit=1),
-            "objects": self._backends.objects.ping(),
-        }
-        results = await asyncio.gather(*pings.values(), return_exceptions=True)
-        missing = [] if self._consuming() else ["consumer"]
-        for name, result in zip(pings, results, strict=True):
-            if isinstance(result, BackendUnavailable):
-                missing.append(name)
-            elif isinstance(result, BaseException):
-                raise result
-        return missing
+        unready = [name for name, fault in (await ping_all(self._backends)).items() if fault is not None]
+        return unready if self._consuming() else ["consumer", *unready]
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.inference.runtime.outputs import Preview
 from services.inference.worker.best_effort import BestEffort
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from services.api.core.counted_gateway import CountedGateway
+from services.api.core.gateway import Gateway
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
@@ -63,15 +63,15 @@ async def test_refusals(backends: Backends, catalogue: Catalogue, settings: Sett
     """A job that is not taken is counted by the reason; one that is not valid is not counted as a job."""
 
     async def refused(kind: type[StudioError], without_backend: str = "", prompt: str = "red mug") -> None:
-        gateway = CountedGateway(without(backends, without_backend), catalogue, settings, None, metrics)
+        gateway = Gateway(without(backends, without_backend), catalogue, settings, None, metrics)
         with pytest.raises(kind):
             await gateway.accept({"prompt": prompt}, idempotency_key="k")
 
     await refused(InvalidRequest, prompt="")
     await refused(BackendUnavailable, "broker")
-    await CountedGateway(backends, catalogue, settings, None, metrics).accept(BODY, idempotency_key="k")
+    await Gateway(backends, catalogue, settings, None, metrics).accept(BODY, idempotency_key="k")
     await refused(IdempotencyMismatch, prompt="another")
-    gateway = CountedGateway(backends, catalogue, settings, None, metrics)
+    gateway = Gateway(backends, catalogue, settings, None, metrics)
     with pytest.raises(TooManyJobs):
         await gateway.accept(BODY, quota=Quota("somebody", most=0, ahead=0))
     with pytest.raises(QueueFull):
@@ -89,7 +89,7 @@ async def test_expired(
     backends: Backends, catalogue: Catalogue, settings: Settings, metrics: Metrics, count: Callable[..., float]
 ) -> None:
     """A job that no worker took in its time is counted once, however many gateways sweep."""
-    gateway = CountedGateway(backends, catalogue, settings, None, metrics)
+    gateway = Gateway(backends, catalogue, settings, None, metrics)
     record, _ = await gateway.accept(BODY)
     await backends.statuses.remove(record.job_id)
     message = record.message.model_copy(update={"expires_at": time.time() - 1})

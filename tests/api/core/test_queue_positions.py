@@ -89,7 +89,7 @@ async def _positions(polls: list[Poll]) -> list[int]:
         statuses.live = [job(each) for each in sorted(live)]
         if anew:
             gateways[number] = QueuePositions(backends, CATALOGUE)
-        _, place = await gateways[number].see(asyncio.sleep(0, mine), mine.job_id)
+        place = await gateways[number].place_of(mine)
         assert place is not None
         positions.append(place.position)
     return positions

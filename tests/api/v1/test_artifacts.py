@@ -1,11 +1,13 @@
 """/v1/jobs/{id}/artifacts through HTTP."""
 
 import hashlib
-from dataclasses import replace
+from typing import cast
 
 import httpx2
 import pytest
 
+from services.api.core.artifacts import Artifacts
+from services.api.core.renditions import Renditions
 from services.common.backends import Backends
 from tests.api.v1.test_jobs import submit
 from tests.support.fakes import FakeWorker, without
@@ -117,7 +119,7 @@ async def test_object_store_down_is_503(
     job_id = await submit(client)
     await worker.succeed(job_id, PICTURE)
 
-    state["backends"] = without(backends, "objects")
+    state["artifacts"] = Artifacts(without(backends, "objects").objects, cast("Renditions", None))
 
     response = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
 
@@ -146,7 +148,7 @@ async def test_artifact_is_redirected_to_the_store(
     job_id = await submit(client)
     await worker.succeed(job_id, PICTURE)
 
-    state["backends"] = replace(backends, objects=PresigningObjects())  # type: ignore[arg-type]
+    state["artifacts"] = Artifacts(PresigningObjects(), cast("Renditions", None))  # type: ignore[arg-type]
 
     response = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
 

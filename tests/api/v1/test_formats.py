@@ -3,13 +3,13 @@
 import asyncio
 import io
 import json
-from dataclasses import replace
 
 import httpx2
 import pytest
 from PIL import Image
 
-from services.api.core import renditions as darkroom
+from services.api.core import renditions
+from services.api.core.artifacts import Artifacts
 from services.common.backends import Backends
 from services.common.ports import ObjectStore
 from tests.api.v1.test_jobs import submit
@@ -137,8 +137,10 @@ async def test_other_formats_are_not_redirected(
 ) -> None:
     """The object store has only the stored format, so the others come through the gateway."""
     path = await made(client, worker)
-    state["backends"] = replace(backends, objects=PresigningObjects(backends.objects))  # type: ignore[arg-type]
-    answers = {name: await client.get(f"{path}?format={name}") for name in ("png", "webp")}
+    objects = PresigningObjects(backends.objects)
+    async with renditions.open_renditions() as opened:
+        state["artifacts"] = Artifacts(objects, opened)  # type: ignore[arg-type]
+        answers = {name: await client.get(f"{path}?format={name}") for name in ("png", "webp")}
     assert {name: answer.status_code for name, answer in answers.items()} == {"png": 307, "webp": 200}
     assert answers["webp"].headers["Content-Type"] == "image/webp"
 
@@ -148,15 +150,15 @@ async def test_too_many_at_once(
 ) -> None:
     """Who waits too long for a picture in another format is asked to come back; the stored one comes at once."""
     path = await made(client, worker)
-    monkeypatch.setattr(darkroom, "SECONDS", 0.05)
+    monkeypatch.setattr(renditions, "SECONDS", 0.05)
     hung = asyncio.Event()
 
     async def hanging(*_: object) -> bytes:
         await hung.wait()
         return b""
 
-    monkeypatch.setattr(darkroom, "_whole", hanging)
-    answers = await asyncio.gather(*(client.get(f"{path}?format=jpeg") for _ in range(darkroom.THREADS + 2)))
+    monkeypatch.setattr(renditions, "_whole", hanging)
+    answers = await asyncio.gather(*(client.get(f"{path}?format=jpeg") for _ in range(renditions.THREADS + 2)))
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "too-busy")}
     assert answers[0].headers["Retry-After"] == "2"
     assert (await client.get(path)).status_code == 200

@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
+from services.api.core.health import BackendHealth
 from services.common.backends import Backends
 from tests.support.fakes import without
 
@@ -26,7 +27,7 @@ async def test_gateway_names_what_is_not_ready(
     client: httpx2.AsyncClient, backends: Backends, state: dict[str, object], down: tuple[str, ...]
 ) -> None:
     """With backends down readiness is a 503 that names them and not their addresses; liveness stays 200."""
-    state["backends"] = without(backends, *down)
+    state["health"] = BackendHealth(without(backends, *down))
 
     response = await client.get("/readyz")
 
@@ -53,7 +54,7 @@ async def test_readiness_does_not_hang_with_a_backend(
     client: httpx2.AsyncClient, backends: Backends, state: dict[str, object]
 ) -> None:
     """A backend that never answers is reported within the 3 s in which every endpoint answers."""
-    state["backends"] = replace(backends, broker=Hung())  # type: ignore[arg-type]
+    state["health"] = BackendHealth(replace(backends, broker=Hung()))  # type: ignore[arg-type]
 
     async with asyncio.timeout(10):
         response = await client.get("/readyz")

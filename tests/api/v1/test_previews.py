@@ -3,9 +3,12 @@
 import httpx2
 import pytest
 
+from services.api.core.gateway import Gateway
 from services.common.backends import Backends
-from services.common.previews import preview_key
+from services.common.catalogue import Catalogue
+from services.common.preview_cache import preview_key
 from services.common.schemas import Progress
+from services.common.settings import Settings
 from tests.api.v1.test_jobs import submit
 from tests.support.fakes import FakeWorker, without
 
@@ -65,12 +68,17 @@ async def test_picture_without_preview(
 
 
 async def test_cache_down_is_no_preview(
-    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends, state: dict[str, object]
+    client: httpx2.AsyncClient,
+    worker: FakeWorker,
+    backends: Backends,
+    catalogue: Catalogue,
+    settings: Settings,
+    state: dict[str, object],
 ) -> None:
     """What nobody can look up is not there, and the job can still be removed."""
     job_id = await submit(client)
     await worker.show(job_id, b"preview")
-    state["backends"] = without(backends, "cache")
+    state["gateway"] = Gateway(without(backends, "cache"), catalogue, settings)
     assert (await client.get(f"/v1/jobs/{job_id}/preview")).status_code == 404
 
 

@@ -156,7 +156,7 @@ async def test_polls_share_a_look(
     line = line_over(statuses, backends, catalogue)
     jobs = [await submit(client) for _ in range(5)]
     for _ in range(4):
-        places = [await line.place(await statuses.get(job_id)) for job_id in jobs]
+        places = [await line.place_of(await statuses.get(job_id)) for job_id in jobs]
         assert [place and place.position for place in places] == [0, 1, 2, 3, 4]
     assert statuses.listed <= 5  # one, and one for every time that a slow machine took longer than FRESH_SECONDS
     assert FRESH_SECONDS >= 1

@@ -5,6 +5,7 @@ import time
 import httpx2
 import pytest
 
+from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
@@ -37,7 +38,7 @@ async def test_status_of_what_is_broken(
 ) -> None:
     """With backends down both answer 200 in time, and name them."""
     down = without(backends, "broker", "statuses")
-    state.update(backends=down, line=QueuePositions(down, catalogue))
+    state.update(health=BackendHealth(down), positions=QueuePositions(down, catalogue))
     begin = time.monotonic()
 
     answer, page = await client.get("/v1/status"), await client.get("/status")

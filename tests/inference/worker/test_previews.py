@@ -9,7 +9,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from services.common.cache import Cache
-from services.common.previews import preview_key
+from services.common.preview_cache import preview_key
 from services.inference.runtime.outputs import PREVIEW_SIDE, Preview
 from services.inference.worker.best_effort import BestEffort
 from services.inference.worker.previews import Previews
