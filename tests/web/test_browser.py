@@ -71,7 +71,7 @@ def test_photo_is_found_again(page: Page) -> None:
     path = page.url
     page.get_by_role("link", name="Your photos").click()
     photo = page.get_by_role("link", name=SLOW)
-    expect(photo).to_contain_text("Developing")
+    expect(photo).to_contain_text("Generating")
     page.wait_for_function("() => document.querySelector('#history img')?.naturalWidth > 0")
     photo.click()
     expect(page).to_have_url(path)
@@ -141,13 +141,13 @@ def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
     page.goto("/")
     page.get_by_role("link", name="red mug").click()
     page.get_by_label("Macro").check()
-    page.get_by_role("group", name="Pictures").get_by_label("2").check()
+    page.get_by_role("group", name="Photos").get_by_label("2").check()
     page.get_by_role("button", name="Take the photo").click()
     expect_state(page, "succeeded")
     expect(page.locator("#job img")).to_have_count(2)
     for name, suffix in (("PNG", "-0.png"), ("JPEG", "-0.jpg"), ("WebP", "-0.webp")):
         with page.expect_download() as download:
-            page.get_by_role("link", name=f"Download picture 1 as {name}").click()
+            page.get_by_role("link", name=f"Download photo 1 as {name}").click()
         assert download.value.suggested_filename.endswith(suffix)
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete for good").click()

@@ -76,8 +76,8 @@ async def test_badge_does_not_guess(
 ) -> None:
     """With the status store away the page is there, and says that it cannot tell."""
     down = without(backends, "statuses")
-    state.update(gateway=Gateway(down, catalogue, settings), backends=down, line=QueuePositions(down, catalogue))
-    assert await badge(browser) == ("unknown", "How busy it is cannot be told just now")
+    state.update(gateway=Gateway(down, catalogue, settings), backends=down, positions=QueuePositions(down, catalogue))
+    assert await badge(browser) == ("unknown", "Waiting time unknown")
 
 
 async def test_waiting_job_is_told_place_and_time(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:

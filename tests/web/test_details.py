@@ -80,7 +80,7 @@ async def test_refused_detail_is_told_in_its_own_range(browser: httpx2.AsyncClie
     sent = {**(await form_of(browser, "film")).fields(), "product": "a mug"}
     for name, typed, told in (("steps", "7", "1 to 6"), ("fps", "61", "1 to 60")):
         page = Page((await browser.post("/", data={**sent, name: typed})).text)
-        assert f"A whole number from {told}." in page.text
+        assert f"Enter a whole number from {told}." in page.text
 
 
 async def test_model_that_needs_a_file_has_no_form(browser: httpx2.AsyncClient) -> None:

@@ -62,18 +62,18 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
         ("product", "", "Say what to photograph"),
         ("product", " \u200b ", "Say what to photograph"),
         ("product", "x" * 1001, "at most 1000 fit"),
-        ("steps", "51", "A whole number from 1 to 50."),
-        ("steps", "1.5", "A whole number from 1 to 50."),
-        ("seed", "-1", "A whole number from 0 to 4294967295."),
-        ("seed", "1_0", "A whole number from 0 to 4294967295."),
-        ("guidance", "nan", "A number from 0 to 30."),
-        ("guidance", "lots", "A number from 0 to 30."),
-        ("count", "5", "Choose 1 to 4 pictures."),
-        ("size", "1024x1024", "draws 96 to 192 pixels a side"),
-        ("size", "0x0", "draws 96 to 192 pixels a side"),
-        ("style", "nope", "There is no such look"),
-        ("reproducibility", "nope", "That is not on offer any more"),
-        ("negative_prompt", "y" * 1001, "That is 1001 characters; at most 1000 fit."),
+        ("steps", "51", "Enter a whole number from 1 to 50."),
+        ("steps", "1.5", "Enter a whole number from 1 to 50."),
+        ("seed", "-1", "Enter a whole number from 0 to 4294967295."),
+        ("seed", "1_0", "Enter a whole number from 0 to 4294967295."),
+        ("guidance", "nan", "Enter a number from 0 to 30."),
+        ("guidance", "lots", "Enter a number from 0 to 30."),
+        ("count", "5", "Choose 1 to 4 photos."),
+        ("size", "1024x1024", "makes photos of 96 to 192 pixels a side"),
+        ("size", "0x0", "makes photos of 96 to 192 pixels a side"),
+        ("style", "nope", "This look is not offered any more"),
+        ("reproducibility", "nope", "This choice is not offered any more"),
+        ("negative_prompt", "y" * 1001, "This is 1001 characters long; at most 1000 fit."),
     ],
 )
 async def test_wrong_field_is_told_beside_it(
@@ -127,4 +127,4 @@ async def test_full_queue_keeps_what_was_typed(browser: httpx2.AsyncClient) -> N
 async def test_form_with_files_is_refused(browser: httpx2.AsyncClient) -> None:
     """A form that is not the page's own, with files in it, is a 400 for people."""
     answer = await browser.post("/", files={"product": ("x.png", b"x")})
-    assert (answer.status_code, "That was not understood" in answer.text) == (400, True)
+    assert (answer.status_code, "The form could not be read" in answer.text) == (400, True)

@@ -37,7 +37,7 @@ async def test_status_of_what_is_broken(
 ) -> None:
     """With backends down both answer 200 in time, and name them."""
     down = without(backends, "broker", "statuses")
-    state.update(backends=down, line=QueuePositions(down, catalogue))
+    state.update(backends=down, positions=QueuePositions(down, catalogue))
     begin = time.monotonic()
 
     answer, page = await client.get("/v1/status"), await client.get("/status")
@@ -46,5 +46,5 @@ async def test_status_of_what_is_broken(
     assert answer.json()["dependencies"] == {"broker": "unavailable", "statuses": "unavailable", "objects": "ready"}
     assert (answer.json()["queues"], answer.json()["workers"]) == (None, None)
     assert page.text.count("does not answer") == 2
-    assert "They cannot be looked at" in page.text
+    assert "The queues cannot be read right now" in page.text
     assert time.monotonic() - begin < 6
