@@ -45,9 +45,7 @@ AWAY: Final = Notice(
 
 # Looked up along the class hierarchy, as in problems.py.
 _NOTICES: Final[dict[type[Exception], Notice]] = {
-    errors.JobNotFound: Notice(
-        404, "No such photo", "Check the address. Old photos are removed after a while."
-    ),
+    errors.JobNotFound: Notice(404, "No such photo", "Check the address. Old photos are removed."),
     errors.StatusRebuilding: Notice(
         503, "Looking for your photo", "The studio is restoring its records. Try again in a few seconds.", 5
     ),
