@@ -23,7 +23,7 @@ async def pages(browser: httpx2.AsyncClient, worker: FakeWorker, prefix: str) ->
     """Return one page of each kind, with a finished photo and one that is being made."""
     browser.base_url = f"https://studio.test{prefix}"  # the cookie is for HTTPS
     done, waiting = [job_id(await submit(browser)) for _ in range(2)]
-    await worker.succeed(done, b"picture")
+    await worker.succeed(done, b"image")
     paths = ("/", "/history", "/status", "/docs", f"/jobs/{done}", f"/jobs/{waiting}", "/jobs/none", "/busy")
     return [Page((await browser.get(path)).text) for path in paths]
 

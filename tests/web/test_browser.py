@@ -11,7 +11,7 @@ from tests.support.web.browser import PATIENCE, SLOW, expect_silence, expect_sta
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_from_the_keyboard_to_the_picture(page: Page) -> None:
+def test_from_the_keyboard_to_the_photo(page: Page) -> None:
     """Typing and Enter lead to the photo, with the steps on the way, focus on the result, and no poll after it."""
     seen = polls(page)
     order(page, SLOW)
@@ -48,7 +48,7 @@ def test_two_jobs_are_never_mixed_up(page: Page, context: BrowserContext) -> Non
         expect(each.locator("#job img")).to_have_attribute("src", f"/v1/jobs/{path}/artifacts/0")
 
 
-def test_preview_shows_the_picture_coming(page: Page) -> None:
+def test_preview_shows_the_photo_coming(page: Page) -> None:
     """While the steps go on, the page shows a preview of the photo."""
     order(page, SLOW)
     page.wait_for_function("() => document.querySelector('#job .preview')?.naturalWidth > 0")
@@ -136,7 +136,7 @@ def test_back_button_gives_a_form_that_works(page: Page) -> None:
     page.wait_for_url(lambda url: url != first and "/jobs/" in url)
 
 
-def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
+def test_photos_can_be_edited_downloaded_and_deleted(page: Page) -> None:
     """Each of several photos has its seed and its file, and the job can be deleted."""
     page.goto("/")
     page.get_by_role("link", name="red mug").click()

@@ -16,7 +16,7 @@ from tests.support.web.visitor import job_id, submit
 pytestmark = pytest.mark.anyio
 
 MODEL = "studio-tiny"
-PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s a picture
+PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s an image
 
 
 @pytest.fixture(autouse=True)

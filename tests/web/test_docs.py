@@ -49,7 +49,7 @@ def test_examples_run(endpoint: Endpoint, language: str, population: Population,
         )
     assert done.returncode == 0, done.stderr
     if any(answer.files for answer in endpoint.answers.values()):
-        assert (tmp_path / "picture").stat().st_size > 0
+        assert (tmp_path / "image").stat().st_size > 0
 
 
 @pytest.mark.anyio

@@ -47,11 +47,11 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
     """Every look has a card with an image of a few kilobytes, and one more card is for no look."""
     page = Page((await browser.get("/")).text)
     assert [radio["value"] for radio in page.all("input", name="style")] == [*catalogue.styles, ""]
-    pictures = [picture["src"] for picture in page.all("img")]
-    for style, picture in zip(catalogue.styles.values(), pictures, strict=True):
+    images = [image["src"] for image in page.all("img")]
+    for style, image in zip(catalogue.styles.values(), images, strict=True):
         assert style.title in page.text
-        assert f"/{style.name}.webp?" in picture
-        shown = await browser.get(picture)
+        assert f"/{style.name}.webp?" in image
+        shown = await browser.get(image)
         assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/webp")
         assert len(shown.content) < 10_000
 

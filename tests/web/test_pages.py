@@ -27,11 +27,11 @@ async def test_page_follows_the_job(browser: httpx2.AsyncClient, worker: FakeWor
     assert "Step 3 of 8" in Page(page).text
     assert Page(fragment).one("progress")["value"] == "37"
     assert "<html" not in fragment
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     done = Page((await browser.get(path)).text)
-    picture = done.one("img")
-    assert (picture["alt"], picture["width"], picture["height"]) == ("matte black coffee grinder", "64", "32")
-    assert (await browser.get(picture["src"])).content == b"picture"
+    image = done.one("img")
+    assert (image["alt"], image["width"], image["height"]) == ("matte black coffee grinder", "64", "32")
+    assert (await browser.get(image["src"])).content == b"image"
     saved = await browser.get(next(link["href"] for link in done.all("a") if "download" in link["href"]))
     assert saved.headers["Content-Disposition"].startswith("attachment")
 
@@ -41,7 +41,7 @@ async def test_place_counts_only_earlier_jobs(browser: httpx2.AsyncClient, worke
     first, second = await submit(browser), await submit(browser)
     await submit(browser)
     assert "1 ahead of yours" in Page((await browser.get(f"{second}/fragment")).text).text
-    await worker.succeed(job_id(first), b"picture")
+    await worker.succeed(job_id(first), b"image")
     async with asyncio.timeout(10):
         while "Yours is next" not in Page((await browser.get(f"{second}/fragment")).text).text:
             await asyncio.sleep(0.05)
@@ -56,7 +56,7 @@ async def test_server_sets_the_interval(browser: httpx2.AsyncClient, worker: Fak
     assert Page((await browser.get(path)).text).one("meta", http_equiv="refresh")["content"] == "5"
     await worker.begin(job_id(path))
     assert Page((await browser.get(fragment)).text).one("article")["data-poll"] == "2.5"
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     assert "data-poll" not in Page((await browser.get(fragment)).text).one("article")
     assert not Page((await browser.get(path)).text).all("meta", http_equiv="refresh")
 
@@ -87,7 +87,7 @@ async def test_failure_says_what_happened(browser: httpx2.AsyncClient, worker: F
 async def test_cancel_of_a_finished_job_shows_it(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """Canceling too late leads to the finished job."""
     path = await submit(browser)
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     answer = await browser.post(f"{path}/cancel", follow_redirects=True)
     assert (answer.status_code, Page(answer.text).one("article")["data-state"]) == (200, "succeeded")
 
@@ -106,7 +106,7 @@ async def test_retry_makes_a_new_job(browser: httpx2.AsyncClient, backends: Back
 async def test_delete_is_for_good(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """A deleted job's page always answers 410, and its photo is gone."""
     path = await submit(browser)
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     answer = await browser.post(f"{path}/delete", follow_redirects=True)
     assert (answer.url.path, "The photo and its files are gone." in answer.text) == ("/", True)
     for each in (path, f"{path}/fragment"):
@@ -143,7 +143,7 @@ async def test_live_region_is_outside_what_is_replaced(browser: httpx2.AsyncClie
 async def test_forgotten_job_still_shows(browser: httpx2.AsyncClient, backends: Backends, worker: FakeWorker) -> None:
     """A finished job whose status record is lost is shown from its manifest."""
     path = await submit(browser)
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     await backends.statuses.remove(job_id(path))
     with pytest.raises(JobNotFound):
         await backends.statuses.get(job_id(path))

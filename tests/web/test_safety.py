@@ -41,7 +41,7 @@ async def test_pages_keep_to_their_policy(browser: httpx2.AsyncClient, worker: F
     """No page has an inline script or style, or a link to another site."""
     path = await submit(browser)
     answers = [await browser.get(each) for each in ("/", path, f"/jobs/{new_job_id()}", "/history")]
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     for answer in [*answers, await browser.get(path)]:
         page = Page(answer.text)
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]

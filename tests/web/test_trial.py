@@ -23,7 +23,7 @@ def expect_answer(form: Locator, status: str, body: str) -> None:
     expect(form.locator("[data-answer]")).to_contain_text(body)
 
 
-def test_from_submit_to_picture(page: Page) -> None:
+def test_from_submit_to_image(page: Page) -> None:
     """The id of a job submitted from the reference is filled into its other forms, up to the one for its image."""
     page.goto("/docs")
     expect_answer(opened(page, "Submit a job"), "202", "Location: /v1/jobs/")

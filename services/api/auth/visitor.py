@@ -1,4 +1,4 @@
-"""Visitors without a key: a signed cookie with a random name owns a browser's jobs. Nothing else is kept of them."""
+"""Visitors without a key: a signed cookie with a random name owns a browser's jobs. There are no accounts."""
 
 import hashlib
 import hmac

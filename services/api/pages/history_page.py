@@ -21,7 +21,7 @@ _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """A photo in the list. `thumbnail` is the URL of its first image, small and as WebP; None without one."""
 
     card: JobCard
@@ -61,10 +61,10 @@ class HistoryPage:
             poll_seconds=self._settings.poll_seconds * 2 if live else None,
         )
 
-    def _entry(self, request: Request[AppState], job: StatusRecord) -> Entry:
+    def _entry(self, request: Request[AppState], job: StatusRecord) -> HistoryEntry:
         card = JobCard.of(job, request.state["gateway"].catalogue, self._settings.poll_seconds)
         first = next((each for each in card.pictures if each.artifact.media_type.startswith("image/")), None)
-        return Entry(
+        return HistoryEntry(
             card, _age(time.time() - job.created_at), f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None
         )
 

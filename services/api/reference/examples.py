@@ -29,7 +29,7 @@ def curl_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     elif endpoint.method != "GET":
         parts.append(f"-X {endpoint.method}")
     elif _makes_a_file(endpoint):
-        parts.append("-o picture")
+        parts.append("-o image")
     return " \\\n    ".join(parts)
 
 
@@ -45,7 +45,7 @@ def python_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     lines = ["import requests", "", f"response = requests.{endpoint.method.lower()}({url}{body}, timeout=10)"]
     lines.append("response.raise_for_status()")
     if _makes_a_file(endpoint):
-        lines += ['with open("picture", "wb") as file:', "    file.write(response.content)"]
+        lines += ['with open("image", "wb") as file:', "    file.write(response.content)"]
     elif any(answer.view for answer in endpoint.answers.values()):
         lines.append("print(response.json())")
     return "\n".join(lines)

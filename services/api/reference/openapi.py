@@ -143,12 +143,12 @@ def _header(name: str, *, required: bool) -> Header:
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in [*endpoint.problems, *_guards(endpoint), "internal-error"]:
+    for code in [*endpoint.problems, *_access_problems(endpoint), "internal-error"]:
         by_status[KINDS[code].status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
 
 
-def _guards(endpoint: Endpoint) -> Iterable[str]:
+def _access_problems(endpoint: Endpoint) -> Iterable[str]:
     """Yield the problems that authentication and authorization may answer before the handler runs."""
     if endpoint.access is not Access.OPEN:
         yield from ("unauthenticated", "other-origin")
