@@ -60,7 +60,7 @@ def _ordered(page: Page, product: str, look: str, count: int) -> str:
     page.goto("/")
     page.get_by_label("What are we photographing?").fill(product)
     page.get_by_role("radio", name=look).check()
-    page.get_by_role("group", name="Pictures").get_by_label(str(count)).check()
+    page.get_by_role("group", name="Photos").get_by_label(str(count)).check()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/jobs/"))
     page.locator("#job[data-state=succeeded]").wait_for(timeout=TIMEOUT)

@@ -58,7 +58,7 @@ class ImageParams(Params):
     prompt: Annotated[Text, Field(title="Product", description="What to photograph, in a few words.")]
     negative_prompt: Annotated[
         OptionalText | None,
-        Field(title="Keep out of the picture", description="What it must not show, besides what the look keeps out."),
+        Field(title="Keep out of the photo", description="What it must not show, besides what the look keeps out."),
     ] = None
     style: Annotated[
         Annotated[str, StringConstraints(max_length=64)] | None,
@@ -73,7 +73,7 @@ class ImageParams(Params):
     guidance: Annotated[Guidance | None, Field(title="Guidance", description="How closely it keeps to the words.")] = (
         None
     )
-    num_images: Annotated[int, Field(ge=1, le=4, title="Pictures", description="Each has a seed of its own.")] = 1
+    num_images: Annotated[int, Field(ge=1, le=4, title="Photos", description="Each has a seed of its own.")] = 1
 
     @model_validator(mode="after")
     def _within_pixel_cap(self) -> Self:

@@ -1,4 +1,4 @@
-"""The gateway's pages on embedded backends, asked for as a browser asks."""
+"""The gateway's pages on embedded backends, requested as a browser does."""
 
 from collections.abc import AsyncIterator
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @pytest.fixture
 async def browser(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
-    """Says of itself what a browser says that is on one of our own pages."""
+    """A client that sends the headers of a browser on one of our own pages."""
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://studio.test", "Accept": "text/html"}
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://studio.test", headers=headers) as opened:

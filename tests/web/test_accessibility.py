@@ -1,4 +1,4 @@
-"""What a person with a screen reader, a keyboard or a small window meets: axe-core's rules, and ours."""
+"""The pages work with a screen reader, a keyboard and in a small window, by axe-core's rules and by ours."""
 
 from collections.abc import Iterator
 
@@ -20,14 +20,14 @@ def themed(chromium: Browser, system: System, request: pytest.FixtureRequest) ->
 
 
 def faults(page: Page) -> list[str]:
-    """What axe finds serious or critical, everything that can be folded out folded out."""
+    """Return the serious and critical violations that axe finds, with all details folded out."""
     page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
     found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {each['nodes']}" for each in found if each["impact"] in ("serious", "critical")]
 
 
 def test_first_page(themed: Page) -> None:
-    """The form has no serious fault, with its details open, and with a field that was refused."""
+    """The form has no serious fault, with its details open and with a refused field."""
     themed.goto("/")
     assert faults(themed) == []
     themed.locator("form").evaluate("form => (form.noValidate = true)")
@@ -40,24 +40,24 @@ def test_first_page(themed: Page) -> None:
 
 
 def test_running(themed: Page) -> None:
-    """A job that runs has no serious fault."""
+    """A running job's page has no serious fault."""
     order(themed, SLOW)
     expect_state(themed, "running")
-    # Nothing answers from here on, so that the page stays as it is.
+    # No request is answered from here on, so that the page stays as it is.
     themed.route("**/fragment", lambda _: None)
     expect_state(themed, "running")
     assert faults(themed) == []
 
 
 def test_succeeded(themed: Page) -> None:
-    """A job with its picture has no serious fault."""
+    """A finished job's page has no serious fault."""
     order(themed, "tea pot")
     expect_state(themed, "succeeded")
     assert faults(themed) == []
 
 
 def test_failed(themed: Page) -> None:
-    """A job that failed has no serious fault."""
+    """A failed job's page has no serious fault."""
     order(themed, "FAIL kettle")
     expect_state(themed, "failed")
     assert faults(themed) == []
@@ -83,16 +83,16 @@ def test_reference(themed: Page) -> None:
 
 
 def test_status(themed: Page) -> None:
-    """The page of how the system is has no serious fault."""
+    """The status page has no serious fault, and refreshes itself."""
     themed.goto("/status")
     told = themed.get_by_text("ready for").first
     expect(told).to_be_visible()
     told.evaluate("told => told.textContent = 'old'")
-    expect(told).to_be_visible(timeout=PATIENCE)  # looked at again
+    expect(told).to_be_visible(timeout=PATIENCE)  # after the page has asked again
     assert faults(themed) == []
 
 
-def test_nothing_moves_for_whoever_asks_for_that(themed: Page) -> None:
+def test_reduced_motion_stops_animations(themed: Page) -> None:
     """With reduced motion no animation runs while a job does."""
     order(themed, SLOW)
     expect_state(themed, "running")
@@ -101,7 +101,7 @@ def test_nothing_moves_for_whoever_asks_for_that(themed: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 640, 1280])
 def test_fits_and_can_be_hit(page: Page, width: int) -> None:
-    """Nothing needs scrolling sideways from 320 pixels on, and every target is at least 24 pixels high and wide."""
+    """No page scrolls sideways from 320 pixels on, and every target is at least 24 pixels high and wide."""
     page.set_viewport_size({"width": width, "height": 600})
     order(page, "W" * 300)
     expect_state(page, "succeeded")

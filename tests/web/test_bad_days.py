@@ -1,4 +1,4 @@
-"""When the network drops, the gateway is away or the queue is full: the page says so, and nothing typed is lost."""
+"""When the network drops, the gateway is away or the queue is full, the page says so and keeps what was typed."""
 
 import re
 import time
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 @pytest.fixture
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One a test, as each breaks its own."""
+    """Start a system for each test, as each test breaks its own."""
     with running_system(tmp_path_factory.mktemp("system"), {}) as running:
         yield running
 
@@ -35,7 +35,7 @@ def test_lost_network_is_said_and_got_over(page: Page, context: BrowserContext, 
 
 
 def test_gateway_that_does_not_answer_is_asked_less_and_less(page: Page, system: System) -> None:
-    """Each failed look makes the next one wait longer, and the first good one ends that."""
+    """Each failed request makes the page wait longer for the next, until one succeeds."""
     system.start_gateway()
     order(page, "tea pot")
     asked: list[float] = []
@@ -51,7 +51,7 @@ def test_gateway_that_does_not_answer_is_asked_less_and_less(page: Page, system:
 
 @pytest.mark.parametrize("event", ["visibilitychange", "online"])
 def test_page_that_was_away_looks_at_once(page: Page, system: System, event: str) -> None:
-    """A tab that comes to the front, or a network that comes back, does not wait for the next turn."""
+    """A page asks at once when its tab comes to the front or the network comes back."""
     system.start_gateway(poll_seconds="60")
     order(page, "tea pot")
     system.start_worker()
@@ -62,7 +62,7 @@ def test_page_that_was_away_looks_at_once(page: Page, system: System, event: str
 
 
 def test_form_outlives_the_gateway(page: Page, system: System) -> None:
-    """With the gateway gone the form keeps what is typed and says so, and works when the gateway is back."""
+    """With the gateway gone, the form keeps the typed text and says so, and works when the gateway is back."""
     gateway = system.start_gateway()
     page.goto("/")
     page.locator("#product").fill("tea pot")
@@ -77,7 +77,7 @@ def test_form_outlives_the_gateway(page: Page, system: System) -> None:
 
 
 def test_full_queue_keeps_the_form(page: Page, system: System) -> None:
-    """A full queue is said with the time to come back; then one press sends what was typed and chosen before."""
+    """A full queue is reported with the time to come back; then one press sends the form as it was filled in."""
     system.start_gateway(queue_limit="1")
     order(page, "first mug")
     first = page.url

@@ -1,4 +1,4 @@
-"""A gateway that shares its host name with others: everything of it lies below the path of its public URL."""
+"""A gateway that shares its host name with other services: all its URLs lie below the path of its public URL."""
 
 from urllib.parse import urlsplit
 
@@ -20,17 +20,17 @@ stripped_or_not = pytest.mark.parametrize("prefix", [BASE, ""], ids=["passed on"
 
 
 async def pages(browser: httpx2.AsyncClient, worker: FakeWorker, prefix: str) -> list[Page]:
-    """One of each, with a photo that is done and one that is being made."""
+    """Return one page of each kind, with a finished photo and one that is being made."""
     browser.base_url = f"https://studio.test{prefix}"  # the cookie is for HTTPS
     done, waiting = [job_id(await submit(browser)) for _ in range(2)]
-    await worker.succeed(done, b"picture")
+    await worker.succeed(done, b"image")
     paths = ("/", "/history", "/status", "/docs", f"/jobs/{done}", f"/jobs/{waiting}", "/jobs/none", "/busy")
     return [Page((await browser.get(path)).text) for path in paths]
 
 
 @stripped_or_not
 async def test_pages_link_below_it(browser: httpx2.AsyncClient, worker: FakeWorker, prefix: str) -> None:
-    """Every link, form, picture and script of every page lies below the path, whether a proxy takes it off or not."""
+    """Every link, form, image and script of every page lies below the path, whether a proxy takes it off or not."""
     links = [
         element[name]
         for page in await pages(browser, worker, prefix)
@@ -48,7 +48,7 @@ async def test_pages_link_below_it(browser: httpx2.AsyncClient, worker: FakeWork
 
 @stripped_or_not
 async def test_journey_stays_below_it(browser: httpx2.AsyncClient, prefix: str) -> None:
-    """A form leads to a page below the path, its cookie goes to no other site there, and a problem names the path."""
+    """A form leads to a page below the path, its cookie is limited to the path, and a problem names the path."""
     browser.base_url = f"https://studio.test{prefix}"
     page = Page((await browser.get("/")).text)
     sent = await browser.post("/", data={**page.fields(), "product": "mug"})
@@ -60,14 +60,14 @@ async def test_journey_stays_below_it(browser: httpx2.AsyncClient, prefix: str) 
 
 
 async def test_links_of_a_job(browser: httpx2.AsyncClient) -> None:
-    """The API's links are whole, and lead back to the job."""
+    """The API's links are absolute, and lead back to the job."""
     answer = await browser.post(f"{BASE}/v1/jobs", json={"prompt": "mug"})
     assert urlsplit(answer.headers["Location"]).path == f"{BASE}/v1/jobs/{answer.json()['id']}"
     assert (await browser.get(answer.headers["Location"])).json()["id"] == answer.json()["id"]
 
 
 async def test_neighbours_are_not_ours(browser: httpx2.AsyncClient) -> None:
-    """A path that only begins with the same letters is nothing here, and probes need no base path."""
+    """A path that only begins with the same letters is a 404, and probes need no base path."""
     assert (await browser.get("/photos2/v1/models")).status_code == 404
     assert (await browser.get("/livez")).status_code == 200
     assert (await browser.get(BASE)).status_code == 200

@@ -1,4 +1,4 @@
-"""The journey of a person in a real browser, with a real gateway and a real worker behind it."""
+"""The journey of a person in a real browser, with a real gateway and worker behind it."""
 
 import re
 
@@ -11,8 +11,8 @@ from tests.support.web.browser import PATIENCE, SLOW, expect_silence, expect_sta
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-def test_from_the_keyboard_to_the_picture(page: Page) -> None:
-    """Typing and Enter lead to the picture, with the steps on the way, focus on the result, and no poll after it."""
+def test_from_the_keyboard_to_the_photo(page: Page) -> None:
+    """Typing and Enter lead to the photo, with the steps on the way, focus on the result, and no poll after it."""
     seen = polls(page)
     order(page, SLOW)
     expect(page.locator(".progress label")).to_have_text(re.compile(r"Step \d+ of 40"), timeout=PATIENCE)
@@ -26,7 +26,7 @@ def test_from_the_keyboard_to_the_picture(page: Page) -> None:
 
 
 def test_reload_and_second_tab_show_the_same(page: Page, context: BrowserContext) -> None:
-    """A job's page can be reloaded or opened twice while it runs: both end with its picture."""
+    """A job's page can be reloaded or opened twice while the job runs: both pages end with its photo."""
     order(page, SLOW)
     second = context.new_page()
     second.goto(page.url)
@@ -37,7 +37,7 @@ def test_reload_and_second_tab_show_the_same(page: Page, context: BrowserContext
 
 
 def test_two_jobs_are_never_mixed_up(page: Page, context: BrowserContext) -> None:
-    """Each of two pages open at the same time shows its own job, on the way and in the end."""
+    """Two pages that are open at the same time each show their own job, on the way and in the end."""
     order(page, f"{SLOW} one")
     second = context.new_page()
     order(second, f"{SLOW} two")
@@ -48,8 +48,8 @@ def test_two_jobs_are_never_mixed_up(page: Page, context: BrowserContext) -> Non
         expect(each.locator("#job img")).to_have_attribute("src", f"/v1/jobs/{path}/artifacts/0")
 
 
-def test_preview_shows_the_picture_coming(page: Page) -> None:
-    """While the steps go on, the page shows what there is so far."""
+def test_preview_shows_the_photo_coming(page: Page) -> None:
+    """While the steps go on, the page shows a preview of the photo."""
     order(page, SLOW)
     page.wait_for_function("() => document.querySelector('#job .preview')?.naturalWidth > 0")
     expect_state(page, "succeeded")
@@ -57,7 +57,7 @@ def test_preview_shows_the_picture_coming(page: Page) -> None:
 
 
 def test_badge_moves_by_itself(page: Page, context: BrowserContext) -> None:
-    """The first page says that the studio is ready, and without a reload that somebody came before."""
+    """The first page says that the studio is ready, and without a reload that another job is ahead."""
     page.goto("/")
     expect(page.locator("#busy")).to_contain_text("Ready")
     order(context.new_page(), SLOW)
@@ -66,12 +66,12 @@ def test_badge_moves_by_itself(page: Page, context: BrowserContext) -> None:
 
 
 def test_photo_is_found_again(page: Page) -> None:
-    """The header leads to the visitor's photos, and a thumbnail from there to the photo while it is made and after."""
+    """The header leads to the visitor's photos, and a thumbnail leads to the photo while it is made and after."""
     order(page, SLOW)
     path = page.url
     page.get_by_role("link", name="Your photos").click()
     photo = page.get_by_role("link", name=SLOW)
-    expect(photo).to_contain_text("Developing")
+    expect(photo).to_contain_text("Generating")
     page.wait_for_function("() => document.querySelector('#history img')?.naturalWidth > 0")
     photo.click()
     expect(page).to_have_url(path)
@@ -100,7 +100,7 @@ def test_settings_are_copied(page: Page, context: BrowserContext, system: System
 
 
 def test_cancel_stops_a_running_job(page: Page) -> None:
-    """The cancel button keeps the focus while the card is replaced around it, and stops the job."""
+    """The cancel button keeps the focus while the card around it is replaced, and stops the job."""
     seen = polls(page)
     order(page, SLOW)
     expect_state(page, "running")
@@ -114,7 +114,7 @@ def test_cancel_stops_a_running_job(page: Page) -> None:
 
 
 def test_failure_can_be_tried_again(page: Page) -> None:
-    """A failed job says so, gives nothing secret away, and can be tried again."""
+    """A failed job says so, shows no secret, and can be tried again."""
     seen = polls(page)
     order(page, "FAIL kettle")
     expect_state(page, "failed")
@@ -126,7 +126,7 @@ def test_failure_can_be_tried_again(page: Page) -> None:
 
 
 def test_back_button_gives_a_form_that_works(page: Page) -> None:
-    """Coming back to the form, the button can be pressed again and makes another job."""
+    """After the back button the form can be sent again, and makes another job."""
     order(page, "tea pot")
     first = page.url
     page.go_back()
@@ -136,18 +136,18 @@ def test_back_button_gives_a_form_that_works(page: Page) -> None:
     page.wait_for_url(lambda url: url != first and "/jobs/" in url)
 
 
-def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
-    """Each of several pictures has its seed and its file; the job can be varied and deleted."""
+def test_photos_can_be_edited_downloaded_and_deleted(page: Page) -> None:
+    """Each of several photos has its seed and its file, and the job can be deleted."""
     page.goto("/")
     page.get_by_role("link", name="red mug").click()
     page.get_by_label("Macro").check()
-    page.get_by_role("group", name="Pictures").get_by_label("2").check()
+    page.get_by_role("group", name="Photos").get_by_label("2").check()
     page.get_by_role("button", name="Take the photo").click()
     expect_state(page, "succeeded")
     expect(page.locator("#job img")).to_have_count(2)
     for name, suffix in (("PNG", "-0.png"), ("JPEG", "-0.jpg"), ("WebP", "-0.webp")):
         with page.expect_download() as download:
-            page.get_by_role("link", name=f"Download picture 1 as {name}").click()
+            page.get_by_role("link", name=f"Download photo 1 as {name}").click()
         assert download.value.suggested_filename.endswith(suffix)
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
@@ -155,14 +155,14 @@ def test_pictures_can_be_edited_downloaded_and_deleted(page: Page) -> None:
 
 
 def test_markup_is_shown_as_typed(page: Page) -> None:
-    """A product that looks like a script is words on the page and runs nowhere."""
+    """A product that looks like a script is shown as text and never runs."""
     order(page, "<img src=x onerror=alert(1)><script>alert(2)</script>")
     expect_state(page, "succeeded")
     expect(page.locator("#job-title")).to_contain_text("<script>alert(2)</script>")
 
 
 def test_without_javascript(chromium: Browser, system: System) -> None:
-    """Without JavaScript the page reloads itself until the picture is there, and then no more."""
+    """Without JavaScript the page reloads itself until the photo is ready, and then stops."""
     with chromium.new_context(base_url=system.url, java_script_enabled=False) as context:
         page = context.new_page()
         order(page, SLOW)

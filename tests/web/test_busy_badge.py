@@ -1,4 +1,4 @@
-"""The badge beside the button: how busy it is, said before anybody submits."""
+"""The badge beside the button says how busy the studio is, before a person submits."""
 
 import httpx2
 import pytest
@@ -16,26 +16,26 @@ from tests.support.web.visitor import job_id, submit
 pytestmark = pytest.mark.anyio
 
 MODEL = "studio-tiny"
-PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s a picture
+PACES = {"128x128": Pace(call=0.25, each=0.25, spread=0.1)}  # 8 steps: 2 s an image
 
 
 @pytest.fixture(autouse=True)
 def _looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway remembers the line for a second, and longer when a look takes long; a test moves on faster."""
+    """Read the queues each time: the gateway remembers them for a second or longer, and a test moves on faster."""
     monkeypatch.setattr("services.api.core.queue_positions.FRESH_SECONDS", 0.0)
     monkeypatch.setattr("services.api.core.queue_positions.BRIEF_SECONDS", 10.0)
 
 
 async def badge(browser: httpx2.AsyncClient) -> tuple[str, str]:
-    """Its mood and its words, the same on the page and by itself."""
+    """Return the badge's mood and words, which are the same on the page and by itself."""
     alone = (await browser.get("/busy")).text
     assert alone.strip() in (await browser.get("/")).text
     page = Page(alone)
     return page.one("p", id="busy")["data-mood"], page.text
 
 
-async def test_badge_says_how_long_the_line_is(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """It goes from no worker over loading to ready, names the time it takes, and counts who is ahead."""
+async def test_badge_says_how_long_the_queue_is(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """The badge goes from no worker over loading to ready, names the time a job takes, and counts the jobs ahead."""
     assert await badge(browser) == ("away", "No worker yet")
     await worker.announce(MODEL, "loading")
     assert await badge(browser) == ("loading", "Warming up")
@@ -51,7 +51,7 @@ async def test_badge_says_how_long_the_line_is(browser: httpx2.AsyncClient, work
 
 
 async def test_badge_is_for_the_forms_model(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """Another model's workers and jobs are none of the form's business."""
+    """The badge counts only the workers and jobs of the form's model."""
     await worker.announce("sd15")
     await submit(browser)
     assert "No worker yet, 1 ahead" in (await browser.get("/")).text
@@ -59,7 +59,7 @@ async def test_badge_is_for_the_forms_model(browser: httpx2.AsyncClient, worker:
 
 
 async def test_models_to_choose_from(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """Where workers of two models are ready one may choose; the page says nothing of it where there is no choice."""
+    """The page offers a choice of models where workers of two are ready, and none where there is only one."""
     await worker.announce(MODEL)
     assert "data-keeps" not in (await browser.get("/")).text
     await worker.announce("sd15")
@@ -74,14 +74,14 @@ async def test_models_to_choose_from(browser: httpx2.AsyncClient, worker: FakeWo
 async def test_badge_does_not_guess(
     browser: httpx2.AsyncClient, backends: Backends, settings: Settings, catalogue: Catalogue, state: dict[str, object]
 ) -> None:
-    """With the status store away the page is there, and says that it cannot tell."""
+    """While the status store is down, the page works and says that the waiting time is unknown."""
     down = without(backends, "statuses")
     state.update(gateway=Gateway(down, catalogue, settings), positions=QueuePositions(down, catalogue))
-    assert await badge(browser) == ("unknown", "How busy it is cannot be told just now")
+    assert await badge(browser) == ("unknown", "Waiting time unknown")
 
 
 async def test_waiting_job_is_told_place_and_time(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """A queued job's page names how many come before it and how long it may take; or that the model is loading."""
+    """A queued job's page names the jobs ahead and the time it may take, or says that the model is loading."""
     await worker.announce(MODEL, "loading", paces=PACES)
     first, second = await submit(browser), await submit(browser)
     assert "Warming up the model" in Page((await browser.get(first)).text).text

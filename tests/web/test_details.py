@@ -1,4 +1,4 @@
-"""The details of the form come from the JSON Schema of the model's parameters: a new model needs no template."""
+"""The details of the form come from the JSON Schema of the model's parameters, so a new model needs no template."""
 
 import httpx2
 import pytest
@@ -19,7 +19,7 @@ def _model(name: str, modality: Modality, **entry: object) -> Model:
 
 @pytest.fixture(scope="module")
 def catalogue(catalogue: Catalogue) -> Catalogue:
-    """Models of three modalities beside the one that ships."""
+    """A catalogue with models of three modalities beside the one that ships."""
     models = [
         catalogue.default_model,
         _model("film", Modality.TXT2VIDEO, defaults={"frames": 25, "steps": 4}, limits={"max_steps": 6}),
@@ -34,7 +34,7 @@ async def form_of(browser: httpx2.AsyncClient, model: str) -> Page:
 
 
 async def test_fields_are_the_models_own(browser: httpx2.AsyncClient) -> None:
-    """Each parameter has a field of its type, with the range and the default that this model has for it."""
+    """Each parameter has a field of its type, with this model's range and default."""
     film = await form_of(browser, "film")
     steps, fps = film.one("input", id="steps"), film.one("input", id="fps")
     assert (steps["type"], steps["min"], steps["max"], steps["placeholder"]) == ("number", "1", "6", "4")
@@ -49,7 +49,7 @@ async def test_fields_are_the_models_own(browser: httpx2.AsyncClient) -> None:
 
 
 async def test_first_screen_has_only_what_the_model_takes(browser: httpx2.AsyncClient) -> None:
-    """A model of text has no looks, shapes or counts, and says what it is."""
+    """A text model has no looks, shapes or counts, and shows its notes."""
     poet = await form_of(browser, "poet")
     assert {name for name in poet.fields() if name} == {
         "token",
@@ -64,7 +64,7 @@ async def test_first_screen_has_only_what_the_model_takes(browser: httpx2.AsyncC
 
 
 async def test_new_models_form_makes_its_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
-    """What is typed into such a form reaches the job as the type the schema asks for; what is left empty does not."""
+    """Filled-in fields reach the job in the type that the schema asks for; empty fields do not reach it."""
     sent = {**(await form_of(browser, "poet")).fields(), "product": "an ode", "max_tokens": "9", "temperature": "0.5"}
     path = (await browser.post("/", data=sent)).headers["Location"]
     message = (await backends.statuses.get(job_id(path))).message
@@ -76,20 +76,20 @@ async def test_new_models_form_makes_its_job(browser: httpx2.AsyncClient, backen
 
 
 async def test_refused_detail_is_told_in_its_own_range(browser: httpx2.AsyncClient) -> None:
-    """The sentence beside a field names the range of this model."""
+    """The sentence beside a wrong field names this model's range."""
     sent = {**(await form_of(browser, "film")).fields(), "product": "a mug"}
     for name, typed, told in (("steps", "7", "1 to 6"), ("fps", "61", "1 to 60")):
         page = Page((await browser.post("/", data={**sent, name: typed})).text)
-        assert f"A whole number from {told}." in page.text
+        assert f"Enter a whole number from {told}." in page.text
 
 
 async def test_model_that_needs_a_file_has_no_form(browser: httpx2.AsyncClient) -> None:
-    """A model that words do not suffice for is not offered: the form stays with the default one."""
+    """A model that needs more than words is not offered: the form stays with the default model."""
     assert (await form_of(browser, "retoucher")).fields()["model"] == "studio-tiny"
 
 
 async def test_schema_is_narrowed_for_programs_too(browser: httpx2.AsyncClient) -> None:
-    """/v1/models serves the schema that the form is built from: this model's limits, defaults and looks."""
+    """/v1/models serves the schema that the form is built from, with the model's limits, defaults and looks."""
     models = {model["id"]: model for model in (await browser.get("/v1/models")).json()["data"]}
     properties = models["studio-tiny"]["parameters"]["properties"]
     width = properties["width"]["anyOf"][0]

@@ -1,4 +1,4 @@
-"""/docs: the reference of the API, as people read it."""
+"""/docs, the reference of the API for people."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from tests.support.live_server import LiveGateway
 from tests.support.web.html_page import Page
 
 TABLE = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in endpoints()}
-# In what state a job is when its example makes sense.
+# The state of the job in which an operation's example works, where it is not `succeeded`.
 STATES = {"POST /v1/jobs/{job_id}/cancel": "running", "GET /v1/jobs/{job_id}/preview": "running"}
 
 
@@ -34,7 +34,7 @@ def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -
 @pytest.mark.parametrize("language", ["shell", "python"])
 @pytest.mark.parametrize("endpoint", TABLE.values(), ids=TABLE.keys())
 def test_examples_run(endpoint: Endpoint, language: str, population: Population, tmp_path: Path) -> None:
-    """Every example does what it says when pasted behind the two lines the page begins with."""
+    """Every example works when it is pasted behind the two lines at the top of the page."""
     job_id = population.made(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
     message_id = population.dead_letter(ended=True)
     if language == "shell":
@@ -49,12 +49,12 @@ def test_examples_run(endpoint: Endpoint, language: str, population: Population,
         )
     assert done.returncode == 0, done.stderr
     if any(answer.files for answer in endpoint.answers.values()):
-        assert (tmp_path / "picture").stat().st_size > 0
+        assert (tmp_path / "image").stat().st_size > 0
 
 
 @pytest.mark.anyio
 async def test_everything_is_on_the_page(app: ASGIApp, browser: httpx2.AsyncClient, catalogue: Catalogue) -> None:
-    """Every operation, every schema and both examples of each are on the page, and every link on it leads somewhere."""
+    """Every operation with its two examples and every schema are on the page, and every link has a target."""
     text = (await browser.get("/docs")).text
     page, document = Page(text), (await browser.get("/openapi.json")).json()
     ids = {found["id"] for _, found in page.elements if "id" in found}
@@ -72,7 +72,7 @@ async def test_everything_is_on_the_page(app: ASGIApp, browser: httpx2.AsyncClie
 @pytest.mark.anyio
 @pytest.mark.parametrize("settings", [{"public_url": "https://studio.example/"}], indirect=True)
 async def test_examples_name_the_public_url(browser: httpx2.AsyncClient) -> None:
-    """With a public URL examples begin with it; the Host header never shows in them."""
+    """Examples begin with the public URL where there is one, and never show the Host header."""
     text = (await browser.get("/docs", headers={"Host": "evil.example"})).text
     assert "BASE=https://studio.example" in text
     assert "evil.example" not in text

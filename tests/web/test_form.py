@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
-    """What was chosen in the form is what the job is asked for, in the types the model takes."""
+    """The job has the parameters chosen in the form, in the types that the model takes."""
     path = await submit(browser, style="macro", size="160x112", count="3", steps="4", guidance="2.5", seed="7")
     params = (await backends.statuses.get(job_id(path))).message.params
     assert params == {
@@ -29,14 +29,14 @@ async def test_form_becomes_a_job(browser: httpx2.AsyncClient, backends: Backend
 
 
 async def test_untouched_form_takes_the_models_defaults(browser: httpx2.AsyncClient, backends: Backends) -> None:
-    """Only the product has to be typed: the rest is the model's own, with a seed by chance."""
+    """Only the product has to be typed: the rest are the model's defaults and a random seed."""
     params = (await backends.statuses.get(job_id(await submit(browser)))).message.params
     assert (params["width"], params["height"], params["steps"], params["guidance"]) == (128, 128, 8, 2.0)
     assert isinstance(params["seed"], int)
 
 
 async def test_every_size_on_offer_is_one_the_model_draws(browser: httpx2.AsyncClient) -> None:
-    """No choice of the form is refused."""
+    """The model accepts every size that the form offers."""
     sizes = [radio["value"] for radio in Page((await browser.get("/")).text).all("input", name="size")]
     assert len(set(sizes)) == 3
     for size in sizes:
@@ -44,14 +44,14 @@ async def test_every_size_on_offer_is_one_the_model_draws(browser: httpx2.AsyncC
 
 
 async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catalogue: Catalogue) -> None:
-    """Every style has a card with a picture of a few kilobytes, and one card is for none."""
+    """Every look has a card with an image of a few kilobytes, and one more card is for no look."""
     page = Page((await browser.get("/")).text)
     assert [radio["value"] for radio in page.all("input", name="style")] == [*catalogue.styles, ""]
-    pictures = [picture["src"] for picture in page.all("img")]
-    for style, picture in zip(catalogue.styles.values(), pictures, strict=True):
+    images = [image["src"] for image in page.all("img")]
+    for style, image in zip(catalogue.styles.values(), images, strict=True):
         assert style.title in page.text
-        assert f"/{style.name}.webp?" in picture
-        shown = await browser.get(picture)
+        assert f"/{style.name}.webp?" in image
+        shown = await browser.get(image)
         assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/webp")
         assert len(shown.content) < 10_000
 
@@ -62,24 +62,24 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
         ("product", "", "Say what to photograph"),
         ("product", " \u200b ", "Say what to photograph"),
         ("product", "x" * 1001, "at most 1000 fit"),
-        ("steps", "51", "A whole number from 1 to 50."),
-        ("steps", "1.5", "A whole number from 1 to 50."),
-        ("seed", "-1", "A whole number from 0 to 4294967295."),
-        ("seed", "1_0", "A whole number from 0 to 4294967295."),
-        ("guidance", "nan", "A number from 0 to 30."),
-        ("guidance", "lots", "A number from 0 to 30."),
-        ("count", "5", "Choose 1 to 4 pictures."),
-        ("size", "1024x1024", "draws 96 to 192 pixels a side"),
-        ("size", "0x0", "draws 96 to 192 pixels a side"),
-        ("style", "nope", "There is no such look"),
-        ("reproducibility", "nope", "That is not on offer any more"),
-        ("negative_prompt", "y" * 1001, "That is 1001 characters; at most 1000 fit."),
+        ("steps", "51", "Enter a whole number from 1 to 50."),
+        ("steps", "1.5", "Enter a whole number from 1 to 50."),
+        ("seed", "-1", "Enter a whole number from 0 to 4294967295."),
+        ("seed", "1_0", "Enter a whole number from 0 to 4294967295."),
+        ("guidance", "nan", "Enter a number from 0 to 30."),
+        ("guidance", "lots", "Enter a number from 0 to 30."),
+        ("count", "5", "Choose 1 to 4 photos."),
+        ("size", "1024x1024", "makes photos of 96 to 192 pixels a side"),
+        ("size", "0x0", "makes photos of 96 to 192 pixels a side"),
+        ("style", "nope", "This look is not offered any more"),
+        ("reproducibility", "nope", "This choice is not offered any more"),
+        ("negative_prompt", "y" * 1001, "This is 1001 characters long; at most 1000 fit."),
     ],
 )
 async def test_wrong_field_is_told_beside_it(
     browser: httpx2.AsyncClient, backends: Backends, field: str, typed: str, told: str
 ) -> None:
-    """A fault comes back as 422 with a sentence at its field, everything typed still there, and no job made."""
+    """A fault is answered 422 with a sentence at its field; the form stays filled in, and no job is made."""
     data = {"product": "tea pot", "negative_prompt": "people", "style": "macro", "size": "128x128", "seed": "9"}
     answer = await browser.post("/", data={**data, field: typed})
     page = Page(answer.text)
@@ -93,7 +93,7 @@ async def test_wrong_field_is_told_beside_it(
 
 
 async def test_double_click_makes_one_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
-    """The same form sent twice leads to one job; changed in between it makes another."""
+    """The same form sent twice makes one job; a changed form makes another."""
     fields = {**Page((await browser.get("/")).text).fields(), "product": "tea pot"}
     first, second = [(await browser.post("/", data=fields)).headers["Location"] for _ in range(2)]
     third = (await browser.post("/", data={**fields, "product": "tea cup"})).headers["Location"]
@@ -102,7 +102,7 @@ async def test_double_click_makes_one_job(browser: httpx2.AsyncClient, backends:
 
 
 async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """The edit link of a picture leads to a form with the job's words and that picture's seed."""
+    """The edit link of a photo leads to a form with the job's words and that photo's seed."""
     path = await submit(browser, style="macro", size="96x128", negative_prompt="people", seed="8")
     await worker.succeed(job_id(path), b"one", b"two")
     links = [link["href"] for link in Page((await browser.get(path)).text).all("a") if "seed=1" in link["href"]]
@@ -125,6 +125,6 @@ async def test_full_queue_keeps_what_was_typed(browser: httpx2.AsyncClient) -> N
 
 
 async def test_form_with_files_is_refused(browser: httpx2.AsyncClient) -> None:
-    """A form that is not the page's own, with files in it, is a 400 for people."""
+    """A form with files in it is answered 400, as a page for people."""
     answer = await browser.post("/", files={"product": ("x.png", b"x")})
-    assert (answer.status_code, "That was not understood" in answer.text) == (400, True)
+    assert (answer.status_code, "The form could not be read" in answer.text) == (400, True)

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.anyio
 
 
 def shown(page: Page) -> list[str]:
-    """The jobs listed, in order."""
+    """Return the paths of the listed jobs, in order."""
     return [link["href"] for link in page.all("a") if link.get("id", "").startswith("job-")]
 
 
 async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """Every photo of the visitor is listed with its words and a small picture, the newest first."""
+    """Every photo of the visitor is listed with its words and a thumbnail, the newest first."""
     first, second = await submit(browser, product="red mug"), await submit(browser, product="blue vase")
     await worker.succeed(job_id(first), picture())
     await worker.fail(job_id(second))
@@ -30,7 +30,7 @@ async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: Fake
 
 
 async def test_variation_keeps_the_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """A new variation is another photo: the one before stays in the list."""
+    """A new variation is another photo, and the one before stays in the list."""
     path = await submit(browser)
     await worker.succeed(job_id(path), picture())
     again = (await browser.post(f"{path}/retry")).headers["Location"]
@@ -48,7 +48,7 @@ async def test_history_has_pages(browser: httpx2.AsyncClient) -> None:
 
 
 async def test_history_is_ones_own(app: ASGIApp, browser: httpx2.AsyncClient) -> None:
-    """Another visitor, and one who made nothing yet, sees none of it, nor what programs made."""
+    """A visitor sees neither the photos of other visitors nor those of programs."""
     await submit(browser)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as other:
         assert (await other.post("/v1/jobs", json={"prompt": "secret mug"})).status_code == 202
@@ -60,7 +60,7 @@ async def test_history_is_ones_own(app: ASGIApp, browser: httpx2.AsyncClient) ->
 
 
 async def test_history_is_looked_at_again_while_it_moves(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """The list names an interval as long as one of its photos is being made, and none after that."""
+    """The list names a polling interval while one of its photos is being made, and none after that."""
     path = await submit(browser)
     assert Page((await browser.get("/history/fragment")).text).one("div", id="history")["data-poll"] == "2"
     assert Page((await browser.get("/history")).text).one("meta", http_equiv="refresh")["content"] == "2"
@@ -69,7 +69,7 @@ async def test_history_is_looked_at_again_while_it_moves(browser: httpx2.AsyncCl
 
 
 async def test_deleted_photo_leaves_the_list(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """What was deleted is not listed any more."""
+    """A deleted photo is not listed any more."""
     path = await submit(browser)
     await worker.succeed(job_id(path), picture())
     await browser.post(f"{path}/delete")

@@ -1,4 +1,4 @@
-"""Signing in to the pages with a key, and out again, as a browser without JavaScript does it."""
+"""Signing in to the pages with a key and out again, as a browser without JavaScript does it."""
 
 import httpx2
 import pytest
@@ -29,7 +29,7 @@ async def sign_in(browser: httpx2.AsyncClient, name: str, wanted: str = "/") -> 
 
 @with_keys
 async def test_pages_ask_who_is_there(browser: httpx2.AsyncClient) -> None:
-    """Without a session every page leads to the one to sign in, and from there back to where one wanted to go."""
+    """Without a session every page leads to the sign-in page, and signing in leads back to the page."""
     for path in ("/", "/history", "/?product=tea+pot", "/jobs/0190a1b2-0000-7000-8000-000000000000"):
         sent = await browser.get(path)
         assert (sent.status_code, sent.headers["Cache-Control"]) == (303, "no-store")
@@ -44,7 +44,7 @@ async def test_pages_ask_who_is_there(browser: httpx2.AsyncClient) -> None:
 
 @with_keys
 async def test_session_is_the_key(browser: httpx2.AsyncClient) -> None:
-    """What one orders signed in is the key's: on the page, in the history, and in the API with either."""
+    """A job submitted in a session belongs to the key: on its page, in the history, and in the API with either."""
     await sign_in(browser, "alice")
     path = await submit(browser)
     ordered = await browser.post("/v1/jobs", json={"prompt": "cup"})
@@ -60,7 +60,7 @@ async def test_session_is_the_key(browser: httpx2.AsyncClient) -> None:
 
 @with_keys
 async def test_others_photos_are_not_there(browser: httpx2.AsyncClient) -> None:
-    """Another's photo has no page, cannot be stopped, repeated or deleted, and does not fill the form."""
+    """The photo of another key has no page, cannot be canceled, repeated or deleted, and does not fill the form."""
     await sign_in(browser, "alice")
     path = await submit(browser, product="alices secret lamp")
     await sign_in(browser, "bob")
@@ -82,7 +82,7 @@ async def test_others_photos_are_not_there(browser: httpx2.AsyncClient) -> None:
 @with_keys
 @pytest.mark.parametrize("key", ["", "nonsense", "studio_" + "x" * 43, "k" * 900_000, "\u00e9\u2028"])
 async def test_wrong_key(browser: httpx2.AsyncClient, key: str) -> None:
-    """A key that is none leads to the form again, which says so to everybody, and to no session."""
+    """An unknown key is answered with the form again, marked as wrong for screen readers too, and opens no session."""
     answer = await browser.post("/login", data={"key": key, "next": "/history"})
 
     assert (answer.status_code, "Set-Cookie" in answer.headers) == (401, False)
@@ -93,8 +93,8 @@ async def test_wrong_key(browser: httpx2.AsyncClient, key: str) -> None:
 
 @with_keys
 @pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "", "/a\nb"])
-async def test_nobody_is_led_elsewhere(browser: httpx2.AsyncClient, wanted: str) -> None:
-    """Whatever the address says, signing in leads to a page of this site."""
+async def test_signing_in_leads_to_this_site(browser: httpx2.AsyncClient, wanted: str) -> None:
+    """Signing in always leads to a page of this site."""
     assert (await sign_in(browser, "alice", wanted)).headers["Location"] == "/"
 
 
@@ -102,7 +102,7 @@ async def test_nobody_is_led_elsewhere(browser: httpx2.AsyncClient, wanted: str)
     "settings", [{"keys": LINES}, {"keys": LINES, "public_url": "https://studio.test"}], indirect=True
 )
 async def test_cookie_is_kept_close(browser: httpx2.AsyncClient, settings: Settings) -> None:
-    """The cookie is out of reach of scripts and other sites, over HTTPS only where the site is, and ends."""
+    """The cookie is hidden from scripts and other sites, sent over HTTPS only if the site uses it, and expires."""
     name, *attributes = (await sign_in(browser, "alice")).headers["Set-Cookie"].split("; ")
 
     assert name.startswith("studio_session=")
@@ -113,7 +113,7 @@ async def test_cookie_is_kept_close(browser: httpx2.AsyncClient, settings: Setti
 
 @with_keys
 async def test_signing_out(browser: httpx2.AsyncClient) -> None:
-    """Whoever signs out has to sign in again."""
+    """After signing out a person has to sign in again."""
     await sign_in(browser, "alice")
     out = await browser.post("/logout")
 
@@ -124,7 +124,7 @@ async def test_signing_out(browser: httpx2.AsyncClient) -> None:
 
 @with_keys
 async def test_sessions_end(browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cookie is worth nothing once its time is over, even if the browser still sends it."""
+    """An expired cookie opens no session, even if the browser still sends it."""
     await sign_in(browser, "alice")
     assert (await browser.get("/history")).status_code == 200
 
@@ -135,7 +135,7 @@ async def test_sessions_end(browser: httpx2.AsyncClient, monkeypatch: pytest.Mon
 
 @with_keys
 async def test_forged_session(browser: httpx2.AsyncClient) -> None:
-    """A cookie that was not signed here, or belongs to a key that is none any more, opens nothing."""
+    """A cookie without a valid signature of this gateway opens no session."""
     await sign_in(browser, "alice")
     digest, moment, signature = browser.cookies["studio_session"].split(".")
     other = LINES.split()[2].rpartition(":")[2]
@@ -147,7 +147,7 @@ async def test_forged_session(browser: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize("settings", [{"secret_key": SECRET, "keys": LINES}], indirect=True)
 async def test_session_of_a_key_taken_away(browser: httpx2.AsyncClient, state: dict[str, object]) -> None:
-    """Who signed in with a key that is known no more is not signed in any more; others are, at any gateway."""
+    """Taking a key away ends its sessions; those of other keys go on, at any gateway."""
     await sign_in(browser, "alice")
     alice = browser.cookies["studio_session"]
     await sign_in(browser, "bob")
@@ -169,7 +169,7 @@ async def test_session_of_a_key_taken_away(browser: httpx2.AsyncClient, state: d
 @with_keys
 @pytest.mark.parametrize("path", ["/login", "/logout", "/"])
 async def test_forms_of_other_sites(app: ASGIApp, path: str) -> None:
-    """Another site cannot sign anybody in or out."""
+    """Another site cannot sign a person in or out."""
     headers = {"Sec-Fetch-Site": "cross-site"}
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://studio.test", headers=headers
@@ -179,7 +179,7 @@ async def test_forms_of_other_sites(app: ASGIApp, path: str) -> None:
 
 
 async def test_without_keys_there_is_nothing_to_sign_in_to(browser: httpx2.AsyncClient) -> None:
-    """While keys are off the page to sign in leads to the first one, and no page speaks of signing out."""
+    """While keys are off, the sign-in page leads to the first page, and no page offers to sign out."""
     assert (await browser.get("/login")).headers["Location"] == "/"
     assert "/logout" not in (await browser.get("/")).text
     assert (await browser.post("/login", data={"key": key_of("alice")})).status_code == 401

@@ -1,4 +1,4 @@
-"""Signing in as a person does it, by hand or with a screen reader, in either theme."""
+"""Signing in as a person does it, by keyboard or with a screen reader, in either theme."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def themed(chromium: Browser, authorized: System, request: pytest.FixtureRequest
 
 
 def test_in_and_out(themed: Page) -> None:
-    """A wrong key is told beside the field, the right one leads to the page one wanted, and signing out leads back."""
+    """A wrong key is reported beside the field, the right one leads to the wanted page, and signing out leads back."""
     themed.goto("/history")
     field = themed.get_by_label("Your key")
     expect(field).to_be_focused()
@@ -50,7 +50,7 @@ def test_in_and_out(themed: Page) -> None:
 
 
 def test_photo_of_who_signed_in(themed: Page) -> None:
-    """Pictures, previews and the script's own looks work with the session; then the page asks for the key again."""
+    """Photos, previews and the script's polling work with the session; after it the page asks for the key again."""
     themed.goto("/")
     themed.get_by_label("Your key").fill(key_of("bob"))
     themed.get_by_role("button", name="Sign in").click()
@@ -64,7 +64,7 @@ def test_photo_of_who_signed_in(themed: Page) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_fits(themed: Page, width: int) -> None:
-    """Nothing needs scrolling sideways, signed in or not, and what can be hit is at least 24 pixels high and wide."""
+    """No page scrolls sideways, signed in or not, and every target is at least 24 pixels high and wide."""
     themed.set_viewport_size({"width": width, "height": 600})
     themed.goto("/login")
     for _ in range(2):

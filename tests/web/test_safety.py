@@ -1,4 +1,4 @@
-"""What pages refuse, escape and let others keep."""
+"""The pages escape what was typed, refuse other sites' forms, and control caching."""
 
 import re
 
@@ -22,7 +22,7 @@ MARKUP = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{7*7}}%s'
 
 
 async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """What a person typed is shown as typed on every page, and never becomes an element or an attribute."""
+    """Typed text is shown as typed on every page, and never becomes an element or an attribute."""
     path = await submit(browser, product=MARKUP, negative_prompt=MARKUP)
     answers = [await browser.get(path)]
     await worker.succeed(job_id(path), b"one", b"two")
@@ -38,10 +38,10 @@ async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker
 
 
 async def test_pages_keep_to_their_policy(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """No page has an inline script or style, nor names anything that is not ours."""
+    """No page has an inline script or style, or a link to another site."""
     path = await submit(browser)
     answers = [await browser.get(each) for each in ("/", path, f"/jobs/{new_job_id()}", "/history")]
-    await worker.succeed(job_id(path), b"picture")
+    await worker.succeed(job_id(path), b"image")
     for answer in [*answers, await browser.get(path)]:
         page = Page(answer.text)
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
@@ -79,7 +79,7 @@ async def test_other_sites_may_not_post(
 @pytest.mark.parametrize("settings", [{"public_url": "https://photos.example"}], indirect=True)
 @pytest.mark.parametrize("origin", ["http://studio.test", "https://photos.example", None])
 async def test_own_pages_may_post(app: ASGIApp, origin: str | None) -> None:
-    """Where `Sec-Fetch-Site` is missing, our own origin is taken: by Host, by the public URL, or no browser at all."""
+    """Without `Sec-Fetch-Site` a form is accepted from the origin of Host or of the public URL, and without any."""
     headers = {} if origin is None else {"Origin": origin}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as client:
         assert (await client.post("/", data={"product": "tea pot"}, headers=headers)).status_code == 303
@@ -88,7 +88,7 @@ async def test_own_pages_may_post(app: ASGIApp, origin: str | None) -> None:
 async def test_lost_backend_is_a_page(
     browser: httpx2.AsyncClient, backends: Backends, settings: Settings, catalogue: Catalogue, state: dict[str, object]
 ) -> None:
-    """With the status store away, form and job page answer 503 for people, without a word of where it is."""
+    """While the status store is down, form and job page answer 503 as a page, which does not name its address."""
     path = await submit(browser)
     down = without(backends, "statuses")
     state["gateway"] = Gateway(down, catalogue, settings)
@@ -100,7 +100,7 @@ async def test_lost_backend_is_a_page(
 
 
 async def test_assets_are_kept_by_content(browser: httpx2.AsyncClient) -> None:
-    """Style sheet, script and icon are named by their content and kept forever; by another name they are not."""
+    """Style sheet, script and icon are cached forever under the URL of their content, and under no other URL."""
     page = Page((await browser.get("/")).text)
     names = [
         page.one("link", rel="stylesheet")["href"],
@@ -116,7 +116,7 @@ async def test_assets_are_kept_by_content(browser: httpx2.AsyncClient) -> None:
 
 
 async def test_pages_are_never_stored(browser: httpx2.AsyncClient) -> None:
-    """No cache keeps a page: each shows a moment, and its form has a key of its own."""
+    """No cache stores a page, as each form has a token of its own."""
     first, second = await browser.get("/"), await browser.get("/")
     assert first.headers["Cache-Control"] == "no-store"
     assert Page(first.text).fields()["token"] != Page(second.text).fields()["token"]

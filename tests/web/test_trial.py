@@ -1,4 +1,4 @@
-"""Requests sent from the reference of the API, in a real browser."""
+"""Sending requests from the reference of the API, in a real browser."""
 
 import re
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 def opened(page: Page, title: str) -> Locator:
-    """The form under this operation."""
+    """Open and return the form under this operation."""
     section = page.locator("section").filter(has=page.get_by_role("heading", name=title, exact=True))
     section.get_by_text("Try it").click()
     return section.locator("form")
@@ -23,8 +23,8 @@ def expect_answer(form: Locator, status: str, body: str) -> None:
     expect(form.locator("[data-answer]")).to_contain_text(body)
 
 
-def test_from_submit_to_picture(page: Page) -> None:
-    """A job submitted from the reference is the one its other forms ask about, up to its picture."""
+def test_from_submit_to_image(page: Page) -> None:
+    """The id of a job submitted from the reference is filled into its other forms, up to the one for its image."""
     page.goto("/docs")
     expect_answer(opened(page, "Submit a job"), "202", "Location: /v1/jobs/")
 
@@ -41,7 +41,7 @@ def test_from_submit_to_picture(page: Page) -> None:
 
 
 def test_refusal_is_shown(page: Page) -> None:
-    """What the API refuses is shown as it says it, and the form can be sent again."""
+    """A refusal of the API is shown as it is, and the form can be sent again."""
     page.goto("/docs")
     form = opened(page, "List your jobs")
     form.get_by_label("limit").fill("many")

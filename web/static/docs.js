@@ -1,4 +1,4 @@
-// Sends a request of the reference from the page and shows what comes back. Without it the examples are there to paste.
+// Sends a request of the reference from the page and shows the response. Without JavaScript the examples are to paste.
 
 const REQUEST_MILLISECONDS = 60_000;
 const MOST_CHARACTERS = 20_000;
@@ -22,7 +22,7 @@ class Trial {
   async #send() {
     const button = this.#form.querySelector("button");
     button.disabled = true;
-    this.#status.textContent = "Asking…";
+    this.#status.textContent = "Sending…";
     const began = performance.now();
     try {
       const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
@@ -60,13 +60,13 @@ class Trial {
   }
 }
 
-// The headers a client acts on, then the body: JSON set out, a picture drawn.
+// The headers a client acts on, then the body: JSON indented, an image shown.
 async function answered(response) {
   const told = ["Location", "Retry-After", "ETag", "X-Job-Id", "X-Request-Id", "Content-Type"]
     .filter((name) => response.headers.has(name))
     .map((name) => `${name}: ${response.headers.get(name)}`);
   const type = response.headers.get("Content-Type") ?? "";
-  if (type.startsWith("image/")) return [block(told.join("\n")), picture(await response.blob())];
+  if (type.startsWith("image/")) return [block(told.join("\n")), image(await response.blob())];
   const text = await response.text();
   rememberJob(response, text);
   return [block([told.join("\n"), setOut(text, type)].filter(Boolean).join("\n\n"))];
@@ -77,7 +77,7 @@ function setOut(text, type) {
   return laidOut.length > MOST_CHARACTERS ? `${laidOut.slice(0, MOST_CHARACTERS)}\n…` : laidOut;
 }
 
-// What was just submitted is what one wants to look at next.
+// The job just submitted is filled into the other forms, as people look at it next.
 function rememberJob(response, text) {
   const made = response.headers.get("X-Job-Id") ?? (response.status === 202 ? JSON.parse(text).id : null);
   if (!made) return;
@@ -91,12 +91,12 @@ function block(text) {
   return pre;
 }
 
-function picture(blob) {
-  const image = document.createElement("img");
-  image.alt = "What came back";
-  image.src = URL.createObjectURL(blob);
-  image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
-  return image;
+function image(blob) {
+  const shown = document.createElement("img");
+  shown.alt = "The image in the response";
+  shown.src = URL.createObjectURL(blob);
+  shown.addEventListener("load", () => URL.revokeObjectURL(shown.src), { once: true });
+  return shown;
 }
 
 for (const form of document.querySelectorAll("form[data-trial]")) new Trial(form);

@@ -1,5 +1,5 @@
 // Saves reloads, and nothing else: every page works without it.
-// The server says when to look again (data-poll, in seconds) and stops by leaving that out.
+// The server says when to ask again (data-poll, in seconds), and ends the polling by leaving that out.
 
 const SLOWEST_SECONDS = 30;
 const HIDDEN_FACTOR = 5;
@@ -13,7 +13,7 @@ function announce(text) {
   if (text && announcer.textContent !== text) announcer.textContent = text;
 }
 
-// A part of the page that the server draws anew: fetched from its data-url, put in place of itself.
+// Keeps a part of the page up to date: fetches it from its data-url and replaces it.
 class Watch {
   #timer = 0;
   #asking = false;
@@ -45,9 +45,9 @@ class Watch {
   #plan() {
     clearTimeout(this.#timer);
     if (!this.seconds) return;
-    const patience = document.hidden ? HIDDEN_FACTOR : 2 ** this.#failures;
-    const seconds = Math.max(this.seconds, Math.min(this.seconds * patience, SLOWEST_SECONDS));
-    // A little chance, so that many pages that lost the server do not return to it at once.
+    const factor = document.hidden ? HIDDEN_FACTOR : 2 ** this.#failures;
+    const seconds = Math.max(this.seconds, Math.min(this.seconds * factor, SLOWEST_SECONDS));
+    // A random spread keeps the many pages that lost the server from returning to it at the same moment.
     const spread = this.#failures ? 0.75 + Math.random() / 2 : 1;
     this.#timer = setTimeout(() => this.#look(), 1000 * seconds * spread);
   }
@@ -59,7 +59,7 @@ class Watch {
     try {
       const signal = AbortSignal.timeout(REQUEST_MILLISECONDS);
       const response = await fetch(this.element.dataset.url, { cache: "no-store", signal });
-      // Gone, or nobody is signed in any more: the page itself says so.
+      // The job is gone or the session is over: the whole page, loaded again, says so.
       if ([401, 404, 410].includes(response.status)) {
         location.reload();
         return;
@@ -85,7 +85,7 @@ class Watch {
     this.#failures += 1;
     this.element.dataset.stale = "";
     const told = navigator.onLine ? "The studio is not answering" : "You are offline";
-    connection.textContent = `${told}. ${this.element.dataset.lost} This page looks again by itself.`;
+    connection.textContent = `${told}. ${this.element.dataset.lost} This page tries again by itself.`;
     connection.hidden = false;
     announce(connection.textContent);
   }
@@ -110,7 +110,7 @@ class JobWatch extends Watch {
     else this.#finish(focused);
   }
 
-  // Once, and only for somebody who is not busy with something else on the page.
+  // Runs once. It moves the focus only if the person is not busy with something else on the page.
   #finish(focused) {
     document.title = document.title.replace(/^[^:]*/, this.element.querySelector(".state").textContent);
     if (focused || document.activeElement === document.body) {
@@ -119,13 +119,13 @@ class JobWatch extends Watch {
   }
 }
 
-// Pictures are ready before they are shown, so that none flickers.
+// Decodes the images before they are shown, so that none flickers.
 function decoded(element) {
-  const pictures = [...element.querySelectorAll("img:not([loading])")].map((each) => each.decode().catch(() => {}));
-  return Promise.race([Promise.all(pictures), new Promise((done) => setTimeout(done, DECODE_MILLISECONDS))]);
+  const images = [...element.querySelectorAll("img:not([loading])")].map((each) => each.decode().catch(() => {}));
+  return Promise.race([Promise.all(images), new Promise((done) => setTimeout(done, DECODE_MILLISECONDS))]);
 }
 
-// The bar moves from where it was, although it is another element.
+// Lets the progress bar move on from its old value, although it is a new element.
 function glide(old, fresh) {
   const [from, to] = [old.querySelector("progress"), fresh.querySelector("progress")];
   if (!from || !to || from.position < 0 || to.position < 0) return;
@@ -139,7 +139,7 @@ function freshToken() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Where there is no clipboard (a page without HTTPS), the text is selected for the person to copy.
+// Copies the text. Without a clipboard (on a page without HTTPS) it selects the text for the person to copy.
 async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
   try {
@@ -148,12 +148,12 @@ async function copy(button) {
     button.textContent = "Copied";
   } catch {
     getSelection().selectAllChildren(source);
-    announce("Selected, copy it with your keyboard");
-    button.textContent = "Selected: now copy it";
+    announce("Selected. Copy it with your keyboard");
+    button.textContent = "Selected. Now copy it";
   }
 }
 
-// What was typed goes along to the form behind the link.
+// Takes the typed text along to the form behind the link.
 function keep(link) {
   const url = new URL(link.href);
   const field = document.getElementById(link.dataset.keeps);
@@ -161,7 +161,7 @@ function keep(link) {
   link.href = url;
 }
 
-// A double click sends the form once. A page that comes back with the back button may send it again.
+// A double click sends the form only once. After the back button the form can be sent again.
 document.addEventListener("submit", (event) => {
   const button = event.target.closest("[data-submit]")?.querySelector("button[type=submit]");
   if (!button) return;

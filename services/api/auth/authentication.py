@@ -1,4 +1,4 @@
-"""Who comes in: a key in the header, the cookie of somebody who signed in with one, or anybody while keys are off."""
+"""Finds the caller of a request: by the key in its header, by its session's cookie, or without either with keys off."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ from services.common.addresses import is_loopback
 
 _READING: Final = ("GET", "HEAD")
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
-_NOBODYS: Final = ("localhost", "test", "internal")  # reserved: nobody gets a name below these
+_RESERVED: Final = ("localhost", "test", "internal")  # no name below these can be registered
 _CHALLENGE: Final = 'Bearer realm="studio"'
 
 
@@ -34,29 +34,34 @@ class Authenticator:
     others: tuple[str, ...] = ()  # origins whose scripts may use the API
 
     def admit(self, request: Request[Any]) -> Caller:
-        """Raises RequestRefused: `unauthenticated`, or `other-origin` for what may be sent by another site."""
+        """Return the caller.
+
+        Raises RequestRefused: `unauthenticated`, or `other-origin` for a request that another site may have sent.
+        """
         given = request.headers.get("authorization")
         if self.keyring is None:
-            caller = self._anybody(request)
+            caller = self._without_key(request)
         elif given is None:
             caller = _known(self.sessions.key_of(request, self.keyring), given)
         else:
-            return _known(self.keyring.find(_bearer(given)), given)  # no browser sends that by itself
-        welcome = request.headers.get("origin") in self.others
-        if request.method not in _READING and not welcome and not is_same_origin(request, self.public_url):
-            raise RequestRefused("other-origin", "requests that change something are taken from our own pages only")
+            return _known(self.keyring.find(_bearer(given)), given)  # no browser sends this header by itself
+        listed = request.headers.get("origin") in self.others
+        if request.method not in _READING and not listed and not is_same_origin(request, self.public_url):
+            detail = "browsers may send requests that change something from this gateway's own pages only"
+            raise RequestRefused("other-origin", detail)
         return caller
 
-    def _anybody(self, request: Request[Any]) -> Caller:
+    def _without_key(self, request: Request[Any]) -> Caller:
         address, owner = self.proxies.client(request.scope), self.visitors.owner_of(request)
         local, name = address is not None and address.is_loopback, _hostname(request)
-        # A page from elsewhere may lead a browser of this machine here, by a name of its own (DNS rebinding), and send
-        # whatever headers it likes, but for Host.
-        if local and _may_be_anybodys(name) and name != self._public_name():
-            raise RequestRefused("other-origin", "this gateway is not known by that name: see STUDIO_PUBLIC_URL")
-        # A proxy of this machine that nobody named brings others here.
+        # Another site may point a name of its own at this machine (DNS rebinding). A browser here then sends that name
+        # as Host, and any other header the site likes.
+        if local and _may_be_registered(name) and name != self._public_name():
+            detail = f"this gateway does not answer to the name {name[:100]}: set it in STUDIO_PUBLIC_URL if it should"
+            raise RequestRefused("other-origin", detail)
+        # A proxy on this machine that is not listed as trusted forwards requests of other machines.
         near = local and not any(header in request.headers for header in _FORWARDED)
-        # From elsewhere the address counts and not the visitor, who may become another one as often as he likes.
+        # Other machines are counted by address: a client gets a new visitor cookie as often as it asks for one.
         party = owner if near and owner else party_of(address)
         return Caller(owner, party, trusted=near, operator=near and is_loopback(name))
 
@@ -68,9 +73,9 @@ def _known(key: ApiKey | None, given: str | None) -> Caller:
     if key is not None:
         return Caller(key.owner, key.owner, key, operator=key.role is Role.OPERATOR)
     if given is None:
-        detail = "send `Authorization: Bearer KEY`; keys anywhere else, as in the URL, are not read"
+        detail = "send `Authorization: Bearer KEY`; a key anywhere else, such as in the URL, is not read"
         raise RequestRefused("unauthenticated", detail, {"WWW-Authenticate": _CHALLENGE})
-    detail = "this key is not known here"
+    detail = "this gateway does not know this key: check that it is complete, or ask the operator for one"
     raise RequestRefused("unauthenticated", detail, {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'})
 
 
@@ -79,12 +84,12 @@ def _bearer(header: str) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def _may_be_anybodys(name: str) -> bool:
-    """Whether a stranger can have this name in the DNS."""
+def _may_be_registered(name: str) -> bool:
+    """True if anyone could register this name in the public DNS."""
     try:
         ip_address(name)
     except ValueError:
-        return "." in name and name.rpartition(".")[2] not in _NOBODYS
+        return "." in name and name.rpartition(".")[2] not in _RESERVED
     return False
 
 

@@ -1,4 +1,4 @@
-"""Who sent a request, as far as it matters: whose jobs are theirs, and whom the limits count."""
+"""The caller of a request: the owner of its jobs, and the party that limits count."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,10 +10,10 @@ from services.api.auth.keys import ApiKey
 
 @dataclass(frozen=True)
 class Caller:
-    """`owner` is what `Gateway` calls the owner of the jobs it makes, `party` whom limits and the fair order count.
+    """`owner` is the owner of the jobs that `Gateway` makes for the caller; limits and the fair order count by `party`.
 
-    `key` is None while keys are off: then a job's URL is a capability, and who has it may use it. `trusted` is who is
-    on this machine and needs no key: limits that nobody set are not for them.
+    `key` is None while keys are off: then a job's URL is a capability, and each client that has it may use it.
+    `trusted` callers are on this machine and need no key: only limits that the operator set apply to them.
     """
 
     owner: str | None
@@ -24,11 +24,11 @@ class Caller:
 
     @property
     def account(self) -> str | None:
-        """The name of who is signed in, for people to see."""
+        """The name of the key, to show people as whom they are signed in."""
         return self.key.name if self.key else None
 
     def sees(self, owner: str | None) -> bool:
-        """Whether the jobs of this owner are there for it at all."""
+        """True if the jobs of this owner exist for the caller."""
         return self.key is None or self.operator or owner == self.owner
 
 
@@ -36,7 +36,7 @@ _CALLER: Final = "studio.caller"  # in the ASGI scope: it belongs to the request
 
 
 def caller_of(request: Request[Any]) -> Caller:
-    """Who the guard in front of the handler let in."""
+    """Return the caller that authentication put into the request, before its handler began."""
     caller: Caller = request.scope[_CALLER]
     return caller
 

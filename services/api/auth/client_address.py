@@ -1,4 +1,4 @@
-"""Where a request comes from: the peer, or what a proxy that is trusted says of it."""
+"""Finds the address a request comes from: its peer's, or the one that a trusted proxy forwards."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,16 +13,16 @@ Address = IPv4Address | IPv6Address
 
 
 class TrustedProxies:
-    """`listed` are addresses and networks, separated by commas. Raises ValueError for what is neither."""
+    """`listed` are addresses and networks, separated by commas. Raises ValueError for a part that is neither."""
 
     def __init__(self, listed: str) -> None:
         self._networks = tuple(ip_network(part) for part in listed.replace(",", " ").split())
 
     def client(self, scope: Scope) -> Address | None:
-        """The last address that no trusted proxy has. None where there is none, as on a Unix socket.
+        """Return the last address that is not a trusted proxy's; None without a peer address, as on a Unix socket.
 
-        Whoever is not trusted may write into X-Forwarded-For what he likes, so it is read from its end, which the
-        nearest proxy wrote, for as long as what stands there is a trusted proxy itself.
+        A client may write anything into X-Forwarded-For. So it is read from its end, which the nearest proxy wrote,
+        and only for as long as each address there is a trusted proxy itself.
         """
         peer = _address(scope["client"][0]) if scope.get("client") else None
         hops = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
@@ -38,7 +38,7 @@ class TrustedProxies:
 
 
 def party_of(address: Address | None) -> str:
-    """Whom limits count: an address, or the IPv6 network of one subscriber, who has 2^64 of them."""
+    """Return the party that limits count: an address, or the IPv6 network of one subscriber, who has 2^64 addresses."""
     if isinstance(address, IPv6Address):
         return f"address:{IPv6Network((address, _SUBSCRIBER), strict=False).network_address}"
     return f"address:{address or 'none'}"

@@ -1,4 +1,4 @@
-"""Whether this gateway may listen where it was told to: not where others are, unless somebody has to show a key."""
+"""Refuses to listen where other machines can reach the gateway while it asks for no keys."""
 
 from services.api.auth.keys import KeyRing
 from services.common.addresses import is_loopback
@@ -6,9 +6,9 @@ from services.common.settings import Settings
 
 
 def check_exposure(settings: Settings, address: str) -> None:
-    """Raises ValueError when `address`, which HOST resolved to, can be reached from elsewhere and keys are off.
+    """Raise ValueError when `address`, which HOST resolved to, can be reached from other machines and keys are off.
 
-    Inside a container HOST is an address that only the container's own network has: PUBLISHED_HOST says where it is
+    Inside a container HOST is an address in the container's own network. PUBLISHED_HOST says where the gateway is
     reached from outside, and counts instead.
     """
     if settings.allow_anonymous or KeyRing.of(settings) is not None:
@@ -16,6 +16,6 @@ def check_exposure(settings: Settings, address: str) -> None:
     reached = settings.published_host or address
     if not is_loopback(reached):
         raise ValueError(
-            f"{reached} can be reached from other machines and there are no API keys, so everybody could use this "
-            "gateway: set STUDIO_KEYS (`studio keys new` makes one), or STUDIO_ALLOW_ANONYMOUS=true if you mean that"
+            f"{reached} can be reached from other machines and there are no API keys, so anyone could use this "
+            "gateway: set STUDIO_KEYS (`studio keys new` makes one), or STUDIO_ALLOW_ANONYMOUS=true to allow that"
         )

@@ -1,4 +1,4 @@
-"""API keys: what the gateway keeps of each, and the keys that the settings list."""
+"""API keys: the record that the gateway keeps of each, and the ring of keys that the settings list."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from services.common.settings import Settings
 
 
 class Role(StrEnum):
-    """A user sees and touches his own jobs; an operator those of everybody, and what is the operator's."""
+    """A user sees and changes their own jobs. An operator sees and changes all jobs, and may use operators' routes."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -26,11 +26,11 @@ _LINE: Final = re.compile(rf"({NAME}):(user|operator):([0-9a-f]{{64}})")
 
 @dataclass(frozen=True)
 class ApiKey:
-    """`name` is whose it is: several keys may have one, so that a new one can replace an old one.
+    """`name` is the owner's: several keys may share it, so that a new key can replace an old one.
 
-    `digest` is the SHA-256 of the key, in hex. That, and nothing slower or salted, is right for 256 random bits: there
-    is no list of them to try, no two are alike, and every request has to be checked. Slow hashes are for what people
-    choose themselves.
+    `digest` is the SHA-256 of the key, in hex. A fast hash without salt is right for 256 random bits: they cannot be
+    guessed from a list, no two keys are alike, and every request has to be checked. Slow hashes are for passwords
+    that people choose themselves.
     """
 
     name: str
@@ -39,16 +39,18 @@ class ApiKey:
 
     @classmethod
     def new(cls, name: str, role: Role) -> tuple[Self, str]:
-        """What to keep, and the key to hand over. Raises ValueError for a name that is none."""
+        """Return the record to keep, and the key to hand over. Raises ValueError for a name that breaks `NAME`."""
         text = PREFIX + secrets.token_urlsafe(_BYTES)
         return cls.parse(f"{name}:{role}:{digest_of(text)}"), text
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """`NAME:ROLE:SHA256`. Raises ValueError, without the line: it may be the key itself, put in by mistake."""
+        """Read `NAME:ROLE:SHA256`. Raises ValueError, without the line: it may be a key itself, put in by mistake."""
         found = _LINE.fullmatch(line)
         if found is None:
-            raise ValueError("an API key is kept as NAME:user:SHA256 or NAME:operator:SHA256, see `studio keys new`")
+            raise ValueError(
+                "an entry is no API key: write NAME:user:SHA256 or NAME:operator:SHA256, as `studio keys new` prints it"
+            )
         return cls(found.group(1), Role(found.group(2)), found.group(3))
 
     @property
@@ -57,21 +59,21 @@ class ApiKey:
 
     @property
     def owner(self) -> str:
-        """What the jobs made with it are listed under."""
+        """The owner of the jobs made with this key."""
         return owner_named(self.name)
 
 
 def owner_named(name: str) -> str:
-    """The owner of the jobs of keys with this name."""
+    """Return the owner of the jobs made with the keys of this name."""
     return f"key:{name}"
 
 
 def digest_of(text: str) -> str:
-    """As it is kept. Headers come as Latin-1, whatever the client meant."""
+    """Return the digest of a key. Headers arrive as Latin-1, in whichever encoding the client wrote them."""
     return hashlib.sha256(text.encode("latin-1", "replace")).hexdigest()
 
 
-LONGEST: Final = 256  # of a key somebody sends; ours have 50
+LONGEST: Final = 256  # characters of a key that a client sends; ours have 50
 _COMMENT: Final = re.compile(r"#.*")
 
 
@@ -81,9 +83,10 @@ class KeyRing:
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
-        """None where keys are off: neither setting is given.
+        """Return the ring of the settings' keys; None while keys are off, with neither setting given.
 
-        Raises OSError for a file that cannot be read, ValueError for one without keys and for what is no key.
+        Raises OSError for a file that cannot be read, ValueError for a file without keys and for an entry that is no
+        key.
         """
         given = settings.keys.get_secret_value() if settings.keys else ""
         if settings.keys_file is not None:
@@ -94,11 +97,11 @@ class KeyRing:
         return cls(tuple(ApiKey.parse(line) for line in lines)) if lines else None
 
     def find(self, text: str) -> ApiKey | None:
-        """The key of this text. How long that takes tells nothing of any key."""
+        """Return the key with this text, if there is one. The time it takes depends on no key."""
         return self._with(digest_of(text)) if len(text) <= LONGEST else None
 
     def kept(self, digest: str) -> ApiKey | None:
-        """The key with this hash, unless it was taken away meanwhile."""
+        """Return the key with this digest, or None once it was taken out of the settings."""
         return self._with(digest) if digest.isascii() else None
 
     def _with(self, digest: str) -> ApiKey | None:

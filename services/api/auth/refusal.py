@@ -1,4 +1,4 @@
-"""The exception by which a request is refused for a fault of its own."""
+"""The exception that refuses a request for a fault of its own."""
 
 from collections.abc import Mapping
 

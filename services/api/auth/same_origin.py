@@ -1,4 +1,4 @@
-"""Whether a request that changes something was sent by one of our own pages."""
+"""Tells requests of our own pages from those that another site makes a browser send."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,10 +7,11 @@ from starlette.requests import Request
 
 
 def is_same_origin(request: Request[Any], public_url: str | None = None) -> bool:
-    """Browsers say where a form was sent from: `Sec-Fetch-Site`, or `Origin` where that is missing.
+    """True unless a browser says that another site's page sent the request.
 
-    A request with neither was not made by a browser on somebody else's page. `public_url` is our own address
-    as seen from outside, for a proxy in front that rewrites the Host header.
+    Browsers name the sender in `Sec-Fetch-Site`, or in `Origin` where that is missing; a request with neither did not
+    come from another site's page. `public_url` is our own address as seen from outside, for a proxy in front that
+    rewrites the Host header.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -1,4 +1,4 @@
-"""The key that signs cookies: the operator's, or one made once and kept, where records are kept in SQLite."""
+"""The key that signs cookies: the operator's, or with SQLite one that is made once and kept in a file."""
 
 import os
 import secrets
@@ -18,7 +18,10 @@ _BYTES: Final = 32
 
 
 def secret_key(settings: Settings) -> bytes:
-    """Reads or writes a small file, so not for the event loop. Raises OSError when that cannot be done."""
+    """Return the key. It may read or write a small file, so do not call it in the event loop.
+
+    Raises OSError when the file cannot be read or written.
+    """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value().encode()
     if urlsplit(settings.statuses_url).scheme == "sqlite":
@@ -30,7 +33,7 @@ def secret_key(settings: Settings) -> bytes:
 def _kept(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # Linked into place whole, so that of two gateways starting at once neither reads half a key.
+        # Linked into place whole, so that two gateways that start at once never read half a key.
         draft = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
         draft.touch(0o600, exist_ok=False)
         try:
@@ -41,7 +44,7 @@ def _kept(path: Path) -> bytes:
             draft.unlink(missing_ok=True)
     key = path.read_bytes()
     if len(key) < _BYTES:
-        raise OSError(f"{path} holds no key: delete it, and a new one is made")
+        raise OSError(f"{path} holds no whole key: delete it, and the next start makes a new one")
     return key
 
 

@@ -1,4 +1,4 @@
-"""What a person who showed a key once is known by: a signed cookie that says which key it was, and when."""
+"""Sessions of people who signed in with a key: a signed cookie that names the key and the moment."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ _SALT: Final = "studio-session"
 
 @dataclass(frozen=True)
 class Sessions:
-    """Nothing is stored: every gateway that has the secret understands the cookie. `secure`: over HTTPS only.
+    """Opens, reads and closes sessions. Nothing is stored: every gateway that has the secret reads the cookie.
 
-    `path`: to pages below it only.
+    With `secure` browsers send the cookie over HTTPS only; they send it to pages below `path` only.
     """
 
     secret: bytes = field(repr=False)
@@ -27,7 +27,7 @@ class Sessions:
     path: str
 
     def key_of(self, request: Request[Any], keyring: KeyRing) -> ApiKey | None:
-        """None without a cookie, with one not ours or too old, and when its key was taken away."""
+        """Return the session's key; None without a cookie, with a forged or old one, and once the key is taken away."""
         try:
             digest = self._signer.unsign(request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS)
         except BadSignature:
@@ -35,12 +35,12 @@ class Sessions:
         return keyring.kept(digest.decode("latin-1"))
 
     def open(self, response: Response, key: ApiKey) -> None:
-        """Have the browser send the cookie from now on, until the session is over."""
+        """Make the browser send the cookie from now on, until the session is over."""
         value = self._signer.sign(key.digest).decode()
         response.set_cookie(COOKIE, value, max_age=SESSION_SECONDS, **self._attributes)
 
     def close(self, response: Response) -> None:
-        """Have the browser forget the cookie."""
+        """Make the browser forget the cookie."""
         response.delete_cookie(COOKIE, **self._attributes)
 
     @property

@@ -1,4 +1,4 @@
-"""Whose jobs a browser's are: a signed cookie with a random name in it. No account, nothing stored of the visitor."""
+"""Visitors without a key: a signed cookie with a random name owns a browser's jobs. There are no accounts."""
 
 import hashlib
 import hmac
@@ -17,14 +17,14 @@ _PREFIX: Final = "visitor:"
 
 @dataclass(frozen=True)
 class Visitors:
-    """Reads and sets the cookie. `secure`: browsers are to send it over HTTPS only. `path`: and to pages below it."""
+    """Reads and sets the cookie. With `secure` browsers send it over HTTPS only; they send it below `path` only."""
 
     secret: bytes = field(repr=False)
     secure: bool
     path: str
 
     def owner_of(self, request: Request[Any]) -> str | None:
-        """What `Gateway` calls the owner of this browser's jobs; None without a cookie, or with one not ours."""
+        """Return the owner of this browser's jobs; None without a cookie, or with a forged one."""
         if (signed := request.cookies.get(COOKIE)) is None:
             return None
         try:
@@ -33,11 +33,11 @@ class Visitors:
             return None
 
     def newcomer(self, token: str) -> str:
-        """The owner that a form's random token leads to: the same for a form sent twice before the cookie was set."""
+        """Return the owner for a form's random token: the same for a form sent twice before the cookie was set."""
         return _owner(hmac.digest(self.secret, f"{_SALT}:{token}".encode(), hashlib.sha256).hex()[:32])
 
     def remember(self, response: Response, owner: str) -> None:
-        """Have the browser send the cookie of this owner from now on, for a year after the last time."""
+        """Make the browser send the cookie of this owner from now on, for a year after the last time."""
         value = self._signer.sign(owner.removeprefix(_PREFIX)).decode()
         response.set_cookie(
             COOKIE, value, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=self.secure, path=self.path

@@ -1,6 +1,6 @@
-"""Takes the base path off what comes in and puts it before where we send the client.
+"""Takes the base path off the paths of requests and puts it before the `Location` of responses.
 
-So routes, metrics and logs know nothing of it; what writes links into a body has `base_path` of its own.
+So routes, metrics and logs know nothing of it. Code that writes links into a body adds `base_path` itself.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,7 +9,7 @@ _LOCATION = b"location"
 
 
 class BelowBasePath:
-    """Proxies that take the base path off themselves are understood as well, and so are probes, which have none.
+    """Also serves proxies that take the base path off themselves, and probes, which have none.
 
     ASGI's own `root_path` stays empty: a mounted folder would look for it in the paths of the first kind.
     """

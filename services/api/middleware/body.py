@@ -1,4 +1,4 @@
-"""Whether a request can have a body at all: what watches over bodies leaves the others alone, which are most."""
+"""Tells requests that may have a body from the others, which are most and which the body's middleware skips."""
 
 from starlette.types import Scope
 

@@ -11,7 +11,7 @@ from services.api.middleware.body import may_have_body
 class BodyDeadline:
     """A read raises RequestRefused when the body is not complete `seconds` after the request began.
 
-    Once an answer has begun a read may take as long as it likes: it only waits for the client to leave.
+    Once an answer has begun, a read has no deadline: it only waits for the client to leave.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -33,7 +33,7 @@ class BodyDeadline:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError as exc:
-                detail = f"the body was not complete after {self._seconds:g} seconds"
+                detail = f"the body was not complete after {self._seconds:g} seconds: send it again, without pauses"
                 raise RequestRefused("body-timeout", detail) from exc
             unlimited = not message.get("more_body", False)
             return message

@@ -1,4 +1,7 @@
-"""Refuses a request body that is, or turns out to be, larger than allowed. Hypercorn has no such limit."""
+"""Refuses a request body that is larger than allowed, by its declared or its counted length.
+
+Hypercorn has no such limit.
+"""
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -13,8 +16,8 @@ class BodyLimit:
     """A handler's first read raises RequestRefused when the declared length is too large, a later one when the
     bytes counted are. Once an answer has begun, too many bytes end the request instead.
 
-    What says its length in two ways is refused whoever reads it. A GET's body is let through: no handler wants it, and
-    what listens for the client to leave while a file is sent must not raise.
+    A request that gives its length in two ways is always refused. The body of a GET passes: no handler reads it, and
+    the task that waits for the client to leave while a file is sent must not raise.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -27,8 +30,8 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
-            # A proxy in front may believe the other one: request smuggling (RFC 9112, section 6.1).
-            detail = "Content-Length and Transfer-Encoding exclude each other"
+            # A proxy in front may go by the other header: request smuggling (RFC 9112, section 6.1).
+            detail = "the request has both Content-Length and Transfer-Encoding: send only one of them"
             refusal = await on_error(Request(scope), RequestRefused("bad-request", detail, {"Connection": "close"}))
             await refusal(scope, receive, send)
             return
@@ -62,9 +65,10 @@ class BodyLimit:
         if declared is None:
             return
         if not (declared.isascii() and declared.isdigit()):
-            raise RequestRefused("bad-request", "Content-Length is not a number", {"Connection": "close"})
+            detail = "Content-Length is not a number: give the body's length in bytes, in digits"
+            raise RequestRefused("bad-request", detail, {"Connection": "close"})
         if len(declared) > 18 or int(declared) > self._max_body_bytes:
             raise self._too_large()
 
     def _too_large(self) -> RequestRefused:
-        return RequestRefused("body-too-large", f"a body may have at most {self._max_body_bytes} bytes")
+        return RequestRefused("body-too-large", f"the body has more than the allowed {self._max_body_bytes} bytes")

@@ -1,4 +1,4 @@
-"""Other sites whose scripts may use the API from a browser: those that are listed, and by the Fetch standard's CORS."""
+"""Lets the scripts of listed sites use the API from a browser, by CORS of the Fetch standard."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,17 +17,17 @@ _SHOWN: Final = (
 
 
 def listed_origins(listed: str) -> tuple[str, ...]:
-    """`listed` has commas between them. Raises ValueError for what is no origin, such as `*` or one with a path."""
+    """Split the list at its commas. Raises ValueError for a part that is no origin, such as `*` or one with a path."""
     origins = tuple(part.rstrip("/") for part in listed.replace(",", " ").split())
     for origin in origins:
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
-            raise ValueError(f"STUDIO_CORS_ORIGINS: {origin!r} is no origin, such as https://shop.example.com")
+            raise ValueError(f"STUDIO_CORS_ORIGINS: {origin!r} is no origin; give one such as https://shop.example.com")
     return origins
 
 
 def cors(origins: tuple[str, ...]) -> list[Middleware]:
-    """None for none. Cookies stay at home: who a script is it says with a key."""
+    """Return the middleware; an empty list without origins. Cookies are not allowed: a script sends a key instead."""
     if not origins:
         return []
     return [

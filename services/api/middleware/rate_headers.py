@@ -1,4 +1,4 @@
-"""Says on every answer to a submit, whatever became of it, how much more its sender may submit and until when."""
+"""Says on every answer to a submit, refusals included, how much more its caller may submit and until when."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

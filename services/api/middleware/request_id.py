@@ -1,4 +1,4 @@
-"""Gives every request an id that is in its response, in its problems and in every line it logs."""
+"""Gives every request an id, which its response, its problems and all its log lines carry."""
 
 import re
 import time
@@ -19,7 +19,7 @@ _PROBES: Final = ("/livez", "/readyz")
 
 
 class RequestId:
-    """A sane id of the client's (or of a proxy's) is kept, any other replaced. One log line a request."""
+    """Keeps a well-formed id of the client's (or of a proxy's), and replaces any other. Logs one line a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class RequestId:
 
 def _log_finished(scope: Scope, status: int | None, seconds: float) -> None:
     route = scope.get("route")
-    # The template where there is one; else the path, quoted so that it cannot break the line.
+    # The route's template where there is one; else the path, quoted so that it cannot break the line.
     path = getattr(route, "path", None) or quote(scope["path"])[:200]
     write = log.debug if path in _PROBES else log.info
     write("request finished", method=scope["method"][:40], path=path, status=status, seconds=round(seconds, 4))

@@ -1,4 +1,4 @@
-"""Puts on every response what browsers need to be told; a response's own word comes first."""
+"""Puts the security headers for browsers on every response; a header that the response has itself stays."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """`image_origins` are origins besides our own that pages may show pictures from."""
+    """`image_origins` are origins besides our own from which pages may show images."""
 
     def __init__(self, app: ASGIApp, image_origins: tuple[str, ...] = ()) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Measures every request, by the template of its route: paths have ids in them, of which there are too many."""
+"""Measures every request, labeled by the template of its route: the ids in paths would make too many labels."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ _UNTRACED: Final = ("/livez", "/readyz", "/static/")
 
 
 class Telemetry:
-    """Outside of everything else, so that what is measured and traced is what the client waits for."""
+    """Measures and traces requests. It is the outermost middleware, so that it covers the client's whole wait."""
 
     def __init__(self, app: ASGIApp, requests: Histogram, tracer: Tracer) -> None:
         self._app = app

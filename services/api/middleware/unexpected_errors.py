@@ -1,7 +1,7 @@
-"""Turns what nobody foresaw into a 500 without a word of it, and into one log record with all of it.
+"""Turns an unexpected exception into a 500 that tells nothing of it, and into one log record with its traceback.
 
 Starlette's own handler for these sits outside every middleware: its answer would lack the request id, and it raises
-on, so that Hypercorn logs the traceback a second time.
+the exception again, so that Hypercorn logs the traceback a second time.
 """
 
 import structlog
@@ -31,10 +31,10 @@ class UnexpectedErrors:
         try:
             await self._app(scope, receive, noting_send)
         except ClientDisconnect:
-            log.info("client left before its request was complete")  # nobody is there to be answered
+            log.info("client left before its request was complete")  # no client is left to answer
         except Exception:
             log.exception("unexpected error")
-            # An answer cut short is seen by the client: the server closes the connection before its end.
+            # The client notices an answer that is cut short: the server closes the connection before its end.
             if not answering:
                 response = problem(Request(scope), "internal-error", "the fault is logged under this request id")
                 await response(scope, receive, send)

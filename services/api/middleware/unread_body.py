@@ -1,8 +1,8 @@
-"""Reads on, after the answer, what the client still sends of a body nobody read.
+"""Reads the rest of a body that no handler read, after the answer.
 
-Two reasons. Hypercorn hands a body over through a queue of ten chunks, and the end of a response has to go into
-that queue: left full, the connection hangs for good. And closing a socket with unread data resets it, which can
-take the answer away from the client before it was read.
+There are two reasons. Hypercorn passes a body through a queue of ten chunks, and the end of a response has to go into
+that queue: while it is full, the connection hangs forever. And closing a socket with unread data resets it, so that
+the client can lose the answer before reading it.
 """
 
 import asyncio

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from services.api.http.problems import on_error
 from services.common.schemas import State, StatusRecord
 
-# Their clients send a request that failed again by themselves, which would make a second job.
+# OpenAI's clients repeat a failed request by themselves, which would make a second job.
 DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
 
 
 async def openai_error(
     request: Request[Any], exc: Exception, names: Mapping[str, str], headers: Mapping[str, str]
 ) -> Response:
-    """The problem for `exc` in the other shape; `names` maps what clients call a parameter to its own name."""
+    """Return the problem for `exc` in OpenAI's shape; `names` maps the clients' name of a parameter to ours."""
     problem = await on_error(request, exc)
     said = json.loads(bytes(problem.body))
     theirs = {ours: name for name, ours in names.items()} | {"width": "size", "height": "size"}
@@ -29,9 +29,9 @@ async def openai_error(
 
 
 def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
-    """The answer for a job that is not over yet, or ended without a result."""
+    """Return the answer for a job that is not over yet, or ended without a result."""
     if not record.state.terminal:
-        message = f"job {record.job_id} is still {record.state}; it goes on: GET /v1/jobs/{record.job_id}"
+        message = f"the job is still {record.state} and goes on: poll GET /v1/jobs/{record.job_id}"
         return _response(504, message, "timeout", None, {**DO_NOT_REPEAT, **headers})
     if record.error is not None:
         repeat = {} if record.error.retryable else DO_NOT_REPEAT

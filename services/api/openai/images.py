@@ -1,7 +1,7 @@
 """/v1/images/generations, as OpenAI's clients call it (https://platform.openai.com/docs/api-reference/images/create).
 
-The same durable job underneath as for `POST /v1/jobs`: its id is on every answer, and it can be polled, cancelled and
-removed. Fields this service cannot honour are refused, never ignored.
+A request makes the same durable job as `POST /v1/jobs`: the answers carry its id, and it can be polled, canceled and
+removed. A field that this service cannot honour is refused, never ignored.
 """
 
 import base64
@@ -28,7 +28,7 @@ from services.common.errors import InvalidRequest, StudioError
 from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
 from services.common.schemas import State, StatusRecord
 
-# What OpenAI's clients and other servers of the kind call a parameter, and what it is called here.
+# The parameters' names of OpenAI's clients and of similar servers, and the names here.
 _NAMES: Final = {
     "prompt": "prompt",
     "n": "num_images",
@@ -41,14 +41,14 @@ _NAMES: Final = {
 }
 
 
-# What reading the job and its pictures may answer.
+# The problems that reading the job and its images may answer.
 STORED_PROBLEMS: Final = ("job-removed", "job-not-found", "object-not-found", "status-rebuilding", "too-busy")
 
 
 class ImagesRequest(BaseModel):
     """Values are checked again by the model's own limits; `style` names one of /v1/styles.
 
-    `output_compression` is the quality of a JPEG or WebP, 100 the best; a PNG loses nothing and takes only that.
+    `output_compression` is the quality of a JPEG or WebP, up to 100, the best; a PNG is lossless and takes only 100.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -69,7 +69,7 @@ class ImagesRequest(BaseModel):
 
     @property
     def quality(self) -> int | None:
-        """What of `output_compression` is not the default of OpenAI's, which every format can do."""
+        """`output_compression`; None where it asks for nothing: left out, or 100 (OpenAI's default) for a PNG."""
         return self.output_compression if self.output_format != "png" or self.output_compression != 100 else None
 
     def job(self) -> dict[str, Any]:
@@ -89,12 +89,14 @@ def openai_endpoints() -> list[Endpoint]:
             "Make pictures as OpenAI's clients do",
             "OpenAI",
             {
-                200: Answer("The pictures.", ImagesResponse, ["X-Job-Id"], SUBMIT_HEADERS),
+                200: Answer("The images.", ImagesResponse, ["X-Job-Id"], SUBMIT_HEADERS),
                 409: Answer(
-                    "The job was canceled meanwhile, or its key is in use.", OpenAIError, sometimes=["X-Job-Id"]
+                    "The job was canceled meanwhile, or its Idempotency-Key is in use.",
+                    OpenAIError,
+                    sometimes=["X-Job-Id"],
                 ),
                 500: Answer("The job failed.", OpenAIError, sometimes=["X-Job-Id", "x-should-retry"]),
-                504: Answer("The job goes on, longer than this waits.", OpenAIError, ["X-Job-Id", "x-should-retry"]),
+                504: Answer("The job outlasts the wait, and goes on.", OpenAIError, ["X-Job-Id", "x-should-retry"]),
             },
             [*SUBMIT_PROBLEMS, *BODY_PROBLEMS, *STORED_PROBLEMS],
             headers=["Idempotency-Key"],
@@ -106,7 +108,7 @@ def openai_endpoints() -> list[Endpoint]:
 
 
 async def generate(request: Request[AppState]) -> Response:
-    """200 with the pictures once the job is over; 504 with its id when that takes longer than the client may wait."""
+    """Answer 200 with the images once the job is over, or 504 with its id when the job takes longer than the wait."""
     gateway, wait_seconds = request.state["gateway"], request.state["settings"].image_wait_seconds
     headers = {"Cache-Control": "no-store"}
     try:
@@ -139,7 +141,7 @@ def _asked(body: dict[str, Any]) -> ImagesRequest:
     except ValidationError as exc:
         raise InvalidRequest(faults_of(exc, ImagesRequest)) from exc
     if asked.quality is not None and not FORMATS[asked.output_format].lossy:
-        fault = {"pointer": "/output_compression", "detail": f"{asked.output_format} loses nothing", "allowed": "100"}
+        fault = {"pointer": "/output_compression", "detail": f"{asked.output_format} is lossless", "allowed": "100"}
         raise InvalidRequest([{**fault, "got": asked.quality}])
     return asked
 

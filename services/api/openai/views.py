@@ -6,19 +6,19 @@ from services.api.http.view import View
 
 
 class ImageByUrl(View):
-    """Where the picture is, absolute."""
+    """The absolute URL of the image."""
 
     url: str
 
 
 class ImageInline(View):
-    """The file itself, in base64."""
+    """The image file itself, in base64."""
 
     b64_json: str
 
 
 class ImagesResponse(View):
-    """The pictures, in the order of their seeds; `created` in Unix seconds, `size` of the first."""
+    """The images, in the order of their seeds. `created` is in Unix seconds, `size` is that of the first image."""
 
     created: int
     data: tuple[ImageByUrl | ImageInline, ...]
@@ -27,7 +27,7 @@ class ImagesResponse(View):
 
 
 class OpenAIErrorBody(View):
-    """`param` is the client's own name of the field at fault, `code` one of /problems or of a failed job."""
+    """`param` is the client's own name of the field at fault; `code` is one of /problems or of a failed job."""
 
     message: str
     type: Literal["invalid_request_error", "server_error"]

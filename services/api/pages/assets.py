@@ -1,4 +1,4 @@
-"""The stylesheet, the script, the pictures: served under a name that changes with what is in them."""
+"""The stylesheets, scripts and images of the pages: the URL of each changes with its content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 class Assets(StaticFiles):
-    """The URL of the present content may be kept forever; any other is asked for again each time."""
+    """Serves the files. Browsers may keep the URL of the present content forever; they ask again for any other."""
 
     def __init__(self, folder: Path, base_path: str) -> None:
         super().__init__(directory=folder)
@@ -24,11 +24,11 @@ class Assets(StaticFiles):
         }
 
     def url(self, name: str) -> str:
-        """Raises KeyError for a file that is not there, so that a template cannot name one."""
+        """Return the URL of a file. Raises KeyError for one that does not exist, so that no template can name it."""
         return f"{self._base}/static/{name}?v={self._versions[name]}"
 
     def example_image(self, style: str) -> str | None:
-        """The URL of a look's example picture; None for a look that has none."""
+        """Return the URL of a look's example image; None for a look without one."""
         name = f"styles/{style}.webp"
         return self.url(name) if name in self._versions else None
 

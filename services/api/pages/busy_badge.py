@@ -1,4 +1,4 @@
-"""How busy the studio is, in a few words beside the button: seen before anybody submits."""
+"""Says how busy the studio is, in a few words beside the button, before a person submits."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +9,7 @@ from services.api.pages.eta_words import eta_words
 
 @dataclass(frozen=True)
 class BusyBadge:
-    """`mood` is ready, busy, loading, full, away (no worker) or unknown."""
+    """The badge of one model. `mood` is ready, busy, loading, full, away (no worker) or unknown."""
 
     model: str
     mood: str
@@ -17,9 +17,9 @@ class BusyBadge:
 
     @classmethod
     def of(cls, model: str, queue: ModelQueue | None, queue_limit: int) -> Self:
-        """`queue` is the model's, None when it cannot be looked at."""
+        """Build the badge from the model's queue, which is None when it cannot be read."""
         if queue is None:
-            return cls(model, "unknown", "How busy it is cannot be told just now")
+            return cls(model, "unknown", "Waiting time unknown")
         if queue.queued >= queue_limit:
             return cls.full(model)
         ahead = queue.queued + queue.running

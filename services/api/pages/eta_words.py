@@ -1,4 +1,4 @@
-"""A range of seconds as people say it: `about 2 s`, `6 to 9 s`, `2 to 3 min`."""
+"""Puts a range of seconds into words as people say it: `about 2 s`, `6 to 9 s`, `2 to 3 min`."""
 
 import math
 from typing import Final
@@ -9,7 +9,7 @@ _MINUTES_FROM: Final = 120  # seconds
 
 
 def eta_words(eta: Eta | None) -> str:
-    """Never shorter than it may take; nothing when nobody can tell."""
+    """Return the words, rounded up so that they never promise too much; empty without an estimate."""
     if eta is None:
         return ""
     if eta.high <= 1:

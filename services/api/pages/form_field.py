@@ -1,4 +1,4 @@
-"""One field of a form, built from a property of a JSON Schema: a parameter that is new needs no other words here."""
+"""One field of a form, built from a property of a JSON Schema, so that a new parameter needs no code here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from services.api.http.model_schema import value_schema
 
 _KINDS: Final = {"string": "text", "integer": "integer", "number": "number"}
 _LONGEST_NUMBER: Final = 20  # characters; Python would read thousands of digits
-_UPLOAD: Final = "^inputs/"  # how the pattern of a file's key begins: nothing to type
+_UPLOAD: Final = "^inputs/"  # the beginning of the pattern of a file's key, which people cannot type
 
 
 @dataclass(frozen=True)
 class FormField:
-    """`kind` is text, integer, number or choice; `least` and `most` are both allowed, `longest` counts characters.
+    """`kind` is text, integer, number or choice; `least` and `most` are themselves allowed, `longest` is in characters.
 
-    `default` is what leaving the field empty gives, None where that is nothing.
+    `default` is the value of a field left empty, None where there is none.
     """
 
     name: str
@@ -31,7 +31,7 @@ class FormField:
 
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any], *, required: bool) -> Self | None:
-        """None for what no field takes: files, lists, objects."""
+        """Build the field; None for values that no field takes: files, lists, objects."""
         value = value_schema(dict(schema))
         choices = value.get("enum", [value["const"]] if "const" in value else [])
         kind = "choice" if choices else _KINDS.get(value.get("type", ""))
@@ -52,14 +52,14 @@ class FormField:
 
     @property
     def span(self) -> str:
-        """The range in words; nothing for what has none."""
+        """The range in words; empty for a field without one."""
         if self.least is None or self.most is None:
             return ""
         return f"{self.least:.10g} to {self.most:.10g}"
 
     def read(self, text: str) -> int | float | str:
-        """The value of what was typed. A number that is none stays a string, for the schema to refuse."""
-        # Python reads more than a person types: underscores and other scripts' digits.
+        """Return the value of the typed text. Text that is no number stays a string, which the schema refuses."""
+        # Python reads more than people mean as a number: underscores, and the digits of other scripts.
         if self.kind not in ("integer", "number") or len(text) > _LONGEST_NUMBER or not text.isascii() or "_" in text:
             return text
         try:
@@ -68,14 +68,14 @@ class FormField:
             return text
 
     def fault(self, typed: str) -> str:
-        """What to say beside the field when `typed` was refused."""
+        """Return the sentence to show beside the field when `typed` was refused."""
         match self.kind:
             case "choice":
-                return "That is not on offer any more; choose one of these."
+                return "This choice is not offered any more. Choose one of these."
             case "integer" if self.span:
-                return f"A whole number from {self.span}."
+                return f"Enter a whole number from {self.span}."
             case "number" if self.span:
-                return f"A number from {self.span}."
+                return f"Enter a number from {self.span}."
             case "text" if self.longest is not None and len(typed) > self.longest:
-                return f"That is {len(typed)} characters; at most {self.longest} fit."
-        return "This is not understood."
+                return f"This is {len(typed)} characters long; at most {self.longest} fit. Shorten it."
+        return "This value is not valid. Change it, or leave the field empty."

@@ -1,4 +1,4 @@
-"""The visitor's own photos, the newest first."""
+"""The page /history: the visitor's own photos, the newest first."""
 
 import time
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from services.api.pages.page_templates import PageTemplates
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
-THUMBNAIL: Final = 400  # pixels a side: twice what a card is wide
-PAGE: Final = 24  # rows of two, three, four and six are all full
+THUMBNAIL: Final = 400  # pixels a side: twice the width of a card
+PAGE: Final = 24  # photos; fills rows of two, three, four and six
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @dataclass(frozen=True)
-class Entry:
-    """`thumbnail` is the first picture, small and as WebP; None where there is none."""
+class HistoryEntry:
+    """A photo in the list. `thumbnail` is the URL of its first image, small and as WebP; None without one."""
 
     card: JobCard
     age: str
@@ -38,13 +38,13 @@ class HistoryPage:
         return await self._page(request, "history.html")
 
     async def fragment(self, request: Request[AppState]) -> Response:
-        """Only the list, which the script puts in place of the one it has while a photo of it is being made."""
+        """Answer with the list alone; the script replaces its own with it while one of the photos is being made."""
         return await self._page(request, "history_list.html")
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         cursor = request.query_params.get("cursor")
         try:
-            # Whoever has no cookie has made nothing here: programs' jobs are nobody's on a page.
+            # A visitor without a cookie has made nothing on the pages; programs' jobs without a key have no owner.
             known = caller_of(request).owner is not None
             history = await History.of(request, cursor, PAGE) if known else History((), None)
         except ValueError:
@@ -61,10 +61,10 @@ class HistoryPage:
             poll_seconds=self._settings.poll_seconds * 2 if live else None,
         )
 
-    def _entry(self, request: Request[AppState], job: StatusRecord) -> Entry:
+    def _entry(self, request: Request[AppState], job: StatusRecord) -> HistoryEntry:
         card = JobCard.of(job, request.state["catalogue"], self._settings.poll_seconds)
         first = next((each for each in card.artifacts if each.artifact.media_type.startswith("image/")), None)
-        return Entry(
+        return HistoryEntry(
             card, _age(time.time() - job.created_at), f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None
         )
 
@@ -75,7 +75,7 @@ def _age(seconds: float) -> str:
 
 
 def _words(seconds: float) -> str:
-    """In the largest unit it fills; nothing below a minute."""
+    """Return the time in the largest unit it fills; empty below a minute."""
     for unit, name in _UNITS:
         if (count := int(seconds // unit)) >= 1:
             return f"{count} {name}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The first page: one box to type a product into, how busy the studio is, and the details for whoever wants them."""
+"""The first page: one box to type a product into, how busy the studio is, and the details to fold out."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +20,7 @@ from services.common.catalogue import Model
 from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
 from services.common.settings import Settings
 
-BUSY_POLL_FACTOR: Final = 5  # the badge is for one look before submitting, not for watching
+BUSY_POLL_FACTOR: Final = 5  # people look at the badge once before submitting, and do not watch it
 EXAMPLES: Final = 3
 
 Queues = Mapping[str, ModelQueue]
@@ -33,7 +33,7 @@ class HomePage:
         self._poll = settings.poll_seconds * BUSY_POLL_FACTOR
 
     async def show(self, request: Request[AppState]) -> Response:
-        """The form; `?from=JOB&seed=N` fills it in as that job was, `?product=` and `?model=` with what they name."""
+        """Show the form. `?from=JOB&seed=N` fills it in as that job was, `?product=` and `?model=` with their value."""
         query = request.query_params
         form = PhotoForm.blank(self._choices(request, query.get("model")), query.get("product", ""))
         if origin := query.get("from"):
@@ -41,7 +41,7 @@ class HomePage:
         return await self._page(request, form, told=DELETED if query.get("deleted") else None)
 
     async def submit(self, request: Request[AppState]) -> Response:
-        """303 to the job's page, or the form again with what was typed and what is wrong with it."""
+        """Answer 303 to the job's page, or the form again as it was filled in, with a sentence at each fault."""
         data = await read_form(request)
         form = PhotoForm.sent(self._choices(request, data.get("model")), data)
         try:
@@ -53,7 +53,7 @@ class HomePage:
             return await self._page(request, form, told.status, told)
 
     async def busy(self, request: Request[AppState]) -> Response:
-        """Only the badge, which the script puts in place of the one it has."""
+        """Answer with the badge alone; the script replaces its own with it."""
         model = self._model(request, request.query_params.get("model"))
         badge = self._badge(await self._queues(request), model.name)
         return self._templates.page("busy_badge.html", badge=badge, poll_seconds=self._poll)
@@ -63,7 +63,7 @@ class HomePage:
     ) -> Response:
         model = form.choices.model.name
         queues = await self._queues(request)
-        # A queue that was full a moment ago is: the last look at it may be older.
+        # The queue was full just now; the remembered length of it may be older.
         badge = BusyBadge.full(model) if told is BUSY else self._badge(queues, model)
         return self._templates.page(
             "home.html",
@@ -88,7 +88,7 @@ class HomePage:
             return {}
 
     def _ready_models(self, request: Request[AppState], queues: Queues, shown: str) -> list[Model]:
-        """What there is to choose from: the models with a worker, and the one shown."""
+        """Return the models to choose from: those with a worker, and the one shown."""
         catalogue = request.state["catalogue"]
         ready = {name for name, queue in queues.items() if queue.taking_jobs} | {shown}
         return [model for name, model in catalogue.models.items() if name in ready and takes_words(model, catalogue)]

@@ -1,4 +1,4 @@
-"""What the job page shows of a job: the words for its state, how far it is, its pictures and what can be done."""
+"""The card that shows a job to people: the words for its state, its progress and its images."""
 
 import json
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from services.common.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
 QUARTER: Final = 25  # percent between two announcements to a screen reader
-PHASE_TITLES: Final = {"queued": "In line", "loading": "Warming up", "generating": "Developing", "saving": "Saving"}
+PHASE_TITLES: Final = {"queued": "In line", "loading": "Warming up", "generating": "Generating", "saving": "Saving"}
 
 _HEADLINES: Final = {
     State.SUCCEEDED: "Ready",
     State.FAILED: "This photo did not work out",
     State.CANCELED: "Canceled",
-    State.EXPIRED: "Nobody got to it in time",
+    State.EXPIRED: "Waited too long",
 }
 _DETAILS: Final = {
-    State.FAILED: "The model could not draw it.",
-    State.CANCELED: "It was stopped before it was done.",
-    State.EXPIRED: "The line was too long. Nothing was drawn.",
+    State.FAILED: "The model could not make it.",
+    State.CANCELED: "It was canceled before it was done.",
+    State.EXPIRED: "No worker was free in time, so no photo was made.",
 }
 
 
@@ -35,10 +35,10 @@ class CardArtifact:
 
 @dataclass(frozen=True)
 class JobCard:
-    """`poll_seconds` is None once the job is over; `percent` is None while there is nothing to measure.
+    """`poll_seconds` is None once the job is over; `percent` is None while no step has been reported.
 
     `phase` is one of PHASE_TITLES, None once it is over. `settings` is the body of `POST /v1/jobs` that makes the same
-    again. `announcement` is what a screen reader says, so it changes with the state and every 25 %, not at each step.
+    again. A screen reader says `announcement`, so it changes with the state and every 25 %, not at each step.
     """
 
     job: StatusRecord
@@ -58,7 +58,7 @@ class JobCard:
 
     @classmethod
     def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, place: Place | None = None) -> Self:
-        """`place` is a queued job's, None when it is not known."""
+        """Build the card; `place` is a queued job's place in the queue, None when it is unknown."""
         params = job.message.params
         style = catalogue.styles.get(str(params.get("style")))
         product = str(params.get("prompt") or params.get("text") or job.message.modality)
@@ -89,7 +89,7 @@ class JobCard:
 
     @property
     def frame(self) -> tuple[int, int]:
-        """Width and height of the picture to come, so that nothing jumps when it does."""
+        """Width and height of the images to come, which keep their room so that nothing jumps."""
         params = self.job.message.params
         return int(params.get("width") or 1), int(params.get("height") or 1)
 
@@ -104,7 +104,7 @@ class JobCard:
 
     @property
     def seconds(self) -> float | None:
-        """From the beginning of the last attempt to the end."""
+        """The time from the beginning of the last attempt to the end."""
         job = self.job
         return None if job.started_at is None or job.finished_at is None else max(0.0, job.finished_at - job.started_at)
 
@@ -124,7 +124,7 @@ def _words(summary: JobSummary) -> tuple[str, str]:
     if job.state.terminal:
         return _HEADLINES[job.state], job.error.message if job.error else _DETAILS.get(job.state, "")
     if job.cancel_requested:
-        return "Stopping", "It ends at the next step."
+        return "Canceling", "It stops at the next step."
     return ("In line", _line(summary.place)) if summary.phase == "queued" else _running(summary.progress)
 
 
@@ -137,9 +137,9 @@ def _line(place: Place | None) -> str:
 
 def _running(progress: Progress | None) -> tuple[str, str]:
     if progress is None:
-        return "Setting up", "A worker has taken it."
+        return "Starting", "A worker has taken it from the queue."
     if progress.phase == "loading":
         return "Warming up the model", "The first photo after a start takes longer."
     if progress.phase == "saving":
-        return "Saving", "The last step."
-    return "Developing", f"Step {progress.step} of {progress.total}" if progress.total else "The first step."
+        return "Saving", "It is made, and is being stored."
+    return "Generating", f"Step {progress.step} of {progress.total}" if progress.total else "At the first step."

@@ -1,4 +1,4 @@
-"""A job's own page: it can be reloaded, left and come back to, for all it shows is read from the job."""
+"""A job's own page. It shows only stored state, so people can reload it, leave it and come back."""
 
 import asyncio
 import hashlib
@@ -26,17 +26,17 @@ class JobPages:
         return await self._page(request, "job.html")
 
     async def fragment(self, request: Request[AppState]) -> Response:
-        """Only the card, which the script puts in place of the one it has."""
+        """Answer with the card alone; the script replaces its own with it."""
         return await self._page(request, "job_card.html")
 
     async def cancel(self, request: Request[AppState]) -> Response:
-        """A job that was faster is shown as it ended."""
+        """Cancel the job and lead back to its page, which also shows a job that ended before."""
         with suppress(JobFinished):
             await own_jobs(request).cancel(_job_id(request))
         return _to_job(_job_id(request))
 
     async def retry(self, request: Request[AppState]) -> Response:
-        """A new job like this one: `seed=same` keeps the seed, else the gateway chooses another."""
+        """Submit a new job like this one: `seed=same` keeps the seed, else the gateway draws another."""
         job = await own_jobs(request).read(_job_id(request))
         data = await read_form(request)
         token, same_seed = token_or_new(data.get("token", "")), data.get("seed") == "same"
@@ -47,7 +47,7 @@ class JobPages:
         return await submit_form(request, body, f"retry-{key}", token)
 
     async def delete(self, request: Request[AppState]) -> Response:
-        """Back to the form: the job's own page is gone for good."""
+        """Delete the job and lead to the form, as the job's own page is gone."""
         await own_jobs(request).remove(_job_id(request))
         return RedirectResponse("/?deleted=1", 303)
 

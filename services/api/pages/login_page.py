@@ -1,4 +1,4 @@
-"""Signing in: a person shows a key once, and is known by a cookie until the session is over or he signs out."""
+"""Signing in: a person shows a key once; a cookie then stands for it until the session ends or they sign out."""
 
 from http import HTTPStatus
 from typing import Final
@@ -22,38 +22,38 @@ class LoginPage:
         self._templates = templates
 
     async def show(self, request: Request[AppState]) -> Response:
-        """The form; the first page where there is nothing to sign in to."""
+        """Show the form; while keys are off, lead to the first page."""
         if request.state["authenticator"].keyring is None:
             return RedirectResponse(HOME, 303)
         return self._form(request.query_params.get("next", HOME))
 
     async def sign_in(self, request: Request[AppState]) -> Response:
-        """303 to where the person wanted to go, with the cookie; or the form again."""
-        door = request.state["authenticator"]
+        """Answer 303 to the page the person wanted, with the cookie; or the form again."""
+        authenticator = request.state["authenticator"]
         data = await read_form(request)
         wanted = data.get("next", HOME)
-        key = door.keyring.find(data.get("key", "").strip()) if door.keyring else None
+        key = authenticator.keyring.find(data.get("key", "").strip()) if authenticator.keyring else None
         if key is None:
             return self._form(wanted, HTTPStatus.UNAUTHORIZED)
         response = RedirectResponse(_here(wanted), 303)
-        door.sessions.open(response, key)
+        authenticator.sessions.open(response, key)
         return response
 
     async def sign_out(self, request: Request[AppState]) -> Response:
-        """303 to the form; the browser forgets the cookie, and the photos it keeps, for the next person."""
+        """Answer 303 to the form; the browser forgets the cookie and its cached photos, for the next person."""
         response = RedirectResponse(PATH, 303, {"Clear-Site-Data": '"cache"'})
         request.state["authenticator"].sessions.close(response)
         return response
 
     def _form(self, wanted: str, status: int = HTTPStatus.OK) -> Response:
         wrong = status == HTTPStatus.UNAUTHORIZED
-        # RFC 9110 wants every 401 to say how: by form, which no browser takes for its own dialogue.
+        # RFC 9110 wants every 401 to name a scheme. This one is unknown to browsers, so none opens its own dialogue.
         headers = {"WWW-Authenticate": 'Form realm="studio"'} if wrong else {}
         return self._templates.page("login.html", status, headers, wanted=_here(wanted), wrong=wrong)
 
 
 def signed_in(handler: Handler) -> Handler:
-    """The page for whoever may see it; others are sent to sign in, and back to it."""
+    """Wrap a page so that callers without a key or session are sent to sign in, and then back to it."""
 
     async def handle(request: Request[AppState]) -> Response:
         try:
@@ -70,6 +70,6 @@ def signed_in(handler: Handler) -> Handler:
 
 
 def _here(path: str) -> str:
-    """A path of this site and nothing else: a second slash, of either kind, leads to another one."""
+    """Return the path if it stays on this site, else the first page: two slashes, of either kind, lead elsewhere."""
     plain = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable()
     return path if plain else HOME

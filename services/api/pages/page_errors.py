@@ -1,4 +1,4 @@
-"""The one table from errors to small pages for people; `problems.py` has the one for programs."""
+"""The one table from errors to small pages for people; `http/problems.py` has the table for programs."""
 
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Notice:
-    """`retry_after` in seconds, where trying again may help."""
+    """A message to a person. `retry_after` is in seconds, None where trying again does not help."""
 
     status: int
     title: str
@@ -26,36 +26,47 @@ class Notice:
     retry_after: int | None = None
 
 
-NOT_OURS: Final = Notice(403, "That came from another site", "Forms are taken from this site's own pages only.")
-UNREADABLE: Final = Notice(400, "That was not understood", "The form did not arrive whole. Go back and send it again.")
+NOT_OURS: Final = Notice(
+    403, "This came from another site", "Forms work only from this site's own pages. Start again from here."
+)
+UNREADABLE: Final = Notice(
+    400, "The form could not be read", "It arrived incomplete, or with a file. Go back and send it again."
+)
 DELETED: Final = Notice(200, "Deleted", "The photo and its files are gone.")
 BUSY: Final = Notice(
     503, "The studio is full", "Too many photos are waiting. Try again in about 10 seconds.", retry_after=10
 )
 AWAY: Final = Notice(
-    503, "The studio is not answering", "A part of it cannot be reached. Try again in a few seconds.", 5
+    503, "The studio is not answering", "One of its services cannot be reached. Try again in a few seconds.", 5
 )
 
 # Looked up along the class hierarchy, as in problems.py.
 _NOTICES: Final[dict[type[Exception], Notice]] = {
-    errors.JobNotFound: Notice(
-        404, "No such photo", "The address may be mistyped, or the photo is too old to be kept."
+    errors.JobNotFound: Notice(404, "No such photo", "Check the address. Old photos are removed."),
+    errors.StatusRebuilding: Notice(
+        503, "Looking for your photo", "The studio is restoring its records. Try again in a few seconds.", 5
     ),
-    errors.StatusRebuilding: Notice(503, "Looking for your photo", "It is not lost. Try again in a moment.", 5),
-    errors.JobRemoved: Notice(410, "This photo was deleted", "It is gone for good, and cannot be brought back."),
-    errors.InvalidRequest: Notice(422, "That cannot be drawn any more", "The models on offer have changed since."),
+    errors.JobRemoved: Notice(410, "This photo was deleted", "It cannot be brought back."),
+    errors.InvalidRequest: Notice(
+        422, "This photo cannot be repeated", "The models or their limits have changed since. Start a new photo."
+    ),
     errors.NotAccepted: BUSY,
     errors.TooManyJobs: Notice(
-        429, "You have enough waiting", "That is as many photos as you may have on the way at once.", 10
+        429,
+        "Too many photos at once",
+        "You have as many on the way as you may. Wait until one is ready, then try again.",
+        10,
     ),
-    errors.TooManyRequests: Notice(429, "Not so fast", "That is more than you may order in this time."),
+    errors.TooManyRequests: Notice(429, "Too many photos in a short time", "You have reached your limit."),
     errors.BackendUnavailable: AWAY,
-    errors.IdempotencyInFlight: Notice(503, "Still being sent", "Your order is on its way. Try again in a moment.", 1),
+    errors.IdempotencyInFlight: Notice(
+        503, "Still being sent", "This form was sent a moment ago. Try again in a second.", 1
+    ),
 }
 
 
 def notice(exc: Exception) -> Notice | None:
-    """What to tell a person of this error; None for one nobody foresaw."""
+    """Return the message about this error to a person; None for an unexpected one."""
     if isinstance(exc, errors.BackendUnavailable):
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
     if isinstance(exc, HTTPException) and exc.status_code == UNREADABLE.status:
@@ -76,7 +87,7 @@ def error_page(templates: PageTemplates, told: Notice) -> Response:
 
 
 def with_error_pages(templates: PageTemplates, handler: Handler) -> Handler:
-    """The handler, with a page in place of every error of the table."""
+    """Wrap a handler so that every error of the table becomes a page."""
 
     @wraps(handler)
     async def handle(request: Request[AppState]) -> Response:

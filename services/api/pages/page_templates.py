@@ -1,4 +1,4 @@
-"""Renders the pages. Everything in them is escaped: what a person typed is text, never markup."""
+"""Renders the pages. Every value in them is escaped, so that typed text never becomes markup."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -26,9 +26,9 @@ NAMES: Final = (
 
 
 def load_page_templates(base_path: str = "") -> "PageTemplates":
-    """Those that ship, with their assets; links in them begin with `base_path`.
+    """Load the templates that ship, and their assets; links in them begin with `base_path`.
 
-    Raises OSError or jinja2.TemplateError when they are not there or broken.
+    Raises OSError or jinja2.TemplateError when they are missing or broken.
     """
     folder = data_folder("web")
     return PageTemplates(folder / "templates", Assets(folder / "static", base_path), base_path)
@@ -45,12 +45,12 @@ class PageTemplates:
             lstrip_blocks=True,
         )
         environment.globals.update(root=base_path, asset=assets.url, example_image=assets.example_image)
-        # Compiled here, once, so that a broken template stops the start and no request reads a file.
+        # Compiled once, at the start: a broken template stops it, and no request reads a file.
         self._templates = {name: environment.get_template(name) for name in NAMES}
 
     def page(
         self, name: str, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None, **context: object
     ) -> HTMLResponse:
-        """Never stored: a page shows a moment, and a form in it carries a key of its own."""
+        """Render a page. No cache stores it: it shows the present state, and its form carries a token of its own."""
         content = self._templates[name].render(context)
         return HTMLResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})

@@ -1,4 +1,4 @@
-"""What the form offers for one model: all of it from the schema of that model's parameters."""
+"""The choices that the form offers for one model, all from the schema of that model's parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _ORDER: Final = ("text", "integer", "number", "choice")
 
 @dataclass(frozen=True)
 class Size:
-    """In pixels; `value` is how the form spells it."""
+    """A size in pixels; `value` is its spelling in the form."""
 
     title: str
     width: int
@@ -30,7 +30,7 @@ class Size:
 
 @dataclass(frozen=True)
 class PhotoChoices:
-    """`subject` is the one thing that must be typed; `details` are all parameters the first screen has no place for."""
+    """`subject` is the one field that must be filled in; `details` are all parameters without a place on top."""
 
     model: Model
     subject: FormField
@@ -41,7 +41,7 @@ class PhotoChoices:
 
     @classmethod
     def of(cls, model: Model, catalogue: Catalogue) -> Self:
-        """For a model that `photo_model` gave."""
+        """Build the choices for a model that `photo_model` returned."""
         schema = model_schema(model, catalogue)
         fields = _fields(schema)
         subject = next(field for field in fields.values() if field.required)
@@ -58,16 +58,16 @@ class PhotoChoices:
 
 
 def photo_model(catalogue: Catalogue, *names: str | None) -> Model:
-    """The first of these names that is a model words suffice for; else the default one, else any. Or LookupError."""
+    """Return the first named model that words suffice for; else the default model, else any. Raises LookupError."""
     known = [catalogue.models[name] for name in names if name is not None and name in catalogue.models]
     for model in (*known, catalogue.default_model, *catalogue.models.values()):
         if takes_words(model, catalogue):
             return model
-    raise LookupError("no model of the catalogue makes anything of words alone")
+    raise LookupError("the pages need a model that works from words alone, and the catalogue has none")
 
 
 def takes_words(model: Model, catalogue: Catalogue) -> bool:
-    """Whether words are all it needs."""
+    """True if words are all that the model needs."""
     schema = model_schema(model, catalogue)
     return len(schema["required"]) == 1 and schema["required"][0] in _fields(schema)
 
@@ -79,14 +79,14 @@ def _fields(schema: Mapping[str, Any]) -> dict[str, FormField]:
 
 
 def _size(model: Model, title: str, across: int, down: int) -> Size:
-    """The shape with about as many pixels as the model's own size, which is where it draws best."""
+    """Return the shape with about as many pixels as the model's own size, which is where its images are best."""
     area = int(model.defaults.get("width", 512)) * int(model.defaults.get("height", 512))
     width = math.sqrt(area * across / down)
     return Size(title, _side(model, width), _side(model, area / width))
 
 
 def _side(model: Model, pixels: float) -> int:
-    """The nearest side the model can draw."""
+    """Return the nearest side that the model's limits allow."""
     limits = model.limits
     least = math.ceil(limits.min_side / limits.multiple_of)
     most = limits.max_side // limits.multiple_of

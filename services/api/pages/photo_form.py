@@ -1,4 +1,4 @@
-"""The form of the first page: from the strings a browser sends to the body a job is made of, and back."""
+"""The form of the first page: it turns the strings that a browser sends into the body of a job, and back."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from services.api.pages.photo_choices import PhotoChoices, Size
 from services.api.pages.submission import new_token, token_or_new
 from services.common.schemas import StatusRecord
 
-# Fields of the first screen that go by another name than the parameter they are for; a size is two parameters.
+# The field of each parameter whose field has another name; a size is two parameters.
 _FIELDS: Final = {"num_images": "count", "width": "size", "height": "size", "style": "style"}
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True)
 class PhotoForm:
-    """`values` are what was typed, field by field; `errors` the sentence beside each field that is wrong."""
+    """`values` are the typed texts by field; `errors` are the sentences to show beside wrong fields."""
 
     choices: PhotoChoices
     values: Mapping[str, str]
@@ -44,7 +44,7 @@ class PhotoForm:
 
     @classmethod
     def like(cls, choices: PhotoChoices, job: StatusRecord, seed: str) -> Self:
-        """Filled in as that job was; `seed` is one of its pictures'."""
+        """Return the form filled in as that job was; `seed` is that of one of its images."""
         params = job.message.params
         names = _names(choices)
         values = {names[name]: _typed(value) for name, value in params.items() if name in names}
@@ -53,7 +53,7 @@ class PhotoForm:
 
     @property
     def sizes(self) -> Iterable[Size]:
-        """Those on offer, and the one chosen elsewhere that is none of them."""
+        """The model's sizes, and after them the job's own where it is another."""
         own = _SIZE.fullmatch(self.values.get("size", ""))
         if own is None or any(size.value == own[0] for size in self.choices.sizes):
             return self.choices.sizes
@@ -61,11 +61,11 @@ class PhotoForm:
 
     @property
     def tuned(self) -> bool:
-        """Whether any of the details is filled in or wrong."""
+        """True if any of the details is filled in or wrong."""
         return any(self.values.get(each.name) or each.name in self.errors for each in self.choices.details)
 
     def body(self) -> dict[str, Any]:
-        """What `Gateway.accept` takes; a field left empty is the model's own affair."""
+        """Return the body for `Gateway.accept`; the model's default fills a field left empty."""
         choices, values = self.choices, self.values
         body: dict[str, Any] = {"model": choices.model.name, choices.subject.name: values["product"]}
         if choices.styles and values.get("style", "").strip():
@@ -81,12 +81,12 @@ class PhotoForm:
         return body
 
     def idempotency_key(self) -> str:
-        """The same for a form sent twice by a double click, another once anything in it was changed."""
+        """Return the same key for a form sent twice by a double click, and another once a field was changed."""
         content = json.dumps(self.body(), sort_keys=True).encode()
         return f"form-{self.token}-{hashlib.sha256(content).hexdigest()[:16]}"
 
     def refused(self, faults: Iterable[Mapping[str, object]]) -> Self:
-        """This form with a sentence beside every field at fault; under a new token, as nothing came of the old."""
+        """Return the form with a sentence beside every wrong field, and a new token as the old one made no job."""
         known = _names(self.choices)
         pointers = [str(fault["pointer"]) for fault in faults]
         names = dict.fromkeys(known.get(pointer.split("/")[1], "form") for pointer in pointers if pointer)
@@ -102,14 +102,15 @@ class PhotoForm:
         example = f", for example “{choices.styles[0].example}”" if choices.styles else ""
         return {
             "product": choices.subject.fault(typed) if too_long else f"Say what to photograph{example}.",
-            "style": "There is no such look any more; choose one of these.",
-            "size": f"{choices.model.title} draws {limits.min_side} to {limits.max_side} pixels a side.",
-            "count": f"Choose 1 to {len(choices.counts)} pictures.",
-        }.get(name, "Something in this form is not understood; reload the page and try again.")
+            "style": "This look is not offered any more. Choose one of these.",
+            "size": f"Choose another shape: {choices.model.title} makes photos of {limits.min_side} to "
+            f"{limits.max_side} pixels a side, in steps of {limits.multiple_of}.",
+            "count": f"Choose 1 to {len(choices.counts)} photos.",
+        }.get(name, "This form has a value that is not valid. Reload the page and try again.")
 
 
 def _names(choices: PhotoChoices) -> dict[str, str]:
-    """The field of each parameter."""
+    """Return the name of the field of each parameter."""
     return {**_FIELDS, choices.subject.name: "product", **{each.name: each.name for each in choices.details}}
 
 

@@ -1,4 +1,4 @@
-"""The pages for people. They work without JavaScript, which only saves reloads."""
+"""The routes of the pages for people. They work without JavaScript, which only saves reloads."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""The page /status: the whole system at one look, for people."""
+"""The page /status: an overview of the whole system, for people."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ class StatusPage:
         return await self._page(request, "status.html")
 
     async def fragment(self, request: Request[AppState]) -> Response:
-        """Only what is told, which the script puts in place of what it has."""
+        """Answer with the facts alone; the script replaces its own with them."""
         return await self._page(request, "status_facts.html")
 
     async def _page(self, request: Request[AppState], name: str) -> Response:

@@ -1,4 +1,4 @@
-"""Takes a browser's form to the gateway, a form sent twice to the one job it made, and the browser to that job."""
+"""Submits a browser's form and leads the browser to its job; a form sent twice leads to the same job."""
 
 import asyncio
 import re
@@ -33,17 +33,15 @@ def token_or_new(given: str) -> str:
 
 
 async def read_form(request: Request[AppState]) -> dict[str, str]:
-    """The text fields. Raises HTTPException 400 for a form that is broken, has files or too many fields."""
+    """Return the text fields. Raises HTTPException 400 for a broken form, and for one with files or too many fields."""
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: str, token: str) -> Response:
-    """303 to the job's page; while keys are off with the cookie by which its visitor finds it again.
+    """Answer 303 to the job's page; while keys are off, with the cookie that lets the visitor find it again.
 
-    `token` is the form's own.
-
-    Raises TooManyRequests, and as `Gateway.accept`.
+    `token` is the form's own. Raises TooManyRequests, and the errors of `Gateway.accept`.
     """
     caller, visitors = caller_of(request), request.state["authenticator"].visitors
     owner = caller.owner or visitors.newcomer(token)
@@ -57,7 +55,7 @@ async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: 
 async def _submitted(
     request: Request[AppState], body: Mapping[str, Any], owner: str, key: str, quota: Quota
 ) -> StatusRecord:
-    # Of a double click the browser shows only the second answer, so that one waits for the first.
+    # After a double click the browser shows only the second answer, so that one waits for the first.
     for _ in range(TRIES):
         try:
             accepting = request.state["gateway"].accept(body, owner=owner, idempotency_key=key, quota=quota)

@@ -1,7 +1,7 @@
-"""A request for each operation as one pastes it: for a shell with curl, and for Python.
+"""A request for each operation, to paste into a shell with curl or into Python.
 
-Both begin from variables: BASE, where the gateway is, JOB_ID, a job of one's own, and for operators MESSAGE_ID, a dead
-letter; and from KEY, where the gateway asks for one.
+Both use variables: BASE, the gateway's URL, JOB_ID, a job of the reader's, and for operators MESSAGE_ID, a dead
+letter; and KEY, where the gateway asks for one.
 """
 
 import json
@@ -20,7 +20,7 @@ print([image.url for image in made.data])"""
 
 
 def curl_example(endpoint: Endpoint, *, keys: bool = False) -> str:
-    """One command; it fails where the request is refused."""
+    """Return one command, which fails when the request is refused."""
     parts = [f'curl -fsS "$BASE{endpoint.path.format(**_SHELL)}"']
     if _needs_key(endpoint, keys=keys):
         parts.append('-H "Authorization: Bearer $KEY"')
@@ -29,12 +29,12 @@ def curl_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     elif endpoint.method != "GET":
         parts.append(f"-X {endpoint.method}")
     elif _makes_a_file(endpoint):
-        parts.append("-o picture")
+        parts.append("-o image")
     return " \\\n    ".join(parts)
 
 
 def python_example(endpoint: Endpoint, *, keys: bool = False) -> str:
-    """With `requests`; with OpenAI's own client for OpenAI's route."""
+    """Return a program that uses `requests`, or OpenAI's own client for OpenAI's route."""
     if endpoint.fault is not None and endpoint.body is not None:
         given = ", ".join(f"{name}={value!r}" for name, value in endpoint.body.example.items())
         return _OPENAI % ("KEY" if keys else '"unused"', given)
@@ -45,7 +45,7 @@ def python_example(endpoint: Endpoint, *, keys: bool = False) -> str:
     lines = ["import requests", "", f"response = requests.{endpoint.method.lower()}({url}{body}, timeout=10)"]
     lines.append("response.raise_for_status()")
     if _makes_a_file(endpoint):
-        lines += ['with open("picture", "wb") as file:', "    file.write(response.content)"]
+        lines += ['with open("image", "wb") as file:', "    file.write(response.content)"]
     elif any(answer.view for answer in endpoint.answers.values()):
         lines.append("print(response.json())")
     return "\n".join(lines)

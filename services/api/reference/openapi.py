@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of endpoints that also makes the routes."""
+"""The OpenAPI 3.1 document, made from the same table of endpoints as the routes."""
 
 import inspect
 import re
@@ -37,15 +37,15 @@ _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "job_id": ("The job's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
-    "message_id": ("The dead letter's.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
-    "index": ("Which artifact, counted from 0.", {"type": "integer", "minimum": 0}),
+    "message_id": ("The dead letter's id.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
+    "index": ("The artifact's number, counted from 0.", {"type": "integer", "minimum": 0}),
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
 }
 _KEY: Final = "key"
 _SCHEME: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key, in the header and nowhere else. Where the gateway has no keys, none is needed.",
+    "description": "An API key, in the header and nowhere else. A gateway without keys needs none.",
 }
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
@@ -56,7 +56,10 @@ _ABOUT: Final = (
 def openapi_document(
     endpoints: Sequence[Endpoint], catalogue: Catalogue, default: str, *, keys: bool = False
 ) -> dict[str, Any]:
-    """As plain JSON. `default` is the model that requests without one get; `keys` whether requests need a key."""
+    """Return the document as plain JSON.
+
+    `default` is the model of requests that name none; with `keys` requests need a key.
+    """
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for endpoint in endpoints:
         by_path[endpoint.path][endpoint.method.lower()] = _operation(endpoint, catalogue, default, keys=keys)
@@ -118,7 +121,7 @@ def _parameter(name: str, where: str, about: str | None, schema: Mapping[str, An
 
 
 def _given(schema: JsonSchema) -> JsonSchema:
-    """A parameter is left out or has a value; there is no null after a question mark."""
+    """Return the schema without null: a query parameter is left out or has a value."""
     parts = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
     return {key: value for key, value in {**schema, **(parts or [{}])[0]}.items() if key != "anyOf"}
 
@@ -140,13 +143,13 @@ def _header(name: str, *, required: bool) -> Header:
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in [*endpoint.problems, *_guards(endpoint), "internal-error"]:
+    for code in [*endpoint.problems, *_access_problems(endpoint), "internal-error"]:
         by_status[KINDS[code].status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
 
 
-def _guards(endpoint: Endpoint) -> Iterable[str]:
-    """What the guard in front of the handler may answer."""
+def _access_problems(endpoint: Endpoint) -> Iterable[str]:
+    """Yield the problems that authentication and authorization may answer before the handler runs."""
     if endpoint.access is not Access.OPEN:
         yield from ("unauthenticated", "other-origin")
     if endpoint.access is Access.OPERATOR:
@@ -154,7 +157,7 @@ def _guards(endpoint: Endpoint) -> Iterable[str]:
 
 
 def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
-    """The codes are part of the schema: an answer with another one breaks it."""
+    """Return a response whose schema lists the codes, so that an answer with another code breaks it."""
     code: JsonSchema = {"properties": {"code": {"enum": list(codes)}}}
     if endpoint.fault is None:
         schema, media_type = {"allOf": [{"$ref": _REF + ProblemView.__name__}, code]}, MEDIA_TYPE
@@ -192,7 +195,7 @@ def _ref(name: str) -> Schema:
 
 
 def _whole(value: Any) -> Any:
-    """Limits back to the whole numbers they were before they went through the document's own types."""
+    """Turn whole numbers back into integers: the document's own types have made floats of them."""
     if isinstance(value, dict):
         return {key: _whole(each) for key, each in value.items()}
     if isinstance(value, list):

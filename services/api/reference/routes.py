@@ -1,4 +1,4 @@
-"""/openapi.json and /docs: what the table of endpoints says, for programs and for people."""
+"""/openapi.json and /docs: the reference of the API, for programs and for people."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from services.common.settings import Settings
 def reference_routes(
     table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings, templates: PageTemplates
 ) -> list[BaseRoute]:
-    """Raises KeyError for a header, parameter or problem that the table names and nobody describes."""
+    """Return both routes. Raises KeyError for a header, parameter or problem of the table without a description."""
     keys = KeyRing.of(settings) is not None
     document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name, keys=keys)
     content = json.dumps(document).encode()
@@ -70,7 +70,7 @@ def _input(parameter: dict[str, Any]) -> Member:
 
 
 def _view(response: dict[str, Any]) -> str | None:
-    """The name of the schema of what comes, None for a file or nothing."""
+    """Return the name of the body's schema, None for a file or an empty body."""
     schema: dict[str, Any] = next((media.get("schema", {}) for media in response.get("content", {}).values()), {})
     reference = schema.get("$ref") or schema.get("allOf", [{}])[0].get("$ref", "")
     return reference.rpartition("/")[2] or None

@@ -1,4 +1,4 @@
-"""A JSON Schema in words, for a table that people read."""
+"""Puts a JSON Schema into words, for a table that people read."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ JsonSchema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an object; `refers` is the name of the schema it is, where it has one."""
+    """A member of an object; `refers` is the name of its schema, None where the schema has no name."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Member:
 
 
 def members(schema: JsonSchema) -> Iterable[Member]:
-    """Nothing for what is no object."""
+    """Return the members of an object; an empty list for any other schema."""
     required = schema.get("required", ())
     return [Member.of(name, each, required=name in required) for name, each in schema.get("properties", {}).items()]
 

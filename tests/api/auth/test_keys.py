@@ -1,4 +1,4 @@
-"""Who may do what: with keys nobody gets in without one, and nobody sees another's jobs."""
+"""With keys, each request needs a known one, and a key sees only its own jobs; an operator's sees all of them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -74,7 +74,7 @@ async def submit_as(client: httpx2.AsyncClient, name: str, **params: Any) -> str
     ],
 )
 async def test_no_key_no_entry(client: httpx2.AsyncClient, headers: dict[Any, Any]) -> None:
-    """Without a key that is known, in the one header, every operation is a 401 that says how to come in."""
+    """Without a known key in the Authorization header every operation is a 401 that names the scheme."""
     assert len(GUARDED) >= 10
     for endpoint in GUARDED:
         path = path_of(endpoint.path, new_job_id())
@@ -88,14 +88,14 @@ async def test_no_key_no_entry(client: httpx2.AsyncClient, headers: dict[Any, An
 
 @with_keys
 async def test_what_stays_open(client: httpx2.AsyncClient) -> None:
-    """Health, the meaning of problems, the documentation and the page to sign in need no key."""
+    """Health, the meaning of problems, the documentation and the sign-in page need no key."""
     for path in ("/livez", "/readyz", "/problems/unauthenticated", "/openapi.json", "/docs", "/login"):
         assert (await client.get(path)).status_code == 200, path
 
 
 @with_keys
 async def test_others_jobs_are_not_there(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """A job of another's key is a 404 in every way, and as such no different from one that never was."""
+    """The job of another key is a 404 in every operation, and cannot be told from a job that never was."""
     made = await submit_as(client, "alice")
     await worker.succeed(made, picture())
     operations = [each for each in GUARDED if "{job_id}" in each.path]
@@ -115,8 +115,8 @@ async def test_others_jobs_are_not_there(client: httpx2.AsyncClient, worker: Fak
 
 
 @with_keys
-async def test_nobody_waits_for_a_job_of_another(client: httpx2.AsyncClient) -> None:
-    """`Prefer: wait` on another's job is answered at once, so that time tells nothing either."""
+async def test_waiting_for_another_keys_job_ends_at_once(client: httpx2.AsyncClient) -> None:
+    """`Prefer: wait` on the job of another key is answered at once, so that the time tells nothing either."""
     made = await submit_as(client, "alice")
 
     response = await client.get(f"/v1/jobs/{made}", headers={**bearer("bob"), "Prefer": "wait=20"}, timeout=5)
@@ -126,7 +126,7 @@ async def test_nobody_waits_for_a_job_of_another(client: httpx2.AsyncClient) -> 
 
 @with_keys
 async def test_removed_jobs_have_owners_too(client: httpx2.AsyncClient) -> None:
-    """Of a removed job its owner is told that it is gone, and nobody else that it ever was."""
+    """A removed job is a 410 for its owner and operators, and a 404 for other keys."""
     made = await submit_as(client, "alice")
     assert (await client.delete(f"/v1/jobs/{made}", headers=bearer("alice"))).status_code == 204
 
@@ -139,7 +139,7 @@ async def test_removed_jobs_have_owners_too(client: httpx2.AsyncClient) -> None:
 
 @with_keys
 async def test_lists_are_by_key(client: httpx2.AsyncClient) -> None:
-    """Everybody lists their own jobs; an operator also another's, by the name of the key, who has none for a user."""
+    """A key lists its own jobs. `owner` lets an operator list those of another key, and lists none for a user."""
     mine, theirs = await submit_as(client, "alice"), await submit_as(client, "bob")
 
     async def listed(name: str, **query: str) -> list[str]:
@@ -156,7 +156,7 @@ async def test_lists_are_by_key(client: httpx2.AsyncClient) -> None:
 
 @with_keys
 async def test_operator_sees_everything(client: httpx2.AsyncClient) -> None:
-    """An operator may look at anybody's job, and cancel and remove it."""
+    """An operator may read, cancel and remove any job."""
     made = await submit_as(client, "alice")
 
     assert (await client.get(f"/v1/jobs/{made}", headers=bearer("olga"))).status_code == 200
@@ -166,7 +166,7 @@ async def test_operator_sees_everything(client: httpx2.AsyncClient) -> None:
 
 @pytest.fixture
 async def operators(settings: Settings, catalogue: Catalogue) -> AsyncIterator[httpx2.AsyncClient]:
-    """On the gateway's machine, before one with an operation that is for operators."""
+    """A client on the gateway's machine; the gateway has one more operation, for operators."""
 
     async def handler(_request: Request[Any]) -> Response:
         return Response("in")
@@ -182,7 +182,7 @@ async def operators(settings: Settings, catalogue: Catalogue) -> AsyncIterator[h
 
 @with_keys
 async def test_what_is_the_operators(operators: httpx2.AsyncClient) -> None:
-    """An operation for operators takes the key of one: a user's is a 403."""
+    """An operation for operators takes an operator's key; a user's is a 403."""
     answers = [await operators.post("/x", headers=bearer(name)) for name in ("olga", "alice")]
 
     assert [answer.status_code for answer in answers] == [200, 403]
@@ -190,7 +190,7 @@ async def test_what_is_the_operators(operators: httpx2.AsyncClient) -> None:
 
 
 async def test_operator_without_keys_is_on_the_machine(operators: httpx2.AsyncClient) -> None:
-    """While keys are off an operator is who is on this machine: not who comes by a proxy, a name, or another's page."""
+    """While keys are off only local requests are an operator's: none by a proxy, a public name or another site."""
     for headers in ({}, {"Host": "localhost:8000"}, {"Host": "[::1]"}):
         assert (await operators.post("/x", headers=headers)).status_code == 200
     for headers in (
@@ -207,8 +207,8 @@ REBOUND = ({"Host": "evil.example:8000"}, {"Host": "evil.example", "X-Forwarded-
 
 
 @pytest.mark.parametrize("settings", [{"public_url": "https://photos.example"}], indirect=True)
-async def test_no_page_is_let_in_by_a_name_of_its_own(client: httpx2.AsyncClient) -> None:
-    """While keys are off nothing is told or taken by a name that leads here and that nobody gave us (DNS rebinding)."""
+async def test_foreign_names_of_this_machine_are_refused(client: httpx2.AsyncClient) -> None:
+    """While keys are off, a public name other than the public URL's is refused on this machine (DNS rebinding)."""
     job = (await client.post("/v1/jobs", json=MUG)).json()["id"]
     for headers in REBOUND:
         for method, path in (("GET", "/v1/jobs"), ("GET", "/"), ("DELETE", f"/v1/jobs/{job}"), ("POST", "/v1/jobs")):
@@ -220,14 +220,14 @@ async def test_no_page_is_let_in_by_a_name_of_its_own(client: httpx2.AsyncClient
 
 
 @with_keys
-async def test_keys_let_in_by_any_name(client: httpx2.AsyncClient) -> None:
-    """With keys a name tells nothing: no page has another's key or cookie."""
+async def test_keys_work_under_any_name(client: httpx2.AsyncClient) -> None:
+    """With keys any host name is accepted, as no other site has the key or the cookie."""
     assert (await client.get("/v1/jobs", headers={**bearer("alice"), "Host": "evil.example"})).status_code == 200
 
 
 @with_keys
 async def test_idempotency_keys_are_by_owner(client: httpx2.AsyncClient) -> None:
-    """Two people who choose the same Idempotency-Key get a job each."""
+    """Two keys that use the same Idempotency-Key get a job each."""
     same = {"Idempotency-Key": "monday"}
     made = [
         (await client.post("/v1/jobs", json=MUG, headers={**bearer(name), **same})).json()["id"]
@@ -238,7 +238,7 @@ async def test_idempotency_keys_are_by_owner(client: httpx2.AsyncClient) -> None
 
 
 async def test_without_keys_urls_are_capabilities(app: ASGIApp, client: httpx2.AsyncClient) -> None:
-    """While keys are off whoever has a job's URL may use it, and what is in the Authorization header is not read."""
+    """While keys are off, any client with a job's URL may use it, and the Authorization header is not read."""
     made = (await client.post("/v1/jobs", json=MUG, headers={"Authorization": "Bearer unused"})).json()["id"]
 
     assert (await client.get(f"/v1/jobs/{made}")).status_code == 200
@@ -247,7 +247,7 @@ async def test_without_keys_urls_are_capabilities(app: ASGIApp, client: httpx2.A
 
 @pytest.mark.parametrize("settings", [{}, {"keys": LINES}], indirect=True, ids=["off", "on"])
 async def test_document_says_whether_keys_are_needed(client: httpx2.AsyncClient, settings: Settings) -> None:
-    """The scheme is always described, and asked for where it is needed: everywhere but by what is open."""
+    """The document always describes the scheme; with keys every operation asks for it, except the open ones."""
     document = (await client.get("/openapi.json")).json()
     asked = {
         (method.upper(), path): bool(operation.get("security"))
@@ -265,7 +265,7 @@ async def test_document_says_whether_keys_are_needed(client: httpx2.AsyncClient,
 
 @pytest.mark.parametrize("origin", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 async def test_other_sites_change_nothing(client: httpx2.AsyncClient, origin: dict[str, str]) -> None:
-    """What another site has a browser send, with its cookies, may not submit, cancel or remove."""
+    """A browser's request from another site's page cannot submit, cancel or remove a job."""
     made = (await client.post("/v1/jobs", json=MUG)).json()["id"]
     for method, path in (("POST", "/v1/jobs"), ("POST", f"/v1/jobs/{made}/cancel"), ("DELETE", f"/v1/jobs/{made}")):
         refused = await client.request(method, path, headers=origin)
@@ -277,7 +277,7 @@ async def test_other_sites_change_nothing(client: httpx2.AsyncClient, origin: di
 
 
 def test_file_of_keys(tmp_path: Path) -> None:
-    """Keys may be in a file, with comments, besides those of the setting; none is kept as it is."""
+    """Keys may be in a file with comments, beside those of the setting; only their digests are kept."""
     first, second, _ = LINES.split()
     file = tmp_path / "keys"
     file.write_text(f"# those of the studio\n{second}  # Bob's\n")
@@ -291,7 +291,7 @@ def test_file_of_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "alice:user:short", "alice:admin:" + "0" * 64, "studio_secret"])
 def test_what_is_no_key_stops_the_start(tmp_path: Path, catalogue: Catalogue, content: str) -> None:
-    """A file that holds no keys, or anything else, opens no door: the gateway does not start, and quotes none of it."""
+    """A file without keys, or with an entry that is none, stops the start, and the error quotes none of it."""
     file = tmp_path / "keys"
     file.write_text(content)
 
@@ -302,20 +302,20 @@ def test_what_is_no_key_stops_the_start(tmp_path: Path, catalogue: Catalogue, co
 
 
 def test_missing_file_of_keys_stops_the_start(tmp_path: Path, catalogue: Catalogue) -> None:
-    """A file that is not there is not the same as no keys."""
+    """A missing file of keys stops the start."""
     with pytest.raises(OSError, match="nowhere"):
         create_app(embedded_settings(tmp_path, keys_file=tmp_path / "nowhere"), catalogue)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
 def test_loopback_needs_no_keys(tmp_path: Path, address: str) -> None:
-    """Whoever is on this machine needs no key."""
+    """The gateway listens on loopback addresses without keys."""
     check_exposure(embedded_settings(tmp_path), address)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.0.7", "fe80::1%eth0"])
 def test_other_addresses_need_keys(tmp_path: Path, address: str) -> None:
-    """Where others are the gateway listens with keys, or when it is told by name, or if nobody reaches it there."""
+    """On other addresses the gateway needs keys, STUDIO_ALLOW_ANONYMOUS, or a published address that is loopback."""
     with pytest.raises(ValueError, match="STUDIO_ALLOW_ANONYMOUS"):
         check_exposure(embedded_settings(tmp_path), address)
     for changes in ({"keys": LINES}, {"allow_anonymous": True}, {"published_host": "127.0.0.1"}):
@@ -339,7 +339,7 @@ def test_other_addresses_need_keys(tmp_path: Path, address: str) -> None:
     ],
 )
 def test_only_trusted_proxies_are_believed(peer: str, forwarded: list[str], party: str) -> None:
-    """X-Forwarded-For counts from its end, as far as it was written by proxies that are trusted."""
+    """X-Forwarded-For is read from its end, as far as trusted proxies wrote it."""
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
 
     client = TrustedProxies("10.0.0.0/24").client({"type": "http", "client": (peer, 1), "headers": headers})
@@ -348,12 +348,12 @@ def test_only_trusted_proxies_are_believed(peer: str, forwarded: list[str], part
 
 
 def test_no_proxy_is_a_mistake(tmp_path: Path, catalogue: Catalogue) -> None:
-    """What is neither an address nor a network stops the start."""
+    """An entry of the trusted proxies that is neither an address nor a network stops the start."""
     with pytest.raises(ValueError, match="proxy"):
         create_app(embedded_settings(tmp_path, trusted_proxies="proxy"), catalogue)
 
 
 def test_keys_are_not_shown(tmp_path: Path) -> None:
-    """Settings that are printed hold no key, the hashed ones included."""
+    """Printed settings hold neither a key nor a digest."""
     settings = embedded_settings(tmp_path, keys=LINES, api_key=key_of("alice"))
     assert not {*LINES.split(), key_of("alice")} & set(str(settings).replace("'", " ").split())

@@ -1,4 +1,4 @@
-"""Scripts of other sites: those that are listed may use the API, and no others."""
+"""Scripts of listed sites may use the API, and no other sites' scripts."""
 
 import httpx2
 import pytest
@@ -12,13 +12,13 @@ listing = pytest.mark.parametrize("settings", [{"cors_origins": f"{LISTED}/, htt
 
 
 def of(origin: str) -> dict[str, str]:
-    """What a browser says of a script on that site."""
+    """Return the headers that a browser sends for a script on that site."""
     return {"Origin": origin, "Sec-Fetch-Site": "cross-site"}
 
 
 @listing
 async def test_listed_site_may_use_the_api(client: httpx2.AsyncClient) -> None:
-    """Its browser is told that it may ask, its job is taken, and it may read the answer, refusals included."""
+    """A listed site's preflight succeeds, its job is accepted, and its scripts may read the answers and refusals."""
     asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     allowed = await client.options("/v1/jobs", headers={**of(LISTED), **asking})
     assert allowed.status_code == 200
@@ -35,13 +35,13 @@ async def test_listed_site_may_use_the_api(client: httpx2.AsyncClient) -> None:
 
 @listing
 async def test_listed_site_has_no_forms_here(client: httpx2.AsyncClient) -> None:
-    """The pages' own forms are taken from our pages only."""
+    """The form of the first page is refused even from a listed site."""
     assert (await client.post("/", data={"product": "mug"}, headers=of(LISTED))).status_code == 403
 
 
 @pytest.mark.parametrize("settings", [{}, {"cors_origins": LISTED}], indirect=True, ids=["none listed", "another"])
 async def test_other_sites_may_not(client: httpx2.AsyncClient) -> None:
-    """A site that is not listed changes nothing, and its browser hears of nothing it may read."""
+    """A site that is not listed can change nothing, and its scripts may read no answer."""
     asking = {"Access-Control-Request-Method": "POST"}
     answers = [
         await client.options("/v1/jobs", headers={**of(STRANGE), **asking}),
@@ -54,6 +54,6 @@ async def test_other_sites_may_not(client: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize("listed", ["*", "shop.example.com", "https://shop.example.com/page", "file:///"])
 def test_what_is_no_origin_is_refused(listed: str) -> None:
-    """Everybody, a bare name and an address with a path are no origins."""
+    """`*`, a bare name, a URL with a path and a file URL are refused as origins."""
     with pytest.raises(ValueError, match="STUDIO_CORS_ORIGINS"):
         listed_origins(listed)

@@ -1,4 +1,4 @@
-"""What every response carries, and the one line every request logs."""
+"""Every response carries a request id and security headers, and every request logs one line."""
 
 import httpx2
 import pytest
@@ -17,7 +17,7 @@ async def test_sane_request_id_is_kept(client: httpx2.AsyncClient, given: str) -
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\x1b[31m", "<script>"])
 async def test_other_request_ids_are_replaced(client: httpx2.AsyncClient, given: str) -> None:
-    """A request id that could spoil a log is replaced by one of our own, new each time."""
+    """A request id that could spoil a log is replaced by a new one each time."""
     first, second = [await client.get("/livez", headers={"X-Request-Id": given}) for _ in range(2)]
 
     assert first.headers["X-Request-Id"] not in (given, second.headers["X-Request-Id"])

@@ -1,4 +1,4 @@
-"""What OpenAI's route refuses before there is a job; the rest is in tests/e2e/test_openai.py."""
+"""OpenAI's route refuses requests before and after there is a job; the rest is in tests/e2e/test_openai.py."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def catalogue(catalogue: Catalogue) -> Catalogue:
     ("settings", "named"), [({}, {"model": "writer"}), ({"model": "writer"}, {})], indirect=["settings"]
 )
 async def test_model_that_makes_no_images(client: httpx2.AsyncClient, named: dict[str, str]) -> None:
-    """A model that writes text is refused, whether it is named or the one that requests without a name get."""
+    """A model that writes text is refused, named in the request or as the default model."""
     answer = await client.post("/v1/images/generations", json={"prompt": "red mug", **named})
     assert answer.status_code == 422
     assert answer.json()["error"]["param"] == "model"

@@ -1,4 +1,4 @@
-"""The OpenAPI document: it says all that is served, and nothing else."""
+"""The OpenAPI document describes all routes for programs, and no others."""
 
 import json
 from typing import Any
@@ -15,9 +15,9 @@ from services.common.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-# Of the document itself nothing has to be documented.
+# The document and its page do not document themselves.
 REFERENCE = {("GET", "/openapi.json"), ("GET", "/docs")}
-# Objects whose members have no fixed names: a JSON Schema, a model's defaults, and the limits that were broken.
+# Objects whose members have no fixed names: a JSON Schema, a model's defaults, and the broken limits of a fault.
 OPEN = {
     "/ModelView/properties/parameters",
     "/ModelView/properties/defaults",
@@ -33,7 +33,7 @@ def methods(routes: list[Any]) -> set[tuple[str, str]]:
 async def test_every_route_is_an_operation(
     client: httpx2.AsyncClient, settings: Settings, catalogue: Catalogue
 ) -> None:
-    """What is served and is no page for people is in the document, and the other way round."""
+    """The document has exactly the routes that are served and are no pages for people."""
     document = (await client.get("/openapi.json")).json()
     served = methods(create_app(settings, catalogue).routes) - methods(page_routes(settings, load_page_templates()))
     documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
@@ -42,7 +42,7 @@ async def test_every_route_is_an_operation(
 
 
 def closed(schema: Any, where: str) -> list[str]:
-    """Where in this schema an object takes what it does not name."""
+    """Return the paths in this schema of the objects that allow members it does not name."""
     if isinstance(schema, list):
         return [each for number, part in enumerate(schema) for each in closed(part, f"{where}/{number}")]
     if not isinstance(schema, dict):
@@ -59,7 +59,7 @@ async def test_schemas_are_closed(client: httpx2.AsyncClient) -> None:
 
 
 async def test_document_is_plain(client: httpx2.AsyncClient, catalogue: Catalogue) -> None:
-    """Every reference leads somewhere, every operation says what it does, and models and looks are this catalogue's."""
+    """Every reference has a target, every operation has a description, and the models are this catalogue's."""
     text = (await client.get("/openapi.json")).text
     document = json.loads(text)
     operations = [operation for item in document["paths"].values() for operation in item.values()]

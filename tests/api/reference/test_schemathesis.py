@@ -1,4 +1,4 @@
-"""Schemathesis sends each operation what the document allows and what it forbids, and holds the answers to it."""
+"""Schemathesis sends each operation allowed and forbidden requests, and checks the answers against the document."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +24,14 @@ DOCUMENT = openapi_document(endpoints(), CATALOGUE, CATALOGUE.default_model.name
 
 
 def accepting(*statuses: str) -> schemathesis.BaseSchema:
-    """The document, where valid requests may be answered with these."""
+    """Return the document, with these statuses as possible answers to valid requests."""
     checks = {"positive_data_acceptance": {"expected-statuses": list(statuses)}}
     return schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({"checks": checks}))
 
 
-# 410: a job that is asked for may have been removed, which no schema can know.
+# 410: a requested job may have been removed, which no schema can express.
 operations = accepting("2xx", "3xx", "404", "409", "410").exclude(path=IMAGES)
-# 422: which sizes a model draws is in /v1/models; a pattern of them all would be unreadable.
+# 422: the sizes of each model are in /v1/models; a pattern of them all would be unreadable.
 images = accepting("2xx", "422").include(path=IMAGES)
 thorough = settings(
     max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -57,12 +57,12 @@ def worker(population: Population) -> Iterator[None]:
 @operations.parametrize()
 @thorough
 def test_operation(case: schemathesis.Case[Any], population: Population) -> None:
-    """Whatever is sent, the answer is one the document describes, and a refusal exactly where the document refuses."""
+    """Every answer is one that the document describes, and a request is refused exactly where the document says so."""
     population.send(case)
 
 
 @images.parametrize()
 @thorough
 def test_images(case: schemathesis.Case[Any], population: Population, worker: None) -> None:
-    """The same of OpenAI's route, where a worker makes what is ordered."""
+    """The answers of OpenAI's route keep to the document too, while a worker makes the images."""
     population.send(case)

@@ -1,4 +1,4 @@
-"""A real browser before a real gateway and a real worker, and what a person does in it."""
+"""A real browser in front of a real gateway and worker, and the actions of a person in it."""
 
 import re
 import shutil
@@ -11,12 +11,12 @@ from tests.support.system import System, running_system
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 PATIENCE = 30_000
-SLOW = "SLOW coffee grinder"  # two seconds at the painter's
+SLOW = "SLOW coffee grinder"  # takes the painter two seconds
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Gateway and worker as an operator starts them."""
+    """Start gateway and worker as an operator does."""
     with running_system(tmp_path_factory.mktemp("system"), {}) as running:
         running.start_gateway()
         running.start_worker()
@@ -42,21 +42,21 @@ def context(chromium: Browser, system: System) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """Whatever a page complains of (its policy broken, a script failed) fails the test."""
+    """Open a page that fails the test if its console reports an error: a broken policy or a failed script."""
     complaints: list[str] = []
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
     yield page
-    # What the network did while it was gone, a full queue and what is refused are the test's own doing.
+    # The test itself causes lost connections, full queues and refusals.
     own = ("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "ERR_CONNECTION", "ERR_EMPTY", "status of 503", "status of 422")
     others = [text for text in complaints if not any(each in text for each in own)]
     assert not others, others
 
 
 def order(page: Page, product: str) -> None:
-    """With no look around the words, so that the painter sees its request first."""
+    """Order a photo without a look, so that the prompt begins with the product, which tells the painter what to do."""
     page.goto("/")
     expect(page.locator("#product")).to_be_focused()
     page.keyboard.type(product)
@@ -70,14 +70,14 @@ def expect_state(page: Page, state: str) -> None:
 
 
 def polls(page: Page) -> list[str]:
-    """Grows with every request for the card."""
+    """Return a list that grows with every request for the card."""
     seen: list[str] = []
     page.on("request", lambda request: seen.append(request.url) if request.url.endswith("/fragment") else None)
     return seen
 
 
 def expect_silence(page: Page, seen: list[str]) -> None:
-    """No request for the card any more, for ten times the interval."""
+    """Check that the page does not ask for the card any more, for ten times the interval."""
     asked = len(seen)
     page.wait_for_timeout(1000)
     assert len(seen) == asked, seen[asked:]

@@ -1,10 +1,10 @@
-"""What a test reads from a page: elements by what they are, and the fields a browser would send."""
+"""Reads a page for a test: its elements, its text, and the fields that a browser would send."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """`elements` are (tag, attributes) in order; `text` is all that is shown, in one line."""
+    """`elements` are (tag, attributes) in order; `text` is all the text shown, in one line."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -21,7 +21,7 @@ class Page(HTMLParser):
         self._words.append(data)
 
     def all(self, tag: str, **wanted: str) -> list[dict[str, str]]:
-        """The attributes of every such element; an underscore in a wanted name is a hyphen."""
+        """Return the attributes of every such element; an underscore in a wanted name stands for a hyphen."""
         asked = {name.replace("_", "-"): value for name, value in wanted.items()}
         return [found for name, found in self.elements if name == tag and asked.items() <= found.items()]
 
@@ -31,7 +31,7 @@ class Page(HTMLParser):
         return found[0]
 
     def fields(self) -> dict[str, str]:
-        """Every field of the page's forms as it is filled in."""
+        """Return the name and value of every field of the page's forms."""
         inputs = [found for found in self.all("input") if "name" in found]
         return {
             found["name"]: found.get("value", "")

@@ -1,4 +1,4 @@
-"""What a visitor does before the test begins: order a photo by the form."""
+"""Orders a photo by the form, as a visitor does before the test begins."""
 
 import httpx2
 
@@ -6,7 +6,7 @@ from tests.support.web.html_page import Page
 
 
 async def submit(browser: httpx2.AsyncClient, **changes: str) -> str:
-    """The path of the new job's page."""
+    """Submit the form and return the path of the new job's page."""
     fields = Page((await browser.get("/")).text).fields()
     answer = await browser.post("/", data={**fields, "product": "matte black coffee grinder", **changes})
     assert answer.status_code == 303, answer.text
