@@ -41,10 +41,10 @@ def test_one_is_not_held_up_by_a_hundred(system: System, workers: int) -> None:
     crowd = [_submit(system, "alice", f"SLOW vase {number}") for number in range(JOBS)]
     system.wait_for(crowd[0], lambda job: job["state"] != "queued")
     alone = _submit(system, "bob", "SLOW lamp")
-    before = len(system.pictures_painted())
+    before = len(system.generation_counts())
 
     assert system.wait(alone)["state"] == "succeeded"
 
-    begun = len(system.pictures_painted().keys() - {alone}) - before
+    begun = len(system.generation_counts().keys() - {alone}) - before
     # The calls under way, the one it is in, and at most one that is the crowd's turn; a hundred fill 25.
     assert begun <= 3 * BATCH * workers

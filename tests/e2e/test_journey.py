@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import System
 
 pytest_plugins = ["tests.support.system_fixtures"]
@@ -44,7 +44,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
         "model": job["model"],
     }
     assert {"negative_prompt", "width", "height", "software"} <= set(made_from)
-    assert shown(png) == expected_picture(made_from["prompt"], 7)
+    assert pixels_of(png) == expected_pixels(made_from["prompt"], 7)
     assert system.client.get(submitted.headers["Location"]).status_code == 200
 
 
@@ -116,7 +116,7 @@ def test_cancel(system: System) -> None:
     assert system.client.post(f"/v1/jobs/{running['id']}/cancel").status_code in (200, 202)
     done = system.wait(system.submit("painted")["id"])
     assert system.client.post(f"/v1/jobs/{done['id']}/cancel").status_code == 409
-    assert waiting["id"] not in system.pictures_painted()
+    assert waiting["id"] not in system.generation_counts()
 
 
 def test_restart_of_everything(system: System) -> None:
@@ -129,7 +129,7 @@ def test_restart_of_everything(system: System) -> None:
     system.start_gateway()
     system.start_worker()
     assert {system.wait(job["id"])["state"] for job in jobs} == {"succeeded"}
-    assert set(system.pictures_painted().values()) == {1}
+    assert set(system.generation_counts().values()) == {1}
 
 
 def test_drain(system: System) -> None:
@@ -144,7 +144,7 @@ def test_drain(system: System) -> None:
     assert system.wait(first["id"])["state"] == "succeeded"
     system.start_worker()
     assert system.wait(second["id"])["attempt"] == 1
-    assert system.pictures_painted() == {first["id"]: 1, second["id"]: 1}
+    assert system.generation_counts() == {first["id"]: 1, second["id"]: 1}
 
 
 def test_grace_period_over(system: System) -> None:
@@ -186,7 +186,7 @@ def test_poison(system: System) -> None:
     job = system.wait(poison["id"])
     assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "poison", 3)
     assert (system.wait(good["id"])["state"], system.wait(good["id"])["attempt"]) == ("succeeded", 1)
-    assert system.pictures_painted()[good["id"]] == 1
+    assert system.generation_counts()[good["id"]] == 1
 
 
 def test_the_loop_answers_while_the_model_runs(system: System) -> None:

@@ -45,7 +45,7 @@ def test_a_message_not_understood(system: System) -> None:
     assert (told["state"], told["error"]["code"]) == ("failed", "invalid-message")
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert bad.message_id in [letter.message_id for letter in on_backends(system, dead)]
-    assert bad.job_id not in system.pictures_painted()
+    assert bad.job_id not in system.generation_counts()
 
 
 def test_a_message_of_no_job(system: System) -> None:
@@ -85,7 +85,7 @@ def test_a_message_that_comes_twice(system: System) -> None:
     on_backends(system, publish_again)
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert (job["state"], job["attempt"], len(job["artifacts"])) == ("succeeded", 1, 1)
-    assert system.pictures_painted()[first.job_id] == 1
+    assert system.generation_counts()[first.job_id] == 1
 
 
 def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:

@@ -83,7 +83,7 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
 
     worker = system.start_worker()
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
-    assert jobs[3] not in system.pictures_painted()
+    assert jobs[3] not in system.generation_counts()
     assert system.client.get(f"/v1/jobs/{others['id']}").json()["state"] == "succeeded"
     for process in (gateway, worker):
         process.terminate()

@@ -11,7 +11,7 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import System, running_system
 
 
@@ -35,9 +35,9 @@ def test_pictures_by_url(client: openai.OpenAI) -> None:
     assert made.data is not None
     assert made.size == "64x64"
     pictures = [httpx2.get(str(image.url)).content for image in made.data]
-    assert [shown(picture) for picture in pictures] == [
-        expected_picture("red mug", 3),
-        expected_picture("red mug", 4),
+    assert [pixels_of(picture) for picture in pictures] == [
+        expected_pixels("red mug", 3),
+        expected_pixels("red mug", 4),
     ]
 
 
@@ -47,7 +47,7 @@ def test_pictures_inline(client: openai.OpenAI) -> None:
     assert made.data is not None
     (image,) = made.data
     assert image.url is None
-    assert shown(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
+    assert pixels_of(base64.b64decode(str(image.b64_json))) == expected_pixels("red mug", 5)
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp"])
@@ -91,7 +91,7 @@ def test_png_loses_nothing(client: openai.OpenAI) -> None:
     """The default `output_compression` of OpenAI's clients is taken for a PNG, which is the stored file."""
     made = client.images.generate(prompt="red mug", output_compression=100, extra_body={"seed": 5})
     assert made.data is not None
-    assert shown(httpx2.get(str(made.data[0].url)).content) == expected_picture("red mug", 5)
+    assert pixels_of(httpx2.get(str(made.data[0].url)).content) == expected_pixels("red mug", 5)
 
 
 def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:
@@ -107,7 +107,7 @@ def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) ->
 def test_models(client: openai.OpenAI) -> None:
     """The models on offer are listed as the client expects them."""
     (model,) = client.models.list()
-    assert model.id.startswith("painter")
+    assert model.id.startswith("scripted")
     assert (model.object, model.owned_by) == ("model", "studio")
 
 
@@ -149,7 +149,7 @@ def test_slow_job(client: openai.OpenAI, system: System) -> None:
     job_id = caught.value.response.headers["X-Job-Id"]
     assert job_id in caught.value.message
     assert system.wait(job_id)["state"] == "succeeded"
-    assert system.pictures_painted()[job_id] == 1
+    assert system.generation_counts()[job_id] == 1
 
 
 def test_idempotency_key(client: openai.OpenAI) -> None:

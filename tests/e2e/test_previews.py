@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from tests.support.models.scripted_adapter import expected_picture
+from tests.support.models.scripted_adapter import expected_pixels
 from tests.support.system import System
 
 pytest_plugins = ["tests.support.system_fixtures"]
@@ -15,7 +15,7 @@ def off(jpeg: bytes, prompt: str, seed: int) -> float:
     """How far a preview is from what the painter makes of prompt and seed, of 255."""
     preview = Image.open(io.BytesIO(jpeg))
     assert (preview.format, max(preview.size)) == ("JPEG", 256)
-    wanted = np.frombuffer(expected_picture(prompt, seed), np.uint8)
+    wanted = np.frombuffer(expected_pixels(prompt, seed), np.uint8)
     shown = np.asarray(preview.resize((2, 4), Image.Resampling.NEAREST)).ravel()
     return float(np.abs(shown.astype(float) - wanted).mean())
 

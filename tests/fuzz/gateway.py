@@ -16,7 +16,7 @@ from services.common.brokers.sqlite import SQLiteBroker
 from services.common.catalogue import Catalogue, load_catalogue
 from services.common.schemas import State, StatusRecord
 from tests.api.conftest import embedded_settings
-from tests.support.fakes import FakeWorker, bury, picture
+from tests.support.fakes import FakeWorker, dead_letter, stored_image
 from tests.support.live_server import LiveGateway
 
 MODELS: Final = Path(__file__).parents[2] / "models"
@@ -75,12 +75,12 @@ class World:
             match self._random.randrange(5):
                 case 0:
                     await self._worker.fail(record.job_id)
-                    await bury(self.live.backends, record.message)
+                    await dead_letter(self.live.backends, record.message)
                     self._ids.append(record.message.message_id)
                 case 1 if record.state is State.QUEUED:
-                    await self._worker.show(record.job_id, picture())
+                    await self._worker.show(record.job_id, stored_image())
                 case _:
-                    await self._worker.succeed(record.job_id, picture())
+                    await self._worker.succeed(record.job_id, stored_image())
 
 
 @contextmanager

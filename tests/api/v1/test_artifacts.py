@@ -8,7 +8,8 @@ import pytest
 
 from services.common.backends import Backends
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import PresigningObjects, without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -126,16 +127,6 @@ async def test_object_store_down_is_503(
     assert "secret-host" not in response.text
 
 
-class PresigningObjects:
-    """An object store that can presign."""
-
-    async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str:
-        assert media_type == "image/png"
-        assert filename.endswith("-0.png")
-        assert seconds <= 300
-        return f"https://s3.example/bucket/{key}?signature=x"
-
-
 @pytest.mark.parametrize(
     "settings", [{"artifact_delivery": "redirect", "s3_public_endpoint": "https://s3.example"}], indirect=True
 )
@@ -146,7 +137,7 @@ async def test_artifact_is_redirected_to_the_store(
     job_id = await submit(client)
     await worker.succeed(job_id, PICTURE)
 
-    state["backends"] = replace(backends, objects=PresigningObjects())  # type: ignore[arg-type]
+    state["backends"] = replace(backends, objects=PresigningObjects(backends.objects))  # type: ignore[arg-type]
 
     response = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
 

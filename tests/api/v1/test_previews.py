@@ -7,7 +7,8 @@ from services.common.backends import Backends
 from services.common.previews import preview_key
 from services.common.schemas import Progress
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, PreviewThrottle
-from tests.support.clock import Clock
+from tests.support.fakes import Clock
 
 PICTURE = Image.new("RGB", (8, 8))
 

@@ -1,4 +1,4 @@
-"""A batcher over a real model thread, with an adapter that stops at every step until it is let go on."""
+"""A batcher over a real model thread, with an adapter that waits at every step until the test releases it."""
 
 import asyncio
 import threading
@@ -25,8 +25,8 @@ STEPS = 3
 
 
 @dataclass(frozen=True)
-class Name:
-    """An output that says of which item it is."""
+class NamedOutput:
+    """An output that names its item."""
 
     text: str
 
@@ -34,8 +34,8 @@ class Name:
         raise NotImplementedError
 
 
-class Stepper(ModelAdapter):
-    """Takes STEPS steps, each when `gate` lets it, and then asks `fault`. After those of `a` it waits for `decoded`."""
+class SteppingAdapter(ModelAdapter):
+    """Takes STEPS steps, each of which waits for `gate`, then calls `fault`. A call with `a` waits for `decoded`."""
 
     modality = tiny_model().modality
     max_batch = 4
@@ -68,20 +68,20 @@ class Stepper(ModelAdapter):
         self._fault(names)
         if self._decoded is not None and "a0" in names:
             self._decoded.wait(5)
-        return [Name(name) for name in names if name != "dropped0"]
+        return [NamedOutput(name) for name in names if name != "dropped0"]
 
     def close(self) -> None:
         self.go()
 
     def go(self) -> None:
-        """From now on every step at once."""
+        """Release all further steps."""
         self.gate.release(1000)
 
 
-class Rig:
-    """Submits jobs the way an attempt does, and keeps their heartbeats."""
+class BatcherRig:
+    """Submits jobs to the batcher as an attempt does, and keeps their heartbeats."""
 
-    def __init__(self, adapter: Stepper, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(self, adapter: SteppingAdapter, batcher: Batcher, metrics: Metrics) -> None:
         self.adapter = adapter
         self.batcher = batcher
         self._metrics = metrics
@@ -91,27 +91,27 @@ class Rig:
     def submit(
         self, name: str, job: str = "", *, count: int = 1, alone: bool = False, bulk: bool = False, **given: object
     ) -> asyncio.Task[list[str]]:
-        """A job of `count` items; `name` is its prompt, and its id unless `job` is given."""
+        """Submit a job of `count` items; `name` is its prompt, and its id unless `job` is given."""
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = items_of(name, job_id, count, **given)
         return asyncio.create_task(self._hold(job_id, self.batcher.seat(items, heartbeat, alone=alone, bulk=bulk)))
 
     async def refuse(self, name: str, hold: asyncio.Event | None = None) -> None:
-        """A job that is found to be over when its turn comes, or once `hold` is set."""
+        """Submit a job that turns out to have ended when its turn comes, or once `hold` is set."""
         async with self.batcher.seat(items_of(name, name, 1), heartbeat_of_a_job(), alone=False):
             self.begun.append(name)
             if hold is not None:
                 await hold.wait()
 
     async def at_work(self) -> asyncio.Task[list[str]]:
-        """The job `a`, which is being made, alone: what is submitted next comes together behind it."""
+        """Submit the job `a` and return once its call runs, alone: jobs submitted next wait together behind it."""
         first = self.submit("a")
         await self.under_way(1)
         return first
 
     async def long_at_work(self, names: str) -> list[asyncio.Task[list[str]]]:
-        """The job `a`, and those of `names`, whose one call has taken so long that its crowd is waited for."""
+        """Submit `a`, and then `names`, whose one call takes so long that the batcher waits for as many jobs again."""
         first = await self.at_work()
         rest = [self.submit(name) for name in names]
         self.adapter.gate.release(STEPS)
@@ -124,13 +124,13 @@ class Rig:
             async with held as seat:
                 after.callback(seat.over)
                 self.begun.append(job_id)
-                return [output.text for output in await seat.outputs() if isinstance(output, Name)]
+                return [output.text for output in await seat.outputs() if isinstance(output, NamedOutput)]
 
     def cancel(self, job: str) -> None:
         self.heartbeats[job].note(Verdict.CANCEL)
 
     async def under_way(self, calls: int) -> None:
-        """The adapter has been called that often, and what was submitted has a seat."""
+        """Wait until the adapter has been called that often; submitted jobs then wait in the batcher."""
         async with asyncio.timeout(5):
             while len(self.adapter.calls) < calls:
                 await asyncio.sleep(0.005)
@@ -149,8 +149,8 @@ async def rig(
     fault: Callable[[list[str]], None] = lambda _names: None,
     decoded: threading.Event | None = None,
     deadline_seconds: float = 60,
-) -> AsyncIterator[Rig]:
-    adapter = Stepper(fault, decoded)
+) -> AsyncIterator[BatcherRig]:
+    adapter = SteppingAdapter(fault, decoded)
     metrics = Metrics("tiny")
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))
@@ -158,11 +158,11 @@ async def rig(
         batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds)
         await stack.enter_async_context(batcher.running())
         await stack.enter_async_context(asyncio.timeout(10))
-        yield Rig(adapter, batcher, metrics)
+        yield BatcherRig(adapter, batcher, metrics)
 
 
 def fits(most: int) -> Callable[[list[str]], None]:
-    """The fault of a device with memory for `most` things at a time."""
+    """Return the fault of a device that has memory for `most` items at a time."""
 
     def fault(names: list[str]) -> None:
         if len(names) > most:
@@ -172,7 +172,7 @@ def fits(most: int) -> Callable[[list[str]], None]:
 
 
 def refuses(name: str, exc: BaseException) -> Callable[[list[str]], None]:
-    """The fault of a model that raises `exc` whenever `name` is in the batch."""
+    """Return the fault of a model that raises `exc` when `name` is in the batch."""
 
     def fault(names: list[str]) -> None:
         if name in names:
@@ -187,5 +187,5 @@ def items_of(prompt: str, job_id: str, count: int, **given: object) -> list[Item
 
 
 def heartbeat_of_a_job() -> Heartbeat:
-    """Nobody beats it: a test says what the status store would."""
+    """Return a heartbeat that renews no lease: a test notes the verdicts of the status store."""
     return Heartbeat(cast("JobLease", SimpleNamespace(removed=False)))
