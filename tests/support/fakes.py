@@ -1,11 +1,11 @@
-"""Fakes of the worker and of what a worker holds: a lease and a clock. Fake backends are in `fake_backends`."""
+"""Fakes of a worker, a lease, a clock and an HTTP server. Fake backends are in `fake_backends`."""
 
 import asyncio
 import hashlib
 import sqlite3
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 from PIL import Image
@@ -115,3 +115,23 @@ class Clock:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+class CannedServer:
+    """A server with one canned answer a connection, the last one repeated; an empty one closes it. Keeps `requests`."""
+
+    def __init__(self, answers: Sequence[bytes]) -> None:
+        self._answers = list(answers)
+        self.requests: list[str] = []
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator[str]:
+        """Serve while the block runs, at this URL; port 0 takes any free port."""
+        async with await asyncio.start_server(self._answer, "127.0.0.1", port) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+        await writer.drain()
+        writer.close()
