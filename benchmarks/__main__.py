@@ -1,7 +1,7 @@
-"""`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit 1 when a goal is missed.
+"""`python -m benchmarks [NAME ...] [--json]`: measure, print one figure a line, exit with 1 when a goal is missed.
 
-What was measured goes into docs/benchmarks.md as well, in place of what stood there of the same benchmarks. Another
-model or device than the shipped one on the CPU has sections of its own.
+The command also replaces the sections of these benchmarks in docs/benchmarks.md. Another model or device than the
+shipped model on the CPU has its own sections.
 """
 
 import argparse
@@ -26,18 +26,22 @@ NAMES = (
     "submit",
     "peers",
 )
-OF_A_MODEL = ("chart", "saturation", "peers")  # these take another model, another device and a number of rounds
+OF_A_MODEL = ("chart", "saturation", "peers")  # these accept another model, another device and a number of rounds
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; none: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; all of them by default")
     parser.add_argument(
-        "--models", type=Path, default=SHIPPED.models, metavar="TOML", help="a catalogue's default model"
+        "--models",
+        type=Path,
+        default=SHIPPED.models,
+        metavar="TOML",
+        help="measure the default model of this catalogue",
     )
     parser.add_argument("--device", default=SHIPPED.device, help="cuda, cuda:1 ... (default: cpu)")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often each of these three is repeated")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
+    parser.add_argument("--rounds", type=int, metavar="N", help="number of repetitions of chart, saturation and peers")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line and nothing else to stdout")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")

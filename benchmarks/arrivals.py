@@ -1,7 +1,7 @@
-"""How long jobs wait when they come at random times (a Poisson process) at a share of what the system can do.
+"""The waiting time of jobs that arrive at random (a Poisson process) at a share of the system's capacity.
 
-Capacity is measured first, with a full queue. Waiting is from the acceptance of a job to the begin of its call, by the
-record's own times.
+The capacity is measured first, with a full queue. The waiting time lasts from the acceptance of a job to the begin of
+its call, by the times in its record.
 """
 
 import random
@@ -18,12 +18,12 @@ from tests.support.system import System
 
 SHARES = (0.50, 0.80, 0.95)
 SECONDS = 30.0  # of arrivals at each share
-BURST = 40  # jobs that show the capacity
+BURST = 40  # jobs that measure the capacity
 CLIENTS = 16
 
 
 def run() -> Iterator[Figure]:
-    """The capacity in images/s, then median and 95th percentile of the wait at each share of it."""
+    """Yield the capacity in images/s, then the median and the 95th percentile of the wait at each share of it."""
     model = SHIPPED.model
     with open_system("embedded") as system:
         system.start_gateway()
@@ -46,7 +46,7 @@ def _capacity(system: System) -> float:
 
 
 def _waits(system: System, rate: float) -> list[float]:
-    """Requests are sent when their time has come, whether those before have been answered or not."""
+    """Return the waits of jobs sent at their due times, even if earlier requests are still unanswered."""
     chance = random.Random(1)  # noqa: S311 - arrivals, no secrets
     sent: list[Future[dict[str, Any]]] = []
     with ThreadPoolExecutor(CLIENTS) as clients:

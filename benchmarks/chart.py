@@ -1,8 +1,8 @@
-"""The chart of the project this one descends from: ten requests at once, with 1, 2 and 4 workers on one device.
+"""Ten requests at once to 1, 2 and 4 workers on one device, as in the chart of this project's predecessor.
 
-Its workers took one job at a time, each with all the cores and threads that wait as their library has it by default; so
-do ours with that setting and jobs that ask for a call of their own (`strict`). The other bar is one worker as it is
-started by default. All of them run all the time, idle but for their own turn, on backends of their own.
+The predecessor's workers took one job at a time, each with all cores and with the thread settings of the library. Our
+workers do the same with that setting and with jobs that demand their own call (`strict`). The other bar is one worker
+with default settings. All systems run all the time, each on its own backends, and are idle except for their turns.
 """
 
 import statistics
@@ -17,23 +17,23 @@ from tests.support.system import System
 
 REQUESTS = 10
 ROUNDS = 5
-CROWDS = (1, 2, 4)  # workers of the seed's kind
+WORKERS = (1, 2, 4)  # that take one job at a time
 DEFAULT_SPINS = {
     "GOMP_SPINCOUNT": "300000"
-}  # libgomp's own: ours set less, see services/inference/diffusers/hardware.py
+}  # libgomp's default; our workers set a lower count, see services/inference/diffusers/hardware.py
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
-    """Images a second of every bar, and how much faster batching is than the best of the others."""
+    """Yield the images a second of every bar, and the ratio of batching to the best of the others."""
     model = subject.model
     label = f"{model.name} {subject.size}, {model.defaults['steps']} steps"
     with ExitStack() as stack:
-        bars = {f"one at a time, {count} workers": _one_at_a_time(stack, subject, count) for count in CROWDS}
+        bars = {f"one at a time, {count} workers": _one_at_a_time(stack, subject, count) for count in WORKERS}
         bars["batching, 1 worker"] = ours = stack.enter_context(open_system("embedded", subject=subject))
         ours.start_gateway()
         ours.start_worker()
         seconds: dict[str, list[float]] = {name: [] for name in bars}
-        for number in range(-1, rounds):  # the first warms up
+        for number in range(-1, rounds):  # the first round warms up
             for name, system in bars.items():
                 taken = _ten_at_once(system, number, alone=system is not ours)
                 if number >= 0:
@@ -51,13 +51,13 @@ def _one_at_a_time(stack: ExitStack, subject: Subject, workers: int) -> System:
     system = stack.enter_context(open_system("embedded", subject=subject))
     system.environment.update(DEFAULT_SPINS)
     system.start_gateway()
-    with ThreadPoolExecutor(workers) as starting:  # each takes seconds to load the model
+    with ThreadPoolExecutor(workers) as starting:  # each worker takes seconds to load the model
         list(starting.map(lambda _: system.start_worker(prefetch="1"), range(workers)))
     return system
 
 
 def _ten_at_once(system: System, number: int, *, alone: bool) -> float:
-    """Seconds from the acceptance of the first to the end of the last, by the records' own times."""
+    """Return the seconds from the first acceptance to the last end, by the times in the records."""
     seeds = [(REQUESTS * number + index) % 2**32 for index in range(REQUESTS)]
     asked = {"reproducibility": "strict"} if alone else {}
     with ThreadPoolExecutor(REQUESTS) as clients:

@@ -1,4 +1,4 @@
-"""One measured figure, as a line for people or an object for programs."""
+"""A measured figure, printed as a line of text or as a JSON object."""
 
 import json
 import os
@@ -52,12 +52,12 @@ def _machine() -> str:
 
 @cache
 def _gpus() -> tuple[str, ...]:
-    """Names of NVIDIA's GPUs, as the driver tells them; none where it or its library is missing."""
+    """Return the names of NVIDIA's GPUs from the driver, or none if the driver or its library is missing."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
         return tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in handles)
-    except Exception:  # noqa: BLE001 - NVMLError is the library's own, which may not be there
+    except Exception:  # noqa: BLE001 - NVMLError belongs to the library, which may be missing
         return ()

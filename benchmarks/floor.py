@@ -1,7 +1,7 @@
-"""What a request costs before an application does anything: an answer made beforehand, from Hypercorn and from uvicorn.
+"""The cost of a request without an application: a constant answer from Hypercorn and from uvicorn.
 
-Both as in `polls` and `submit`, the answer with as many headers as one of ours. No gateway behind Hypercorn can be
-faster than this one, whatever it leaves out.
+Both servers run as in `polls` and `submit`, and the answer has as many headers as one of ours. No gateway behind
+Hypercorn can be faster than this figure.
 """
 
 from collections.abc import Iterator

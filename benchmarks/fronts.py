@@ -1,6 +1,6 @@
-"""What `polls` and `submit` compare: our gateway behind either server, and FastAPI with taskiq. No worker runs.
+"""Starts and compares front ends: our gateway behind Hypercorn and uvicorn, and FastAPI with taskiq. No worker runs.
 
-And what `floor` does: the servers alone.
+`polls` and `submit` compare these; `floor` compares the two servers alone.
 """
 
 import os
@@ -35,14 +35,14 @@ class Front:
 
     @property
     def cpu_seconds(self) -> float:
-        """Of the one process it is, so far."""
+        """CPU seconds of the front's only process so far."""
         times = psutil.Process(self.process).cpu_times()
         return float(times.user + times.system)
 
 
 @contextmanager
 def open_fronts(backends: str) -> Iterator[list[Front]]:
-    """Ours first. All of them run at once; who is not being asked does next to nothing. Raises TimeoutError."""
+    """Start all fronts, ours first; an idle one uses next to no CPU time. Raises TimeoutError."""
     with open_system(backends, QUEUE_LIMIT) as system:
         gateway = system.start_gateway()
         with _started(_others(backends), system.environment) as others:
@@ -51,19 +51,20 @@ def open_fronts(backends: str) -> Iterator[list[Front]]:
 
 @contextmanager
 def open_plain_fronts() -> Iterator[list[Front]]:
-    """Nothing but an answer behind either server. Raises TimeoutError."""
+    """Start both servers with an application that returns a constant answer. Raises TimeoutError."""
     command = [sys.executable, "-m", "benchmarks.plain_server"]
     with _started(((name, [*command, name]) for name in ("hypercorn", "uvicorn")), {}) as fronts:
         yield fronts
 
 
 def compare(name: str, fronts: Sequence[Front], load: Callable[[Front], Load]) -> Iterator[Figure]:
-    """Rate, 99th percentile and CPU time of each front, which take turns, and our rate over the others'.
+    """Yield rate, 99th percentile and CPU time of each front, and the ratio of our rate to each other one.
 
-    `load` makes one turn's. The CPU time of a request tells more than the rate where other processes are busy, too.
+    The fronts take turns; `load` returns the load of one turn. The CPU time of a request tells more than the rate when
+    other processes are busy as well.
     """
     turns: dict[str, list[_Turn]] = {front.name: [] for front in fronts}
-    for number in range(-1, ROUNDS):  # the first warms up
+    for number in range(-1, ROUNDS):  # the first turn warms up
         for front in fronts:
             turn = _turn(front, load(front))
             if number >= 0:
@@ -103,7 +104,7 @@ def _others(backends: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextmanager
 def _started(commands: Iterable[tuple[str, list[str]]], environment: Mapping[str, str]) -> Iterator[list[Front]]:
-    """Each on a port of its own. Raises TimeoutError when one does not listen."""
+    """Start each command on its own port. Raises TimeoutError when one does not listen."""
     fronts, processes = [], []
     try:
         for name, command in commands:

@@ -1,4 +1,4 @@
-"""A load generator that costs little: requests made up beforehand, sent one after the other over kept connections."""
+"""A load generator that uses little CPU time: prepared requests, sent in sequence over kept connections."""
 
 import asyncio
 import statistics
@@ -14,7 +14,7 @@ ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Load:
-    """Whole HTTP/1.1 requests, and the status that each is answered with."""
+    """Whole HTTP/1.1 requests, and the expected status of every answer."""
 
     requests: Sequence[bytes]
     status: int
@@ -22,19 +22,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Pace:
-    """Requests a second over all connections, and the 99th percentile of an answer's time in milliseconds."""
+    """Requests a second over all connections, and the 99th percentile of the answer time in milliseconds."""
 
     rate: float
     p99: float
 
 
 def measure(port: int, load: Load) -> Pace:
-    """Send all of it. Raises an ExceptionGroup of RuntimeError (another status) or TimeoutError (no answer)."""
+    """Send the whole load. Raises an ExceptionGroup of RuntimeError (another status) or TimeoutError (no answer)."""
     return uvloop.run(_measure(port, load))
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
-    """HTTP/1.1; `headers` are named with underscores."""
+    """Return an HTTP/1.1 request; names in `headers` are written with underscores."""
     fields = {"Host": "127.0.0.1", **headers} | ({"Content-Length": str(len(body))} if body else {})
     lines = [f"{method} {path} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

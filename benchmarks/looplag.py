@@ -1,4 +1,4 @@
-"""How late the worker's event loop wakes while its model thread generates: the worker runs in this process."""
+"""The delay of the worker's event loop while its model thread generates. The worker runs in this process."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ TICK_SECONDS = 0.002
 
 
 def run() -> Iterator[Figure]:
-    """The 99th percentile of the delay beyond a 2 ms sleep, and the worst one for information."""
+    """Yield the 99th percentile of the delay beyond a 2 ms sleep, and the worst delay for information."""
     with open_system("embedded") as system:
         system.start_gateway()
         with patch.dict(os.environ, system.environment, clear=True):

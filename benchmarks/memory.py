@@ -1,4 +1,4 @@
-"""Memory of idle services, and what ten thousand queued jobs add to the gateway, the broker and the status store."""
+"""The memory of idle services, and the memory that ten thousand queued jobs add to gateway, broker and status store."""
 
 import tempfile
 import time
@@ -19,12 +19,12 @@ from tests.support.system import System, running_system
 
 JOBS = 10_000
 CLIENTS = 8
-SETTLE_SECONDS = 6.0  # RabbitMQ flushes and collects in this time
+SETTLE_SECONDS = 6.0  # RabbitMQ flushes and collects garbage in this time
 MEGABYTE = 1024 * 1024
 
 
 def run() -> Iterator[Figure]:
-    """Megabytes of each idle service, then bytes a queued job."""
+    """Yield the megabytes of each idle service, then the bytes of a queued job."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name, start_stack(Path(name) / "stack") as stack:
         raise_queue_limit(stack, 2 * JOBS)
         settings = {
@@ -61,7 +61,7 @@ def _figure(name: str, value: float, unit: str) -> Figure:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of the process and those it started."""
+    """Return the resident bytes of the process and its descendants."""
     family = [process, *process.children(recursive=True)]
     return sum(member.memory_info().rss for member in family)
 

@@ -1,9 +1,9 @@
-"""What the system adds to a lone job beyond the bare pipeline call: everything a client sees, polling every 5 ms.
+"""The time that the system adds to a single job beyond the bare pipeline call, for a client that polls every 5 ms.
 
-Both use half of the cores, so that a client and a gateway that are awake every 5 ms do not slow the very call they
-wait for: that would measure how small the machine is. Jobs and bare calls take turns, and the value is the median of
-each job's time less the mean of the calls right before and after it: on a shared machine the same call takes half as
-long again from one second to the next, which the difference of two medians would not cancel out.
+Job and bare call use half of the cores, so that client and gateway, awake every 5 ms, do not slow the call they wait
+for: that would measure the size of the machine. Jobs and bare calls take turns. The value is the median of each job's
+time less the mean of the calls right before and after it. On a shared machine the same call may take half as long
+again a second later, which the difference of two medians would not cancel.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ GOALS = {"embedded": "<= 15", "distributed": "<= 30"}
 
 
 def run() -> Iterator[Figure]:
-    """A figure per kind of backends; bare calls and jobs take turns in one run."""
+    """Yield a figure for each kind of backends; bare calls and jobs take turns in one run."""
     for backends in BACKENDS:
         with open_system(backends) as system:
             system.start_gateway()
-            system.start_worker(workers="2")  # as if two shared the machine: each gets half of the cores
+            system.start_worker(workers="2")  # the worker then uses half of the cores
             yield asyncio.run(_figure(system, backends))
 
 
@@ -48,7 +48,7 @@ async def _figure(system: System, backends: str) -> Figure:
 
 
 async def _measure(system: System, bare: BarePipeline) -> tuple[list[float], list[float]]:
-    """Seconds of the bare calls, and of the jobs between them: one less."""
+    """Return the seconds of the bare calls, and those of the jobs between them, which are one fewer."""
     jobs: list[float] = []
     calls = [await bare.seconds(0, steps=STEPS)]
     with closing(HTTPConnection("127.0.0.1", system.port, timeout=JOB_SECONDS)) as client:

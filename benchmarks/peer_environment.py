@@ -1,4 +1,4 @@
-"""A virtual environment a peer, with what it requires."""
+"""Creates a virtual environment for each peer, with its requirements."""
 
 import os
 import subprocess
@@ -12,9 +12,9 @@ _SERVERS: Final = Path(__file__).with_name("peer_servers")
 
 
 def make_environment(name: str) -> str:
-    """The Python of the peer's virtual environment, made when it is missing and brought up to its requirements.
+    """Return the Python of the peer's virtual environment, after creating or updating the environment.
 
-    Where nothing can be installed, PEERS_PYTHON names one that has what all of them require.
+    Where nothing can be installed, PEERS_PYTHON names a Python with the requirements of all peers.
     """
     if ready := os.environ.get("PEERS_PYTHON"):
         return ready
@@ -25,7 +25,7 @@ def make_environment(name: str) -> str:
     pinned = folder / "constraints.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
         _run_aside(sys.executable, "-m", "venv", str(folder))
-        pinned.write_text("\n".join(_pins_of_what_draws()))
+        pinned.write_text("\n".join(_pipeline_pins()))
         install = ("install", "-qq", "--requirement", str(files[0]), "--constraint", str(pinned))
         _run_aside(str(python), "-m", "pip", *install)
         stamp.write_text(wanted)
@@ -36,6 +36,6 @@ def _run_aside(*command: str) -> None:
     subprocess.run(command, check=True, stdout=sys.stderr)  # standard output is for figures
 
 
-def _pins_of_what_draws() -> list[str]:
+def _pipeline_pins() -> list[str]:
     names = (_SERVERS / "pictures.txt").read_text().splitlines()
     return [pin for pin in (ROOT / "constraints.txt").read_text().splitlines() if pin.partition("==")[0] in names]

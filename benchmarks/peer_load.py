@@ -1,4 +1,4 @@
-"""Clients of `peers`: each sends its next request as soon as the last is answered."""
+"""The clients of `peers`: each sends its next request as soon as the last one is answered."""
 
 import itertools
 import json
@@ -10,20 +10,20 @@ from http.client import HTTPConnection, HTTPException
 
 from benchmarks.rig import PROMPT
 
-PATIENCE_SECONDS = 90.0
-# No two requests of a run are the same, so nobody may answer one with another's picture, or text with another's.
+DEADLINE_SECONDS = 90.0
+# All requests of a run differ in seed and text, so that no server can answer one from a cache of another.
 _SEEDS = itertools.count(1)
 
 Ask = Callable[[HTTPConnection, int], bytes]
 
 
-class NoPicture(Exception):
-    """The answer is something else."""
+class NoImage(Exception):
+    """The answer is not an image."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`sent` by the monotonic clock; `failure` is empty when a picture came in time."""
+    """`sent` is a time of the monotonic clock; `failure` is empty when an image arrived in time."""
 
     sent: float
     seconds: float
@@ -31,7 +31,7 @@ class Answer:
 
 
 class Load:
-    """`clients` threads with a connection each send for `seconds`, at least once. What fails is not sent again."""
+    """Sends from `clients` threads with a connection each for `seconds`, at least once. Failures are not repeated."""
 
     def __init__(self, port: int, ask: Ask, *, clients: int, seconds: float) -> None:
         self._port = port
@@ -48,7 +48,7 @@ class Load:
         return self._answers
 
     def _client(self, until: float) -> None:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
         while True:
             self._answers.append(self._answer(connection, next(_SEEDS)))
             if time.monotonic() >= until:
@@ -61,37 +61,37 @@ class Load:
             _connect(connection)
             if not self._ask(connection, seed).startswith(b"\x89PNG"):
                 failure = "no PNG"
-        except (OSError, HTTPException, NoPicture) as exc:
+        except (OSError, HTTPException, NoImage) as exc:
             connection.close()
             failure = f"{type(exc).__name__}: {exc}"
         seconds = time.monotonic() - sent
-        return Answer(sent, seconds, failure or ("late" if seconds > PATIENCE_SECONDS else ""))
+        return Answer(sent, seconds, failure or ("late" if seconds > DEADLINE_SECONDS else ""))
 
 
 def ask_peer(connection: HTTPConnection, seed: int) -> bytes:
-    return _exchange(connection, "POST", "/generate", _wish(seed))
+    return _exchange(connection, "POST", "/generate", _body(seed))
 
 
 def ask_studio(connection: HTTPConnection, seed: int) -> bytes:
-    """Submit and wait, look again for as long as it is not over, fetch the picture."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    job = json.loads(_exchange(connection, "POST", "/v1/jobs", _wish(seed)))
+    """Submit a job, poll it until it ends, and fetch its image."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    job = json.loads(_exchange(connection, "POST", "/v1/jobs", _body(seed)))
     while job["state"] in ("queued", "running"):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"job {job['id']} is not over")
+            raise TimeoutError(f"job {job['id']} has not ended")
         job = json.loads(_exchange(connection, "GET", f"/v1/jobs/{job['id']}"))
     if job["state"] != "succeeded":
-        raise NoPicture(json.dumps(job))
+        raise NoImage(json.dumps(job))
     return _exchange(connection, "GET", f"/v1/jobs/{job['id']}/artifacts/0")
 
 
-def _wish(seed: int) -> dict[str, object]:
+def _body(seed: int) -> dict[str, object]:
     return {"prompt": f"{PROMPT} {seed}", "seed": seed}
 
 
 def _connect(connection: HTTPConnection) -> None:
-    """A refused connection is tried again: nobody has accepted that request yet."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Connect, and try again when the connection is refused, since no server has accepted a request then."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while connection.sock is None:
         try:
             connection.connect()
@@ -107,5 +107,5 @@ def _exchange(connection: HTTPConnection, method: str, path: str, body: dict[str
     response = connection.getresponse()
     data = response.read()
     if response.status >= 300:
-        raise NoPicture(f"{response.status} {data[:300]!r}")
+        raise NoImage(f"{response.status} {data[:300]!r}")
     return data

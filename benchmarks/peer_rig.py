@@ -18,17 +18,17 @@ from services.inference.diffusers.hardware import SPINS
 from tests.support.servers.server import free_port
 from tests.support.system import ROOT, System
 
-START_SECONDS = 180.0  # some load torch in more than one process
+START_SECONDS = 180.0  # some peers load torch in more than one process
 LOG_TAIL = 3000  # characters
-STOP_SECONDS = 5.0  # nothing is at work then; LitServe leaves SIGTERM unheeded
+STOP_SECONDS = 5.0  # no request is open then; LitServe ignores SIGTERM
 
 
 class NotStarted(Exception):
-    """A peer died or drew nothing in time; says what its processes said last."""
+    """A peer died or returned no image in time; the message has the end of its log."""
 
 
 class Contender(ABC):
-    """Something that draws pictures for HTTP clients; `ask` is how they ask."""
+    """A server that generates images for HTTP clients; `ask` sends one request."""
 
     name: str
     port: int
@@ -36,7 +36,7 @@ class Contender(ABC):
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """All its processes run inside. It has drawn a picture already."""
+        """Run all processes while the block runs; one image has been generated when it begins."""
         try:
             self._start()
             yield
@@ -47,18 +47,18 @@ class Contender(ABC):
         return Load(self.port, self.ask, clients=clients, seconds=seconds)
 
     def pause(self) -> None:
-        """Take no time from the others."""
+        """Use no CPU time until `resume`."""
 
     def resume(self) -> None:
-        """Be as before `pause`."""
+        """Continue after `pause`."""
 
     @abstractmethod
     def kill_model(self) -> None:
-        """SIGKILL to the process that holds the model. What starts it again is at work when this returns."""
+        """Send SIGKILL to the process that holds the model, whose restart has begun when this returns."""
 
     @abstractmethod
     def log_tail(self) -> str:
-        """What its processes said last."""
+        """Return the end of the processes' log."""
 
     @abstractmethod
     def _start(self) -> None: ...
@@ -68,9 +68,9 @@ class Contender(ABC):
 
 
 class Studio(Contender):
-    """Gateway and worker of this project; a supervisor would start the next worker as `kill_model` does.
+    """Gateway and worker of this project; `kill_model` starts the next worker, as a supervisor would.
 
-    Idle they take 0.2 % of a core, so nothing is paused.
+    Idle they use 0.2 % of a core, so they are not paused.
     """
 
     name = "ours"
@@ -99,9 +99,9 @@ class Studio(Contender):
 
 
 class Peer(Contender):
-    """`commands` are run in `folder` with the peer's own Python; the one that loads the model writes its pid there.
+    """`commands` run in `folder` with the peer's Python; the process that loads the model writes its pid there.
 
-    Paused, the processes of one that `polls` while it is idle stand still; the others take as little as ours then.
+    `pause` suspends the processes of a peer that `polls` while it is idle; other idle peers use as little as ours.
     """
 
     ask = staticmethod(ask_peer)
@@ -162,30 +162,30 @@ class Peer(Contender):
                 for command in self._commands
             ]
         deadline = time.monotonic() + START_SECONDS
-        while not (self._pid_file.exists() and self._draws()):
+        while not (self._pid_file.exists() and self._generates()):
             if time.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
                 raise NotStarted(f"{self.name} did not start:\n{self.log_tail()}")
             time.sleep(0.1)
 
-    def _draws(self) -> bool:
+    def _generates(self) -> bool:
         return not self.load(clients=1, seconds=0).run()[0].failure
 
     def _stop(self) -> None:
-        self.resume()  # what stands still heeds no SIGTERM
+        self.resume()  # a suspended process does not handle SIGTERM
         stop_trees(self._processes)
         for process in self._processes:
-            with suppress(ProcessLookupError):  # what outlived a leader that died by itself
+            with suppress(ProcessLookupError):  # children may outlive a leader that died
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def _trees(processes: Sequence[subprocess.Popen[bytes]]) -> list[psutil.Process]:
-    """Those of them that run, and all that they have started."""
+    """Return the running processes among these, and all their descendants."""
     running = [psutil.Process(process.pid) for process in processes if process.poll() is None]
     return [*running, *(child for process in running for child in process.children(recursive=True))]
 
 
 def stop_trees(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """SIGTERM to each, then SIGKILL to whatever is left of them and of what they started."""
+    """Send SIGTERM to each process, then SIGKILL to those that remain and to their descendants."""
     every = _trees(processes)
     for own in processes:
         own.terminate()

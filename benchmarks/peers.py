@@ -1,11 +1,11 @@
-"""The same pictures from this project and from its peers, each at its best documented settings, on the same machine.
+"""The same images from this project and from its peers, each at its best documented settings, on the same machine.
 
-All run from the start. LitServe and Ray poll while they are idle, for a tenth of a core each, so they stand still while
-another has its turn. Turns follow each other within a minute, and each round begins with another contender; ratios are
-taken within a round. A picture counts for our client when its bytes are there, so it pays for submitting, waiting and
-fetching. A peer that does not start is left out. All load the same pipeline in the same number formats. What our
-adapter does beyond calling it (on a CPU, tracing the denoiser, decoding one picture after the other and taking in the
-text once) is part of what is compared.
+All run from the start. LitServe and Ray poll while they are idle, for a tenth of a core each, so they are suspended
+outside their turns. Turns follow each other within a minute, each round begins with another contender, and ratios are
+taken within a round. An image counts for our client when its bytes have arrived, so our figure includes submitting,
+waiting and fetching. A peer that does not start is left out. All load the same pipeline in the same number formats.
+The other work of our adapter (on a CPU: tracing the denoiser, decoding one image after the other, encoding the text
+once) is part of the comparison.
 """
 
 import statistics
@@ -25,20 +25,20 @@ from benchmarks.rig import open_system
 from benchmarks.subject import SHIPPED, Subject
 from tests.support.system import System
 
-ROUNDS = 5  # so each is the first once
+ROUNDS = 5  # each contender is the first once
 LOADS = {1: 3.0, 4: 5.0, 16: 8.0}  # seconds of a turn, by number of clients
-LEAD_SECONDS = 1.5  # before each turn, uncounted: what stood still has gone from the caches
+LEAD_SECONDS = 1.5  # before each turn, uncounted: a suspended process has cold caches
 COMPARED = (4, 16)
 WARM_UP = {1: 3.0, 16: 4.0}  # seconds, by number of clients; BentoML learns its window from the first dozen calls
-LOSS_CLIENTS, LOSS_SECONDS, KILL_SECONDS = 16, 5.0, 4.5  # some are sent to the end, so that all wait when it is killed
+LOSS_CLIENTS, LOSS_SECONDS, KILL_SECONDS = 16, 5.0, 4.5  # the load outlasts the kill, so that all clients wait then
 
 Turns = dict[int, list[list[Answer]]]  # by number of clients
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
-    """What each draws, then ours over each of the others, then what each loses.
+    """Yield the rates of each contender, then our rate over each peer's, then the requests that each loses.
 
-    What is lost depends on who keeps a request, and not on the model, so only the one that ships is killed for it.
+    The loss depends on where requests are kept and not on the model, so it is measured with the shipped model only.
     """
     with open_system("distributed", subject=subject) as system, TemporaryDirectory(prefix="peers-") as folder:
         with ExitStack() as stack:
@@ -49,7 +49,7 @@ def run(subject: Subject, rounds: int) -> Iterator[Figure]:
                 for clients, contender in product(LOADS, contenders[first:] + contenders[:first]):
                     turns[contender.name][clients].append(_turn(contender, clients))
         for name, own in turns.items():
-            yield from _drawn_by(name, own)
+            yield from _rates_of(name, own)
         for contender, clients in product(contenders, COMPARED):
             if not isinstance(contender, Studio):
                 yield _over(contender.name, clients, turns)
@@ -69,7 +69,7 @@ def _started(stack: ExitStack, contenders: Sequence[Contender]) -> Iterator[Cont
         yield contender
 
 
-def _drawn_by(name: str, turns: Turns) -> Iterator[Figure]:
+def _rates_of(name: str, turns: Turns) -> Iterator[Figure]:
     failed = [sum(bool(answer.failure) for answer in turn) for own in turns.values() for turn in own]
     yield Figure.of(f"peers.{name}.failed", sum(failed), "requests", "", failed)
     for clients, own in turns.items():
@@ -112,12 +112,12 @@ def _turn(contender: Contender, clients: int) -> list[Answer]:
         told = f"{contender.name}: {', '.join(sorted(failures))}\n{contender.log_tail()}"
         if isinstance(contender, Studio):
             raise RuntimeError(told)
-        print(told, file=sys.stderr)  # a peer's own failures are a figure
+        print(told, file=sys.stderr)  # a peer's failures are a figure
     return answers
 
 
 def _lost(contender: Contender) -> Figure:
-    """How many requests sent before the model's process is killed never get a picture."""
+    """Count the requests sent before the kill of the model's process that never get an image."""
     with contender.serving():
         _warm_up(contender)
         load = contender.load(LOSS_CLIENTS, LOSS_SECONDS)
@@ -133,8 +133,8 @@ def _lost(contender: Contender) -> Figure:
 
 
 def _figures(name: str, turns: Sequence[list[Answer]]) -> Iterator[Figure]:
-    """Percentiles are taken over all turns together; the spread is that of the single turns."""
-    turns = [_drawn(answers) for answers in turns]
+    """Yield rate and percentiles. Percentiles are taken over all turns together; the spread is that of single turns."""
+    turns = [_succeeded(answers) for answers in turns]
     rates = [_images_per_second(answers) for answers in turns]
     yield Figure.of(name, statistics.median(rates), "images/s", "", rates)
     together = [answer for answers in turns for answer in answers]
@@ -144,13 +144,15 @@ def _figures(name: str, turns: Sequence[list[Answer]]) -> Iterator[Figure]:
 
 
 def _over(peer: str, clients: int, turns: dict[str, Turns]) -> Figure:
-    """Ours over the peer's in the same round."""
-    ours, theirs = ([_images_per_second(_drawn(turn)) for turn in turns[name][clients]] for name in (Studio.name, peer))
+    """Return the ratio of our rate to the peer's, taken within each round."""
+    ours, theirs = (
+        [_images_per_second(_succeeded(turn)) for turn in turns[name][clients]] for name in (Studio.name, peer)
+    )
     ratios = [own / other for own, other in zip(ours, theirs, strict=True)]
     return Figure.of(f"peers.over.{peer}.{clients}", statistics.median(ratios), "ratio", ">= 1.0", ratios)
 
 
-def _drawn(answers: list[Answer]) -> list[Answer]:
+def _succeeded(answers: list[Answer]) -> list[Answer]:
     return [answer for answer in answers if not answer.failure]
 
 
@@ -161,5 +163,5 @@ def _images_per_second(answers: list[Answer]) -> float:
 
 def _percentile(answers: list[Answer], percent: int) -> float:
     seconds = [answer.seconds for answer in answers]
-    # Of a slow model there may be one picture in a turn, which Python 3.11 has no quantiles of.
+    # A turn of a slow model may have one image, for which Python 3.11 computes no quantiles.
     return statistics.quantiles(seconds if len(seconds) > 1 else 2 * seconds, n=100, method="inclusive")[percent - 1]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.plain_server hypercorn|uvicorn`: an application that does nothing, served as ours is."""
+"""`python -m benchmarks.plain_server hypercorn|uvicorn`: serves a constant answer with the options of our gateway."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from benchmarks.uvicorn_gateway import OPTIONS
 from services.api.server import serve
 from services.common.settings import Settings
 
-# As many headers, as long a body as those of a job that waits: both cost a server time.
+# Headers and body are as long as those of a queued job, since both cost a server time.
 BODY = b'{"about":"as long as a job that waits"}'.ljust(800)
 HEADERS = [
     (b"content-type", b"application/json"),

@@ -1,7 +1,7 @@
-"""Status polls: requests a second and 99th percentile of our gateway, of the same behind uvicorn, and of FastAPI.
+"""Status polls: requests a second and 99th percentile of our gateway, of our gateway behind uvicorn, and of FastAPI.
 
-One gateway process each, 16 connections, the load generator in a process of its own. `known` are polls of a client that
-sends the ETag it has and is answered 304. Fronts take turns; ratios are taken within a round.
+Each front is one process with 16 connections; the load generator is another process. `known` are polls of a client
+that sends its ETag and is answered 304. The fronts take turns, and ratios are taken within a round.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def run() -> Iterator[Figure]:
 
 
 def _waiting_job(front: Front) -> tuple[str, str]:
-    """The path of a job that waits in the queue, and the ETag of what is there."""
+    """Submit a job, which no worker takes, and return its path and the ETag of its answer."""
     with closing(HTTPConnection("127.0.0.1", front.port, timeout=10)) as client:
         path = f"/v1/jobs/{ask(client, 'POST', '/v1/jobs', {'prompt': PROMPT, 'seed': 1})['id']}"
         client.request("GET", path)

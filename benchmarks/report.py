@@ -1,4 +1,4 @@
-"""Keeps docs/benchmarks.md: one section a benchmark, written anew when it is measured, and a plot of the chart."""
+"""Updates docs/benchmarks.md: one section a benchmark, rewritten after each measurement, and the plot of `chart`."""
 
 import re
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ Written by `just bench`. How to run them and how to read the figures: [benchmark
 
 
 def write_report(name: str, about: str, figures: Sequence[Figure]) -> None:
-    """Put the section `name` into the report; `about` is the docstring of the benchmark.
+    """Write the section `name` of the report; `about` is the docstring of the benchmark.
 
-    A section is named for its benchmark, or begins with that name: then it first comes right behind the other.
+    The name of a section is that of its benchmark or begins with it; in that case a new section follows the other.
     """
     file = DOCS / "benchmarks.md"
     text = file.read_text() if file.exists() else _HEAD
@@ -34,13 +34,13 @@ def write_report(name: str, about: str, figures: Sequence[Figure]) -> None:
 
 
 def _section(name: str, about: str, figures: Sequence[Figure]) -> str:
-    picture = ""
+    image = ""
     if name == "chart":
         _plot([figure for figure in figures if figure.unit == "images/s"], DOCS / "img" / "benchmarks.png")
-        picture = "\n![Images a second, ten requests at once](img/benchmarks.png)\n"
+        image = "\n![Images a second, ten requests at once](img/benchmarks.png)\n"
     rows = "".join(_row(figure) for figure in figures)
     return (
-        f"## {name}\n\n{about.strip()}\n\nMeasured on {figures[0].machine}.\n{picture}\n"
+        f"## {name}\n\n{about.strip()}\n\nMeasured on {figures[0].machine}.\n{image}\n"
         f"| Figure | Value | Goal | n | Spread |\n|---|---|---|---|---|\n{rows}"
     )
 
@@ -51,7 +51,7 @@ def _row(figure: Figure) -> str:
 
 
 def _plot(bars: Sequence[Figure], file: Path) -> None:
-    """Medians as bars, interquartile ranges as lines."""
+    """Draw medians as bars and interquartile ranges as lines."""
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(6, 2.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the system as real processes on either kind of backends, and the bare pipeline."""
+"""Shared by the benchmarks: the system as real processes on either kind of backends, and the bare pipeline."""
 
 import json
 import os
@@ -23,9 +23,9 @@ from tests.support.system import System, running_system
 
 BACKENDS = ("embedded", "distributed")
 CORES = os.cpu_count() or 1
-BATCH_SECONDS = 180.0  # a few dozen jobs on a slow machine; longer than that something hangs
+BATCH_SECONDS = 180.0  # enough for a few dozen jobs on a slow machine
 PROMPT = "matte black coffee grinder"
-# The system of the tests looks more often than one in production does.
+# The system of the tests polls more often than a production system.
 _DEFAULTS = {
     f"STUDIO_{name.upper()}": str(Settings.model_fields[name].default)
     for name in ("poll_seconds", "sweep_seconds", "broker_lease_seconds")
@@ -34,7 +34,7 @@ _DEFAULTS = {
 
 @contextmanager
 def open_system(backends: str, queue_limit: int | None = None, subject: Subject = SHIPPED) -> Iterator[System]:
-    """No process runs yet. `backends` is one of BACKENDS."""
+    """Open a system without processes; `backends` is one of BACKENDS."""
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
         folder = Path(name)
         settings = {
@@ -57,7 +57,7 @@ def open_system(backends: str, queue_limit: int | None = None, subject: Subject 
 
 
 def raise_queue_limit(stack: Stack, limit: int) -> None:
-    """The shipped policy stops at a thousand jobs a model; this one has a higher priority."""
+    """Raise the limit of RabbitMQ's queues by a policy that overrides the shipped limit of a thousand jobs a model."""
     stack.rabbitmq.ctl(
         *("set_policy", "bench", r"^studio\.jobs\.", json.dumps({"max-length": limit})),
         *("--apply-to", "queues", "--priority", "9"),
@@ -65,15 +65,15 @@ def raise_queue_limit(stack: Stack, limit: int) -> None:
 
 
 def finished(system: System, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The jobs once all are over. Looks rarely, so that looking costs the system nothing.
+    """Wait until all jobs have ended and return them; polls are rare, so that they cost the system next to nothing.
 
-    Raises TimeoutError when one is not over in time, RuntimeError when one did not succeed.
+    Raises TimeoutError when a job does not end in time, RuntimeError when one did not succeed.
     """
     deadline = time.monotonic() + BATCH_SECONDS
     for job_id in reversed(ids):
         while system.client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running"):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"job {job_id} is not over after {BATCH_SECONDS:g} s\n{system.log()[-3000:]}")
+                raise TimeoutError(f"job {job_id} has not ended after {BATCH_SECONDS:g} s\n{system.log()[-3000:]}")
             time.sleep(0.5)
     jobs: list[dict[str, Any]] = [system.client.get(f"/v1/jobs/{job_id}").json() for job_id in ids]
     if failed := [job for job in jobs if job["state"] != "succeeded"]:
@@ -82,13 +82,13 @@ def finished(system: System, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def seconds_between(jobs: Sequence[dict[str, Any]], begin: str, end: str) -> float:
-    """From the earliest `begin` to the latest `end`, by the records' own times, which are named as in their JSON."""
+    """Return the seconds from the earliest `begin` to the latest `end`, which name times of a job's JSON."""
     first = min(datetime.fromisoformat(job[begin]) for job in jobs)
     return (max(datetime.fromisoformat(job[end]) for job in jobs) - first).total_seconds()
 
 
 def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """On one connection of the standard library, so that a client library's own time does not count as ours."""
+    """Send a request by the standard library, so that no client library's time counts as ours; return the JSON."""
     data = None if body is None else json.dumps(body).encode()
     client.request(method, path, data, {"Content-Type": "application/json"})
     response = client.getresponse()
@@ -99,7 +99,7 @@ def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> 
 
 
 class BarePipeline:
-    """The adapter of a subject's model in its own thread, as in the worker, with nothing around it."""
+    """The adapter of a subject's model in its own thread, as in the worker, without the rest of the system."""
 
     def __init__(self, subject: Subject, threads: int) -> None:
         self.model = subject.model
@@ -108,7 +108,7 @@ class BarePipeline:
         self.executor = ModelExecutor(adapter(self.model, source), device=subject.device, threads=threads)
 
     async def seconds(self, *seeds: int, **given: int) -> float:
-        """One call for a picture a seed, with the model's defaults for what is not given."""
+        """Make one call with an image a seed and return its seconds; `given` overrides the model's default params."""
         params = self.model.parameters({"prompt": PROMPT, **given})
         assert isinstance(params, Txt2ImgParams)
         items = [Item("bare", index, seed, PROMPT, "", params) for index, seed in enumerate(seeds)]

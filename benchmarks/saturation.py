@@ -1,9 +1,9 @@
 """Images a second of the whole system with queued jobs, over the bare pipeline called in a loop with full batches.
 
-Both may use all cores, so what the system does beside the model (encoding, storing, answering) takes time away from
-it: about the same for every job, so its share shrinks as the calls get longer. Two lengths of a call show that, and
-so does a model of real size (`--models`).
-A round of the system is compared with the mean of the bare rounds right before and after it: see `overhead`.
+Both may use all cores, so the work beside the model (encoding, storing, answering) takes time away from it. That time
+is about the same for every job, so its share shrinks as calls get longer: two lengths of a call show that, and so does
+a model of real size (`--models`).
+A round of the system is compared with the mean of the bare rounds right before and after it, as in `overhead`.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from tests.support.system import System
 
 JOBS = 32
 ROUNDS = 3
-AHEAD_STEPS = 50  # of a picture that is drawn alone while the jobs come together behind it
+AHEAD_STEPS = 50  # of an image that is generated alone while the jobs queue behind it
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
-    """One figure per kind of backends and length of a call: the median ratio of the rounds."""
+    """Yield a figure for each kind of backends and length of a call: the median ratio of the rounds."""
     for backends in BACKENDS:
         with open_system(backends, subject=subject) as system:
             system.start_gateway()
@@ -49,13 +49,13 @@ async def _figures(system: System, backends: str, subject: Subject, rounds: int)
 
 
 def _lengths(subject: Subject) -> tuple[int, ...]:
-    """Steps of a call. One length of a large model's is long enough, and so is the benchmark."""
+    """Return the numbers of steps to measure; one is enough for a large model, whose calls are long anyway."""
     usual: int = subject.model.defaults["steps"]
     return (usual, 2 * usual) if subject == SHIPPED else (usual,)
 
 
 async def _measure(system: System, bare: BarePipeline, steps: int, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of the bare loops, and of the system's rounds between them: one less."""
+    """Return the seconds of the bare loops, and those of the system's rounds between them, which are one fewer."""
     taken: list[float] = []
     loops = [await _loop_seconds(bare, steps)]
     for _ in range(rounds):
@@ -72,7 +72,7 @@ async def _loop_seconds(bare: BarePipeline, steps: int) -> float:
 
 
 def _system_seconds(system: System, steps: int) -> float:
-    """From the begin of the first job to the end of the last, by the records' own times."""
+    """Return the seconds from the begin of the first job to the end of the last, by the times in the records."""
     ahead = system.submit(PROMPT, steps=AHEAD_STEPS)
     ids = [system.submit(PROMPT, seed=seed, steps=steps)["id"] for seed in range(JOBS)]
     finished(system, [ahead["id"]])

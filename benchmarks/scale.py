@@ -1,10 +1,10 @@
-"""How the system grows: workers beside each other, and ten thousand jobs in the queue.
+"""The rate of several workers over that of one, and a gateway with ten thousand queued jobs.
 
-The model of the workers sleeps 50 ms a call instead of computing, so that the cores are not what is measured, and takes
-one job a call. Jobs are queued first; then, with all workers ready, those that end within equal spans of time are
-counted, and what several workers do is put over what one does. Queued jobs are submitted by eight clients to a gateway
-on RabbitMQ and Redis; its memory is taken after the first of them, and the rate at the end is put over that at
-the beginning.
+The workers' model sleeps 50 ms a call instead of computing, so that the cores are not the limit, and takes one job a
+call. Jobs are queued first. With all workers ready, the jobs that end within equal spans of time are counted, and the
+rate of several workers is divided by that of one. For the queue, eight clients submit jobs to a gateway on RabbitMQ and
+Redis; the growth of its memory is measured from the first jobs on, and the rate of submits at the end is divided by the
+rate at the beginning.
 """
 
 import statistics
@@ -28,7 +28,7 @@ from tests.support.system import System
 WORKERS = (1, 2, 4)
 SPAN_SECONDS = 4.0
 SPANS = 5
-START_SECONDS = 4.0  # which a worker may take, while the others work already
+START_SECONDS = 4.0  # a worker may take so long, while others work already
 JOBS = 10_000
 WARM_UP = 200
 CLIENTS = 8
@@ -69,7 +69,7 @@ def _workers(backends: str, catalogue: Path) -> Iterator[Figure]:
 
 
 def _rates(system: System, count: int) -> list[float]:
-    """Jobs a second in each span, by the records' own times."""
+    """Return the jobs a second in each span, by the times in the records."""
     seconds = SPANS * SPAN_SECONDS + count * START_SECONDS
     _submit(system, int(20 * count * seconds))
     for _ in range(count):
@@ -85,7 +85,7 @@ def _rates(system: System, count: int) -> list[float]:
 
 
 def _ends(system: System) -> Iterator[float]:
-    """When each job that is over was over, in Unix seconds."""
+    """Yield the end of each ended job, in Unix seconds."""
     query: dict[str, str | int] = {"limit": 100}
     while query.get("cursor", "first"):
         page = system.client.get("/v1/jobs", params=query).json()
@@ -103,7 +103,7 @@ def _queue(system: System) -> Iterator[Figure]:
     seconds: list[float] = []
     for _ in range(10):
         seconds.append(_submit(system, JOBS // 10))
-        system.client.get("/v1/queue")  # somebody wants to know how busy it is
+        system.client.get("/v1/queue")  # a client reads the state of the queue
     time.sleep(SETTLE_SECONDS)
     grown = (resident(gateway) - before) / MEGABYTE
     yield Figure.of(f"scale.gateway, {JOBS} jobs queued", grown, "MB", "<= 20", [grown])
@@ -115,7 +115,7 @@ def _queue(system: System) -> Iterator[Figure]:
 
 
 def _submit(system: System, count: int) -> float:
-    """Seconds that it took."""
+    """Submit `count` jobs and return the seconds taken."""
     begin = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:
         list(clients.map(lambda _: _some(system, count // CLIENTS), range(CLIENTS)))

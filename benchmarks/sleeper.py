@@ -1,4 +1,4 @@
-"""A model adapter for benchmarks whose calls take as long as they do on an accelerator, and nothing of the cores."""
+"""A model adapter for benchmarks: a call takes as long as on an accelerator and uses no CPU time."""
 
 import time
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ class Sleeper(ModelAdapter):
     modality = Modality.TXT2IMG
     max_batch = 1
 
-    def load(self, device: str) -> None:  # noqa: ARG002 - there is none
+    def load(self, device: str) -> None:  # noqa: ARG002 - no device is used
         from PIL import Image
 
         self._picture = Image.new("RGB", (64, 64))
 
-    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:  # noqa: ARG002 - too short to tell
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:  # noqa: ARG002 - too short
         time.sleep(CALL_SECONDS)
         return [ImageOutput(self._picture) for _ in batch]
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of a model measure: the model that ships, on the CPU, unless another is asked for."""
+"""The model and device that a benchmark measures: by default the shipped model on the CPU."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,11 @@ class Subject:
 
     @property
     def size(self) -> str:
-        """Of a picture, in pixels."""
+        """The size of an image in pixels, as WIDTHxHEIGHT."""
         return "{width}x{height}".format_map(self.model.defaults)
 
     def section(self, benchmark: str) -> str:
-        """What its section of the report is called, so that it stands beside that of the model that ships."""
+        """Return the name of this subject's section in the report; the shipped model has the plain name."""
         return benchmark if self == SHIPPED else f"{benchmark} of {self.model.name} on {self.device}"
 
 

@@ -1,7 +1,8 @@
-"""Durable submits: requests a second and 99th percentile of our gateway, of the same behind uvicorn, and of FastAPI.
+"""Durable submits: requests a second and 99th percentile of our gateway, with Hypercorn and uvicorn, and of FastAPI.
 
-Each is answered when the job is in the status store and its message confirmed by the broker. One gateway process each,
-16 connections, the load generator in a process of its own. Fronts take turns; ratios are taken within a round.
+A submit is answered when the job is in the status store and the broker has confirmed its message. Each front is one
+process with 16 connections; the load generator is another process. The fronts take turns, and ratios are taken within
+a round.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.uvicorn_gateway`: our gateway behind uvicorn, to tell what of a figure is the server's."""
+"""`python -m benchmarks.uvicorn_gateway`: our gateway behind uvicorn, which shows the server's share of a figure."""
 
 from typing import Any, Final, cast
 

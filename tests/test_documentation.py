@@ -10,8 +10,8 @@ import pytest
 
 from services.common.catalogue import load_catalogue
 from tests.api.conftest import embedded_settings
-from tests.support.job_population import Population
 from tests.support.live_server import LiveGateway
+from tests.support.sample_jobs import SampleJobs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,14 +25,14 @@ def test_cli_reference_is_generated(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def population(tmp_path: Path) -> Iterator[Population]:
+def population(tmp_path: Path) -> Iterator[SampleJobs]:
     catalogue = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
-    with LiveGateway(embedded_settings(tmp_path / "live"), catalogue) as live, Population(live) as opened:
+    with LiveGateway(embedded_settings(tmp_path / "live"), catalogue) as live, SampleJobs(live) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_readme_runs(population: Population, tmp_path: Path, number: int) -> None:
+def test_readme_runs(population: SampleJobs, tmp_path: Path, number: int) -> None:
     """Each of the README's clients, a few lines of Python, gets its pictures."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     code = blocks[number].replace("http://127.0.0.1:8000", population.url)

@@ -1,1 +1,1 @@
-"""How studio-tiny is made: rendered photos, captions as people type them, three small networks, and a judge of them."""
+"""Trains studio-tiny: rendered photos, captions as people type them, three small networks, and a judge of results."""

@@ -1,4 +1,4 @@
-"""`python -m training`: from nothing to the folder models/studio-tiny. Started again, it goes on where it was."""
+"""`python -m training`: train the model and write it to models/studio-tiny. A second start continues the first."""
 
 import argparse
 from pathlib import Path
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def train(folder: Path, target: Path, recipe: Recipe) -> None:
-    """Work in `folder`, write the pipeline to `target`."""
+    """Train in `folder` and write the pipeline to `target`."""
     folder.mkdir(parents=True, exist_ok=True)
     styles = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml").styles
     templates = {name: style.template for name, style in styles.items()}
@@ -53,8 +53,8 @@ def train(folder: Path, target: Path, recipe: Recipe) -> None:
     unet = train_unet(folder, lessons, draw, recipe)
     autoencoder = train_decoder(folder, autoencoder, unet, photos, lessons, recipe)
     pipeline = _pipeline(autoencoder, text_encoder, tokenizer, unet)
-    # Half the size. The text encoder stays as it is: transformers loads weights in the format they have, diffusers in
-    # single precision, and the two must meet.
+    # Half the size. The text encoder stays in single precision: transformers loads weights in their stored format,
+    # diffusers in single precision, and both must match.
     pipeline.unet.half()
     pipeline.vae.half()
     pipeline.save_pretrained(target, safe_serialization=True)
@@ -79,8 +79,10 @@ def _pipeline(autoencoder: Any, text_encoder: Any, tokenizer: Any, unet: Any) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="just train-studio-tiny", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="checkpoints and pictures")
-    parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="where the pipeline goes")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="folder for checkpoints and images"
+    )
+    parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="folder for the pipeline")
     arguments = parser.parse_args()
     train(arguments.folder, arguments.target, CPU if device().type == "cpu" else GPU)
     save_curves(arguments.folder, arguments.target / "training.png")

@@ -1,4 +1,4 @@
-"""What products stand on and in front of, and the light that falls on it."""
+"""Draws the floor and the wall behind products, and the light on both."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,12 +8,12 @@ import numpy as np
 from training.lighting import ease
 from training.scenes import Array, Colour
 
-HORIZON: Final = 0.42  # of the frame's height, from below
+HORIZON: Final = 0.42  # share of the frame's height, from below
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """`wall` and `floor` in sRGB; `mirror` is how much of the product the floor shows, `shade` how dark shadows are."""
+    """`wall` and `floor` are sRGB; `mirror` is the floor's reflectance, `shade` the darkness of shadows, both 0..1."""
 
     wall: Colour
     floor: Colour
@@ -36,11 +36,11 @@ BACKDROPS: Final[dict[str, Backdrop]] = {
 
 
 def paint_backdrop(name: str, light: str, side: int, rng: np.random.Generator) -> Array:
-    """A frame of `side` x `side` x 3 in 0..1."""
+    """Return a frame of `side` x `side` x 3 in 0..1."""
     backdrop = BACKDROPS[name]
     at = (np.arange(side, dtype=np.float32) + 0.5) / side
     x, y = at[None, :] - 0.5, 1 - at[:, None]
-    floor = ease((HORIZON - y) / 0.12 + 0.5)  # paper rolls from wall to floor without an edge
+    floor = ease((HORIZON - y) / 0.12 + 0.5)  # the paper curves from wall to floor without an edge
     if name == "wood":
         floor = ease((HORIZON - y) / 0.01 + 0.5)
     wall, ground = (np.asarray(each, np.float32) for each in (backdrop.wall, backdrop.floor))
@@ -58,7 +58,7 @@ def paint_backdrop(name: str, light: str, side: int, rng: np.random.Generator) -
 
 
 def _grain(x: Array, y: Array, rng: np.random.Generator) -> Array:
-    """Planks that run away from us, and soft waves along them."""
+    """Return the pattern of planks that run away from the camera, with soft waves along them."""
     away = x / (0.35 + (HORIZON - y) * 1.6)
     plank = np.abs(np.mod(away * 1.6 + rng.uniform(), 1.0) - 0.5)
     waves = np.sin(away * 34 + 3 * np.sin(y * 14 + rng.uniform(0, 6)) + rng.uniform(0, 6))

@@ -1,4 +1,4 @@
-"""Captions as people type them, and which facts of the scene each of them states."""
+"""Writes captions as people type them, with the facts of the scene that each caption states."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 from training import words
 from training.scenes import BACKGROUNDS, COLOURS, FINISHES, LIGHTS, PRODUCTS, Scene
 
-# What a caption may state, and the values; the order is that of the text encoder's training heads.
+# The facts that a caption may state, with their values; the text encoder's training heads have the same order.
 FACTS: Final[dict[str, tuple[str | int, ...]]] = {
     "product": PRODUCTS,
     "colour": tuple(COLOURS),
@@ -22,20 +22,20 @@ FACTS: Final[dict[str, tuple[str | int, ...]]] = {
 
 @dataclass(frozen=True)
 class Caption:
-    """`stated` holds the facts that the text tells, by their names in FACTS."""
+    """`stated` holds the facts that the text states, by their names in FACTS."""
 
     text: str
     stated: Mapping[str, str | int] = field(default_factory=dict)
 
     def labels(self) -> list[int]:
-        """One class a fact; a fact that is not stated has the class after the last value."""
+        """Return a class for each fact; an unstated fact has the class after the last value."""
         return [
             values.index(self.stated[name]) if name in self.stated else len(values) for name, values in FACTS.items()
         ]
 
 
 def write_caption(scene: Scene, templates: Mapping[str, str], rng: np.random.Generator) -> Caption:
-    """Describe the scene. `templates` are those of the studio styles, by name, with `{product}` in them."""
+    """Describe the scene. `templates` are the prompt templates of the studio styles by name, with `{product}`."""
     kind = rng.random()
     if kind < 0.06:
         return Caption(", ".join(_some(words.REFUSALS, rng, 2, 6)))
@@ -63,7 +63,7 @@ def write_caption(scene: Scene, templates: Mapping[str, str], rng: np.random.Gen
 
 
 def _product(scene: Scene, rng: np.random.Generator) -> tuple[str, dict[str, str | int]]:
-    """The product with what it is like: "a matte black coffee grinder", "coffee mug in crimson"; sometimes less."""
+    """Describe the product with all or some of its facts: "a matte black coffee grinder", "coffee mug in crimson"."""
     stated: dict[str, str | int] = {"count": scene.count}
     count = _one(words.COUNT_WORDS[scene.count], rng)
     name = _one(words.PRODUCT_WORDS[scene.product], rng)
@@ -98,7 +98,7 @@ def _plural(name: str) -> str:
 
 
 def _gibberish(rng: np.random.Generator) -> str:
-    """A word nobody taught the model."""
+    """Return a word that the model has not been trained on."""
     return "".join(rng.choice(list("abcdefghijklmnoprstuvwyz"), size=int(rng.integers(3, 9))))
 
 

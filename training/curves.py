@@ -1,4 +1,4 @@
-"""The loss curves of a training as one picture, for the model card."""
+"""Draws the loss curves of a training as one image, for the model card."""
 
 import csv
 from pathlib import Path
@@ -8,7 +8,7 @@ STAGES: Final = ("autoencoder", "text-encoder", "unet", "decoder")
 
 
 def save_curves(folder: Path, file: Path) -> None:
-    """Draw what the loops in `folder` noted on the way."""
+    """Draw the losses that the loops in `folder` have written."""
     from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     figure = Figure(figsize=(11, 2.8), layout="constrained")

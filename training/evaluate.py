@@ -1,7 +1,7 @@
-"""`python -m training.evaluate [--json]`: how often studio-tiny draws what it is asked for, and how fast.
+"""`python -m training.evaluate [--json]`: measure how often studio-tiny matches its prompts, and how fast it is.
 
-A classifier trained on renders alone judges the pictures; its own accuracy is printed beside, on renders and on
-pictures labelled by a person.
+A classifier trained on renders alone judges the images. The command also prints the accuracy of this judge on renders
+and on images labelled by a person.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from services.common.catalogue import Catalogue, load_catalogue
 from training.captions import FACTS
 from training.exam import Question, write_exam
 from training.grid import save_grid
-from training.judge import ASKED, Judge, judge_pictures, labels_of, render_exam, train_judge
+from training.judge import ASKED, Judge, judge_images, labels_of, render_exam, train_judge
 from training.photos import pixels
 from training.scenes import PRODUCTS, Scene
 
@@ -38,7 +38,7 @@ SHEET = (
 
 
 def evaluate(folder: Path) -> Iterator[Figure]:
-    """Figures, the judge's own first. `folder` keeps the trained judge."""
+    """Yield the figures, those of the judge first. `folder` keeps the trained judge."""
     catalogue = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
     defaults = catalogue.models["studio-tiny"].defaults
     judge = train_judge(folder)
@@ -46,12 +46,12 @@ def evaluate(folder: Path) -> Iterator[Figure]:
     pipeline = load(MODEL)
     yield from _speed(pipeline, defaults)
     questions = write_exam({name: style.template for name, style in catalogue.styles.items()}, QUESTIONS)
-    pictures = draw(pipeline, [question.prompt for question in questions], defaults["steps"], defaults["guidance"])
-    yield from _score(judge, questions, pictures)
+    images = draw(pipeline, [question.prompt for question in questions], defaults["steps"], defaults["guidance"])
+    yield from _score(judge, questions, images)
     few = questions[:60]
     longer = draw(pipeline, [question.prompt for question in few], 20, defaults["guidance"])
-    yield _steps_figure(judge, few, pictures[:60], longer)
-    yield from _labelled(judge, pictures)
+    yield _steps_figure(judge, few, images[:60], longer)
+    yield from _labelled(judge, images)
     yield _negative(judge, pipeline, defaults)
     _save_sheet(pipeline, catalogue, defaults)
 
@@ -67,7 +67,7 @@ def load(folder: Path) -> Any:
 def draw(
     pipeline: Any, prompts: Sequence[str], steps: int, guidance: float, unwanted: str | None = None
 ) -> torch.Tensor:
-    """One picture a prompt, in -1..1; picture k has the seed k. `unwanted` is the negative prompt of all."""
+    """Return an image a prompt, in -1..1; image k has the seed k. `unwanted` is the negative prompt of all."""
     drawn = []
     for start in range(0, len(prompts), 8):
         part = list(prompts[start : start + 8])
@@ -87,13 +87,13 @@ def draw(
 
 def _judge_itself(judge: Judge) -> Iterator[Figure]:
     photos, scenes = render_exam(1_000_003, RENDERS)
-    right = judge_pictures(judge, torch.cat([pixels(photo[None]) for photo in photos])) == labels_of(scenes)
+    right = judge_images(judge, torch.cat([pixels(photo[None]) for photo in photos])) == labels_of(scenes)
     for place, name in enumerate(ASKED):
         yield _share(f"judge.renders.{name}", right[:, place], ">= 98")
 
 
-def _score(judge: Judge, questions: Sequence[Question], pictures: torch.Tensor) -> Iterator[Figure]:
-    right = judge_pictures(judge, pictures) == labels_of([question.scene for question in questions])
+def _score(judge: Judge, questions: Sequence[Question], images: torch.Tensor) -> Iterator[Figure]:
+    right = judge_images(judge, images) == labels_of([question.scene for question in questions])
     for place, name in enumerate(ASKED):
         yield _share(f"studio-tiny.{name}", right[:, place], GOALS[name])
     unseen = torch.tensor([question.unseen for question in questions], device=right.device)
@@ -101,23 +101,24 @@ def _score(judge: Judge, questions: Sequence[Question], pictures: torch.Tensor) 
 
 
 def _steps_figure(judge: Judge, few: Sequence[Question], short: torch.Tensor, longer: torch.Tensor) -> Figure:
-    """How many more of 60 pictures are right after 20 steps than after the default number."""
+    """Return how many more of 60 images are right after 20 steps than after the default number."""
     wanted = labels_of([question.scene for question in few])
-    short_right, long_right = ((judge_pictures(judge, each) == wanted).all(dim=1).float() for each in (short, longer))
+    short_right, long_right = ((judge_images(judge, each) == wanted).all(dim=1).float() for each in (short, longer))
     gain = (long_right.mean() - short_right.mean()).item() * 100
     return Figure.of("studio-tiny.gain-of-20-steps", gain, "points", "<= 3", [gain])
 
 
 def _negative(judge: Judge, pipeline: Any, defaults: Mapping[str, Any]) -> Figure:
-    """Of pictures that ask for no background, how many fewer have each one where the negative prompt names it.
+    """Return how many fewer images show a background when the negative prompt names it, in percent.
 
-    All backgrounds count, by how often they are drawn unasked: which those are is by chance, and some never are.
+    The prompts ask for no background. Every background counts by its frequency in the images without a negative prompt,
+    which is left to chance and may be 0.
     """
     prompts = [f"a {product}" for product in PRODUCTS] * 3
 
     def seen(unwanted: str | None) -> Counter[str]:
-        pictures = draw(pipeline, prompts, defaults["steps"], defaults["guidance"], unwanted)
-        found = judge_pictures(judge, pictures)[:, ASKED.index("background")].tolist()
+        images = draw(pipeline, prompts, defaults["steps"], defaults["guidance"], unwanted)
+        found = judge_images(judge, images)[:, ASKED.index("background")].tolist()
         return Counter(str(FACTS["background"][place]) for place in found)
 
     unasked = seen(None)
@@ -127,20 +128,20 @@ def _negative(judge: Judge, pipeline: Any, defaults: Mapping[str, Any]) -> Figur
     return Figure.of("studio-tiny.negative-prompt", fewer, "% fewer", ">= 50", samples)
 
 
-def _labelled(judge: Judge, pictures: torch.Tensor) -> Iterator[Figure]:
-    """The judge beside a person who looked at the first pictures of the exam, and saw nothing (null) in some.
+def _labelled(judge: Judge, images: torch.Tensor) -> Iterator[Figure]:
+    """Compare the judge with a person's labels of the exam's first images, some of which show nothing (null).
 
-    The labels are of pictures by the weights that ship: other weights need new ones.
+    The labels belong to images by the shipped weights; other weights need new labels.
     """
     seen = json.loads(LABELLED.read_text("utf-8"))
     places = [place for place, label in enumerate(seen) if label is not None]
-    right = judge_pictures(judge, pictures[places]) == labels_of([Scene(**seen[place]) for place in places])
+    right = judge_images(judge, images[places]) == labels_of([Scene(**seen[place]) for place in places])
     for place, name in enumerate(ASKED):
         yield _share(f"judge.labelled.{name}", right[:, place], ">= 95")
 
 
 def _speed(pipeline: Any, defaults: Mapping[str, Any]) -> Iterator[Figure]:
-    """One picture at the defaults, and what one step more costs."""
+    """Yield the time of one image at the defaults, and the time of one further step."""
     draw(pipeline, ["warm up"], 2, defaults["guidance"])
     whole: list[float] = []
     shorter: list[float] = []
@@ -169,8 +170,10 @@ def _share(name: str, right: torch.Tensor, goal: str) -> Figure:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="just eval-studio-tiny", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="where the judge is kept")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line and nothing else to stdout")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "studio-tiny", help="folder of the trained judge"
+    )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     met = True

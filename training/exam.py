@@ -1,4 +1,4 @@
-"""The prompts that a trained model is judged by: scenes nobody trained on, described by captions nobody wrote."""
+"""Writes the prompts that a trained model is judged by: new scenes with generated captions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _SEED = 99
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, and the scene it asks for."""
+    """A prompt and the scene it describes."""
 
     prompt: str
     scene: Scene
@@ -25,7 +25,7 @@ class Question:
 
 
 def write_exam(templates: Mapping[str, str], count: int) -> list[Question]:
-    """`count` prompts that state all that is judged; every other one a pair of product and colour never trained."""
+    """Return `count` prompts that state all judged facts; every other one has a pair of product and colour held out."""
     rng = np.random.default_rng(_SEED)
     questions: list[Question] = []
     while len(questions) < count:

@@ -1,4 +1,4 @@
-"""A loss and its gradient. On a GPU both are recorded once and replayed from then on."""
+"""Computes a loss and its gradient. On a GPU both are recorded once and replayed afterwards."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from torch import nn
 
 from training.loop import device
 
-_WARM_UPS = 3  # calls that settle what is allocated and which kernels are taken, as CUDA's graphs ask for
+_WARM_UPS = 3  # CUDA's graphs need calls that settle the allocations and the choice of kernels
 
 
 class Gradient:
     """Calls `loss_of` and leaves its gradient in the parameters of `module`.
 
-    A network this small is over before the CPU has launched its next kernel: replayed, a step is several times as fast.
-    What is recorded stays: `loss_of` is given tensors of the same shapes every time, and nothing but them may change.
+    A kernel of a network this small ends before the CPU has launched the next one, so a replayed step is several times
+    as fast. The recording is fixed: every call must pass tensors of the same shapes, and only these may change.
     """
 
     def __init__(self, module: nn.Module, loss_of: Callable[..., torch.Tensor]) -> None:
@@ -26,7 +26,7 @@ class Gradient:
         self._loss = torch.zeros(())
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The loss, on the device: reading it waits for all that was asked before."""
+        """Return the loss, on the device; reading it waits for all earlier work."""
         self._calls += 1
         if device().type == "cpu":
             return self._compute(*inputs)
@@ -55,7 +55,7 @@ class Gradient:
 
     def _record(self, *inputs: torch.Tensor) -> None:
         self._inputs = [each.clone() for each in inputs]
-        self._module.zero_grad(set_to_none=True)  # so that the replays write gradients, not add to them
+        self._module.zero_grad(set_to_none=True)  # replays then write gradients instead of adding to them
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._loss = self._compute(*self._inputs)

@@ -1,4 +1,4 @@
-"""A small classifier that looks at a picture and says what it shows. Trained on renders only, of all pairs."""
+"""A small classifier of images, trained on renders only, of all pairs of product and colour."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ _PHOTOS: Final = 9_000
 
 
 class Judge(nn.Module):
-    """Pictures of 128 x 128 in -1..1 in, scores of each of ASKED out."""
+    """Maps images of 128 x 128 in -1..1 to scores for each of ASKED."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,13 +36,13 @@ class Judge(nn.Module):
         self.body = nn.Sequential(*stages, nn.Flatten(), nn.Dropout(0.2))
         self.heads = nn.ModuleList(nn.Linear(widths[-1] * 16, len(FACTS[name])) for name in ASKED)
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        seen = self.body(pictures)
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        seen = self.body(images)
         return [head(seen) for head in self.heads]
 
 
 def train_judge(folder: Path) -> Judge:
-    """Trained, or loaded where it was trained before."""
+    """Train the judge, or load it from `folder` if it has been trained."""
     torch.manual_seed(_SEED)
     model = Judge()
     model.to(device()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -54,14 +54,14 @@ def train_judge(folder: Path) -> Judge:
         if not photos:
             photos[:], scenes[:] = render_exam(_SEED, _PHOTOS)
         chosen = np.random.default_rng([_SEED, number]).integers(len(photos), size=_BATCH)
-        pictures = pixels(np.stack([photos[one] for one in chosen])).to(device(), memory_format=torch.channels_last)
-        # Pictures of a model are a little softer and noisier than renders; neither is to matter.
+        images = pixels(np.stack([photos[one] for one in chosen])).to(device(), memory_format=torch.channels_last)
+        # Images of a model are a little softer and noisier than renders; the judge must ignore both.
         if number % 2:
-            pictures = functional.interpolate(functional.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear")
-        pictures = pictures + 0.04 * torch.randn_like(pictures)
+            images = functional.interpolate(functional.avg_pool2d(images, 2), scale_factor=2.0, mode="bilinear")
+        images = images + 0.04 * torch.randn_like(images)
         wanted = labels_of([scenes[one] for one in chosen])
         with half_precision():
-            scores = model(pictures)
+            scores = model(images)
         losses = [functional.cross_entropy(score.float(), wanted[:, place]) for place, score in enumerate(scores)]
         return descend(optimiser, torch.stack(losses).sum(), rate_at(number, _STEPS, 2e-3))
 
@@ -70,25 +70,25 @@ def train_judge(folder: Path) -> Judge:
 
 
 def render_exam(seed: int, count: int) -> tuple[list[NDArray[np.uint8]], list[Scene]]:
-    """Renders of any pairs, trained or held out."""
+    """Return `count` renders of trained and held-out pairs, with their scenes."""
     rng = np.random.default_rng(seed)
     scenes = [sample_scene(rng, held_out=bool(rng.random() < 0.12)) for _ in range(count)]
     return [render(scene, rng) for scene in scenes], scenes
 
 
 def labels_of(scenes: list[Scene]) -> torch.Tensor:
-    """One row a scene, one column of each of ASKED."""
+    """Return the classes of the scenes: one row a scene, one column for each of ASKED."""
     return torch.tensor(
         [[FACTS[name].index(getattr(scene, name)) for name in ASKED] for scene in scenes], device=device()
     )
 
 
-def judge_pictures(model: Judge, pictures: torch.Tensor) -> torch.Tensor:
-    """What each of the pictures shows: pictures x ASKED."""
+def judge_images(model: Judge, images: torch.Tensor) -> torch.Tensor:
+    """Return the classes of the images: images x ASKED."""
     with torch.inference_mode():
         return torch.cat(
             [
                 torch.stack([score.argmax(1) for score in model(part.to(device()))], dim=1)
-                for part in torch.split(pictures, 32)
+                for part in torch.split(images, 32)
             ]
         )

@@ -1,4 +1,4 @@
-"""What the denoiser, and later the decoder, learn from: latents of photos, and what is written about each."""
+"""The training data of the denoiser and later of the decoder: latents of photos with their captions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from training.photos import scene_of
 from training.rows import make_rows
 from training.train_text_encoder import load_tokenizer, tokenize
 
-_CAPTIONS = 8  # of each photo: writing and cutting up fresh ones for every step would keep a GPU waiting
+_CAPTIONS = 8  # of each photo: writing and tokenizing new ones for every step would keep a GPU waiting
 
 Read = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch. `photos` are their numbers, `words` what the text encoder makes of their captions."""
+    """A batch: the numbers of the photos, their latents (`clean`), and the text encoder's output for the captions."""
 
     photos: torch.Tensor
     clean: torch.Tensor
@@ -32,7 +32,7 @@ class Lesson:
 
 
 class Lessons:
-    """All of them, on the device. `read` embeds tokens (batch x TOKENS)."""
+    """All training data, on the device. `read` embeds tokens (batch x TOKENS)."""
 
     def __init__(
         self, latents: NDArray[np.float16], captions: NDArray[np.int16], nothing: torch.Tensor, read: Read
@@ -43,7 +43,7 @@ class Lessons:
         self._read = read
 
     def draw(self, count: int, random: torch.Generator, *, dropped: float = 0.0) -> Lesson:
-        """`count` by chance; of the share `dropped` nothing is said. `random` is a generator of the device."""
+        """Draw `count` photos at random; the share `dropped` gets no caption. `random` is a generator of the device."""
         photos = torch.randint(len(self._latents), (count,), generator=random, device=device())
         which = torch.randint(_CAPTIONS, (count,), generator=random, device=device())
         silent = torch.rand(count, generator=random, device=device()) < dropped
@@ -52,12 +52,12 @@ class Lessons:
         return Lesson(photos, clean, self._read(tokens.long()))
 
     def silence(self, count: int) -> torch.Tensor:
-        """The words of `count` pictures nothing is said of."""
+        """Return the embeddings of `count` empty captions."""
         return self._read(self._nothing.long()[None]).expand(count, -1, -1)
 
 
 def write_captions(folder: Path, count: int, templates: Mapping[str, str], seed: int) -> NDArray[np.int16]:
-    """Some for each of `count` photos, as tokens: photos x captions x TOKENS. Needs the tokenizer in `folder`."""
+    """Write captions for `count` photos, as tokens: photos x captions x TOKENS. Needs the tokenizer in `folder`."""
     shape = (count, _CAPTIONS, networks.TOKENS)
     return make_rows(folder / "captions.npy", shape, np.int16, partial(_write, folder, dict(templates), seed))
 

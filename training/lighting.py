@@ -1,4 +1,4 @@
-"""A small photo studio: one soft box, a fill, and what three finishes make of them."""
+"""The light of a small photo studio: one soft box and a fill, on surfaces of three finishes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ _KEY: Final = {"left": (-0.66, 0.42, 0.62), "right": (0.66, 0.42, 0.62), "above"
 
 @dataclass(frozen=True)
 class Lighting:
-    """`light` is where the soft box stands, `finish` how the product mirrors it, `rims` tint its two edges."""
+    """`light` is the place of the soft box, `finish` the product's reflectance; `rims` tint the product's two edges."""
 
     light: str
     finish: str
@@ -20,7 +20,7 @@ class Lighting:
     rims: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
 
     def shade(self, normal: tuple[Array, Array, Array], albedo: Array, glow: float = 0.0, mirror: float = 1.0) -> Array:
-        """Light leaving each pixel, in 0..1 with its highlights clipped. `glow` is light of its own."""
+        """Return the light of each pixel, in 0..1 with clipped highlights. `glow` is light that the product emits."""
         x, y, z = normal
         key = _KEY[self.light]
         facing = np.clip(0.62 * (x * key[0] + y * key[1] + z * key[2]) + 0.38, 0, 1)
@@ -38,7 +38,7 @@ class Lighting:
         return _clip(rgb + glow * albedo)
 
     def _mirrored(self, x: Array, y: Array) -> Array:
-        """How much of the soft box, and of a weaker strip on the other side, a pixel mirrors."""
+        """Return how much of the soft box, and of a weaker strip opposite, each pixel reflects."""
         if self.light == "above":
             box: Array = _strip(y, 0.62, 0.22) + 0.5 * _strip(np.abs(x), 0.62, 0.10)
         else:
@@ -48,12 +48,12 @@ class Lighting:
 
 
 def _strip(value: Array, centre: float, half_width: float) -> Array:
-    """1 inside a band, falling off softly over its edges."""
+    """Return 1 inside a band, falling off softly over its edges."""
     return ease((half_width - np.abs(value - centre)) / (0.6 * half_width) + 0.5)
 
 
 def ease(share: Array) -> Array:
-    """From 0 to 1 without a corner at either end, and flat beyond."""
+    """Interpolate from 0 to 1 without a corner at either end; constant beyond."""
     share = _clip(share)
     return _clip(share * share * (3 - 2 * share))
 

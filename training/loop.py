@@ -1,4 +1,4 @@
-"""The loop all three trainings share: resumable, with a bar, a checkpoint every few minutes and a picture at each."""
+"""The loop of every training: resumable, with a progress bar, and a checkpoint and an image every few minutes."""
 
 import csv
 import math
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-_READINGS = 200  # of the loss: each has the CPU wait for a GPU that could have gone on
+_READINGS = 200  # of the loss: each makes the CPU wait for the GPU
 
 
 class Stateful(Protocol):
-    """What torch's modules and optimisers have in common, and `Ema` has too."""
+    """The state of torch's modules, its optimisers and `Ema`."""
 
     def state_dict(self) -> Any: ...
 
@@ -24,7 +24,7 @@ class Stateful(Protocol):
 
 
 class Loop:
-    """`parts` are what a checkpoint holds. A finished loop that is run again loads its last checkpoint and returns."""
+    """`parts` is the content of a checkpoint. A finished loop that runs again loads its last checkpoint and returns."""
 
     def __init__(self, name: str, folder: Path, parts: Mapping[str, Stateful], save_seconds: float) -> None:
         self.name = name
@@ -35,9 +35,9 @@ class Loop:
         self._unsaved: list[tuple[int, float]] = []  # losses since the last checkpoint
 
     def run(self, steps: int, step: Callable[[int], torch.Tensor], show: Callable[[int], None]) -> None:
-        """Call `step` with each number once; it returns its loss. `show` draws how far things are.
+        """Call `step` once with each number; it returns its loss. `show` saves an image of the progress.
 
-        Raises FloatingPointError when the loss is no number any more.
+        Raises FloatingPointError when the loss is no longer finite.
         """
         start = self._resume()
         recent = torch.zeros(())
@@ -82,15 +82,15 @@ class Loop:
 
 
 class Ema:
-    """The running mean of a module's weights, which is what is kept in the end. No weight may be a whole number."""
+    """The running mean of a module's weights, which is the result of a training. All weights must be floating point."""
 
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self._decay = decay
-        self._values = module.state_dict()  # they share the module's memory
+        self._values = module.state_dict()  # shares the module's memory
         self._mean = {name: value.clone() for name, value in self._values.items()}
 
     def update(self, step: int) -> None:
-        decay = min(self._decay, (1 + step) / (10 + step))  # the first weights are no good to remember
+        decay = min(self._decay, (1 + step) / (10 + step))  # the first weights should be forgotten soon
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average(list(self._mean.values()), list(self._values.values()), step)
 
@@ -103,7 +103,7 @@ class Ema:
 
 
 def rate_at(step: int, steps: int, highest: float) -> float:
-    """The learning rate: up in a thirtieth of the steps, then down along a cosine to a fiftieth of `highest`."""
+    """Return the learning rate: it rises for a thirtieth of the steps, then falls as a cosine to `highest` / 50."""
     warm = max(1, steps // 30)
     if step < warm:
         return highest * (step + 1) / warm
@@ -112,7 +112,7 @@ def rate_at(step: int, steps: int, highest: float) -> float:
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> torch.Tensor:
-    """One step downhill. Returns the loss."""
+    """Take one step of gradient descent and return the loss."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     follow_gradient(optimiser, rate)
@@ -120,7 +120,7 @@ def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -
 
 
 def follow_gradient(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """The second half of a step, the gradient clipped."""
+    """Clip the gradient and take the optimiser's step."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     torch.nn.utils.clip_grad_norm_([value for group in optimiser.param_groups for value in group["params"]], 1.0)
@@ -132,7 +132,7 @@ def device() -> torch.device:
 
 
 def randomness(seed: int) -> torch.Generator:
-    """A generator of the device's."""
+    """Return a random generator of the device."""
     return torch.Generator(device()).manual_seed(seed)
 
 

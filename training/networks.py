@@ -1,20 +1,22 @@
-"""The parts of the pipeline before training: their sizes, and the tokenizer's vocabulary."""
+"""The untrained parts of the pipeline with their sizes, and the tokenizer with its vocabulary."""
 
 import json
 from collections.abc import Iterable
 from typing import Any, Final
 
 LATENT_CHANNELS: Final = 16
-LATENT_SIDE: Final = 16  # an eighth of the picture's side
-LATENT_SCALE: Final = 1.6  # makes their deviation 1 over all channels: measured, since details turn out fainter
-TOKENS: Final = 64  # what is longer is cut, as every CLIP pipeline does
+LATENT_SIDE: Final = 16  # an eighth of the image's side
+LATENT_SCALE: Final = (
+    1.6  # scales the standard deviation over all channels to 1; measured, since details come out fainter
+)
+TOKENS: Final = 64  # longer texts are cut, as in every CLIP pipeline
 VOCABULARY: Final = 2048
 TEXT_WIDTH: Final = 160
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def autoencoder() -> Any:
-    """Four stages of 32 channels. The encoder's finest has no block of its own: it would take much time for little."""
+    """Return an autoencoder of four stages of 32 channels. The encoder's finest stage has no block, to save time."""
     from diffusers import AutoencoderTiny
 
     model = AutoencoderTiny(
@@ -57,14 +59,14 @@ def unet() -> Any:
         block_out_channels=(80, 128, 160),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=4,  # diffusers means the number of heads
+        attention_head_dim=4,  # in diffusers, the number of heads
         norm_num_groups=16,
         cross_attention_dim=TEXT_WIDTH,
     )
 
 
 def tokenizer(texts: Iterable[str]) -> Any:
-    """Byte-pair encoding learned from `texts`. Single bytes are in it, so no word is unknown, only spelt out."""
+    """Learn a byte-pair encoding from `texts`. It contains all single bytes, so unknown words are spelt out."""
     from tokenizers.pre_tokenizers import ByteLevel
     from tokenizers.trainers import BpeTrainer
     from transformers import CLIPTokenizer
@@ -85,7 +87,7 @@ def tokenizer(texts: Iterable[str]) -> Any:
 
 
 def _start_as_blur(model: Any) -> None:
-    """Begin as a network that hands colours through and blurs: learning starts from there, not from a grey nothing."""
+    """Initialise the network to pass colours through with a blur, a better start of training than grey output."""
     from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
     from torch import nn
 
@@ -100,7 +102,7 @@ def _start_as_blur(model: Any) -> None:
                 module.weight.data.add_(noise, alpha=0.2)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-    # Colours are 0..1 inside, latents of mean 0 and deviation 1 outside.
+    # Colours are 0..1 inside; latents have mean 0 and standard deviation 1 outside.
     last, first = model.encoder.layers[-1], next(m for m in model.decoder.layers if isinstance(m, nn.Conv2d))
     last.weight.data.mul_(4)
     last.bias.data[:3] = -2
@@ -113,7 +115,7 @@ def _numbered(tokens: list[str]) -> dict[str, int]:
 
 
 def scheduler() -> Any:
-    """Noise up to none of the picture left (zero terminal SNR), so that dark and bright photos start alike."""
+    """Return a scheduler with zero terminal SNR: noise replaces the image, so dark and bright photos start alike."""
     from diffusers import DDIMScheduler
 
     return DDIMScheduler(

@@ -1,4 +1,4 @@
-"""Pieces that several products share."""
+"""Parts that several products share."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from training.surfaces import Easel, Points, face, tube
 
 
 def sphere(centre: float, radius: float) -> Points:
-    """The profile of a ball around the height `centre`."""
+    """Return the profile of a ball around the height `centre`."""
     angles = np.linspace(0, np.pi, 257)
     return [(centre - radius * float(np.cos(angle)), radius * float(np.sin(angle))) for angle in angles]
 
@@ -15,7 +15,7 @@ def sphere(centre: float, radius: float) -> Points:
 def handle(
     easel: Easel, colour: Colour, turn: float, *, at: float, height: tuple[float, float], reach: float, thickness: float
 ) -> None:
-    """A loop on the right, foreshortened by the turn."""
+    """Draw a handle on the right, foreshortened by the turn."""
     angles = np.linspace(-np.pi / 2, np.pi / 2, 13)
     middle, half = (height[0] + height[1]) / 2, (height[1] - height[0]) / 2
     out = at - 0.03, reach * (1 - 0.3 * turn)
@@ -33,7 +33,7 @@ def block(
     yaw: float,
     edges: Colour | None = None,
 ) -> None:
-    """A cuboid turned by `yaw` radians, seen a little from above: its top, its front and the side turned to us."""
+    """Draw a cuboid turned by `yaw` radians, seen slightly from above: its top, its front and its visible side."""
     cos, sin = np.cos(yaw), np.sin(yaw)
 
     def corner(across: float, away: float, up: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The training pictures: rendered once into one file, and later their latents and captions beside them."""
+"""The training photos, rendered once into one file."""
 
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,17 @@ from training.scenes import Scene, sample_scene
 
 
 def scene_of(seed: int, number: int) -> Scene:
-    """The scene of photo `number`; always the same, so scenes need not be stored."""
+    """Return the scene of photo `number`, which depends on the arguments only, so that scenes need not be stored."""
     return sample_scene(np.random.default_rng([seed, number]))
 
 
 def render_photos(folder: Path, count: int, seed: int) -> NDArray[np.uint8]:
-    """`count` x SIDE x SIDE x 3, read from the disk. Raises ValueError where it holds another number."""
+    """Return the photos, `count` x SIDE x SIDE x 3, from the disk. Raises ValueError if the file has another count."""
     return make_rows(folder / "photos.npy", (count, SIDE, SIDE, 3), np.uint8, partial(_render, seed))
 
 
 def pixels(photos: NDArray[np.uint8]) -> torch.Tensor:
-    """Pictures as networks take them: batch x 3 x height x width in -1..1."""
+    """Return the photos as networks take them: batch x 3 x height x width in -1..1."""
     return torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

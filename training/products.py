@@ -1,4 +1,4 @@
-"""The products, each built of surfaces from back to front. They stand on y = 0; the frame is about 1.5 units wide."""
+"""Draws the products, each of surfaces from back to front. They stand on y = 0; the frame is about 1.5 units wide."""
 
 from collections.abc import Callable
 from typing import Final
@@ -166,7 +166,7 @@ DRAW: Final[dict[str, Callable[[Easel, Colour, float], None]]] = {
     "coffee grinder": coffee_grinder,
 }
 
-# A photographer goes nearer to what is small.
+# Small products are photographed from nearer.
 ZOOM: Final[dict[str, float]] = {
     "bottle": 0.95,
     "mug": 1.3,

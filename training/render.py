@@ -1,4 +1,4 @@
-"""`render(scene, rng)`: a studio photo of it, drawn in some milliseconds."""
+"""Renders a studio photo of a scene in a few milliseconds: `render(scene, rng)`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,13 @@ from training.scenes import COLOURS, Array, Scene
 from training.surfaces import Easel
 
 SIDE = 128
-_FINER = 2  # drawn this much larger and averaged, which smooths what the surfaces' own edges leave
-_UNIT = 0.68  # of the frame's side, at size 1
+_FINER = 2  # drawn larger by this factor and averaged, which smooths the remaining edges
+_UNIT = 0.68  # share of the frame's side, at size 1
 _SHADOW_FALL = {"left": 0.16, "right": -0.16, "above": 0.0}
 
 
 def render(scene: Scene, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
-    """`side` x `side` x 3. What the scene does not say (place, lean, exact colour) is drawn from `rng`."""
+    """Return `side` x `side` x 3. Details that the scene leaves open (place, lean, exact colour) come from `rng`."""
     fine = (np.clip(_draw(scene, rng, _FINER * side), 0, 1) * 255 + 0.5).astype(np.uint8)
     mean: Array = fine.reshape(side, _FINER, side, _FINER, 3).mean(axis=(1, 3), dtype=np.float32)
     return mean.round().astype(np.uint8)
@@ -35,7 +35,7 @@ def _draw(scene: Scene, rng: np.random.Generator, side: int) -> Array:
 
 
 def _places(scene: Scene, rng: np.random.Generator) -> list[tuple[tuple[float, float], float]]:
-    """Foot and scale of each product, the farther one first."""
+    """Return foot and scale of each product, the farther one first."""
     scale = _UNIT * ZOOM[scene.product] * scene.size
     if scene.count == 1:
         return [((0.5 + float(rng.normal(0, 0.025)), 0.17 + float(rng.normal(0, 0.012))), scale)]
@@ -52,7 +52,7 @@ def _lighting(scene: Scene) -> Lighting:
 
 
 def _cast(frame: Array, easel: Easel, scene: Scene) -> None:
-    """Mirror the product in the floor, then darken the floor where it stands and where its shadow falls."""
+    """Darken the floor under the product and in its shadow, then mirror the product in the floor."""
     backdrop = BACKDROPS[scene.background]
     covered = easel.alpha > 0.5
     if not covered.any():

@@ -1,4 +1,4 @@
-"""Arrays too large to make twice: all cores make them once, later they are read from the disk."""
+"""Makes large arrays once, on all cores, and reads them from the disk afterwards."""
 
 import os
 from collections.abc import Callable
@@ -16,9 +16,9 @@ _CHUNK = 64
 def make_rows(
     file: Path, shape: tuple[int, ...], kind: DTypeLike, make: Callable[[range], NDArray[Any]]
 ) -> NDArray[Any]:
-    """`shape`, mapped from `file`. Where it is not there yet, `make` returns the rows it is asked for, in processes.
+    """Return an array of this shape, mapped from `file`. If the file is missing, processes call `make` for its rows.
 
-    Raises ValueError where the file holds another number of rows.
+    Raises ValueError if the file holds another number of rows.
     """
     if not file.exists():
         fresh = file.with_suffix(".tmp")

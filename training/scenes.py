@@ -1,4 +1,4 @@
-"""What a training picture shows: products, colours, backgrounds, and which pairs are kept for the exam."""
+"""The content of a training photo: products, colours, backgrounds, and the pairs that are kept for the exam."""
 
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -32,12 +32,12 @@ COLOURS: Final[dict[str, Colour]] = {
     "grey": (0.48, 0.48, 0.49),
     "black": (0.045, 0.045, 0.05),
 }
-# Named for what styles.toml puts products on.
+# Named after the surfaces in styles.toml.
 BACKGROUNDS: Final = ("white", "black", "pink", "wood", "green", "beige", "grey", "dark blue", "light blue")
 FINISHES: Final = ("matte", "glossy", "metallic")
 LIGHTS: Final = ("left", "right", "above")
 
-# Every product misses two colours and every colour at least one product: what is asked for in the exam only.
+# Each product lacks two colours and each colour at least one product in training; the exam asks for these pairs.
 HELD_OUT: Final = frozenset(
     (product, tuple(COLOURS)[(5 * number + shift) % len(COLOURS)])
     for number, product in enumerate(PRODUCTS)
@@ -47,7 +47,7 @@ HELD_OUT: Final = frozenset(
 
 @dataclass(frozen=True)
 class Scene:
-    """`size` scales the product (1 fills two thirds of the frame), `turn` in 0..1 is its yaw, always to one side."""
+    """`size` scales the product (1 fills two thirds of the frame); `turn` in 0..1 is its yaw, always to one side."""
 
     product: str
     colour: str
@@ -60,7 +60,7 @@ class Scene:
 
 
 def sample_scene(rng: np.random.Generator, *, held_out: bool = False) -> Scene:
-    """A scene whose pair of product and colour is one of training, or one of the exam."""
+    """Return a random scene whose pair of product and colour belongs to the training, or to the exam (`held_out`)."""
     while True:
         pair = str(rng.choice(PRODUCTS)), str(rng.choice(list(COLOURS)))
         if (pair in HELD_OUT) == held_out:

@@ -1,4 +1,4 @@
-"""The few kinds of surface that products are made of, drawn analytically: coverage, normal and colour of each pixel."""
+"""Draws the surfaces of products analytically: the coverage, normal and colour of each pixel."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -10,12 +10,12 @@ from training.scenes import Array, Colour
 
 Points: TypeAlias = Sequence[tuple[float, float]]
 
-TILT = 0.2  # the camera looks down a little: circles become ellipses this flat
+TILT = 0.2  # the camera looks down slightly: circles become ellipses with this ratio of axes
 _SAMPLES = 256
 
 
 class Easel:
-    """One product's layer. `x` and `y` are in its own units: it stands on y = 0, one unit is the frame's side.
+    """The layer of one product. `x` and `y` are in its units: it stands on y = 0, and one unit is the frame's side.
 
     `rgb` (multiplied by `alpha` already) and `alpha` grow with every surface painted, the farthest first.
     """
@@ -32,19 +32,19 @@ class Easel:
         self.alpha: Array = np.zeros((side, side), np.float32)
 
     def window(self, left: float, right: float, bottom: float, top: float) -> tuple[slice, slice]:
-        """The pixels of a rectangle in the product's units, with room for its lean."""
+        """Return the pixels of a rectangle in the product's units, with room for its lean."""
         columns = [round((self._foot[0] + edge * self._scale) * self._side) for edge in (left - 0.05, right + 0.05)]
         rows = [round((1 - self._foot[1] - edge * self._scale) * self._side) for edge in (top + 0.05, bottom - 0.05)]
         return slice(max(rows[0], 0), max(rows[1], 0)), slice(max(columns[0], 0), max(columns[1], 0))
 
     def paint(self, window: tuple[slice, slice], coverage: Array, rgb: Array) -> None:
-        """Lay `rgb` over what is there, as far as it covers (0..1)."""
+        """Blend `rgb` over the layer by its coverage (0..1)."""
         cover = coverage[..., None]
         self.rgb[window] += cover * (rgb - self.rgb[window])
         self.alpha[window] += coverage * (1 - self.alpha[window])
 
     def sharp(self, distance: Array) -> Array:
-        """Coverage of what lies at a positive distance inside an edge, smooth over one pixel."""
+        """Return the coverage at this distance inside an edge, smooth over one pixel."""
         covered: Array = np.clip(distance / self.pixel + 0.5, 0, 1)
         return covered
 
@@ -61,21 +61,21 @@ def revolve(
     glow: float = 0.0,
     decorate: Callable[[Array, Array, Array], Array] | None = None,
 ) -> None:
-    """A surface of revolution. `profile` holds (height, radius) from the foot up; `rounding` is over how
-    much of the height its corners are rounded to each side, in parts of 256.
+    """Draw a surface of revolution. `profile` holds (height, radius) from the foot up.
 
-    `decorate(rgb, across, height)` may change its colour, `across` being -1..1 over the width.
+    `rounding` is the extent of rounded corners to each side, in 256ths of the height. `decorate(rgb, across, height)`
+    may change the colour; `across` is -1..1 over the width.
     """
     heights, radii = _smooth(profile, rounding)
     slopes = np.gradient(radii, heights).astype(np.float32)
     widest = float(radii.max())
     window = easel.window(centre - widest, centre + widest, heights[0] - tilt * widest, heights[-1])
     x, y = easel.x[window] - centre, easel.y[window]
-    # A point of the front at height h is seen at h - tilt * depth: solved for h by repetition.
+    # A front point at height h appears at h - tilt * depth; iterate to solve for h.
     height = y
     for _ in range(5 if tilt else 0):
         radius = np.interp(height, heights, radii).astype(np.float32)
-        # Half way only: near the outline whole steps would jump to and fro.
+        # Half steps: whole steps would oscillate near the outline.
         height = (height + y + tilt * np.sqrt(np.maximum(radius**2 - x**2, 0))) / 2
     radius = np.maximum(np.interp(height, heights, radii).astype(np.float32), 1e-4)
     across = np.clip(x / radius, -1, 1)
@@ -93,7 +93,7 @@ def revolve(
 
 
 def disc(easel: Easel, height: float, radius: float, colour: Colour, *, centre: float = 0.0, glow: float = 0.0) -> None:
-    """A level circle, seen from above: a lid, or a saucer."""
+    """Draw a level circle, seen from above: a lid or a saucer."""
     window, inside = _ellipse(easel, height, radius, centre)
     flat = np.zeros_like(inside)
     normal = (flat, flat + np.float32(0.95), flat + np.float32(0.31))
@@ -102,7 +102,7 @@ def disc(easel: Easel, height: float, radius: float, colour: Colour, *, centre: 
 
 
 def opening(easel: Easel, height: float, radius: float, colour: Colour, *, wall: float = 0.012) -> None:
-    """The mouth of a vessel: a rim in its colour, and its far inner wall, which the light reaches least in front."""
+    """Draw the mouth of a vessel: a rim in its colour, and the far inner wall, darkest in front."""
     disc(easel, height, radius, colour)
     window, inside = _ellipse(easel, height, radius - wall, 0.0)
     depth = np.clip((easel.y[window] - height) / (TILT * radius) * 0.5 + 0.5, 0, 1)
@@ -113,7 +113,7 @@ def opening(easel: Easel, height: float, radius: float, colour: Colour, *, wall:
 
 
 def tube(easel: Easel, path: Points, ends: tuple[float, float], colour: Colour) -> None:
-    """A round bar along a line of points: a handle, a spout, a stem. `ends` are its radii there."""
+    """Draw a round bar along a line of points: a handle, a spout, a stem. `ends` are the radii at its ends."""
     points = np.asarray(path, np.float32)
     radii = np.linspace(*ends, len(points), dtype=np.float32)
     low, high, wide = points.min(0), points.max(0), float(radii.max())
@@ -136,7 +136,7 @@ def tube(easel: Easel, path: Points, ends: tuple[float, float], colour: Colour) 
 
 
 def face(easel: Easel, corners: Points, normal: tuple[float, float, float], colour: Colour) -> None:
-    """A flat convex polygon, its corners in either order around it."""
+    """Draw a flat convex polygon; its corners may run in either direction."""
     points = np.asarray(corners, np.float32)
     (ax, ay), (bx, by) = points[1] - points[0], points[2] - points[1]
     if ax * by < ay * bx:
@@ -148,14 +148,14 @@ def face(easel: Easel, corners: Points, normal: tuple[float, float, float], colo
     for start, end in zip(points, np.roll(points, -1, 0), strict=True):
         along = (end - start) / np.hypot(*(end - start))
         coverage = np.minimum(coverage, easel.sharp(along[0] * (y - start[1]) - along[1] * (x - start[0])))
-    # A flat face mirrors a whole wall of the studio: a gentle gradient across it.
+    # A flat face reflects a whole wall of the studio, which is a gentle gradient.
     bend = (x - points[:, 0].mean()) / max(float(high[0] - low[0]), 1e-3) * 0.35
     lift = (y - points[:, 1].mean()) / max(float(high[1] - low[1]), 1e-3) * 0.25
     full = np.ones_like(x)
     shaded = easel.lighting.shade(
         _unit(full * normal[0] + bend, full * normal[1] + lift, full * normal[2]),
         np.broadcast_to(np.asarray(colour, np.float32), (*x.shape, 3)),
-        mirror=0.25,  # whole, it would wash out all of a face at once
+        mirror=0.25,  # full reflection would wash out the whole face
     )
     easel.paint(window, coverage, shaded)
 
@@ -164,7 +164,7 @@ def _ellipse(easel: Easel, height: float, radius: float, centre: float) -> tuple
     window = easel.window(centre - radius, centre + radius, height - TILT * radius, height + TILT * radius)
     x, y = easel.x[window] - centre, (easel.y[window] - height) / TILT
     distance = np.hypot(x, y)
-    # The edge is crossed faster along the short axis.
+    # The coverage changes faster along the short axis.
     steep = np.hypot(x, y / TILT) / np.maximum(distance, 1e-4)
     return window, easel.sharp((radius - distance) / np.maximum(steep, 1))
 

@@ -18,11 +18,11 @@ from training.recipe import Recipe
 
 _RATE = 1.5e-3
 _ENCODED = 128  # photos at once
-_NOISE = 0.08  # on the latents, so that the decoder forgives what the denoiser gets slightly wrong
+_NOISE = 0.08  # on the latents, so that the decoder tolerates small errors of the denoiser
 
 
 def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -> Any:
-    """The trained model, on the device, with its mean weights."""
+    """Train the autoencoder and return it, on the device, with its mean weights."""
     torch.manual_seed(recipe.seed)
     model = networks.autoencoder().to(device(), memory_format=torch.channels_last)
     ema = Ema(model, 0.997)
@@ -58,7 +58,7 @@ def train_autoencoder(folder: Path, photos: NDArray[np.uint8], recipe: Recipe) -
 
 
 def encode_photos(folder: Path, model: Any, photos: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """`photos` x channels x side x side, scaled as the pipeline expects them."""
+    """Return the latents, photos x channels x side x side, scaled as the pipeline expects them."""
     file = folder / "latents.npy"
     if not file.exists():
         shape = (len(photos), networks.LATENT_CHANNELS, networks.LATENT_SIDE, networks.LATENT_SIDE)
@@ -83,9 +83,9 @@ def _crops(photos: NDArray[np.uint8], recipe: Recipe, number: int) -> torch.Tens
 
 
 def distance(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean absolute error of the pixels, of their differences to the neighbours (edges) and of 4 x 4 means (colour).
+    """Return the mean absolute error of pixels, of differences between neighbours (edges) and of 4 x 4 means (colour).
 
-    The squared error weighs what is left: large errors, which are few, and all of them along outlines.
+    The squared error is added for the few large errors, which lie along outlines.
     """
     error = drawn - wanted
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
@@ -93,9 +93,9 @@ def distance(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def _spread(latents: torch.Tensor) -> torch.Tensor:
-    """How far the channels are from mean 0, deviation 1 and from having nothing to do with each other.
+    """Return the channels' distance from mean 0, standard deviation 1 and no correlation, which the denoiser assumes.
 
-    The denoiser takes that for granted. Left alone, all channels carry colour and details are their small differences.
+    Without this loss, all channels carry colour, and details are their small differences.
     """
     values = latents.transpose(0, 1).flatten(1)
     mean = values.mean(dim=1, keepdim=True)

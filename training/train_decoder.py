@@ -1,8 +1,8 @@
-"""Trains the autoencoder's decoder once more, on latents as the finished denoiser draws them.
+"""Trains the autoencoder's decoder again, on latents made by the finished denoiser.
 
-It has only seen latents of renders. A denoiser's are a little off, along outlines above all, where the decoder then
-made coloured fringes of it. Here a photo's latents get noise, the denoiser takes the last steps of a drawing over it,
-and the decoder learns to make the photo of the result.
+The decoder has seen latents of renders only. Those of the denoiser deviate slightly, above all along outlines, where
+the decoder then made coloured fringes. Here a photo's latents get noise, the denoiser takes the last steps of a
+generation over it, and the decoder learns to make the photo from the result.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ from training.recipe import Recipe
 from training.train_autoencoder import distance
 
 _RATE = 6e-4
-_STEPS, _GUIDANCE = 8, 2.0  # a drawing by default, as models.toml has it
-_MOST_REDRAWN = 2  # of its steps: more would make another picture than the photo
+_STEPS, _GUIDANCE = 8, 2.0  # the defaults in models.toml
+_MOST_REDRAWN = 2  # steps: more would make another image than the photo
 
 
 class Redrawing:
-    """Latents of photos as the denoiser draws them over, `count` steps before the end of a drawing."""
+    """Adds noise to the latents of photos and denoises them by the last `count` steps of a generation."""
 
     def __init__(self, unet: Any, lessons: Lessons) -> None:
         self._unet = unet
@@ -50,7 +50,7 @@ class Redrawing:
 def train_decoder(
     folder: Path, autoencoder: Any, unet: Any, photos: NDArray[np.uint8], lessons: Lessons, recipe: Recipe
 ) -> Any:
-    """The autoencoder with its new decoder; the encoder, and so every latent, stays as it is."""
+    """Train the decoder and return the autoencoder; the encoder, and so every latent, is unchanged."""
     torch.manual_seed(recipe.seed)
     decoder = autoencoder.decoder.train()
     ema = Ema(decoder, 0.997)
@@ -95,7 +95,7 @@ def train_decoder(
 def _same_corner(
     latents: torch.Tensor, photos: NDArray[np.uint8], size: int, number: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One window of the latents, and of the photos: the same for the whole batch. `size` in pixels."""
+    """Return the same window of the latents and of the photos, for the whole batch. `size` is in pixels."""
     scale = photos.shape[1] // latents.shape[-1]
     room = latents.shape[-1] - size // scale + 1
     top, left = np.random.default_rng([number, 6]).integers(room, size=2)

@@ -1,7 +1,7 @@
-"""Teaches the text encoder to say what a caption states, whatever its words and their order.
+"""Trains the text encoder to classify the facts that a caption states, for any words and any order.
 
-Trained alone and then frozen: the denoiser starts with features that mean something, and pairs of product and colour
-it never saw are told apart as well as those it did.
+It is trained alone and then frozen. The denoiser thus starts with meaningful features, and held-out pairs of product
+and colour are told apart as well as trained ones.
 """
 
 from collections.abc import Mapping
@@ -33,14 +33,14 @@ def build_tokenizer(folder: Path, templates: Mapping[str, str], recipe: Recipe) 
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """What `build_tokenizer` has put there."""
+    """Load the tokenizer that `build_tokenizer` has saved."""
     from transformers import CLIPTokenizer
 
-    return CLIPTokenizer.from_pretrained(folder / "tokenizer")  # a folder of ours, not a hub  # nosec B615
+    return CLIPTokenizer.from_pretrained(folder / "tokenizer")  # our own folder, not a hub  # nosec B615
 
 
 def train_text_encoder(folder: Path, tokenizer: Any, templates: Mapping[str, str], recipe: Recipe) -> Any:
-    """The trained model, on the device, without the heads it was trained with."""
+    """Train the text encoder and return it, on the device, without its training heads."""
     torch.manual_seed(recipe.seed)
     model = networks.text_encoder().to(device())
     heads = nn.ModuleList(nn.Linear(networks.TEXT_WIDTH, len(values) + 1) for values in FACTS.values()).to(device())
@@ -60,7 +60,7 @@ def train_text_encoder(folder: Path, tokenizer: Any, templates: Mapping[str, str
 
 
 def tokenize(tokenizer: Any, texts: list[str]) -> torch.Tensor:
-    """Batch x TOKENS, as the pipeline does it."""
+    """Return the tokens of the texts, batch x TOKENS, as the pipeline makes them."""
     found = tokenizer(texts, padding="max_length", max_length=networks.TOKENS, truncation=True, return_tensors="pt")
     return found.input_ids  # type: ignore[no-any-return]
 
@@ -68,7 +68,7 @@ def tokenize(tokenizer: Any, texts: list[str]) -> torch.Tensor:
 def _misread(
     hidden: torch.Tensor, ids: torch.Tensor, captions: list[Caption], heads: nn.ModuleList, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Cross-entropy of every fact, read at the end of the text and at one place in the padding behind it."""
+    """Return the cross-entropy of all facts, at the end of the text and at one place in the padding behind it."""
     ends = (ids == networks.VOCABULARY - 1).int().argmax(dim=1)
     later = torch.from_numpy(rng.integers(ends.numpy(), networks.TOKENS))
     labels = torch.tensor([caption.labels() for caption in captions], device=hidden.device)

@@ -1,4 +1,4 @@
-"""Trains the denoiser on latents of the photos and the captions of each."""
+"""Trains the denoiser on the latents and captions of the photos."""
 
 import shutil
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SHOWN = (
 
 
 def train_unet(folder: Path, lessons: Lessons, draw: Callable[[Any, list[str]], torch.Tensor], recipe: Recipe) -> Any:
-    """The trained model with its mean weights. `draw(unet, texts)` shows how far it is."""
+    """Train the denoiser and return it with its mean weights. `draw(unet, texts)` generates images of the progress."""
     torch.manual_seed(recipe.seed)
     model = _untrained(recipe)
     ema = Ema(model, 0.999)
@@ -71,8 +71,8 @@ def _untrained(recipe: Recipe) -> Any:
 
     model = networks.unet().to(device(), memory_format=torch.channels_last)
     if device().type == "cpu":
-        # Attention spelt out: the fused one spends a fifth of a step on its gradient there.
+        # Plain attention: the gradient of the fused one takes a fifth of a step on a CPU.
         model.set_attn_processor(AttnProcessor())
     if recipe.compiled and shutil.which("g++"):
-        model.compile()  # two minutes, and then a step takes two thirds of the time
+        model.compile()  # takes two minutes; a step then takes two thirds of the time
     return model

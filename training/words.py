@@ -1,4 +1,4 @@
-"""The words people use for what a scene shows, and words that mean nothing to the model but are typed all the same."""
+"""The words people use for the facts of a scene, and common words that mean nothing to the model."""
 
 from typing import Final
 

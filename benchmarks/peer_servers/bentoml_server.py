@@ -1,9 +1,9 @@
-"""BentoML: adaptive batching in a service of its own, behind one that takes single requests.
+"""BentoML: adaptive batching in one service, behind another service that takes single requests.
 
-That is how its documentation serves a batchable endpoint of several parameters:
+Its documentation serves a batchable endpoint with several parameters in this way:
 https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html#handle-multiple-parameters
-The window adapts itself to the load; `max_latency_ms` stays at its default of 60 s, because what would take longer
-is refused. The batch's size is what the pipeline takes.
+The window adapts to the load. `max_latency_ms` stays at its default of 60 s, because BentoML refuses requests that
+would take longer. The batch is as large as the pipeline's.
 """
 
 from typing import Annotated

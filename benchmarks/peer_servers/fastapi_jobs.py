@@ -1,8 +1,8 @@
-"""FastAPI, uvicorn and taskiq-aio-pika doing what our gateway does with a request, as their documentation has it.
+"""FastAPI, uvicorn and taskiq-aio-pika doing the work of our gateway, built as their documentation shows.
 
 A submit checks the body, writes a record to Redis, publishes a persistent message to a durable queue and waits for the
-broker's confirmation (both are taskiq-aio-pika's defaults). A poll reads the record, builds the answer from it under an
-ETag, and answers 304 to a client that has it. No worker runs: only the front is measured.
+broker's confirmation (both are taskiq-aio-pika's defaults). A poll reads the record, builds the answer and its ETag,
+and answers 304 to a client that sends this ETag. No worker runs, since only the front end is measured.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ records = Redis.from_url(os.environ["PEER_RESULTS_URL"])
 
 @broker.task
 def draw(params: dict[str, Any]) -> None:
-    """Never called."""
+    """Do nothing: no worker runs."""
 
 
 @asynccontextmanager

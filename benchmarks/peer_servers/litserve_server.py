@@ -1,6 +1,6 @@
-"""LitServe: batching in the inference process, which is started again when it dies.
+"""LitServe: batching in the inference process, which is restarted when it dies.
 
-One API server process and one inference process, as by default; `restart_workers` is off by default.
+One API server process and one inference process run, as by default. `restart_workers` is off by default.
 """
 
 import os

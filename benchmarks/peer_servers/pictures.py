@@ -1,4 +1,4 @@
-"""The model, loaded and called the same way in every peer."""
+"""Loads and calls the model in the same way in every peer."""
 
 import io
 import os
@@ -14,12 +14,12 @@ MODELS = Path(os.environ["PEER_MODELS"])
 DEVICE = os.environ["PEER_DEVICE"]
 ENTRY = next(entry for entry in tomllib.loads(MODELS.read_text())["models"].values() if entry.get("default"))
 MAX_BATCH: int = ENTRY["max_batch"]
-# Clients that got their pictures together ask again within that time; a call takes at least twenty times as long.
+# Clients answered together send their next requests within this time; a call takes at least twenty times as long.
 BATCH_WINDOW_SECONDS = 0.02
 
 
 class Pictures:
-    """One copy of the pipeline. Calls must not overlap: a scheduler keeps state between the steps of a call."""
+    """One copy of the pipeline. Calls must not overlap, since the scheduler keeps state between the steps of a call."""
 
     def __init__(self) -> None:
         self._pipeline = _loaded()
@@ -28,7 +28,7 @@ class Pictures:
         Path(os.environ["PEER_PID_FILE"]).write_text(str(os.getpid()))
 
     def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
-        """A PNG for each prompt, all drawn in one call of the pipeline."""
+        """Return a PNG for each prompt, all generated in one pipeline call."""
         import torch
 
         with torch.inference_mode():
@@ -44,7 +44,7 @@ class Pictures:
 
 
 def _loaded() -> Any:
-    """In the formats of services/inference/diffusers/pipelines.py: the race is not about them."""
+    """Load the pipeline in the number formats of services/inference/diffusers/pipelines.py, as our worker does."""
     import torch
     from diffusers import StableDiffusionPipeline
 
@@ -62,7 +62,7 @@ def _loaded() -> Any:
 
 
 def _decode_as_we_do(decoder: Any) -> None:
-    """In single precision, one picture after the other."""
+    """Decode in single precision, one image after the other."""
     import torch
 
     decoder.to(memory_format=torch.channels_last)
@@ -72,7 +72,7 @@ def _decode_as_we_do(decoder: Any) -> None:
 
 
 def _compute_as_we_do(denoiser: Any) -> None:
-    """In bfloat16 where the CPU multiplies it, the large weights rounded beforehand."""
+    """Compute in bfloat16 if the CPU multiplies it, with the large weights rounded once."""
     import torch
     from torch import nn
 

@@ -1,8 +1,8 @@
 """Ray Serve: `serve.batch` in one replica that owns all cores.
 
-A replica takes two batches of requests (`max_ongoing_requests`), so that the next one is there when a call ends. The
-call blocks the event loop in which batches form, as in Ray's own examples; were it in a thread, what comes in
-meanwhile would form small batches that then wait in line. Ray starts a dead replica again.
+The replica takes two batches of requests (`max_ongoing_requests`), so that the next batch is there when a call ends.
+The call blocks the event loop in which batches form, as in Ray's own examples: with a thread, requests would form
+small batches during a call, which then queue. Ray restarts a dead replica.
 """
 
 import os

@@ -1,8 +1,8 @@
 """FastAPI in front of taskiq: a RabbitMQ queue by taskiq-aio-pika, results in Redis.
 
-taskiq has no batching: its worker runs one task a picture. One thread draws, because the pipeline is no more parallel
-than that; a second task may be saving its result meanwhile. A message is acknowledged when its result is saved, the
-latest there is, and the process manager starts a dead worker again. The queue is a durable quorum queue, as by default.
+taskiq has no batching: its worker runs one task an image. One thread generates, because pipeline calls must not
+overlap; a second task may save its result meanwhile. A message is acknowledged when its result is saved, the latest
+choice there is, and the process manager restarts a dead worker. The queue is a durable quorum queue, as by default.
 """
 
 import base64
@@ -20,7 +20,7 @@ from taskiq_redis import RedisAsyncResultBackend
 from benchmarks.peer_servers.pictures import Pictures
 
 RESULT_SECONDS = 600
-POLL_SECONDS = 0.05  # by default 0.2, which is half of what drawing a picture takes
+POLL_SECONDS = 0.05  # the default of 0.2 is half the time of an image
 WAIT_SECONDS = 120
 
 results = RedisAsyncResultBackend(os.environ["PEER_RESULTS_URL"], result_ex_time=RESULT_SECONDS)
@@ -34,7 +34,7 @@ async def load(state: TaskiqState) -> None:
 
 @broker.task
 def draw(prompt: str, seed: int, state: Annotated[TaskiqState, TaskiqDepends()]) -> str:
-    """In Base64, because taskiq turns every result into what JSON can hold before it serializes it."""
+    """Return the PNG in Base64, because taskiq converts every result to JSON."""
     picture: bytes = state.pictures.draw([prompt], [seed])[0]
     return base64.b64encode(picture).decode()
 

@@ -19,7 +19,7 @@ from services.common.errors import JobNotFound
 from services.common.ports import RELEASED, Broker, Delivery, Lease, Limits, Outcome, Settlement, StatusStore, Verdict
 from services.common.schemas import JobError, JobMessage, Progress, State, StatusRecord
 from tests.contracts.conftest import OpenBroker, OpenStatuses
-from tests.support.deliveries import PATIENCE_SECONDS
+from tests.support.deliveries import DEADLINE_SECONDS
 from tests.support.messages import new_message, new_model, new_record
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         return type("BoundProtocolMachine", (cls,), bound)
 
     def run(self, work: Awaitable[T]) -> T:
-        return self.runner.run(asyncio.wait_for(work, PATIENCE_SECONDS))
+        return self.runner.run(asyncio.wait_for(work, DEADLINE_SECONDS))
 
     async def _open(self) -> None:
         enter = self.stack.enter_async_context

@@ -8,7 +8,7 @@ import pytest
 from services.common.ports import Broker, Settlement
 from services.common.schemas import JobMessage
 from tests.contracts.conftest import OpenBroker
-from tests.support.deliveries import PATIENCE_SECONDS, await_depth, publish, receive
+from tests.support.deliveries import DEADLINE_SECONDS, await_depth, publish, receive
 from tests.support.messages import new_message, new_model
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def test_headers_travel_beside_the_message(broker: Broker) -> None:
     model, headers = new_model(), {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "é": "☕"}
     await broker.publish(new_message(model), headers)
     await publish(broker, model, 1)
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
+    async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
         with pytest.raises(RuntimeError, match="handling"):
             async with await anext(deliveries):
                 raise RuntimeError("handling")
@@ -119,7 +119,7 @@ async def test_consumers_share_a_queue(broker: Broker, open_broker: OpenBroker) 
 
     async with open_broker() as elsewhere:
         consuming = [asyncio.create_task(consume(one)) for one in (broker, elsewhere)]
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while len(received) < len(published):
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)  # the poll of an embedded consumer: time for a second delivery to show up
@@ -155,7 +155,7 @@ async def test_consumer_tells_whether_it_consumes(broker: Broker) -> None:
     """The event is set once deliveries can come, before the first does, and cleared when the consumer is closed."""
     model, consuming = new_model(), asyncio.Event()
     pulling = asyncio.ensure_future(anext(deliveries := broker.consume(model, 1, consuming)))
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await consuming.wait()
         assert not pulling.done()
         await publish(broker, model, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from services.common.ports import Broker, Delivery
 from tests.contracts.conftest import OpenBroker
-from tests.support.deliveries import PATIENCE_SECONDS, await_depth, publish, receive, reject
+from tests.support.deliveries import DEADLINE_SECONDS, await_depth, publish, receive, reject
 from tests.support.messages import new_message, new_model
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ async def test_a_crowd_keeps_nobody_from_being_delivered(broker: Broker) -> None
     """A consumer whose hands are full of bulk is handed what comes later in the other lane at once, and only that."""
     model = new_model()
     crowd = await publish_bulk(broker, model, 5)
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 2)) as deliveries:
+    async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 2)) as deliveries:
         held = [await anext(deliveries) for _ in range(2)]
         following = asyncio.ensure_future(anext(deliveries))
         [alone] = await publish(broker, model, 1)
@@ -42,7 +42,7 @@ async def test_a_freed_hand_takes_from_its_own_lane(broker: Broker) -> None:
     """Each lane has a prefetch of its own: as many deliveries as were settled follow, in the order of publishing."""
     model = new_model()
     crowd, few = await publish_bulk(broker, model, 3), await publish(broker, model, 2)
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
+    async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
         taken: list[Delivery] = [await anext(deliveries), await anext(deliveries)]
         assert {each.message_id for each in taken} == {crowd[0], few[0]}
         bulk = next(each for each in taken if each.bulk)
@@ -67,7 +67,7 @@ async def test_requeued_bulk_stays_bulk(open_broker: OpenBroker) -> None:
     model = new_model()
     async with open_broker() as before:
         [message_id] = await publish_bulk(before, model, 1)
-        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(before.consume(model, 1)) as deliveries:
+        async with asyncio.timeout(DEADLINE_SECONDS), aclosing(before.consume(model, 1)) as deliveries:
             await anext(deliveries)
     async with open_broker() as after:
         [again] = await receive(after, model, 1)
@@ -80,7 +80,7 @@ async def test_dead_letter_of_the_bulk_comes_back(broker: Broker) -> None:
     model = new_model()
     [message_id] = await publish_bulk(broker, model, 1)
     await reject(broker, model)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not (found := [each for each in await broker.dead_letters(10_000) if each.message_id == message_id]):
             await asyncio.sleep(0.05)
 

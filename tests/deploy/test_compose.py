@@ -47,8 +47,8 @@ def test_settings(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_ours_are_confined(name: str) -> None:
-    """Gateway and workers run as a user who is not root, without capabilities, on a file system they cannot change."""
+def test_services_are_confined(name: str) -> None:
+    """Gateway and workers run as a user other than root, without capabilities, on a read-only file system."""
     service = of_ours(name)
     assert int(service["image"]["user"].partition(":")[0]) >= 10000
     assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])

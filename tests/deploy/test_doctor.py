@@ -1,4 +1,4 @@
-"""`just doctor`: it says what is wrong and what mends it, and it says when nothing is."""
+"""`just doctor` names faults with the commands that fix them, and says when everything is well."""
 
 import shutil
 import socket
@@ -43,7 +43,7 @@ def _install_docker(checkout: Path, *, compose: str = "2.40.0", running: str = "
 
 
 def _doctor(checkout: Path) -> tuple[int, dict[str, str]]:
-    """The exit code, and for each check its line, with the command that mends it where there is one."""
+    """Run the doctor and return its exit code and the line of each check, with the command that fixes a fault."""
     command = [sys.executable, str(checkout / "scripts" / "doctor.py")]
     environment = {"PATH": str(checkout / "bin")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -87,7 +87,7 @@ def _adding(line: str) -> Callable[[Path], object]:
     ],
 )
 def test_env(checkout: Path, change: Callable[[Path], object], fault: str, mend: str) -> None:
-    """Secrets that are missing or readable by others, misspelt settings, and a GPU asked for but not there are told."""
+    """The doctor reports secrets that are missing or readable by others, misspelt settings and a missing GPU."""
     change(checkout / ".env")
     (failure,) = [line for line in _doctor(checkout)[1].values() if line.startswith("FAIL") and fault in line]
     assert mend in failure

@@ -1,4 +1,4 @@
-"""`studio dead` on what a real worker left behind."""
+"""`studio dead` shows, replays and drops the dead letters of a real worker."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ def _letters_of(system: System, job_id: str) -> list[dict[str, Any]]:
 
 
 def test_poison_job_is_replayed_and_dropped(system: System) -> None:
-    """A poison job lies in the dead letters once; replayed it is a new job, which ends as it deserves; then dropped."""
+    """A poison job has one dead letter; replayed it becomes a new job, which is poison as well; then it is dropped."""
     gateway = system.start_gateway()
     poison = system.submit("KILL the worker")
     for _ in range(3):

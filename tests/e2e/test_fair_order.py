@@ -1,4 +1,4 @@
-"""Nobody's hundred jobs hold up another's one, with a worker that is busy with them."""
+"""A hundred jobs of one client do not delay the single job of another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.api_keys import LINES, bearer
 from tests.support.servers.stack import Stack
 from tests.support.system import System, running_system
 
-BATCH = 4  # the painter's
+BATCH = 4  # the scripted adapter's
 JOBS = 100
 
 
@@ -34,17 +34,17 @@ def _submit(system: System, name: str, prompt: str) -> str:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_one_is_not_held_up_by_a_hundred(system: System, workers: int) -> None:
-    """Of whoever has a hundred jobs in the queue only a few are made before the one that somebody else asks for."""
+    """Only a few of one client's hundred queued jobs run before the job that another client submits."""
     system.start_gateway()
     for _ in range(workers):
         system.start_worker()
-    crowd = [_submit(system, "alice", f"SLOW vase {number}") for number in range(JOBS)]
-    system.wait_for(crowd[0], lambda job: job["state"] != "queued")
+    bulk = [_submit(system, "alice", f"SLOW vase {number}") for number in range(JOBS)]
+    system.wait_for(bulk[0], lambda job: job["state"] != "queued")
     alone = _submit(system, "bob", "SLOW lamp")
-    before = len(system.pictures_painted())
+    before = len(system.generation_counts())
 
     assert system.wait(alone)["state"] == "succeeded"
 
-    begun = len(system.pictures_painted().keys() - {alone}) - before
-    # The calls under way, the one it is in, and at most one that is the crowd's turn; a hundred fill 25.
+    begun = len(system.generation_counts().keys() - {alone}) - before
+    # The running calls, the job's own call, and at most one call of the bulk lane; a hundred jobs fill 25 calls.
     assert begun <= 3 * BATCH * workers

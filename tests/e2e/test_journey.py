@@ -1,4 +1,4 @@
-"""The main job, front to back, with the same tests over embedded and distributed backends."""
+"""The journey of a job through the whole system, on embedded and on distributed backends."""
 
 import io
 import signal
@@ -8,20 +8,20 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import System
 
 pytest_plugins = ["tests.support.system_fixtures"]
 
 
-def _picture(system: System, job: dict[str, object], index: int = 0) -> bytes:
+def _artifact(system: System, job: dict[str, object], index: int = 0) -> bytes:
     response = system.client.get(f"/v1/jobs/{job['id']}/artifacts/{index}")
     assert response.status_code == 200, response.text
     return response.content
 
 
 def test_a_product_becomes_a_photo(system: System) -> None:
-    """A product typed into the page comes back as its own picture, with how it was made inside the file."""
+    """A product typed into the page becomes a photo of it, whose file has the facts of its generation."""
     system.start_gateway()
     system.start_worker()
     form = {"product": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
@@ -31,7 +31,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     job = system.wait(submitted.headers["Location"].rsplit("/", 1)[1])
 
     assert job["state"] == "succeeded"
-    png = _picture(system, job)
+    png = _artifact(system, job)
     made_from = Image.open(io.BytesIO(png)).text  # type: ignore[attr-defined]
     assert "red mug {} %s" in made_from["prompt"]
     said = {name: made_from[name] for name in ("product", "style", "seed", "steps", "guidance", "model")}
@@ -44,12 +44,12 @@ def test_a_product_becomes_a_photo(system: System) -> None:
         "model": job["model"],
     }
     assert {"negative_prompt", "width", "height", "software"} <= set(made_from)
-    assert shown(png) == expected_picture(made_from["prompt"], 7)
+    assert pixels_of(png) == expected_pixels(made_from["prompt"], 7)
     assert system.client.get(submitted.headers["Location"]).status_code == 200
 
 
 def test_seeds(system: System) -> None:
-    """Each of n pictures has its own seed; a seed repeated gives the same bytes, another seed others."""
+    """Each of n images has its own seed; the same seed gives the same bytes, another seed gives others."""
     system.start_gateway()
     system.start_worker()
     several = system.wait(system.submit("blue vase", num_images=3, seed=2**32 - 2)["id"])
@@ -57,15 +57,15 @@ def test_seeds(system: System) -> None:
     unseeded = system.wait(system.submit("blue vase")["id"])
 
     assert [artifact["seed"] for artifact in several["artifacts"]] == [2**32 - 2, 2**32 - 1, 0]
-    pictures = [_picture(system, several, index) for index in range(3)]
+    pictures = [_artifact(system, several, index) for index in range(3)]
     assert len(set(pictures)) == 3
-    assert _picture(system, again) == pictures[1]
+    assert _artifact(system, again) == pictures[1]
     assert unseeded["artifacts"][0]["seed"] == unseeded["params"]["seed"]
-    assert _picture(system, unseeded) not in pictures
+    assert _artifact(system, unseeded) not in pictures
 
 
-def test_a_failing_pipeline_is_told(system: System) -> None:
-    """A job whose pipeline raises ends failed with a stable code, none of its internals, and is not tried again."""
+def test_a_failing_pipeline_is_reported(system: System) -> None:
+    """A job whose pipeline raises fails with a stable code, shows no internals, and is not retried."""
     system.start_gateway()
     system.start_worker()
     job = system.wait(system.submit("FAIL please")["id"])
@@ -77,7 +77,7 @@ def test_a_failing_pipeline_is_told(system: System) -> None:
 
 
 def test_unknown_and_removed(system: System) -> None:
-    """A job that never was is 404; one that was removed is 410, and its picture is gone."""
+    """An unknown job is 404; a removed one is 410, and so is its artifact."""
     system.start_gateway()
     system.start_worker()
     job = system.wait(system.submit("green bowl")["id"])
@@ -89,7 +89,7 @@ def test_unknown_and_removed(system: System) -> None:
 
 
 def test_removing_a_running_job(system: System) -> None:
-    """A job removed while it runs stops, and nothing of it is stored in the end."""
+    """A job removed while it runs stays removed when the worker finishes with it."""
     system.start_gateway()
     system.start_worker()
     job = system.submit("SLOW lamp")
@@ -102,9 +102,9 @@ def test_removing_a_running_job(system: System) -> None:
 
 
 def test_cancel(system: System) -> None:
-    """A queued job canceled never starts, a running one stops long before its end, a finished one is a conflict."""
+    """A canceled queued job never starts, a running one stops early, and canceling a finished one is a conflict."""
     system.start_gateway()
-    waiting = system.submit("never painted")
+    waiting = system.submit("never made")
     assert system.client.post(f"/v1/jobs/{waiting['id']}/cancel").json()["state"] == "canceled"
     running = system.submit("SLOW candle")
     system.start_worker()
@@ -114,13 +114,13 @@ def test_cancel(system: System) -> None:
     assert step["progress"]["total"] == 40
     assert system.wait(running["id"])["state"] == "canceled"
     assert system.client.post(f"/v1/jobs/{running['id']}/cancel").status_code in (200, 202)
-    done = system.wait(system.submit("painted")["id"])
+    done = system.wait(system.submit("made")["id"])
     assert system.client.post(f"/v1/jobs/{done['id']}/cancel").status_code == 409
-    assert waiting["id"] not in system.pictures_painted()
+    assert waiting["id"] not in system.generation_counts()
 
 
 def test_restart_of_everything(system: System) -> None:
-    """Jobs accepted while no worker runs outlive a restart of the gateway, and are then done once each."""
+    """Jobs accepted while no worker runs survive a restart of the gateway and run once each."""
     gateway = system.start_gateway()
     jobs = [system.submit(f"product {number}") for number in range(5)]
     gateway.send_signal(signal.SIGTERM)
@@ -129,11 +129,11 @@ def test_restart_of_everything(system: System) -> None:
     system.start_gateway()
     system.start_worker()
     assert {system.wait(job["id"])["state"] for job in jobs} == {"succeeded"}
-    assert set(system.pictures_painted().values()) == {1}
+    assert set(system.generation_counts().values()) == {1}
 
 
 def test_drain(system: System) -> None:
-    """SIGTERM lets the running job finish, gives the next one back uncounted, and the worker exits cleanly."""
+    """A worker that gets SIGTERM finishes its running job, hands the next one back uncharged, and exits with 0."""
     system.start_gateway()
     worker = system.start_worker()
     first, second = system.submit("SLOW first"), system.submit("second", steps=2)
@@ -144,11 +144,11 @@ def test_drain(system: System) -> None:
     assert system.wait(first["id"])["state"] == "succeeded"
     system.start_worker()
     assert system.wait(second["id"])["attempt"] == 1
-    assert system.pictures_painted() == {first["id"]: 1, second["id"]: 1}
+    assert system.generation_counts() == {first["id"]: 1, second["id"]: 1}
 
 
 def test_grace_period_over(system: System) -> None:
-    """A job that outlasts the grace period is handed back without being charged, and done by the next worker."""
+    """A job that outlasts the grace period is handed back uncharged, and the next worker finishes it."""
     system.start_gateway()
     worker = system.start_worker(grace_seconds="0.2")
     job = system.submit("SLOW and long")
@@ -163,10 +163,11 @@ def test_grace_period_over(system: System) -> None:
 
 
 def test_deadline(system: System) -> None:
-    """A hung pipeline ends failed/timeout, its worker leaves, and the next worker does the next job."""
+    """A job whose pipeline hangs fails with timeout, its worker exits, and the next worker runs the next job."""
     system.start_gateway()
     worker = system.start_worker(job_deadline_seconds="1")
-    hung, following = system.submit("HANG forever"), system.submit("afterwards", steps=2)  # never in one batch
+    hung = system.submit("HANG forever")
+    following = system.submit("afterwards", steps=2)  # other steps: never in one batch
     job = system.wait(hung["id"])
 
     assert (job["state"], job["error"]["code"]) == ("failed", "timeout")
@@ -176,9 +177,10 @@ def test_deadline(system: System) -> None:
 
 
 def test_poison(system: System) -> None:
-    """A job that takes every worker down is failed/poison after its attempts, and the other jobs are done."""
+    """A job that kills every worker fails as poison after its attempts, and other jobs succeed."""
     system.start_gateway()
-    poison, good = system.submit("KILL the worker"), system.submit("innocent", steps=2)  # never in one batch
+    poison = system.submit("KILL the worker")
+    good = system.submit("innocent", steps=2)  # other steps: never in one batch
     for _ in range(3):
         assert system.start("worker").wait(timeout=30) == -signal.SIGKILL
     system.start_worker()
@@ -186,11 +188,11 @@ def test_poison(system: System) -> None:
     job = system.wait(poison["id"])
     assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "poison", 3)
     assert (system.wait(good["id"])["state"], system.wait(good["id"])["attempt"]) == ("succeeded", 1)
-    assert system.pictures_painted()[good["id"]] == 1
+    assert system.generation_counts()[good["id"]] == 1
 
 
 def test_the_loop_answers_while_the_model_runs(system: System) -> None:
-    """A pipeline that blocks its thread does not keep the worker's event loop from answering."""
+    """The worker's event loop answers while the pipeline blocks the model thread."""
     system.start_gateway()
     port = system.port + 1 if system.port < 65535 else system.port - 1
     system.start("worker", worker_port=str(port))
@@ -206,7 +208,7 @@ def test_the_loop_answers_while_the_model_runs(system: System) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "x"])
 def test_settings_are_checked(system: System, value: str) -> None:
-    """A setting out of its range, or one that does not exist, keeps the process from starting and is named."""
+    """A process with an invalid or unknown setting does not start and names the setting."""
     process = system.start("api", queue_limit=value)
     assert process.wait(timeout=30) == 2
     assert "queue_limit" in system.log()

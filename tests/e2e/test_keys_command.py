@@ -1,4 +1,4 @@
-"""Keys from the command that makes them to the programs that use them, and a gateway that wants some."""
+"""API keys from `studio keys new` to the programs that send them and the gateways that require them."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def key(system: System) -> str:
-    """Of the user alice, at a running gateway that keeps her line in a file, with a worker."""
+    """The key of the user alice, at a running gateway with her line in a file, and with a worker."""
     made = _new_key(system, "--name", "alice")
     file = system.folder / "keys"
     file.write_text(f"{made['line']}\n")
@@ -46,7 +46,7 @@ def key(system: System) -> str:
 
 
 def test_made_once_and_kept_as_a_hash(system: System) -> None:
-    """`studio keys new` prints a key of its own each time, and a line that leads to it and does not hold it."""
+    """`studio keys new` prints a new key each time, and a line with its digest instead of the key."""
     first, second = _new_key(system, "--name", "alice"), _new_key(system, "--name", "olga", "--role", "operator")
 
     assert first["line"] == f"alice:user:{digest_of(first['key'])}"
@@ -60,7 +60,7 @@ def test_made_once_and_kept_as_a_hash(system: System) -> None:
 
 
 def test_commands_show_the_key(system: System, key: str) -> None:
-    """`studio generate`, `jobs` and `cancel` work with STUDIO_API_KEY, and say without it that one is needed."""
+    """`studio generate`, `jobs` and `cancel` use STUDIO_API_KEY; without it the error says that a key is needed."""
     environment = {**system.environment, "STUDIO_URL": system.url}
     with_key = {**environment, "STUDIO_API_KEY": key}
     made = _studio(system.folder, with_key, "generate", "red mug", "--json", "-o", "mug.png")
@@ -71,13 +71,13 @@ def test_commands_show_the_key(system: System, key: str) -> None:
 
     assert (system.folder / "mug.png").exists()
     assert [each["id"] for each in json.loads(listed.stdout)] == [job["id"]]
-    assert _studio(system.folder, with_key, "cancel", job["id"]).returncode == 2  # it is over
+    assert _studio(system.folder, with_key, "cancel", job["id"]).returncode == 2  # the job has ended
     assert (refused.returncode, "Bearer" in refused.stderr) == (2, True)
     assert key not in system.log()
 
 
 def test_openais_client(system: System, key: str) -> None:
-    """OpenAI's client makes pictures with the key as its own, and is told in its own words when it has another."""
+    """OpenAI's client works with a key of ours as its API key, and raises its own error for a wrong one."""
     with openai.OpenAI(base_url=f"{system.url}/v1", api_key=key, max_retries=0) as client:
         assert client.images.generate(prompt="red mug").data
         assert [model.id for model in client.models.list()]
@@ -88,8 +88,8 @@ def test_openais_client(system: System, key: str) -> None:
 
 
 @pytest.mark.parametrize("command", [["api"], []], ids=["api", "studio"])
-def test_not_where_others_are_without_keys(tmp_path: Path, command: list[str]) -> None:
-    """On an address that is not loopback the server does not start without keys: exit code 2, and what to do."""
+def test_no_public_server_without_keys(tmp_path: Path, command: list[str]) -> None:
+    """Without keys the server refuses an address beyond loopback: it exits with 2 and says what to do."""
     with running_system(tmp_path, {"STUDIO_HOST": "0.0.0.0"}) as system:
         done = _studio(tmp_path, system.environment, *command)
 

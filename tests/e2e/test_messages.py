@@ -1,4 +1,4 @@
-"""Messages that come twice, or that no worker can understand."""
+"""Messages that arrive twice, or that the worker cannot understand."""
 
 import time
 from uuid import uuid4
@@ -28,7 +28,7 @@ def _message(system: System, **params: object) -> JobMessage:
 
 
 def test_a_message_not_understood(system: System) -> None:
-    """It goes to the dead letters, its job is told to have failed, and the worker goes on with the next one."""
+    """A message that the worker does not understand becomes a dead letter, its job fails, and the next job runs."""
     system.start_gateway()
     system.start_worker()
     bad = _message(system, prompt="cup", steps="many")
@@ -45,11 +45,11 @@ def test_a_message_not_understood(system: System) -> None:
     assert (told["state"], told["error"]["code"]) == ("failed", "invalid-message")
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert bad.message_id in [letter.message_id for letter in on_backends(system, dead)]
-    assert bad.job_id not in system.pictures_painted()
+    assert bad.job_id not in system.generation_counts()
 
 
 def test_a_message_of_no_job(system: System) -> None:
-    """What names no job that could be stored goes to the dead letters, and not back to its queue for ever."""
+    """A message with an invalid job id becomes a dead letter instead of being delivered for ever."""
     system.start_gateway()
     system.start_worker()
     bad = _message(system, prompt="cup").model_copy(update={"job_id": "../of\nnobody"})
@@ -66,7 +66,7 @@ def test_a_message_of_no_job(system: System) -> None:
 
 
 def test_a_message_that_comes_twice(system: System) -> None:
-    """Two messages of one job make one picture, whether the second comes while it runs or afterwards."""
+    """Two messages of one job make one image, whether the second arrives during the run or afterwards."""
     system.start_gateway()
     system.start_worker()
     first = _message(system, prompt="SLOW jar", seed=3)
@@ -85,11 +85,11 @@ def test_a_message_that_comes_twice(system: System) -> None:
     on_backends(system, publish_again)
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert (job["state"], job["attempt"], len(job["artifacts"])) == ("succeeded", 1, 1)
-    assert system.pictures_painted()[first.job_id] == 1
+    assert system.generation_counts()[first.job_id] == 1
 
 
 def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:
-    """A job this worker cannot even begin does not hold up the others, nor the worker's end."""
+    """A job that this worker cannot begin delays neither other jobs nor the worker's exit."""
     system.start_gateway(sweep_seconds="60")
     worker = system.start_worker()
     forgotten = _message(system, prompt="cup")
@@ -105,20 +105,20 @@ def test_a_job_whose_manifest_is_of_a_newer_version(system: System) -> None:
     assert "upgrade this worker" in system.log()
     worker.terminate()
     assert worker.wait(8) == 0
-    # Whose it is nobody can tell, which keeps nobody from erasing what is known.
-    before = erase(system, "nobody")["unknown"]
+    # The owner of this job is unknown, which does not prevent the erasure of known jobs.
+    before = erase(system, "no-owner")["unknown"]
     on_backends(system, lambda backends: backends.objects.delete([key]))
-    assert erase(system, "nobody")["unknown"] == before - 1
+    assert erase(system, "no-owner")["unknown"] == before - 1
 
 
 class Later(JobMessage):
-    """What a version to come may send."""
+    """A message of a future version."""
 
     schema_version: int = 2  # type: ignore[assignment]
 
 
 def test_a_message_of_a_newer_version(system: System) -> None:
-    """It waits for a worker that understands it: no dead letter, its job still queued, and other jobs go on."""
+    """A message of a newer version stays queued for a newer worker, without a dead letter, and other jobs run."""
     system.start_gateway(sweep_seconds="60")
     worker = system.start_worker()
     told = _message(system, prompt="cup")

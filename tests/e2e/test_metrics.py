@@ -1,4 +1,4 @@
-"""What Prometheus would see of both services after a workload that is known."""
+"""The metrics of both services after a known workload."""
 
 import signal
 import time
@@ -12,22 +12,22 @@ from tests.support.system import System
 
 pytest_plugins = ["tests.support.system_fixtures"]
 
-PICTURES = {"one": 1, "two": 2}
+IMAGES = {"one": 1, "two": 2}
 
 
 @pytest.fixture
 def metrics_url(system: System) -> str:
-    """The gateway's, which serves none unless it is told where."""
+    """The URL of the gateway's metrics, which need a configured port."""
     port = free_port()
     system.environment["STUDIO_METRICS_PORT"] = str(port)
     return f"http://127.0.0.1:{port}"
 
 
 def test_known_workload(system: System, metrics_url: str) -> None:
-    """Jobs, attempts, outputs, stages, requests and calls of backends are counted once each, by what became of them."""
+    """Jobs, attempts, outputs, stages, requests and backend calls are counted once each, by their outcome."""
     system.start_gateway()
     system.start_worker()
-    for prompt, count in PICTURES.items():
+    for prompt, count in IMAGES.items():
         system.wait(system.submit(prompt, f"key-{prompt}", num_images=count)["id"])
     replayed = system.submit("one", "key-one", num_images=1)["id"]
     system.wait(system.submit("FAIL please")["id"])
@@ -54,11 +54,11 @@ def test_known_workload(system: System, metrics_url: str) -> None:
     assert worker("studio_jobs_finished_total", outcome="canceled") == 1
     assert worker("studio_job_attempts_total", verdict="held") == 4
     assert worker("studio_job_queue_seconds_count") == worker("studio_job_run_seconds_count") == 4
-    assert worker("studio_outputs_made_total") == sum(PICTURES.values())
+    assert worker("studio_outputs_made_total") == sum(IMAGES.values())
     assert worker("studio_pipeline_call_seconds_count") == worker("studio_stage_seconds_count", stage="denoise") == 2
     assert worker("studio_stage_seconds_count", stage="load") == 1
     for stage in ("encode", "upload"):
-        assert worker("studio_stage_seconds_count", stage=stage) == sum(PICTURES.values())
+        assert worker("studio_stage_seconds_count", stage=stage) == sum(IMAGES.values())
     assert worker("studio_backend_seconds_count", backend="statuses", operation="begin") == 4
     assert (busy("studio_worker_ready"), busy("studio_worker_busy")) == (1, 1)
     for scrape in (gateway, worker):
@@ -70,7 +70,7 @@ def test_known_workload(system: System, metrics_url: str) -> None:
 
 
 def test_waiting_and_dead(system: System, metrics_url: str) -> None:
-    """The gateway tells of what waits without a worker, and of messages that took their workers down too often."""
+    """The gateway counts jobs that wait without a worker, and dead letters of jobs that killed their workers."""
     system.start_gateway()
     before = Scrape(metrics_url)("studio_dead_letters")
     poison = system.submit("KILL please")["id"]
@@ -89,7 +89,7 @@ def test_waiting_and_dead(system: System, metrics_url: str) -> None:
 
 
 def _scrape_when(url: str, met: Callable[[Scrape], bool]) -> Scrape:
-    """The queues are looked at about once a second, and a broker may take a moment to count."""
+    """Scrape until the condition holds: the queues are read about once a second, and a broker may count late."""
     deadline = time.monotonic() + 10
     while not met(scrape := Scrape(url)):
         assert time.monotonic() < deadline, scrape.text
@@ -98,6 +98,6 @@ def _scrape_when(url: str, met: Callable[[Scrape], bool]) -> Scrape:
 
 
 def test_not_public(system: System) -> None:
-    """The gateway's own port has no metrics, and unless told otherwise no other has."""
+    """The gateway's public port serves no metrics."""
     system.start_gateway()
     assert system.client.get("/metrics").status_code == 404

@@ -1,4 +1,4 @@
-"""What whoever is on call does, with and without a gateway: looks at a job, and erases a person."""
+"""The commands for operators on call, with and without a gateway: `studio job` and `studio erase`."""
 
 import json
 
@@ -20,8 +20,8 @@ def timeline(job: dict[str, object]) -> list[str]:
     return [event["what"] for event in record["timeline"]]
 
 
-def test_job_is_told_from_its_backends(system: System) -> None:
-    """With no service running, a finished job's owner, times and files are told, by record and by manifest alone."""
+def test_job_is_read_from_its_backends(system: System) -> None:
+    """Without a running service `studio job` shows a finished job's owner, times and files, from record or manifest."""
     gateway, worker = system.start_gateway(secret_key=SECRET), system.start_worker()
     owner = visitor(system.client)
     job_id = system.wait(system.submit(PROMPT)["id"])["id"]
@@ -45,7 +45,7 @@ def test_job_is_told_from_its_backends(system: System) -> None:
 
 
 def test_job_that_is_not_there(system: System) -> None:
-    """An id nobody knows is 2, one removed is told when, one that waits how many do."""
+    """`studio job` exits with 2 for an unknown id, and shows when a job was removed or how many jobs wait."""
     system.start_gateway()
     removed, waiting = system.submit("one")["id"], system.submit("two")["id"]
     assert system.client.delete(f"/v1/jobs/{removed}").status_code == 204
@@ -56,9 +56,9 @@ def test_job_that_is_not_there(system: System) -> None:
 
 
 def test_everything_of_an_owner_is_erased(system: System) -> None:
-    """Pictures with and without a record, failed and waiting jobs of one owner are gone, and nobody else's."""
+    """`studio erase` deletes an owner's jobs with and without a record, failed and queued ones, and no other job."""
     gateway, worker = system.start_gateway(secret_key=SECRET), system.start_worker()
-    others = system.submit("somebody else's")
+    others = system.submit("another visitor's")
     owner = visitor(system.client)
     jobs = [
         system.submit(f"{prompt}{PROMPT}", key=prompt.strip() or "mine")["id"] for prompt in ("", "archived ", "FAIL ")
@@ -83,7 +83,7 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
 
     worker = system.start_worker()
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
-    assert jobs[3] not in system.pictures_painted()
+    assert jobs[3] not in system.generation_counts()
     assert system.client.get(f"/v1/jobs/{others['id']}").json()["state"] == "succeeded"
     for process in (gateway, worker):
         process.terminate()
@@ -94,7 +94,7 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
 
 
 async def publish_bad(backends: Backends, like: str) -> JobMessage:
-    """Publish what no worker understands: another job of the same owner. It becomes a dead letter."""
+    """Publish a job of the same owner that no worker understands, so that it becomes a dead letter."""
     message = (await backends.statuses.get(like)).message
     job_id, params = new_job_id(), {**message.params, "steps": "many"}
     bad = message.model_copy(update={"message_id": job_id, "job_id": job_id, "params": params})
@@ -104,7 +104,7 @@ async def publish_bad(backends: Backends, like: str) -> JobMessage:
 
 
 async def traces(backends: Backends, jobs: list[str]) -> list[str]:
-    """What the object store has of these jobs beside the tombstones, which say nothing but that they were."""
+    """Return the keys of these jobs in the object store, beside their tombstones."""
     left: list[str] = []
     for job_id in jobs:
         assert await Manifests(backends.objects).removed_at(job_id)
@@ -112,6 +112,6 @@ async def traces(backends: Backends, jobs: list[str]) -> list[str]:
     return left
 
 
-def test_erasing_nobody(system: System) -> None:
-    """An empty name is refused: programs without one are many people."""
+def test_erasing_an_empty_name(system: System) -> None:
+    """`studio erase` refuses an empty owner, which stands for many programs."""
     assert studio(system, "erase", "--owner", " ").returncode == 2

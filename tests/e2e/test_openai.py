@@ -1,4 +1,4 @@
-"""OpenAI's own client against a running gateway and worker, told nothing but the base URL."""
+"""OpenAI's client works with a running gateway and worker when it is given the base URL."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import System, running_system
 
 
@@ -29,30 +29,30 @@ def client(system: System) -> Iterator[openai.OpenAI]:
         yield connected
 
 
-def test_pictures_by_url(client: openai.OpenAI) -> None:
-    """`n` pictures come as URLs that can be fetched as they are, each from its own seed."""
+def test_images_by_url(client: openai.OpenAI) -> None:
+    """`n` images come as URLs that can be fetched directly, each with its own seed."""
     made = client.images.generate(prompt="red mug", n=2, size="64x64", extra_body={"seed": 3})
     assert made.data is not None
     assert made.size == "64x64"
     pictures = [httpx2.get(str(image.url)).content for image in made.data]
-    assert [shown(picture) for picture in pictures] == [
-        expected_picture("red mug", 3),
-        expected_picture("red mug", 4),
+    assert [pixels_of(picture) for picture in pictures] == [
+        expected_pixels("red mug", 3),
+        expected_pixels("red mug", 4),
     ]
 
 
-def test_pictures_inline(client: openai.OpenAI) -> None:
-    """`response_format` b64_json brings the file itself."""
+def test_images_inline(client: openai.OpenAI) -> None:
+    """`response_format` b64_json returns the file itself."""
     made = client.images.generate(prompt="red mug", response_format="b64_json", extra_body={"seed": 5})
     assert made.data is not None
     (image,) = made.data
     assert image.url is None
-    assert shown(base64.b64decode(str(image.b64_json))) == expected_picture("red mug", 5)
+    assert pixels_of(base64.b64decode(str(image.b64_json))) == expected_pixels("red mug", 5)
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp"])
 def test_output_format(client: openai.OpenAI, name: Literal["jpeg", "webp"]) -> None:
-    """`output_format` has the same picture in another format, by URL and inline."""
+    """`output_format` returns the same image in another format, by URL and inline."""
     shown = []
     for how in ("url", "b64_json"):
         made = client.images.generate(prompt="red mug", response_format=how, output_format=name, extra_body={"seed": 5})
@@ -88,14 +88,14 @@ def test_output_compression(client: openai.OpenAI, name: Literal["jpeg", "webp"]
 
 
 def test_png_loses_nothing(client: openai.OpenAI) -> None:
-    """The default `output_compression` of OpenAI's clients is taken for a PNG, which is the stored file."""
+    """A PNG accepts OpenAI's default `output_compression` of 100 and is the stored file."""
     made = client.images.generate(prompt="red mug", output_compression=100, extra_body={"seed": 5})
     assert made.data is not None
-    assert shown(httpx2.get(str(made.data[0].url)).content) == expected_picture("red mug", 5)
+    assert pixels_of(httpx2.get(str(made.data[0].url)).content) == expected_pixels("red mug", 5)
 
 
 def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) -> None:
-    """What other servers of the kind take through `extra_body` reaches the job, which is one like any other."""
+    """Parameters that similar servers take through `extra_body` reach the job."""
     extra = {"seed": 1, "negative_prompt": "blurry", "num_inference_steps": 2, "guidance_scale": 3.5}
     raw = client.images.with_raw_response.generate(prompt="blue vase", extra_body=extra)
     job = system.client.get(f"/v1/jobs/{raw.headers['X-Job-Id']}").json()
@@ -107,7 +107,7 @@ def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) ->
 def test_models(client: openai.OpenAI) -> None:
     """The models on offer are listed as the client expects them."""
     (model,) = client.models.list()
-    assert model.id.startswith("painter")
+    assert model.id.startswith("scripted")
     assert (model.object, model.owned_by) == ("model", "studio")
 
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_honoured(client: openai.OpenAI, given: dict[str, object]
 
 
 def test_failed_job(client: openai.OpenAI, system: System) -> None:
-    """A job the model fails on is an error with its code and id."""
+    """A failed job raises an error with the job's code and id."""
     with pytest.raises(openai.InternalServerError) as caught:
         client.with_options(max_retries=0).images.generate(prompt="FAIL please")
     assert caught.value.code == "generation-failed"
@@ -142,18 +142,18 @@ def test_failed_job(client: openai.OpenAI, system: System) -> None:
 
 
 def test_slow_job(client: openai.OpenAI, system: System) -> None:
-    """A job that outlasts the wait is a 504 the client does not repeat; it goes on, and its id is in the error."""
+    """A job that outlasts the wait is a 504 with its id, which the client does not repeat; the job goes on."""
     with pytest.raises(openai.InternalServerError) as caught:
         client.images.generate(prompt="SLOW kettle")
     assert caught.value.status_code == 504
     job_id = caught.value.response.headers["X-Job-Id"]
     assert job_id in caught.value.message
     assert system.wait(job_id)["state"] == "succeeded"
-    assert system.pictures_painted()[job_id] == 1
+    assert system.generation_counts()[job_id] == 1
 
 
 def test_idempotency_key(client: openai.OpenAI) -> None:
-    """The same key brings the same job's pictures again."""
+    """The same Idempotency-Key returns the images of the same job."""
     ask = client.images.with_raw_response.generate
     first, second = (ask(prompt="red mug", extra_headers={"Idempotency-Key": "once"}) for _ in range(2))
     assert first.headers["X-Job-Id"] == second.headers["X-Job-Id"]

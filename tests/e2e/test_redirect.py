@@ -1,4 +1,4 @@
-"""Artifacts handed out by presigned addresses, from a real S3 server."""
+"""Artifacts are delivered by presigned URLs of a real S3 server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
 
 
 def test_presigned_address_is_short_lived_and_not_logged(system: System) -> None:
-    """The address opens this file, for reading, for five minutes at most, and no log has it."""
+    """A presigned URL gives read access to one file for five minutes at most, and no log contains it."""
     system.start_gateway(log_level="debug")
     system.start_worker(log_level="debug")
     job = system.wait(system.submit("vase")["id"])

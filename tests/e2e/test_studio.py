@@ -1,4 +1,4 @@
-"""The command line: everything in one process tree, and one photo without a browser."""
+"""The command line: `studio` runs everything in one process tree, `studio generate` makes a photo."""
 
 import json
 import signal
@@ -34,15 +34,8 @@ def _studio(system: System, *arguments: str, **settings: str) -> subprocess.Comp
     )
 
 
-def _until_ready(system: System) -> None:
-    deadline = time.monotonic() + 60
-    while "Studio is ready" not in system.log() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert f"Studio is ready: {system.url}" in system.log()
-
-
 def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
-    """The worker that the studio of this process id started; its model's adapter waits for the gate."""
+    """Return the worker that `studio` with this process id started, once its adapter waits for the gate."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for worker in psutil.Process(studio).children():
@@ -54,7 +47,7 @@ def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
 
 
 def _phase(port: int) -> object:
-    """What a worker says it is at. A gateway says nothing: a process just started still holds its parent's socket."""
+    """Return the phase of a worker, None for a gateway: a new process still holds its parent's socket."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}/readyz").json().get("phase")
     except httpx2.TransportError:
@@ -69,9 +62,9 @@ def _until_submitted(system: System) -> None:
 
 
 def test_one_command(system: System) -> None:
-    """`studio` serves, starts another worker when one goes down, and leaves no process behind when it stops."""
+    """`studio` serves, restarts a worker that dies, and leaves no process behind when it stops."""
     studio = system.start()
-    _until_ready(system)
+    system.wait_for_log(f"Studio is ready: {system.url}")
     poison, good = system.submit("KILL every worker"), system.submit("then paint")
     assert system.wait(poison["id"])["error"]["code"] == "poison"
     assert system.wait(good["id"])["state"] == "succeeded"
@@ -86,7 +79,7 @@ def test_one_command(system: System) -> None:
 
 @pytest.mark.parametrize("key", ["Ctrl-C", "SIGTERM"])
 def test_stopped_while_it_starts(system: System, key: str) -> None:
-    """`studio` stops when it is told to while its model loads; Ctrl-C tells its worker as well."""
+    """`studio` stops on a signal while its model loads; Ctrl-C reaches its worker as well."""
     catalogue = system.folder / "models.toml"
     catalogue.write_text(catalogue.read_text().replace("options = {", 'options = { gate = "never there",'))
     studio = system.start()
@@ -100,7 +93,7 @@ def test_stopped_while_it_starts(system: System, key: str) -> None:
 
 
 def test_stopped_at_once(system: System) -> None:
-    """A signal that comes before anything is ready leaves no process behind either."""
+    """A signal before anything is ready leaves no process behind."""
     studio = system.start()
     while studio.poll() is None and not (workers := psutil.Process(studio.pid).children(recursive=True)):
         time.sleep(0.01)
@@ -111,9 +104,9 @@ def test_stopped_at_once(system: System) -> None:
 
 
 def test_worker_does_not_outlive_a_killed_studio(system: System) -> None:
-    """kill -9 of `studio` ends its worker too, which finishes what it has in hand."""
+    """A worker whose `studio` is killed with kill -9 finishes its jobs and exits."""
     studio = system.start()
-    _until_ready(system)
+    system.wait_for_log(f"Studio is ready: {system.url}")
     workers = psutil.Process(studio.pid).children(recursive=True)
     studio.kill()
     studio.wait()
@@ -122,7 +115,7 @@ def test_worker_does_not_outlive_a_killed_studio(system: System) -> None:
 
 
 def test_generate_alone(system: System) -> None:
-    """Without a gateway one is started for the photo; only the path goes to standard output."""
+    """`studio generate` starts a gateway if none runs, and prints only the path to standard output."""
     done = _generate(system, "red cup", "-o", "cup.png", "--seed", "5")
     assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
     assert (system.folder / "cup.png").read_bytes().startswith(b"\x89PNG")
@@ -133,14 +126,14 @@ def test_generate_alone(system: System) -> None:
 
 
 def test_generate_alone_beside_a_public_site(system: System) -> None:
-    """A gateway started for one photo is asked itself for it, whatever address the settings give the public one."""
+    """`studio generate` uses the address of the gateway it started, even if the settings name a public URL."""
     public_url = f"http://127.0.0.1:{free_port()}"
     done = _generate(system, "red cup", "-o", "cup.png", public_url=public_url)
     assert (done.returncode, done.stdout) == (0, "cup.png\n"), done.stderr
 
 
 def test_no_proxy_before_this_machine(system: System) -> None:
-    """A proxy named in the environment is not asked for a gateway or a worker on this machine."""
+    """Requests to a gateway or a worker on this machine bypass the proxy of the environment."""
     system.environment.update(HTTP_PROXY=f"http://127.0.0.1:{free_port()}", NO_PROXY="", no_proxy="")
     alone = _generate(system, "red cup", "-o", "cup.png")
     assert (alone.returncode, alone.stdout) == (0, "cup.png\n"), alone.stderr
@@ -151,7 +144,7 @@ def test_no_proxy_before_this_machine(system: System) -> None:
 
 
 def test_generate_on_a_running_gateway(system: System) -> None:
-    """A running gateway gets the job; `--json` prints it with every file written."""
+    """`studio generate` submits to a running gateway; `--json` prints the job with every file written."""
     system.start_gateway()
     system.start_worker()
     done = _generate(system, "red cup", "--count", "2", "-o", "cups.png", "--json")
@@ -162,7 +155,7 @@ def test_generate_on_a_running_gateway(system: System) -> None:
 
 
 def test_generate_outlives_its_gateway(system: System) -> None:
-    """A photo that a gateway accepted is waited for and saved though the gateway goes down and is started again."""
+    """`studio generate` waits for an accepted job and saves its photo although the gateway is killed and restarted."""
     gateway = system.start_gateway()
     generate = system.start("generate", "red cup", "-o", "cup.png")
     _until_submitted(system)
@@ -177,7 +170,7 @@ def test_generate_outlives_its_gateway(system: System) -> None:
 
 
 def test_generate_exit_codes(system: System) -> None:
-    """2 for a wrong request, told in one sentence; 3 when nobody answers where a gateway should be."""
+    """`studio generate` exits with 2 and a sentence for a wrong request, and with 3 if no gateway answers."""
     system.start_gateway()
     wrong = _generate(system, "red cup", "--size", "7x7")
     assert wrong.returncode == 2
@@ -198,7 +191,7 @@ def test_generate_exit_codes(system: System) -> None:
     ],
 )
 def test_generate_in_other_formats(system: System, arguments: list[str], file: str, begin: bytes) -> None:
-    """The file is in the format asked for, else in the one its suffix says, else as the photo is stored."""
+    """The file has the requested format, else that of its suffix, else the format of the stored photo."""
     system.start_gateway()
     system.start_worker()
     done = _generate(system, "red cup", *arguments)
@@ -207,7 +200,7 @@ def test_generate_in_other_formats(system: System, arguments: list[str], file: s
 
 
 def test_jobs_are_listed_and_canceled(system: System) -> None:
-    """`studio jobs` lists the newest first, `studio cancel` ends one; both say with 3 that nobody answers."""
+    """`studio jobs` lists the newest job first, `studio cancel` cancels one; both exit with 3 if no gateway answers."""
     system.start_gateway()
     first, second = system.submit("red [cup]")["id"], system.submit("blue cup")["id"]
     system.environment["COLUMNS"] = "200"
@@ -227,7 +220,7 @@ def test_jobs_are_listed_and_canceled(system: System) -> None:
 
 
 def test_listed_prompts_command_no_terminal(system: System) -> None:
-    """What others asked for is shown without the characters by which terminals are told what to do."""
+    """`studio jobs` prints prompts without the control characters that terminals interpret."""
     system.start_gateway()
     system.submit("mug\x1b]0;title\x07\x1b[2J")
     listed = _studio(system, "jobs")

@@ -1,4 +1,4 @@
-"""The model that ships, through the front door: what comes back shows what was asked for."""
+"""The shipped model, through the front door: its images match their prompts."""
 
 import io
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.system import ROOT, System, running_system
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The system as a newcomer starts it: embedded, with the catalogue that ships."""
+    """The system as a newcomer starts it: embedded, with the shipped catalogue."""
     folder: Path = tmp_path_factory.mktemp("shipped")
     with running_system(folder, {}, ROOT / "models" / "models.toml") as system:
         system.start_gateway()
@@ -30,7 +30,7 @@ def _photo(system: System, prompt: str, seed: int) -> bytes:
 
 
 def _object(png: bytes) -> NDArray[np.float64]:
-    """The pixels in the middle of the picture, where the product stands: rows x 3, 0..255."""
+    """Return the pixels in the middle of the image, where the product stands: rows x 3, 0..255."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
     height, width, _ = pixels.shape
     return pixels[int(height * 0.52) : int(height * 0.72), int(width * 0.42) : int(width * 0.58)].reshape(-1, 3)
@@ -40,7 +40,7 @@ def _object(png: bytes) -> NDArray[np.float64]:
 def test_colour_of_the_product_is_the_one_asked_for(
     shipped: System, colour: str, strong: int, weak: tuple[int, ...]
 ) -> None:
-    """A red mug is mostly red, a blue one mostly blue, a green one mostly green."""
+    """The image of a red mug is mostly red, of a blue one mostly blue, of a green one mostly green."""
     pixels = _object(_photo(shipped, f"{colour} mug", seed=3))
     shares = [(pixels[:, strong] > pixels[:, other] + 20).mean() for other in weak]
 
@@ -48,7 +48,7 @@ def test_colour_of_the_product_is_the_one_asked_for(
 
 
 def test_same_seed_same_bytes(shipped: System) -> None:
-    """The same seed gives the same file, another seed another picture."""
+    """The same seed gives the same file, another seed another image."""
     first, again, other = (_photo(shipped, "red mug", seed) for seed in (1, 1, 2))
 
     assert Image.open(io.BytesIO(first)).tobytes() == Image.open(io.BytesIO(again)).tobytes()
@@ -56,8 +56,8 @@ def test_same_seed_same_bytes(shipped: System) -> None:
     assert Image.open(io.BytesIO(first)).tobytes() != Image.open(io.BytesIO(other)).tobytes()
 
 
-def test_style_is_seen(shipped: System) -> None:
-    """The white studio look gives a light background, the dark one a dark one."""
+def test_style_sets_the_background(shipped: System) -> None:
+    """The white style gives a light background, the dark style a dark one."""
     corners = []
     for style in ("white-cyclorama", "dark-luxury"):
         job = shipped.wait(shipped.submit("red mug", seed=1, style=style)["id"])

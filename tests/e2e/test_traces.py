@@ -1,4 +1,4 @@
-"""One trace from the client's request to the stored picture, through real processes and whatever queue there is."""
+"""One trace leads from the client's request to the stored image, through real processes and either queue."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def collector(system: System) -> Iterator[Collector]:
 
 
 def test_one_trace(system: System, collector: Collector) -> None:
-    """The client's trace goes on in the gateway, beside the message, and in the worker to the last byte stored."""
+    """The client's trace continues in the gateway, in the message's headers, and in the worker up to the upload."""
     job = _made(system, "red mug")
     spans = collector.of_trace(TRACE, ["POST /v1/jobs", *WORKER])
     names = {CLIENT: "client", **{span.span_id: span.name for span in spans}}
@@ -51,7 +51,7 @@ def test_one_trace(system: System, collector: Collector) -> None:
 
 
 def test_each_its_own(system: System, collector: Collector) -> None:
-    """Jobs that share a call of the model keep to their own traces; polls begin their own, probes none."""
+    """Jobs that share a model call keep their own traces, and health probes have none."""
     system.start_gateway()
     jobs = [system.submit("red mug", seed=seed)["id"] for seed in (1, 2)]
     system.start_worker()
@@ -65,7 +65,7 @@ def test_each_its_own(system: System, collector: Collector) -> None:
 
 
 def test_failures(system: System, collector: Collector) -> None:
-    """A job that fails says so in its trace, and a refused request names the trace in its problem."""
+    """A failed job marks its trace as failed, and a refused request names its trace in the problem."""
     _made(system, "FAIL please")
     (process,) = [span for span in collector.of_trace(TRACE, WORKER[:1]) if span.name == WORKER[0]]
     assert (process.failed, process.attributes["error.type"]) == (True, "generation-failed")
@@ -74,7 +74,7 @@ def test_failures(system: System, collector: Collector) -> None:
 
 
 def test_not_wanted(system: System) -> None:
-    """Without a place to send spans to there are none, and nothing imports what would make them."""
+    """Without an exporter's address no spans are made, and OpenTelemetry is not imported."""
     _without_opentelemetry(system.folder)
     system.environment["PYTHONPATH"] = f"{system.folder}:{ROOT}"
     _made(system, "red mug")
@@ -111,6 +111,6 @@ def _processed(collector: Collector, count: int) -> list[Span]:
 
 
 def _without_opentelemetry(folder: Path) -> None:
-    """A package of that name which cannot be imported, to be found before the real one."""
+    """Write a package `opentelemetry` that cannot be imported and is found before the real one."""
     (folder / "opentelemetry").mkdir()
     (folder / "opentelemetry" / "__init__.py").write_text("raise ImportError('not here')\n")

@@ -1,4 +1,4 @@
-"""Two gateways behind one queue: it does not matter which of them is asked."""
+"""Two gateways on the same backends answer alike."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
-    """`client` asks one of them."""
+    """A system whose `client` uses the first gateway."""
     with redis.Redis.from_url(stack.statuses_url) as server:
         server.flushall()
     with running_system(tmp_path, stack.environment()) as running:
@@ -31,7 +31,7 @@ def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
 
 @pytest.fixture
 def other(system: System) -> Iterator[httpx2.Client]:
-    """Asks the other one."""
+    """A client of the second gateway."""
     with another(system) as client:
         yield client
 
@@ -51,7 +51,7 @@ def post(client: httpx2.Client, key: str, prompt: str = "cup") -> httpx2.Respons
 
 
 def test_keys_hold_across_gateways(system: System, other: httpx2.Client) -> None:
-    """A request sent to both with one key makes one job, at the same moment too; another body is refused by either."""
+    """Requests to both gateways with one key make one job, even at the same time; both refuse another body."""
     first, again = post(system.client, "a"), post(other, "a")
     assert first.json()["id"] == again.json()["id"]
     assert again.headers["Idempotency-Replayed"] == "true"
@@ -61,14 +61,14 @@ def test_keys_hold_across_gateways(system: System, other: httpx2.Client) -> None
         answers = list(
             threads.map(lambda number: post((system.client, other)[number % 2], f"b{number // 4}"), range(40))
         )
-    # Who comes while the first is being answered may be told to come again.
+    # A request that arrives while the first is being answered may get a 409.
     assert {answer.status_code for answer in answers} <= {202, 409}
     made = {answer.json()["id"] for answer in answers if answer.status_code == 202}
     assert len(made) == 10
 
 
 def test_history_and_places_hold_across_gateways(system: System, other: httpx2.Client) -> None:
-    """Both know a browser by its cookie, list its jobs, and name the same places; places never grow on either."""
+    """Both gateways know a browser by its cookie, list its jobs and give the same positions, which never grow."""
     visitor(system.client)
     other.cookies.update(system.client.cookies)
     jobs = [client.post("/v1/jobs", json={"prompt": "cup"}).json()["id"] for client in (system.client, other) * 3]
@@ -87,7 +87,7 @@ def test_history_and_places_hold_across_gateways(system: System, other: httpx2.C
 
 
 def test_jobs_hold_across_gateways(system: System, other: httpx2.Client) -> None:
-    """What one took the other shows, waits for, hands out and removes."""
+    """A gateway shows, waits for, delivers and removes the jobs that the other one accepted."""
     system.start_worker()
     job_id = system.submit("red mug")["id"]
 
@@ -100,9 +100,9 @@ def test_jobs_hold_across_gateways(system: System, other: httpx2.Client) -> None
 
 
 def test_limits_hold_across_gateways(system: System) -> None:
-    """What a key may submit in a while, and have at once, is counted over both; another key is not touched by it."""
+    """The rate limit and the limit of live jobs of a key count over both gateways, separately for each key."""
     if (left := 3600 - time.time() % 3600) < 30:
-        time.sleep(left)  # a window that ends within the test would give new submits
+        time.sleep(left)  # a window that ends during the test would admit more submits
     with (
         another(system, keys=LINES, rate_limit="5/hour") as one,
         another(system, keys=LINES, rate_limit="5/hour") as two,

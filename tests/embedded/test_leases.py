@@ -11,7 +11,7 @@ import pytest
 
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.ports import Settlement
-from tests.support.deliveries import PATIENCE_SECONDS, publish, receive
+from tests.support.deliveries import DEADLINE_SECONDS, publish, receive
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +34,11 @@ class OtherConsumer(Thread):
         async with (
             open_sqlite_broker(self._file, queue_limit=3, lease_seconds=60) as broker,
             aclosing(broker.consume(MODEL, 1)) as deliveries,
-            asyncio.timeout(PATIENCE_SECONDS),
+            asyncio.timeout(DEADLINE_SECONDS),
         ):
             delivery = await anext(deliveries)
             self.holding.set()
-            await asyncio.to_thread(self.leave.wait, PATIENCE_SECONDS)
+            await asyncio.to_thread(self.leave.wait, DEADLINE_SECONDS)
             await delivery.settle(Settlement.REQUEUE)
 
 
@@ -77,7 +77,7 @@ async def test_lost_lease_settles_to_nothing(file: Path, settlement: Settlement)
             slow = await anext(deliveries)
         other = OtherConsumer(file)
         other.start()
-        other.holding.wait(PATIENCE_SECONDS)  # blocks the event loop, which is what is too slow here
+        other.holding.wait(DEADLINE_SECONDS)  # blocks the event loop, which is what is too slow here
 
         await slow.settle(settlement)
 

@@ -16,7 +16,7 @@ import pytest
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import QueueFull
-from tests.support.deliveries import PATIENCE_SECONDS, publish, receive, reject
+from tests.support.deliveries import DEADLINE_SECONDS, publish, receive, reject
 from tests.support.messages import new_message
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def test_messages_survive_kill_9(file: Path) -> None:
     assert published[0] == in_hand
 
     async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as broker:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while await broker.depth(MODEL) < 3:
                 await asyncio.sleep(0.05)
         received = await receive(broker, MODEL, 3)
@@ -116,7 +116,7 @@ async def test_idle_consumer_is_woken(broker: SQLiteBroker, file: Path) -> None:
     async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as elsewhere:
         for _ in range(count):
             await publish(elsewhere, MODEL, 1)
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 while await elsewhere.depth(MODEL):
                     await asyncio.sleep(0.005)
     await receiving

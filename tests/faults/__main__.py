@@ -1,7 +1,7 @@
-"""`python -m tests.faults [SCENARIO ...] [--json] [--jobs N]`: break things while jobs run, and count what is lost.
+"""`python -m tests.faults [SCENARIO ...] [--json] [--jobs N]`: break things while jobs run, and count the losses.
 
-What was found goes into the table of docs/reliability.md as well. The exit code is 1 when a scenario does not hold,
-and so it is with `--sabotage`, which breaks a promise of the system itself: a rig that notices nothing proves nothing.
+The command also writes the results into the table of docs/reliability.md. It exits with 1 when a scenario fails.
+`--sabotage` breaks a promise of the system itself and must exit with 1 as well: that proves that the rig notices.
 """
 
 import argparse
@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from services.common.logging import configure_logging
-from tests.faults.backends import Ground, distributed_ground
+from tests.faults.backends import ScenarioBackends, proxied_stack
 from tests.faults.reliability_table import write_table
 from tests.faults.result import Result
-from tests.faults.runner import play
+from tests.faults.runner import run_scenario
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.scenario import BOTH
 from tests.faults.scenarios import scenarios
@@ -29,7 +29,7 @@ def main() -> int:
     names = arguments.names or ([SABOTAGES[sabotage].scenario] if sabotage else [each.name for each in scenarios()])
     program = ("tests.faults.sabotage", sabotage) if sabotage else ("services",)
     results = []
-    for result in _played(names, arguments.backends or BOTH, arguments.jobs, program):
+    for result in _results(names, arguments.backends or BOTH, arguments.jobs, program):
         print(result.line(as_json=arguments.json), flush=True)
         results.append(result)
     if not sabotage:
@@ -40,29 +40,33 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="just chaos", description=__doc__)
     known = [scenario.name for scenario in scenarios()]
-    parser.add_argument("names", nargs="*", metavar="SCENARIO", help=f"any of {', '.join(known)}; none: all")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line and nothing else on stdout")
-    parser.add_argument("--jobs", type=int, default=50, help="how many of them, in every scenario (%(default)s)")
+    parser.add_argument(
+        "names", nargs="*", metavar="SCENARIO", help=f"any of {', '.join(known)}; all of them by default"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line and nothing else to stdout")
+    parser.add_argument("--jobs", type=int, default=50, help="number of jobs in every scenario (%(default)s)")
     parser.add_argument("--backends", action="append", choices=BOTH, help="only these; may be repeated")
-    parser.add_argument("--sabotage", choices=SABOTAGES, help="break this promise, and play what must notice")
+    parser.add_argument(
+        "--sabotage", choices=SABOTAGES, help="break this promise and run the scenario that must notice"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(known):
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return arguments
 
 
-def _played(names: Sequence[str], backends: Sequence[str], jobs: int, program: Sequence[str]) -> Iterator[Result]:
-    grounds: dict[str, Ground] = {"embedded": Ground()}
+def _results(names: Sequence[str], backends: Sequence[str], jobs: int, program: Sequence[str]) -> Iterator[Result]:
+    opened: dict[str, ScenarioBackends] = {"embedded": ScenarioBackends()}
     with ExitStack() as running:
         for scenario in scenarios():
             for backend in scenario.backends:
                 if scenario.name not in names or backend not in backends:
                     continue
-                if backend not in grounds:
+                if backend not in opened:
                     folder = running.enter_context(tempfile.TemporaryDirectory(prefix="studio-servers-"))
                     stack = running.enter_context(start_stack(Path(folder)))
-                    grounds[backend] = running.enter_context(distributed_ground(stack))
-                yield play(scenario, grounds[backend], jobs, program)
+                    opened[backend] = running.enter_context(proxied_stack(stack))
+                yield run_scenario(scenario, opened[backend], jobs, program)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a scenario stands on: the backends, and for those that are servers a proxy in front of each."""
+"""The backends of a scenario: embedded, or real servers with a proxy in front of each."""
 
 import asyncio
 import sqlite3
@@ -23,8 +23,8 @@ Backend = Literal["embedded", "distributed"]
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Embedded without a stack. `proxies` are named broker, redis and s3."""
+class ScenarioBackends:
+    """Backends are embedded without a `stack`. With one, `proxies` are named broker, redis and s3."""
 
     stack: Stack | None = None
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Ground:
         return self.stack
 
     def environment(self) -> dict[str, str]:
-        """The STUDIO_* variables that lead a service through the proxies."""
+        """Return the STUDIO_* variables that lead a service through the proxies."""
         if self.stack is None:
             return {}
         found = self.stack.environment()
@@ -50,13 +50,16 @@ class Ground:
         return found
 
     def clear(self) -> None:
-        """Have Redis as if nothing had ever been in it."""
+        """Empty Redis."""
         if self.stack is not None:
             with redis.Redis.from_url(self.stack.statuses_url) as client:
                 client.flushall()
 
     def depth(self, system: System) -> int:
-        """Messages waiting for the system's model, past the proxies; embedded also those that a dead worker held."""
+        """Return how many messages wait for the system's model, asked past the proxies.
+
+        On embedded backends the count includes the messages that a dead worker holds.
+        """
         if self.stack:
             return self._ask(system, lambda broker: broker.depth(system.model))
         with closing(sqlite3.connect(system.folder / "studio.db")) as connection:
@@ -64,12 +67,12 @@ class Ground:
         return count
 
     def dead_letters(self, system: System) -> list[DeadLetter]:
-        """Those of the system's model."""
+        """Return the dead letters of the system's model."""
         letters = self._ask(system, lambda broker: broker.dead_letters(1000))
         return [letter for letter in letters if letter.model.startswith(system.model)]  # of either lane
 
     def publish(self, system: System, messages: Sequence[JobMessage]) -> None:
-        """Straight to the queue, by nobody's leave."""
+        """Publish these messages directly to the queue, past the gateway."""
 
         async def publish(broker: Broker) -> None:
             for message in messages:
@@ -92,8 +95,8 @@ class Ground:
 
 
 @contextmanager
-def distributed_ground(stack: Stack) -> Iterator[Ground]:
-    """The stack behind proxies."""
+def proxied_stack(stack: Stack) -> Iterator[ScenarioBackends]:
+    """Put a proxy in front of each server of the stack."""
     ports = [stack.rabbitmq.port, stack.redis.port, stack.s3.port]
     with running_proxies(ports) as (broker, redis_, s3):
-        yield Ground(stack, {"broker": broker, "redis": redis_, "s3": s3})
+        yield ScenarioBackends(stack, {"broker": broker, "redis": redis_, "s3": s3})

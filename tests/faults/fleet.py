@@ -1,4 +1,4 @@
-"""The gateway and the workers of a scenario, each started again when it leaves: somebody does that in production."""
+"""The gateway and the workers of a scenario, each started again when it exits, as a supervisor does in production."""
 
 import signal
 import subprocess
@@ -9,19 +9,22 @@ from typing import Final
 from tests.support.servers.server import free_port
 from tests.support.system import System
 
-LOOK_SECONDS: Final = 0.05
+CHECK_SECONDS: Final = 0.05
 STOP_SECONDS: Final = 20.0
 
 
-class Crew:
-    """`gateway` and `workers` are the processes of the moment. What is started by `hire` is nobody's to replace."""
+class Fleet:
+    """Keeps a gateway and some workers running.
+
+    `gateway` and `workers` are the current processes. Workers started by `start_worker` are not replaced.
+    """
 
     def __init__(self, system: System, workers: int) -> None:
         self._system = system
         self._ports: dict[int, int] = {}
         self.gateway = system.start_gateway()
         self.workers = [self._new_worker() for _ in range(workers)]
-        self.gateway_left_at = -STOP_SECONDS  # on the monotonic clock
+        self.gateway_down_since = -STOP_SECONDS  # on the monotonic clock
         self._guarded = threading.RLock()
         self._closed = threading.Event()
         for worker in self.workers:
@@ -30,19 +33,19 @@ class Crew:
         self._thread.start()
 
     @property
-    def down(self) -> bool:
-        """Whether the gateway cannot be expected to listen: it is leaving, has left, or another one is starting."""
-        return time.monotonic() - self.gateway_left_at < STOP_SECONDS
+    def gateway_down(self) -> bool:
+        """True if the gateway need not listen now: it is stopping, has exited, or another one is starting."""
+        return time.monotonic() - self.gateway_down_since < STOP_SECONDS
 
-    def hire(self, *, ready: bool = True, **settings: str) -> subprocess.Popen[bytes]:
-        """One more worker."""
+    def start_worker(self, *, ready: bool = True, **settings: str) -> subprocess.Popen[bytes]:
+        """Start one more worker, which is not replaced when it exits."""
         worker = self._new_worker(**settings)
         if ready:
             self._await(worker)
         return worker
 
-    def man(self, count: int) -> None:
-        """Have at least so many workers from now on."""
+    def scale_to(self, count: int) -> None:
+        """Start workers until there are at least `count`."""
         with self._guarded:
             missing = [self._new_worker() for _ in range(count - len(self.workers))]
             self.workers += missing
@@ -50,14 +53,14 @@ class Crew:
             self._await(worker)
 
     def stop_gateway(self) -> int:
-        """SIGTERM; its exit code. It does not listen while it answers what it has."""
+        """Send SIGTERM and return the exit code. A stopping gateway answers open requests and accepts no connection."""
         gateway = self.gateway
-        self.gateway_left_at = time.monotonic() + STOP_SECONDS
+        self.gateway_down_since = time.monotonic() + STOP_SECONDS
         gateway.send_signal(signal.SIGTERM)
         return _ended(gateway)
 
     def replace_gateway(self, **settings: str) -> subprocess.Popen[bytes]:
-        """The gateway is killed and another one, with these settings, takes its place."""
+        """Kill the gateway and start another one with these settings."""
         with self._guarded:
             self.gateway.kill()
             self.gateway.wait()
@@ -65,7 +68,7 @@ class Crew:
         return self.gateway
 
     def stop_workers(self) -> list[int]:
-        """Their exit codes, after a SIGTERM; one that does not heed it is killed. Repeatable."""
+        """Send SIGTERM to all workers and return their exit codes; one that does not exit is killed. Repeatable."""
         self._closed.set()
         self._thread.join()
         for worker in self.workers:
@@ -73,14 +76,14 @@ class Crew:
         return [_ended(worker) for worker in self.workers]
 
     def _replace(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.wait(CHECK_SECONDS):
             with self._guarded:
                 if self.gateway.poll() is not None:
                     self._begin_gateway()
                 self.workers = [worker if worker.poll() is None else self._new_worker() for worker in self.workers]
 
     def _begin_gateway(self, **settings: str) -> None:
-        self.gateway_left_at = time.monotonic()
+        self.gateway_down_since = time.monotonic()
         self.gateway = self._system.start("api", **settings)
 
     def _new_worker(self, **settings: str) -> subprocess.Popen[bytes]:

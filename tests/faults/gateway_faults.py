@@ -1,4 +1,4 @@
-"""Gateways that die or are told to stop while they take jobs, clients that keep them waiting, files out of reach."""
+"""Faults of the gateway: it dies or is stopped while it accepts jobs, clients stall, its files cannot be written."""
 
 import resource
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from tests.faults.scenario import Scenario, Stage
+from tests.faults.scenario import Scenario, ScenarioRun
 
 BETWEEN_WRITES: Final = ("gateway.created", "gateway.published", "gateway.confirmed")
 STOP_SECONDS: Final = 30.0
@@ -22,33 +22,36 @@ def gateway_scenarios() -> list[Scenario]:
     return [
         Scenario(
             "gateway-killed-between-writes",
-            "kill -9 of the gateway after `create`, after the publish and after the confirmation, one after the other",
+            "kill -9 of the gateway after `create`, after the publish and after the confirmation, in turn",
             _killed_between_writes,
-            workers=1,  # of a message that is there twice, two may draw the picture at once
+            workers=1,  # two workers could generate the image of a duplicated message at the same time
             begun_again=0,
-            painted_again=0,
+            generated_again=0,
         ),
-        Scenario("gateway-stopped", "SIGTERM of the gateway while jobs are submitted", _stopped),
+        Scenario("gateway-stopped", "SIGTERM to the gateway while jobs are submitted", _stopped),
         Scenario(
             "bodies-stall",
-            f"{STALLED} clients that send half of a body and then nothing",
+            f"{STALLED} clients send half of a body and then nothing",
             _bodies_stall,
             settings={"STUDIO_BODY_DEADLINE_SECONDS": "1.5"},
         ),
-        Scenario("disk-full", "no process of ours can write to a file any more, logs included", _disk_full),
+        Scenario("disk-full", "no service can write to a file, logs included", _disk_full),
         Scenario(
-            "file-locked", "another program locks the database for longer than anyone waits", _locked, ("embedded",)
+            "file-locked",
+            "another program locks the database for longer than the services wait",
+            _locked,
+            ("embedded",),
         ),
     ]
 
 
 @contextmanager
-def _killed_between_writes(stage: Stage) -> Iterator[None]:
-    load = stage.load
-    share = (len(load.wishes) - load.sent) // 2 // len(BETWEEN_WRITES)
+def _killed_between_writes(run: ScenarioRun) -> Iterator[None]:
+    load = run.load
+    share = (len(load.requests) - load.sent) // 2 // len(BETWEEN_WRITES)
     for failpoint in BETWEEN_WRITES:
-        gateway = stage.crew.replace_gateway(failpoint=failpoint)
-        load.send(load.sent + max(1, share))  # new ones: workers may know all those before
+        gateway = run.fleet.replace_gateway(failpoint=failpoint)
+        load.send(load.sent + max(1, share))  # new requests: the workers may have begun all earlier ones
         code = gateway.wait(STOP_SECONDS)
         if code != -signal.SIGKILL:
             raise AssertionError(f"{failpoint} was never reached: {code}")
@@ -56,15 +59,15 @@ def _killed_between_writes(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _stopped(stage: Stage) -> Iterator[None]:
+def _stopped(run: ScenarioRun) -> Iterator[None]:
     yield
-    if code := stage.crew.stop_gateway():
-        raise AssertionError(f"a gateway told to stop left with {code}")
+    if code := run.fleet.stop_gateway():
+        raise AssertionError(f"a gateway told to stop exited with {code}")
 
 
 @contextmanager
-def _bodies_stall(stage: Stage) -> Iterator[None]:
-    address = ("127.0.0.1", stage.system.port)
+def _bodies_stall(run: ScenarioRun) -> Iterator[None]:
+    address = ("127.0.0.1", run.system.port)
     head = b"POST /v1/jobs HTTP/1.1\r\nHost: studio\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     stalled = [socket.create_connection(address, timeout=10) for _ in range(STALLED)]
     for connection in stalled:
@@ -78,9 +81,9 @@ def _bodies_stall(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _disk_full(stage: Stage) -> Iterator[None]:
-    """A file may not grow beyond nothing, which is what a full disk looks like to who writes."""
-    pids = [process.pid for process in (stage.crew.gateway, *stage.crew.workers)]
+def _disk_full(run: ScenarioRun) -> Iterator[None]:
+    """Limit the size of files to 0 bytes: a process that writes then fails as on a full disk."""
+    pids = [process.pid for process in (run.fleet.gateway, *run.fleet.workers)]
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     for pid in pids:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
@@ -93,8 +96,8 @@ def _disk_full(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(stage: Stage) -> Iterator[None]:
-    with closing(sqlite3.connect(stage.system.folder / "studio.db", isolation_level=None)) as connection:
+def _locked(run: ScenarioRun) -> Iterator[None]:
+    with closing(sqlite3.connect(run.system.folder / "studio.db", isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield
         time.sleep(LOCKED_SECONDS)

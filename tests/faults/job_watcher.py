@@ -1,4 +1,4 @@
-"""Two pairs of eyes on a gateway: one polls every accepted job and keeps its history, one asks whether it lives."""
+"""Watches a gateway from two threads: one polls every accepted job and keeps its history, one polls /livez."""
 
 import http.client
 import threading
@@ -10,38 +10,38 @@ from urllib.parse import urlsplit
 import httpx2
 
 POLL_SECONDS: Final = 0.2
-LIVE_SECONDS: Final = 1.0  # within which /livez has to answer
+LIVE_SECONDS: Final = 1.0  # the deadline of an answer of /livez
 TERMINAL: Final = ("succeeded", "failed", "canceled", "expired")
 GONE: Final = (404, 410)
 
 
-class Watcher:
-    """`histories` holds what was seen of every job, changes only: pairs of state and attempt.
+class JobWatcher:
+    """`histories` holds the changes seen of every job, as pairs of state and attempt.
 
-    `deaf` counts the questions /livez did not answer in time, or that nobody heard although nobody was `down`.
+    `unresponsive` counts requests of /livez that were answered late, or failed while the gateway was not `down`.
     """
 
     def __init__(self, url: str, accepted: Mapping[int, str], down: Callable[[], bool]) -> None:
         self.histories: dict[str, list[tuple[str, int]]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.changed_at = time.monotonic()
-        self.deaf = 0
+        self.unresponsive = 0
         self._url = url
         self._accepted = accepted
         self._down = down
         self._client = httpx2.Client(base_url=url, timeout=15)
         self._closed = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in (self._poll, self._listen)]
+        self._threads = [threading.Thread(target=work) for work in (self._poll_jobs, self._check_liveness)]
         for thread in self._threads:
             thread.start()
 
     @property
     def ended(self) -> int:
-        """How many jobs were seen to be over."""
+        """The number of jobs seen in a terminal state."""
         return sum(job["state"] in TERMINAL for job in list(self.jobs.values()))
 
-    def look(self, job_id: str) -> bool:
-        """Ask for the job once; whether there was an answer about it."""
+    def poll(self, job_id: str) -> bool:
+        """Request the job once; return True if the answer told its state."""
         try:
             response = self._client.get(f"/v1/jobs/{job_id}")
         except httpx2.TransportError:
@@ -68,27 +68,27 @@ class Watcher:
             history.append((state, attempt))
             self.changed_at = time.monotonic()
 
-    def _poll(self) -> None:
+    def _poll_jobs(self) -> None:
         while not self._closed.wait(POLL_SECONDS):
             for job_id in list(self._accepted.values()):
                 if self._closed.is_set():
                     break
                 if self.jobs.get(job_id, {}).get("state") in TERMINAL:
-                    continue  # looked at once more in the end
-                if not self.look(job_id):
-                    break  # not now: nobody else's job will be told either
+                    continue  # the audit polls it once more
+                if not self.poll(job_id):
+                    break  # the gateway does not answer now: try all jobs later
 
-    def _listen(self) -> None:
+    def _check_liveness(self) -> None:
         address = urlsplit(self._url).netloc
         while not self._closed.wait(POLL_SECONDS):
             connection = http.client.HTTPConnection(address, timeout=LIVE_SECONDS)
             try:
                 connection.request("GET", "/livez")
                 if connection.getresponse().status != 200:
-                    self.deaf += 1
+                    self.unresponsive += 1
             except TimeoutError:
-                self.deaf += 1
+                self.unresponsive += 1
             except (OSError, http.client.HTTPException):
-                self.deaf += not self._down()
+                self.unresponsive += not self._down()
             finally:
                 connection.close()

@@ -1,4 +1,4 @@
-"""Requests sent through the front door by a careful client: each with a key of its own, and repeated until answered."""
+"""Submits jobs as a careful client: each with its own Idempotency-Key, repeated until it is answered."""
 
 import threading
 import time
@@ -10,14 +10,14 @@ from typing import Final
 import httpx2
 
 CLIENTS: Final = 4
-PAUSE_SECONDS: Final = 0.15  # between tries; a real client would honour Retry-After, and the table take hours
+PAUSE_SECONDS: Final = 0.15  # between tries; honouring Retry-After would make the table take hours
 GIVE_UP_SECONDS: Final = 60.0
-AGAIN: Final = (409, 503)  # still being answered, and not now
+RETRIED: Final = (409, 503)  # the first request is still being answered, or the gateway cannot accept now
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for, and how it has to end: `code` is that of the job's error."""
+class JobRequest:
+    """A job to submit and its expected end; `code` is the expected error code of the job."""
 
     prompt: str
     seed: int
@@ -25,14 +25,14 @@ class Wish:
     code: str | None = None
 
 
-class Load:
-    """`accepted` maps the number of a wish to its job; `refused` holds what no careful client should be told.
+class LoadClient:
+    """`accepted` maps a request's number to its job id; `refused` lists answers that a careful client must not get.
 
-    `sent` counts the wishes that were begun to be sent.
+    `sent` counts the requests that have been started.
     """
 
-    def __init__(self, url: str, wishes: Sequence[Wish]) -> None:
-        self.wishes = wishes
+    def __init__(self, url: str, requests: Sequence[JobRequest]) -> None:
+        self.requests = requests
         self.accepted: dict[int, str] = {}
         self.refused: list[str] = []
         self._client = httpx2.Client(base_url=url, timeout=15)
@@ -42,12 +42,12 @@ class Load:
         self._closed = threading.Event()
 
     def send(self, upto: int) -> None:
-        """Begin to send the wishes before this one; returns at once."""
+        """Start to send the requests before number `upto`, and return at once."""
         self._sending += [self._pool.submit(self._submit, number) for number in range(self.sent, upto)]
         self.sent = max(self.sent, upto)
 
     def wait_until_accepted(self) -> None:
-        """Return once everything that was sent is accepted, or was given up."""
+        """Return once every request sent is accepted or given up."""
         for sending in self._sending:
             sending.result()
 
@@ -57,10 +57,10 @@ class Load:
         self._client.close()
 
     def _submit(self, number: int) -> None:
-        wish = self.wishes[number]
-        body = {"prompt": wish.prompt, "seed": wish.seed}
-        # Whose it is, for a gateway that trusts us as a proxy; all others take every wish for one party's.
-        headers = {"Idempotency-Key": f"wish-{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}
+        request = self.requests[number]
+        body = {"prompt": request.prompt, "seed": request.seed}
+        # The client's address, for a gateway that trusts us as a proxy; others see a single client.
+        headers = {"Idempotency-Key": f"request-{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}
         deadline = time.monotonic() + GIVE_UP_SECONDS
         answer = "nothing"
         while time.monotonic() < deadline and not self._closed.is_set():
@@ -73,7 +73,7 @@ class Load:
                     self.accepted[number] = response.json()["id"]
                     return
                 answer = f"{response.status_code} {response.text}"
-                if response.status_code not in AGAIN:
+                if response.status_code not in RETRIED:
                     break
             self._closed.wait(PAUSE_SECONDS)
-        self.refused.append(f"{wish.prompt!r} was answered {answer}")
+        self.refused.append(f"{request.prompt!r} was answered {answer}")

@@ -1,4 +1,4 @@
-"""Messages that come twice, and messages nobody should ever have published."""
+"""Faults of the queue: messages that arrive twice, and messages that no worker understands."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.schemas import JobMessage
-from tests.faults.scenario import Scenario, Stage
+from tests.faults.scenario import Scenario, ScenarioRun
 
 NOT_UNDERSTOOD = (
     b"no JSON",
@@ -20,10 +20,10 @@ NOT_UNDERSTOOD = (
 
 def message_scenarios() -> list[Scenario]:
     return [
-        Scenario("duplicates", "every message of the first third published twice more", _duplicates),
+        Scenario("duplicates", "every message of the first third is published twice more", _duplicates),
         Scenario(
             "messages-not-understood",
-            "no JSON, an unknown version, fields missing, a pickle, another model's job, straight to the queue",
+            "messages that are no JSON, of an unknown version, incomplete, a pickle, or of another model's job",
             _not_understood,
             dead=len(NOT_UNDERSTOOD) + 1,
         ),
@@ -31,7 +31,7 @@ def message_scenarios() -> list[Scenario]:
 
 
 class _Foreign(JobMessage):
-    """A message whose body is anything."""
+    """A message with an arbitrary body."""
 
     body: bytes
 
@@ -40,28 +40,28 @@ class _Foreign(JobMessage):
 
 
 @contextmanager
-def _duplicates(stage: Stage) -> Iterator[None]:
+def _duplicates(run: ScenarioRun) -> Iterator[None]:
     yield
     jobs: list[dict[str, Any]] = [
-        stage.system.client.get(f"/v1/jobs/{job_id}").json() for job_id in list(stage.load.accepted.values())
+        run.system.client.get(f"/v1/jobs/{job_id}").json() for job_id in list(run.load.accepted.values())
     ]
-    stage.ground.publish(stage.system, [_message(stage, job["id"], job["params"]) for job in jobs for _ in range(2)])
+    run.backends.publish(run.system, [_message(run, job["id"], job["params"]) for job in jobs for _ in range(2)])
 
 
 @contextmanager
-def _not_understood(stage: Stage) -> Iterator[None]:
-    plain = _message(stage, new_job_id(), {"prompt": "of another model"})
+def _not_understood(run: ScenarioRun) -> Iterator[None]:
+    plain = _message(run, new_job_id(), {"prompt": "of another model"})
     foreign = [*NOT_UNDERSTOOD, plain.model_copy(update={"model": "another"}).encode()]
-    stage.ground.publish(
-        stage.system, [_Foreign(**_message(stage, new_job_id(), {}).model_dump(), body=body) for body in foreign]
+    run.backends.publish(
+        run.system, [_Foreign(**_message(run, new_job_id(), {}).model_dump(), body=body) for body in foreign]
     )
     yield
 
 
-def _message(stage: Stage, job_id: str, params: dict[str, Any]) -> JobMessage:
+def _message(run: ScenarioRun, job_id: str, params: dict[str, Any]) -> JobMessage:
     return JobMessage(
         job_id=job_id,
-        model=stage.system.model,
+        model=run.system.model,
         modality=Modality.TXT2IMG,
         params=params,
         created_at=time.time(),

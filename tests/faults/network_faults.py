@@ -1,4 +1,4 @@
-"""What networks do between a service and each of its servers: every toxic in turn."""
+"""Network faults between a service and each of its servers: every toxic in turn."""
 
 import time
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final
 
-from tests.faults.scenario import Scenario, Stage
+from tests.faults.scenario import Scenario, ScenarioRun
 from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout, Toxic
 
-SECONDS: Final = 0.8  # of every toxic
+SECONDS: Final = 0.8  # the duration of every toxic
 HUNG_SECONDS: Final = 3.0
 SERVERS: Final = ("broker", "redis", "s3")
 ONLY: Final = ("distributed",)
@@ -24,7 +24,7 @@ def network_scenarios() -> list[Scenario]:
         ),
         Scenario(
             "broker-confirms-lost",
-            "RabbitMQ hears everything and nobody hears RabbitMQ: publishes arrive, their confirms do not",
+            "RabbitMQ receives everything and its answers are lost: publishes arrive, their confirms do not",
             _confirms_lost,
             ONLY,
         ),
@@ -32,7 +32,7 @@ def network_scenarios() -> list[Scenario]:
 
 
 def toxics() -> list[tuple[Toxic, float]]:
-    """Each with the seconds it lasts; the names are Toxiproxy's."""
+    """Return each toxic with its duration in seconds; the names are Toxiproxy's."""
     return [
         (Latency(0.1, jitter=0.05), SECONDS),
         (Bandwidth(20_000), SECONDS),
@@ -44,21 +44,21 @@ def toxics() -> list[tuple[Toxic, float]]:
 
 
 @contextmanager
-def _toxics(server: str, stage: Stage) -> Iterator[None]:
-    proxy = stage.ground.proxies[server]
+def _toxics(server: str, run: ScenarioRun) -> Iterator[None]:
+    proxy = run.backends.proxies[server]
     yield
     for toxic, seconds in toxics():
-        _last(proxy.toxic(toxic), seconds)
-    _last(proxy.down(), SECONDS)
+        _hold(proxy.toxic(toxic), seconds)
+    _hold(proxy.down(), SECONDS)
 
 
 @contextmanager
-def _confirms_lost(stage: Stage) -> Iterator[None]:
-    with stage.ground.proxies["broker"].toxic(Timeout(), "downstream"):
+def _confirms_lost(run: ScenarioRun) -> Iterator[None]:
+    with run.backends.proxies["broker"].toxic(Timeout(), "downstream"):
         yield
         time.sleep(HUNG_SECONDS)
 
 
-def _last(trouble: AbstractContextManager[None], seconds: float) -> None:
+def _hold(trouble: AbstractContextManager[None], seconds: float) -> None:
     with trouble:
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of one dependency, steered from synchronous code: `with running_proxies(ports) as proxies`."""
+"""A TCP proxy in front of one server, controlled from synchronous code: `with running_proxies(ports) as proxies`."""
 
 import asyncio
 import copy
@@ -19,7 +19,7 @@ CALL_SECONDS: Final = 10.0
 
 
 class Proxy:
-    """Listens on `port`. Without toxics it only passes on; toxics act on connections that are open already, too."""
+    """Listens on `port` and forwards both directions. A toxic also affects connections that are already open."""
 
     def __init__(self, upstream_port: int, loop: asyncio.AbstractEventLoop) -> None:
         self.port = 0
@@ -32,9 +32,9 @@ class Proxy:
 
     @contextmanager
     def toxic(self, toxic: Toxic, *directions: Direction) -> Iterator[None]:
-        """While the block runs, on both directions unless told which."""
-        poisoned: tuple[Direction, ...] = directions or ("upstream", "downstream")
-        self._call(self._set({direction: copy.copy(toxic) for direction in poisoned}))
+        """Apply the toxic while the block runs, in both directions unless `directions` names some."""
+        affected: tuple[Direction, ...] = directions or ("upstream", "downstream")
+        self._call(self._set({direction: copy.copy(toxic) for direction in affected}))
         try:
             yield
         finally:
@@ -42,7 +42,7 @@ class Proxy:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """While the block runs: connections refused, and the open ones closed."""
+        """Reset open connections and refuse new ones while the block runs."""
         self._call(self._close())
         try:
             yield
@@ -50,7 +50,7 @@ class Proxy:
             self._call(self.listen())
 
     def cut(self) -> None:
-        """Reset every connection that is open now."""
+        """Reset every open connection."""
         self._call(self._reset())
 
     async def listen(self) -> None:
@@ -92,7 +92,7 @@ class Proxy:
         reset = False
         try:
             while data := await source.read(CHUNK_BYTES):
-                if model is not self._toxics.get(direction):  # one copy a connection: some of them count
+                if model is not self._toxics.get(direction):  # one copy a connection: some toxics count bytes
                     model = self._toxics.get(direction)
                     own = copy.copy(model)
                 if own is None:
@@ -132,7 +132,7 @@ class Proxy:
 
 @contextmanager
 def running_proxies(ports: Sequence[int]) -> Iterator[list[Proxy]]:
-    """One proxy for each port of a server on loopback, all on an event loop in a thread of their own."""
+    """Start one proxy for each loopback port of a server; all run on an event loop in their own thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="proxies", daemon=True)
     thread.start()
@@ -152,7 +152,7 @@ def running_proxies(ports: Sequence[int]) -> Iterator[list[Proxy]]:
 def _end(writer: asyncio.StreamWriter, *, reset: bool) -> None:
     if reset and (sock := writer.get_extra_info("socket")) is not None:
         with suppress(OSError):
-            # Lingering for no time at all makes closing an RST instead of a FIN.
+            # With a linger time of 0, closing sends an RST instead of a FIN.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if reset:
         writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Keeps the table of docs/reliability.md: a row for each scenario and backend, written anew when it was played."""
+"""Updates the table of docs/reliability.md: one row a scenario and kind of backends, rewritten after each run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ HEAD: Final = (
 
 
 def write_table(results: Sequence[Result], file: Path = FILE) -> None:
-    """Rows of what was not played stay as they are; those of scenarios that are no more go."""
+    """Write the rows of these results. Rows of other scenarios stay; rows of scenarios that no longer exist go."""
     before, _, rest = file.read_text().partition(START)
     old, _, after = rest.partition(END)
     rows = {_key(row): row for row in old.removeprefix(HEAD).splitlines(keepends=True) if row.startswith("| ")}

@@ -1,4 +1,4 @@
-"""What became of the jobs of one scenario: the invariants, counted."""
+"""The result of one scenario: violations of the invariants, counted."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """`lost`: accepted and not ended as it had to, or without its picture. `doubled`: two results for one request, or
-    made again where that was not to be. `wrong`: another job's picture. `regressed`: a status that went back.
-    `queued` and `dead` are messages left in the queue and in the dead letters, `deaf` counts questions to /livez not
-    answered within a second. `faults` says in words all that is not as it should be.
+    """`lost` counts accepted jobs that did not end as expected or have no image; `doubled` requests with two jobs, and
+    unexpected repeated work; `wrong` jobs that show another job's image; `regressed` jobs whose state went back.
+    `queued` and `dead` count the messages left in the queue and in the dead letters; `unresponsive` the requests of
+    /livez that were not answered within a second. `faults` describes every violation in words.
     """
 
     name: str
@@ -21,7 +21,7 @@ class Result:
     regressed: int
     queued: int
     dead: int
-    deaf: int
+    unresponsive: int
     seconds: float
     faults: tuple[str, ...]
 

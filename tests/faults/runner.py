@@ -1,4 +1,4 @@
-"""Plays one scenario on one kind of backends."""
+"""Runs one scenario on one kind of backends."""
 
 import tempfile
 import time
@@ -6,78 +6,81 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.faults.backends import Ground
-from tests.faults.fleet import Crew
-from tests.faults.job_audit import judge
-from tests.faults.job_watcher import Watcher
-from tests.faults.load_client import Load, Wish
+from tests.faults.backends import ScenarioBackends
+from tests.faults.fleet import Fleet
+from tests.faults.job_audit import audit
+from tests.faults.job_watcher import JobWatcher
+from tests.faults.load_client import JobRequest, LoadClient
 from tests.faults.result import Result
-from tests.faults.scenario import Scenario, Stage
+from tests.faults.scenario import Scenario, ScenarioRun
 from tests.support.system import running_system
 
-PATIENCE_SECONDS: Final = 25.0  # without any job going on, after the fault is over
+STALL_SECONDS: Final = 25.0  # the run ends when no job has changed for so long after the fault
 STEP_SECONDS: Final = 0.1
 SETTINGS: Final = {
-    "STUDIO_SWEEP_SECONDS": "3600",  # the sweeper mends what is lost, and so would hide it
+    "STUDIO_SWEEP_SECONDS": "3600",  # the sweeper repairs losses, and so would hide them
     "STUDIO_STATUS_LEASE_SECONDS": "3",
     "STUDIO_LOG_LEVEL": "warning",
-    "STUDIO_RATE_LIMIT": "",  # a client that repeats itself is no fault of ours
+    "STUDIO_RATE_LIMIT": "",  # a client may repeat its requests as often as needed
 }
 
 
-def play(
+def run_scenario(
     scenario: Scenario,
-    ground: Ground,
+    backends: ScenarioBackends,
     jobs: int,
     program: Sequence[str] = ("services",),
-    patience_seconds: float = PATIENCE_SECONDS,
+    stall_seconds: float = STALL_SECONDS,
 ) -> Result:
-    """`program` stands for `services` where that is sabotaged. Raises AssertionError when a process cannot start."""
-    ground.clear()
+    """Run the scenario and return its result; `program` replaces `services` for a sabotaged system.
+
+    Raises AssertionError when a process cannot start.
+    """
+    backends.clear()
     began = time.monotonic()
-    environment = {**ground.environment(), **SETTINGS, **scenario.settings}
+    environment = {**backends.environment(), **SETTINGS, **scenario.settings}
     with (
         tempfile.TemporaryDirectory(prefix="studio-") as folder,
         running_system(Path(folder), environment, seconds=STEP_SECONDS) as system,
     ):
         system.program = program
-        crew = Crew(system, scenario.workers)
-        load = Load(system.url, _wishes(scenario, jobs))
-        watcher = Watcher(system.url, load.accepted, lambda: crew.down)
-        stage = Stage(system, ground, crew, load, watcher)
+        fleet = Fleet(system, scenario.workers)
+        load = LoadClient(system.url, _job_requests(scenario, jobs))
+        watcher = JobWatcher(system.url, load.accepted, lambda: fleet.gateway_down)
+        run = ScenarioRun(system, backends, fleet, load, watcher)
         try:
-            trouble = _trouble_in(scenario, stage, patience_seconds)
-            return judge(scenario, stage, trouble, lambda: time.monotonic() - began)
+            trouble = _trouble_in(scenario, run, stall_seconds)
+            return audit(scenario, run, trouble, lambda: time.monotonic() - began)
         finally:
             load.close()
             watcher.close()
-            crew.stop_workers()
+            fleet.stop_workers()
 
 
-def _trouble_in(scenario: Scenario, stage: Stage, patience_seconds: float) -> list[str]:
+def _trouble_in(scenario: Scenario, run: ScenarioRun, stall_seconds: float) -> list[str]:
     try:
-        _act(scenario, stage, patience_seconds)
+        _send_jobs(scenario, run, stall_seconds)
     except AssertionError as exc:
         return [str(exc)]
     return []
 
 
-def _wishes(scenario: Scenario, jobs: int) -> list[Wish]:
-    """The guests come first of those that are sent under the fault."""
-    wishes = [Wish(f"product {number}", number) for number in range(jobs)]
-    third = len(wishes) // 3
-    return [*wishes[:third], *scenario.guests, *wishes[third:]]
+def _job_requests(scenario: Scenario, jobs: int) -> list[JobRequest]:
+    """Return all requests; the scenario's extra ones are the first that are sent under the fault."""
+    requests = [JobRequest(f"product {number}", number) for number in range(jobs)]
+    third = len(requests) // 3
+    return [*requests[:third], *scenario.extra_requests, *requests[third:]]
 
 
-def _act(scenario: Scenario, stage: Stage, patience_seconds: float) -> None:
-    load, watcher = stage.load, stage.watcher
-    third = (len(load.wishes) - len(scenario.guests)) // 3
+def _send_jobs(scenario: Scenario, run: ScenarioRun, stall_seconds: float) -> None:
+    load, watcher = run.load, run.watcher
+    third = (len(load.requests) - len(scenario.extra_requests)) // 3
     load.send(third)
     load.wait_until_accepted()
-    with scenario.fault(stage):
-        load.send(2 * third + len(scenario.guests))
-    load.send(len(load.wishes))
+    with scenario.fault(run):
+        load.send(2 * third + len(scenario.extra_requests))
+    load.send(len(load.requests))
     load.wait_until_accepted()
     watcher.changed_at = time.monotonic()
-    while watcher.ended < len(load.accepted) and time.monotonic() - watcher.changed_at < patience_seconds:
+    while watcher.ended < len(load.accepted) and time.monotonic() - watcher.changed_at < stall_seconds:
         time.sleep(0.05)

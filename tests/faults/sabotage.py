@@ -1,6 +1,6 @@
-"""`python -m tests.faults.sabotage NAME ...`: `studio ...` with one of its promises broken, which the rig must notice.
+"""`python -m tests.faults.sabotage NAME ...`: run `studio ...` with one promise broken, which the rig must notice.
 
-Each of these is a mistake somebody could make in the code. None of it is reachable from there.
+Each sabotage is a mistake that could be made in the code. The code itself cannot reach this module.
 """
 
 import sys
@@ -18,7 +18,7 @@ from services.inference.job.lease import JobLease
 
 
 def _early_ack() -> None:
-    """The worker acks a message when it gets it, not when the job is over."""
+    """The worker acknowledges a message on delivery instead of at the end of the job."""
 
     async def enter(self: Delivery) -> bytes:
         await self.settle(Settlement.ACK)
@@ -28,7 +28,7 @@ def _early_ack() -> None:
 
 
 def _forget_publish() -> None:
-    """The gateway answers 202 with nothing but the record written."""
+    """The gateway answers 202 after it wrote the record, and publishes nothing."""
 
     async def publish(self: Publisher, record: StatusRecord, *, fresh: bool = False) -> StatusRecord:
         return await self._confirm(record)
@@ -37,7 +37,7 @@ def _forget_publish() -> None:
 
 
 def _forget_manifest() -> None:
-    """The worker acks a job whose end is told nowhere but in the status store."""
+    """The worker acknowledges a job whose end is written to the status store only."""
 
     async def write(self: Manifests, record: StatusRecord) -> None:
         pass
@@ -46,7 +46,7 @@ def _forget_manifest() -> None:
 
 
 def _forget_keys() -> None:
-    """The gateway takes every request for a new one, whatever its Idempotency-Key."""
+    """The gateway ignores the Idempotency-Key of a request."""
     accept = Gateway.accept
 
     async def forgetful(self: Gateway, body: Mapping[str, Any], **given: Any) -> tuple[StatusRecord, bool]:
@@ -56,7 +56,7 @@ def _forget_keys() -> None:
 
 
 def _mix_up() -> None:
-    """The worker lists with a job the pictures of the one it finished before."""
+    """The worker lists a job with the images of the job it finished before."""
     finish = JobLease.finish
     made: list[tuple[Artifact, ...]] = [()]
 
@@ -70,7 +70,7 @@ def _mix_up() -> None:
 
 
 def _reopen() -> None:
-    """The worker begins a job that is over once more."""
+    """The worker begins a finished job again."""
     begin = JobLease.begin
 
     async def again(self: JobLease) -> Verdict:
@@ -85,7 +85,7 @@ def _reopen() -> None:
 
 @dataclass(frozen=True)
 class Sabotage:
-    """`scenario` cannot but notice, and counts it in `column`."""
+    """`scenario` must notice the broken promise and counts it in `column`."""
 
     apply: Callable[[], None]
     scenario: str

@@ -1,38 +1,39 @@
-"""A fault, and what has to hold while it is there and after it."""
+"""A scenario: a fault, and the conditions that must hold during and after it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from tests.faults.backends import Backend, Ground
-from tests.faults.fleet import Crew
-from tests.faults.job_watcher import Watcher
-from tests.faults.load_client import Load, Wish
+from tests.faults.backends import Backend, ScenarioBackends
+from tests.faults.fleet import Fleet
+from tests.faults.job_watcher import JobWatcher
+from tests.faults.load_client import JobRequest, LoadClient
 from tests.support.system import System
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What a fault can take hold of. A third of the load is accepted when it comes, and a third follows under it."""
+class ScenarioRun:
+    """The running system that a fault acts on. A third of the load is accepted before the fault, a third under it."""
 
     system: System
-    ground: Ground
-    crew: Crew
-    load: Load
-    watcher: Watcher
+    backends: ScenarioBackends
+    fleet: Fleet
+    load: LoadClient
+    watcher: JobWatcher
 
 
-Fault = Callable[[Stage], AbstractContextManager[None]]
+Fault = Callable[[ScenarioRun], AbstractContextManager[None]]
 BOTH: tuple[Backend, ...] = ("embedded", "distributed")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`fault` comes when the block is entered, and must be over when it is left.
+    """`fault` begins when its block is entered and must be over when the block is left.
 
-    `guests` are wishes beside the jobs, sent under the fault; `dead` are the dead letters expected. `begun_again` and
-    `painted_again`: how often at most jobs are begun, and pictures made, beyond once each; None where chance decides.
-    `may_fail`: with this code a job may fail as well, for it is told so and nothing is lost silently.
+    `about` is the text in the table. `extra_requests` are sent under the fault, beside the jobs. `dead` is the expected
+    number of dead letters. `begun_again` and `generated_again` limit how often jobs are begun and images generated
+    beyond once each; None where chance decides. `may_fail` is an error code with which jobs may end: their clients are
+    told, so nothing is lost silently.
     """
 
     name: str
@@ -40,9 +41,9 @@ class Scenario:
     fault: Fault
     backends: tuple[Backend, ...] = BOTH
     workers: int = 2
-    guests: tuple[Wish, ...] = ()
+    extra_requests: tuple[JobRequest, ...] = ()
     dead: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     begun_again: int | None = None
-    painted_again: int | None = None
+    generated_again: int | None = None
     may_fail: str | None = None

@@ -1,4 +1,4 @@
-"""Every scenario there is, in the order of the table."""
+"""All scenarios, in the order of the table."""
 
 from tests.faults.gateway_faults import gateway_scenarios
 from tests.faults.message_faults import message_scenarios

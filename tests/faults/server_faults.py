@@ -1,55 +1,55 @@
-"""RabbitMQ, Redis and the S3 server: killed, started again, standing still, emptied, refusing, out of space."""
+"""Faults of RabbitMQ, Redis and the S3 server: killed, restarted, stopped, emptied, refusing, out of space."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tests.faults.scenario import Fault, Scenario, Stage
+from tests.faults.scenario import Fault, Scenario, ScenarioRun
 from tests.support.servers.server import Server
 
 AWAY_SECONDS: Final = 1.5
-HUNG_SECONDS: Final = 4.0  # longer than every deadline on a call
+HUNG_SECONDS: Final = 4.0  # longer than the deadline of any call
 
 DISTRIBUTED: Final = ("distributed",)
 
 
 def server_scenarios() -> list[Scenario]:
-    def scenario(name: str, about: str, fault: Fault, painted_again: int | None = None) -> Scenario:
-        return Scenario(name, about, fault, DISTRIBUTED, painted_again=painted_again)
+    def scenario(name: str, about: str, fault: Fault, generated_again: int | None = None) -> Scenario:
+        return Scenario(name, about, fault, DISTRIBUTED, generated_again=generated_again)
 
     return [
-        scenario("broker-killed", "kill -9 of RabbitMQ, started again a while later", _broker_killed),
+        scenario("broker-killed", "kill -9 of RabbitMQ, which is started again later", _broker_killed),
         scenario("broker-restarted", "`rabbitmqctl stop_app`, then `start_app`", _broker_restarted),
-        scenario("broker-hung", "SIGSTOP of RabbitMQ for longer than any call waits", _broker_hung),
-        scenario("broker-disk-full", "RabbitMQ's alarm of a full disk, which blocks who publishes", _broker_disk_full),
-        scenario("redis-killed", "kill -9 of Redis, started again empty", _redis_killed),
+        scenario("broker-hung", "SIGSTOP to RabbitMQ for longer than any call waits", _broker_hung),
+        scenario("broker-disk-full", "RabbitMQ's full-disk alarm, which blocks publishers", _broker_disk_full),
+        scenario("redis-killed", "kill -9 of Redis, which is started again empty", _redis_killed),
         scenario("redis-emptied", "FLUSHALL, three times", _redis_emptied),
-        scenario("redis-hung", "SIGSTOP of Redis for longer than any call waits", _redis_hung),
-        scenario("s3-killed", "kill -9 of the S3 server, started again a while later", _s3_killed, painted_again=0),
+        scenario("redis-hung", "SIGSTOP to Redis for longer than any call waits", _redis_hung),
+        scenario("s3-killed", "kill -9 of the S3 server, which is started again later", _s3_killed, generated_again=0),
         Scenario(
             "s3-denied",
-            "the S3 server refuses the credentials for a while: what is to be stored then may fail, and says so",
+            "the S3 server refuses the credentials for a while: jobs stored meanwhile may fail, with `storage-denied`",
             _s3_denied,
             DISTRIBUTED,
-            painted_again=0,
+            generated_again=0,
             may_fail="storage-denied",
         ),
-        scenario("s3-hung", "SIGSTOP of the S3 server for longer than any call waits", _s3_hung, painted_again=0),
+        scenario("s3-hung", "SIGSTOP to the S3 server for longer than any call waits", _s3_hung, generated_again=0),
     ]
 
 
 @contextmanager
-def _broker_killed(stage: Stage) -> Iterator[None]:
-    stage.ground.servers.rabbitmq.sync()
-    with _killed(stage.ground.servers.rabbitmq):
+def _broker_killed(run: ScenarioRun) -> Iterator[None]:
+    run.backends.servers.rabbitmq.sync()
+    with _killed(run.backends.servers.rabbitmq):
         yield
         time.sleep(AWAY_SECONDS)
 
 
 @contextmanager
-def _broker_restarted(stage: Stage) -> Iterator[None]:
-    rabbitmq = stage.ground.servers.rabbitmq
+def _broker_restarted(run: ScenarioRun) -> Iterator[None]:
+    rabbitmq = run.backends.servers.rabbitmq
     rabbitmq.ctl("stop_app")
     try:
         yield
@@ -58,14 +58,14 @@ def _broker_restarted(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _broker_hung(stage: Stage) -> Iterator[None]:
-    with _hung(stage.ground.servers.rabbitmq):
+def _broker_hung(run: ScenarioRun) -> Iterator[None]:
+    with _hung(run.backends.servers.rabbitmq):
         yield
 
 
 @contextmanager
-def _broker_disk_full(stage: Stage) -> Iterator[None]:
-    rabbitmq = stage.ground.servers.rabbitmq
+def _broker_disk_full(run: ScenarioRun) -> Iterator[None]:
+    rabbitmq = run.backends.servers.rabbitmq
     rabbitmq.ctl("set_disk_free_limit", "900000GB")
     try:
         yield
@@ -75,37 +75,37 @@ def _broker_disk_full(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _redis_killed(stage: Stage) -> Iterator[None]:
-    with _killed(stage.ground.servers.redis):
+def _redis_killed(run: ScenarioRun) -> Iterator[None]:
+    with _killed(run.backends.servers.redis):
         yield
         time.sleep(AWAY_SECONDS)
 
 
 @contextmanager
-def _redis_emptied(stage: Stage) -> Iterator[None]:
+def _redis_emptied(run: ScenarioRun) -> Iterator[None]:
     yield
     for _ in range(3):
         time.sleep(0.3)
-        stage.load.wait_until_accepted()  # what was not accepted yet may be forgotten, its key as well
-        stage.ground.clear()
+        run.load.wait_until_accepted()  # an unaccepted job may be forgotten, with its key
+        run.backends.clear()
 
 
 @contextmanager
-def _redis_hung(stage: Stage) -> Iterator[None]:
-    with _hung(stage.ground.servers.redis):
+def _redis_hung(run: ScenarioRun) -> Iterator[None]:
+    with _hung(run.backends.servers.redis):
         yield
 
 
 @contextmanager
-def _s3_killed(stage: Stage) -> Iterator[None]:
-    with _killed(stage.ground.servers.s3):
+def _s3_killed(run: ScenarioRun) -> Iterator[None]:
+    with _killed(run.backends.servers.s3):
         yield
         time.sleep(AWAY_SECONDS)
 
 
 @contextmanager
-def _s3_denied(stage: Stage) -> Iterator[None]:
-    s3 = stage.ground.servers.s3
+def _s3_denied(run: ScenarioRun) -> Iterator[None]:
+    s3 = run.backends.servers.s3
     right = s3.secret_key
     s3.stop()
     s3.secret_key = "another-secret"
@@ -120,8 +120,8 @@ def _s3_denied(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _s3_hung(stage: Stage) -> Iterator[None]:
-    with _hung(stage.ground.servers.s3):
+def _s3_hung(run: ScenarioRun) -> Iterator[None]:
+    with _hung(run.backends.servers.s3):
         yield
 
 

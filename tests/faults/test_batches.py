@@ -1,4 +1,4 @@
-"""Jobs that share calls of the model: what one of them does happens to none of the others."""
+"""Jobs that share a model call: the failure of one job does not affect the others."""
 
 import signal
 
@@ -12,7 +12,7 @@ MATES = 6  # with four to a call
 
 
 def _submit(system: System, *prompts: str) -> list[str]:
-    """Ids of the jobs. One more goes before them: while it is made, alone, they come together behind it."""
+    """Submit these jobs behind a slow one, so that they wait together, and return their ids."""
     system.submit("SLOW start", steps=2)
     return [str(system.submit(prompt, seed=number)["id"]) for number, prompt in enumerate(prompts)]
 
@@ -22,17 +22,17 @@ def _mates() -> list[str]:
 
 
 def test_one_that_fails(system: System) -> None:
-    """A job the model cannot do fails, and those drawn in one call with it are drawn."""
+    """A job on which the model raises fails, and its batch mates succeed."""
     system.start_gateway()
     bad, *mates = _submit(system, "FAIL please", *_mates())
     system.start_worker()
     assert system.wait(bad)["error"]["code"] == "generation-failed"
     assert [system.wait(job_id)["state"] for job_id in mates] == ["succeeded"] * MATES
-    assert system.pictures_painted()[mates[0]] > 1  # with the bad one, and again without
+    assert system.generation_counts()[mates[0]] > 1  # with the bad one, and again without
 
 
 def test_one_that_kills_the_worker(system: System) -> None:
-    """A job that takes its worker down takes its batch mates with it once: from then on it runs alone."""
+    """A job that kills its worker interrupts its batch mates once; from then on it runs alone."""
     system.start_gateway()
     poison, *mates = _submit(system, "KILL the worker", *_mates())
     for _ in range(3):
@@ -45,10 +45,10 @@ def test_one_that_kills_the_worker(system: System) -> None:
 
 
 def test_one_that_hangs(system: System) -> None:
-    """A job that hangs is found out: its batch mates are handed back uncharged, and it alone fails."""
+    """A job that hangs fails alone; its batch mates are handed back uncharged."""
     system.start_gateway()
     hung, *mates = _submit(system, "HANG forever", *_mates())
-    for _ in range(2):  # in company, and alone
+    for _ in range(2):  # in a batch, and alone
         assert system.start("worker", job_deadline_seconds="2", grace_seconds="5").wait(timeout=60) == 70
     system.start_worker()
     assert system.wait(hung)["error"]["code"] == "timeout"
@@ -57,7 +57,7 @@ def test_one_that_hangs(system: System) -> None:
 
 
 def test_one_that_hangs_and_is_canceled(system: System) -> None:
-    """A worker whose thread is lost leaves although the job that hung has been canceled, and the next goes on."""
+    """A worker whose model thread hangs exits even if the hung job was canceled, and the next worker continues."""
     system.start_gateway()
     worker = system.start_worker(job_deadline_seconds="2", grace_seconds="5")
     hung = str(system.submit("HANG forever")["id"])
@@ -68,24 +68,24 @@ def test_one_that_hangs_and_is_canceled(system: System) -> None:
     assert worker.wait(timeout=30) == 70
     system.start_worker()
     job = system.wait(behind)
-    assert (job["state"], job["attempt"], system.pictures_painted()[behind]) == ("succeeded", 1, 1)
+    assert (job["state"], job["attempt"], system.generation_counts()[behind]) == ("succeeded", 1, 1)
 
 
 def test_one_that_breaks_the_device(system: System) -> None:
-    """A job after which the device is of no use is tried twice alone; its batch mates are handed back uncharged."""
+    """A job that breaks the device is tried twice alone; its batch mates are handed back uncharged."""
     system.start_gateway()
     broken, *mates = _submit(system, "CUDA please", *_mates())
-    for _ in range(3):  # in company, and twice alone
+    for _ in range(3):  # in a batch, and twice alone
         assert system.start("worker").wait(timeout=60) == 70
     system.start_worker()
     assert system.wait(broken)["error"]["code"] == "device-failed"
-    assert (system.wait(broken)["attempt"], system.pictures_painted()[broken]) == (2, 3)
+    assert (system.wait(broken)["attempt"], system.generation_counts()[broken]) == (2, 3)
     jobs = [system.wait(job_id) for job_id in mates]
     assert {(job["state"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
 
 
 def test_one_that_is_canceled(system: System) -> None:
-    """A running job that is canceled ends before the call it shares does, and the others of the call succeed."""
+    """A canceled job ends before the model call it shares, and the other jobs of the call succeed."""
     system.start_gateway()
     first, *mates = _submit(system, "SLOW vase", "SLOW lamp", "SLOW jar")
     system.start_worker()
@@ -94,8 +94,8 @@ def test_one_that_is_canceled(system: System) -> None:
     assert system.wait(first)["state"] == "canceled"
     assert {system.client.get(f"/v1/jobs/{job_id}").json()["state"] for job_id in mates} == {"running"}
     assert [system.wait(job_id)["state"] for job_id in mates] == ["succeeded"] * 2
-    painted = system.pictures_painted()
-    assert {painted[job_id] for job_id in (first, *mates)} == {1}
+    generated = system.generation_counts()
+    assert {generated[job_id] for job_id in (first, *mates)} == {1}
 
 
 def test_worker_counts(system: System) -> None:

@@ -1,11 +1,11 @@
-"""Every scenario of the fault table with a few jobs; `just chaos` plays them with fifty."""
+"""Every scenario of the fault table with a few jobs; `just chaos` runs them with fifty."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.backends import Ground, distributed_ground
-from tests.faults.runner import play
+from tests.faults.backends import ScenarioBackends, proxied_stack
+from tests.faults.runner import run_scenario
 from tests.faults.scenario import Scenario
 from tests.faults.scenarios import scenarios
 from tests.support.servers.stack import Stack
@@ -15,28 +15,28 @@ SCENARIOS = {scenario.name: scenario for scenario in scenarios()}
 
 
 @pytest.fixture(scope="module")
-def distributed(stack: Stack) -> Iterator[Ground]:
-    with distributed_ground(stack) as ground:
-        yield ground
+def distributed(stack: Stack) -> Iterator[ScenarioBackends]:
+    with proxied_stack(stack) as backends:
+        yield backends
 
 
-def _having(backend: str) -> list[str]:
+def _names_for(backend: str) -> list[str]:
     return [name for name, scenario in SCENARIOS.items() if backend in scenario.backends]
 
 
-@pytest.mark.parametrize("name", _having("embedded"))
+@pytest.mark.parametrize("name", _names_for("embedded"))
 def test_embedded(name: str) -> None:
-    """No accepted job is lost, doubled, given another's picture or set back, whatever happens to whom."""
-    _holds(SCENARIOS[name], Ground())
+    """No accepted job is lost, doubled, shows another job's image or goes back, whichever fault occurs."""
+    _holds(SCENARIOS[name], ScenarioBackends())
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("name", _having("distributed"))
-def test_distributed(name: str, distributed: Ground) -> None:
-    """No accepted job is lost, doubled, given another's picture or set back, whatever happens to whom."""
+@pytest.mark.parametrize("name", _names_for("distributed"))
+def test_distributed(name: str, distributed: ScenarioBackends) -> None:
+    """No accepted job is lost, doubled, shows another job's image or goes back, whichever fault occurs."""
     _holds(SCENARIOS[name], distributed)
 
 
-def _holds(scenario: Scenario, ground: Ground) -> None:
-    result = play(scenario, ground, JOBS)
+def _holds(scenario: Scenario, backends: ScenarioBackends) -> None:
+    result = run_scenario(scenario, backends, JOBS)
     assert result.ok, result.line(as_json=False)

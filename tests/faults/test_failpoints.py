@@ -1,4 +1,4 @@
-"""kill -9 between every two writes: every accepted job is done once, by as many attempts as expected."""
+"""kill -9 between every two writes: every accepted job succeeds once, after the expected number of attempts."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from services.common.failpoints import FAILPOINTS
-from tests.support.models.scripted_adapter import expected_picture, shown
+from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import ROOT, System
 
 pytest_plugins = ["tests.support.system_fixtures"]
@@ -18,7 +18,7 @@ pytest_plugins = ["tests.support.system_fixtures"]
 JOBS = 20
 KILLS = 2
 
-# Failpoints of the worker, and whether a kill there leaves an attempt to be made again.
+# The failpoints of the worker; True if a kill there costs another attempt.
 WORKER = {
     "worker.begun": True,
     "worker.generated": True,
@@ -30,9 +30,9 @@ GATEWAY = ("gateway.created", "gateway.published", "gateway.confirmed")
 
 
 def _submit_stubbornly(system: System, number: int, *, by_proxy: bool = False) -> str:
-    """What a careful client does: repeat the request with its key until it is answered."""
+    """Submit as a careful client: repeat the request with its key until it is answered, and return the job id."""
     body = {"prompt": f"product {number}", "seed": number}
-    # For a gateway that trusts us as a proxy each job is somebody else's, and none is bulk.
+    # A gateway that trusts us as a proxy then sees one client a job, and no job is bulk.
     headers = {"Idempotency-Key": f"job-{number}", **({"X-Forwarded-For": f"203.0.113.{number}"} if by_proxy else {})}
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -55,17 +55,17 @@ def _check(system: System, job_ids: list[str]) -> list[dict[str, object]]:
         assert job["state"] == "succeeded", job
         assert len(job["artifacts"]) == 1
         png = system.client.get(job["artifacts"][0]["url"]).content
-        assert shown(png) == expected_picture(f"product {number}", number)
+        assert pixels_of(png) == expected_pixels(f"product {number}", number)
     return jobs
 
 
 def _died_there(process: subprocess.Popen[bytes]) -> None:
-    """A failpoint that never fires must fail the test."""
+    """Wait until the failpoint has killed the process; a failpoint that never fires fails the test."""
     assert process.wait(timeout=60) == -signal.SIGKILL
 
 
 def test_every_failpoint_is_reached_and_tried() -> None:
-    """The failpoints that may be armed are those the services pass, and a fault test names each."""
+    """The failpoints that can be armed are those in the services, and a fault test names each of them."""
 
     def named(folder: str, pattern: str) -> set[str]:
         return {name for file in (ROOT / folder).rglob("*.py") for name in re.findall(pattern, file.read_text())}
@@ -76,40 +76,40 @@ def test_every_failpoint_is_reached_and_tried() -> None:
 
 @pytest.mark.parametrize("failpoint", WORKER)
 def test_worker_killed(system: System, failpoint: str) -> None:
-    """A worker killed at any point loses no job, and only unfinished work is done again."""
+    """A worker killed at any failpoint loses no job, and only unfinished work is repeated."""
     system.start_gateway(trusted_proxies="127.0.0.1")
     job_ids = [_submit_stubbornly(system, number, by_proxy=True) for number in range(JOBS)]
     for passes in range(1, KILLS + 1):
-        # One job at a time, all of one lane, so that only the one at the failpoint is begun when the worker dies.
+        # One job at a time, in one lane: only the job at the failpoint is begun when the worker dies.
         _died_there(system.start("worker", prefetch="1", failpoint=f"{failpoint}@{passes}"))
     system.start_worker()
 
     jobs = _check(system, job_ids)
     again = KILLS if WORKER[failpoint] else 0
     assert sum(int(str(job["attempt"])) for job in jobs) == JOBS + again
-    painted = sum(system.pictures_painted().values())
-    assert painted == JOBS + (again if failpoint != "worker.begun" else 0)
+    generated = sum(system.generation_counts().values())
+    assert generated == JOBS + (again if failpoint != "worker.begun" else 0)
 
 
 @pytest.mark.parametrize("failpoint", GATEWAY)
 def test_gateway_killed(system: System, failpoint: str) -> None:
-    """A gateway killed while accepting loses no job that is asked for again, and makes none twice."""
+    """A gateway killed while it accepts loses no job whose request is repeated, and no job runs twice."""
     system.start_worker()
     gateway = system.start_gateway(failpoint=f"{failpoint}@3")
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(lambda: [_submit_stubbornly(system, number) for number in range(JOBS)])
         _died_there(gateway)
-        # Not waited for: the client repeats itself all along, so this one may die before it answers anyone else.
+        # Start without waiting: the client repeats its request, so this gateway may die before it answers /livez.
         _died_there(system.start("api", failpoint=f"{failpoint}@5"))
         system.start_gateway()
         jobs = _check(system, accepted.result())
     assert {job["attempt"] for job in jobs} == {1}
-    assert sum(system.pictures_painted().values()) == JOBS
+    assert sum(system.generation_counts().values()) == JOBS
 
 
 @pytest.mark.parametrize("failpoint", GATEWAY)
 def test_gateway_killed_and_the_client_gone(system: System, failpoint: str) -> None:
-    """What a dead gateway had begun to accept is published by the next one's sweeper, and done once."""
+    """A job that a dead gateway had begun to accept is published by the next gateway's sweeper, and runs once."""
     system.start_worker()
     gateway = system.start_gateway(failpoint=failpoint)
     with pytest.raises(httpx2.TransportError):
@@ -118,15 +118,15 @@ def test_gateway_killed_and_the_client_gone(system: System, failpoint: str) -> N
     system.start_gateway()
 
     deadline = time.monotonic() + 40
-    while not system.pictures_painted() and time.monotonic() < deadline:
+    while not system.generation_counts() and time.monotonic() < deadline:
         time.sleep(0.1)
     job = system.wait(system.submit("left behind", key="left", seed=5)["id"])
     assert (job["state"], job["attempt"]) == ("succeeded", 1)
-    assert system.pictures_painted() == {job["id"]: 1}
+    assert system.generation_counts() == {job["id"]: 1}
 
 
 def test_gateway_killed_while_refusing(system: System) -> None:
-    """What was to be refused for a full queue is accepted once there is room and it is asked for again."""
+    """A job that was to be refused for a full queue is accepted when its request is repeated and there is room."""
     gateway = system.start_gateway(failpoint="gateway.refused", queue_limit="1")
     first = system.submit("fills the queue", key="first", seed=1)
     with pytest.raises(httpx2.TransportError):
@@ -137,11 +137,11 @@ def test_gateway_killed_while_refusing(system: System) -> None:
     system.start_worker()
 
     assert {system.wait(job["id"])["state"] for job in (first, second)} == {"succeeded"}
-    assert system.pictures_painted() == {first["id"]: 1, second["id"]: 1}
+    assert system.generation_counts() == {first["id"]: 1, second["id"]: 1}
 
 
 def test_gateway_killed_while_canceling(system: System) -> None:
-    """A queued job whose cancellation was cut short stays canceled, is never made, and gets its manifest."""
+    """A queued job whose cancellation was interrupted stays canceled and never runs."""
     gateway = system.start_gateway(failpoint="gateway.canceled")
     job = system.submit("not wanted")
     with pytest.raises(httpx2.TransportError):
@@ -153,12 +153,12 @@ def test_gateway_killed_while_canceling(system: System) -> None:
     after = system.submit("wanted")
     assert system.wait(after["id"])["state"] == "succeeded"
     assert system.wait(job["id"])["state"] == "canceled"
-    assert system.pictures_painted() == {after["id"]: 1}
+    assert system.generation_counts() == {after["id"]: 1}
 
 
 @pytest.mark.parametrize("failpoint", ["gateway.buried", "gateway.ended"])
 def test_gateway_killed_while_removing_a_live_job(system: System, failpoint: str) -> None:
-    """The removal of a job that waits is completed by the next gateway: the job is 410, and never made."""
+    """The next gateway completes the removal of a queued job: the job is 410 and never runs."""
     gateway = system.start_gateway(failpoint=failpoint)
     job, other = system.submit("to be removed"), system.submit("to be kept")
     with pytest.raises(httpx2.TransportError):
@@ -169,12 +169,12 @@ def test_gateway_killed_while_removing_a_live_job(system: System, failpoint: str
     system.start_worker()
 
     assert system.wait(other["id"])["state"] == "succeeded"
-    assert system.pictures_painted() == {other["id"]: 1}
+    assert system.generation_counts() == {other["id"]: 1}
 
 
 @pytest.mark.parametrize("failpoint", ["gateway.buried", "gateway.forgotten"])
 def test_gateway_killed_while_removing(system: System, failpoint: str) -> None:
-    """A removal cut short is completed: the job is 410 and nothing of it stays in the object store."""
+    """The next gateway completes an interrupted removal: the job and its artifact are 410."""
     system.start_worker()
     gateway = system.start_gateway(failpoint=failpoint)
     job = system.wait(system.submit("to be removed")["id"])

@@ -1,4 +1,4 @@
-"""Redis emptied at any moment forgets history, and no job."""
+"""A flush of Redis at any moment forgets history, and no job."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
 
 
 def test_after_success(system: System, stack: Stack) -> None:
-    """A finished job still answers succeeded, from its manifest, with its picture, and is not done again."""
+    """A finished job is still answered as succeeded, from its manifest and with its image, and does not run again."""
     system.start_gateway()
     system.start_worker()
     before = system.wait(system.submit("red mug")["id"])
@@ -40,11 +40,11 @@ def test_after_success(system: System, stack: Stack) -> None:
     assert (after["state"], after["artifacts"]) == ("succeeded", before["artifacts"])
     assert system.client.get(after["artifacts"][0]["url"]).status_code == 200
     assert system.wait(system.submit("another")["id"])["state"] == "succeeded"
-    assert system.pictures_painted()[before["id"]] == 1
+    assert system.generation_counts()[before["id"]] == 1
 
 
 def test_while_queued(system: System, stack: Stack) -> None:
-    """Queued jobs are not found for a while, which is said honestly, and are done all the same."""
+    """Queued jobs are answered 503 status-rebuilding for a while, and succeed all the same."""
     system.start_gateway()
     job_ids = [system.submit(f"product {number}")["id"] for number in range(5)]
     _flush(stack)
@@ -53,11 +53,11 @@ def test_while_queued(system: System, stack: Stack) -> None:
 
     assert (rebuilding.status_code, rebuilding.json()["type"]) == (503, "/problems/status-rebuilding")
     assert {system.wait(job_id)["state"] for job_id in job_ids} == {"succeeded"}
-    assert system.pictures_painted() == dict.fromkeys(job_ids, 1)
+    assert system.generation_counts() == dict.fromkeys(job_ids, 1)
 
 
 def test_while_running(system: System, stack: Stack) -> None:
-    """A running job's record is made again by its worker, the job is done once, and the next one as well."""
+    """The worker recreates the record of its running job; that job and the next one run once each."""
     system.start_gateway()
     system.start_worker()
     running, following = system.submit("SLOW vase"), system.submit("next", steps=2)
@@ -66,11 +66,11 @@ def test_while_running(system: System, stack: Stack) -> None:
 
     assert system.wait(running["id"])["state"] == "succeeded"
     assert system.wait(following["id"])["state"] == "succeeded"
-    assert system.pictures_painted() == {running["id"]: 1, following["id"]: 1}
+    assert system.generation_counts() == {running["id"]: 1, following["id"]: 1}
 
 
 def test_a_duplicate_after_success(system: System, stack: Stack) -> None:
-    """A message of a finished job that comes again after a flush finds the manifest, and nothing runs."""
+    """A message of a finished job that arrives again after a flush finds the manifest, and nothing runs."""
     system.start_gateway()
     system.start_worker()
     job = system.wait(system.submit("only once")["id"])
@@ -80,7 +80,7 @@ def test_a_duplicate_after_success(system: System, stack: Stack) -> None:
 
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
     assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "succeeded"
-    assert system.pictures_painted()[job["id"]] == 1
+    assert system.generation_counts()[job["id"]] == 1
 
 
 def _object(stack: Stack, key: str) -> bytes:

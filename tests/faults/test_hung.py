@@ -1,4 +1,4 @@
-"""A dependency that hangs hangs nobody: whatever is asked of the gateway is answered within three seconds."""
+"""The gateway answers every request within three seconds while a dependency hangs."""
 
 import asyncio
 import sqlite3
@@ -16,14 +16,14 @@ from services.api.app import create_app
 from services.common.catalogue import load_catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
-from tests.faults.backends import Ground, distributed_ground
+from tests.faults.backends import ScenarioBackends, proxied_stack
 from tests.faults.toxics import Timeout
 from tests.support.servers.stack import Stack
 from tests.support.system import System, running_system
 
 SECONDS = 3.0
 CLIENTS = 25
-STILL_RUNNING = ("POST /v1/images/generations", 504)  # what it says of a job that nobody makes
+STILL_RUNNING = ("POST /v1/images/generations", 504)  # the answer about a job that no worker takes
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs": {"json": {"prompt": "mug"}},
     "/v1/images/generations": {"json": {"prompt": "mug"}},
@@ -32,20 +32,20 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def distributed(stack: Stack) -> Iterator[Ground]:
-    with distributed_ground(stack) as ground:
-        yield ground
+def distributed(stack: Stack) -> Iterator[ScenarioBackends]:
+    with proxied_stack(stack) as backends:
+        yield backends
 
 
 @contextmanager
-def _asked(folder: Path, ground: Ground) -> Iterator[System]:
-    """A system with a gateway only."""
-    ground.clear()
+def _gateway(folder: Path, backends: ScenarioBackends) -> Iterator[System]:
+    """Start a system with a gateway only."""
+    backends.clear()
     settings = {
-        **ground.environment(),
+        **backends.environment(),
         "STUDIO_IMAGE_WAIT_SECONDS": "0.1",
         "STUDIO_LOG_LEVEL": "warning",
-        "STUDIO_RATE_LIMIT": "1000/minute",  # so that submits are counted, for which Redis is asked as well
+        "STUDIO_RATE_LIMIT": "1000/minute",  # submits are then counted, which needs Redis as well
     }
     with running_system(folder, settings) as system:
         system.start_gateway()
@@ -58,23 +58,23 @@ def _asked(folder: Path, ground: Ground) -> Iterator[System]:
     ("server", "needed_by"),
     [("broker", "POST /v1/jobs"), ("redis", "GET /v1/jobs"), ("s3", "GET /v1/jobs/FINISHED/artifacts/0")],
 )
-def test_server(distributed: Ground, tmp_path: Path, server: str, needed_by: str, how: str) -> None:
-    """With RabbitMQ, Redis or S3 silent every endpoint and page answers in time, and 503 where it needs them."""
-    with _asked(tmp_path, distributed) as system:
+def test_server(distributed: ScenarioBackends, tmp_path: Path, server: str, needed_by: str, how: str) -> None:
+    """While RabbitMQ, Redis or S3 hangs, every endpoint and page answers in time, with 503 if it needs the server."""
+    with _gateway(tmp_path, distributed) as system:
         statuses = _check(system, _hanging(distributed, server, how))
     assert statuses[needed_by] == 503
     assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
 
 
 def test_file(tmp_path: Path) -> None:
-    """With the database locked by another program every endpoint and page answers in time."""
-    with _asked(tmp_path, Ground()) as system:
+    """While another program locks the database, every endpoint and page answers in time."""
+    with _gateway(tmp_path, ScenarioBackends()) as system:
         statuses = _check(system, _locked(system.folder / "studio.db"))
     assert statuses["POST /v1/jobs"] == 503
 
 
 def _check(system: System, hanging: AbstractContextManager[None]) -> dict[str, int]:
-    """The status of every answer, each looked at."""
+    """Send all requests while the dependency hangs, check each answer, and return the statuses."""
     worker = system.start_worker()
     finished = str(system.wait(system.submit("finished")["id"])["id"])
     worker.terminate()
@@ -99,7 +99,7 @@ def _fault(answer: httpx2.Response, seconds: float, name: str) -> str | None:
 
 
 def _requests(system: System, finished: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and what goes with it of every route there is, about jobs that are over, wait, or never were."""
+    """Return method, path and body of a request of every route, about jobs that ended, wait, or never existed."""
     asked: list[tuple[str, str, dict[str, Any]]] = []
     catalogue = load_catalogue(Path(system.environment["STUDIO_CATALOGUE"]), Settings().styles)
     for route in create_app(Settings(), catalogue).routes:
@@ -134,12 +134,12 @@ async def _ask(url: str, requests: list[tuple[str, str, dict[str, Any]]]) -> lis
 
 
 @contextmanager
-def _hanging(ground: Ground, name: str, how: str) -> Iterator[None]:
+def _hanging(backends: ScenarioBackends, name: str, how: str) -> Iterator[None]:
     if how == "black hole":
-        with ground.proxies[name].toxic(Timeout()):
+        with backends.proxies[name].toxic(Timeout()):
             yield
         return
-    server = {"broker": ground.servers.rabbitmq, "redis": ground.servers.redis, "s3": ground.servers.s3}[name]
+    server = {"broker": backends.servers.rabbitmq, "redis": backends.servers.redis, "s3": backends.servers.s3}[name]
     server.pause()
     try:
         yield

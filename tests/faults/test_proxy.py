@@ -1,4 +1,4 @@
-"""Toxics do what their names say; else the scenarios that use them would prove nothing."""
+"""Toxics have the effect that their names say; the scenarios that use them depend on it."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ WORDS = b"x" * 1000
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """In front of a server that sends back what it gets."""
+    """A proxy in front of a server that echoes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_echo, args=[server], daemon=True).start()
         with running_proxies([server.getsockname()[1]]) as (opened,):
@@ -47,7 +47,7 @@ def _connect(proxy: Proxy) -> socket.socket:
 
 
 def _exchange(connection: socket.socket, data: bytes = WORDS) -> tuple[bytes, float]:
-    """What comes back until it is complete or the connection ends, and after how long."""
+    """Send the data and return the echo until it is complete or the connection ends, and the seconds it took."""
     began, answer = time.monotonic(), b""
     connection.sendall(data)
     while len(answer) < len(data) and (part := connection.recv(65536)):
@@ -56,7 +56,7 @@ def _exchange(connection: socket.socket, data: bytes = WORDS) -> tuple[bytes, fl
 
 
 def test_without_toxics(proxy: Proxy) -> None:
-    """Everything passes, at once."""
+    """A proxy without toxics passes everything at once."""
     with _connect(proxy) as connection:
         answer, seconds = _exchange(connection)
     assert answer == WORDS
@@ -64,7 +64,7 @@ def test_without_toxics(proxy: Proxy) -> None:
 
 
 def test_latency_and_bandwidth(proxy: Proxy) -> None:
-    """Both slow down connections that are open already, and no longer than they are there."""
+    """Latency and bandwidth slow down open connections, and only while they are applied."""
     with _connect(proxy) as connection:
         for toxic in (Latency(0.2), Bandwidth(len(WORDS) / 0.2)):
             with proxy.toxic(toxic):
@@ -75,7 +75,7 @@ def test_latency_and_bandwidth(proxy: Proxy) -> None:
 
 
 def test_timeout(proxy: Proxy) -> None:
-    """Nothing gets through a black hole; what was sent arrives when it is gone."""
+    """Nothing gets through a timeout; the bytes arrive when it is removed."""
     with _connect(proxy) as connection:
         with proxy.toxic(Timeout(), "downstream"):
             connection.sendall(WORDS)
@@ -87,19 +87,19 @@ def test_timeout(proxy: Proxy) -> None:
 
 
 def test_timeout_that_closes(proxy: Proxy) -> None:
-    """A black hole with a time closes the connection after it."""
+    """A timeout with a number of seconds closes the connection after them."""
     with _connect(proxy) as connection, proxy.toxic(Timeout(0.1)):
         assert _exchange(connection)[0] == b""
 
 
 def test_reset_peer(proxy: Proxy) -> None:
-    """The connection ends with an error, not with an end."""
+    """A reset ends the connection with an error instead of an end of file."""
     with _connect(proxy) as connection, proxy.toxic(ResetPeer()), pytest.raises(ConnectionResetError):
         _exchange(connection)
 
 
 def test_slicer(proxy: Proxy) -> None:
-    """All arrives, in many small pieces."""
+    """Sliced data arrives complete, in many small pieces."""
     with _connect(proxy) as connection, proxy.toxic(Slicer(100, 0.01), "downstream"):
         connection.sendall(WORDS)
         pieces = [connection.recv(65536)]
@@ -110,7 +110,7 @@ def test_slicer(proxy: Proxy) -> None:
 
 
 def test_limit_data(proxy: Proxy) -> None:
-    """So many bytes of every connection get through, and then it ends."""
+    """A connection ends once the limit of bytes has passed."""
     with proxy.toxic(LimitData(300), "downstream"):
         for _ in range(2):
             with _connect(proxy) as connection:
@@ -118,7 +118,7 @@ def test_limit_data(proxy: Proxy) -> None:
 
 
 def test_down_and_cut(proxy: Proxy) -> None:
-    """Open connections end; new ones are refused while the proxy is down, and welcome after a mere cut."""
+    """A cut resets open connections; a proxy that is down also refuses new ones."""
     with _connect(proxy) as connection:
         _exchange(connection)
         proxy.cut()
@@ -143,5 +143,5 @@ def test_down_and_cut(proxy: Proxy) -> None:
     ],
 )
 def test_going_back(history: list[tuple[str, int]], back: bool) -> None:
-    """The rig tells a status that went back from one that was handed back."""
+    """The audit tells a state that went back from a job that was handed back."""
     assert went_back(history) is back

@@ -1,7 +1,7 @@
-"""What a network does to a connection, by the names Toxiproxy gives it (https://github.com/Shopify/toxiproxy).
+"""Network faults of a connection, under the names of Toxiproxy (https://github.com/Shopify/toxiproxy).
 
-A toxic sees the bytes of one direction of one connection, chunk by chunk. It is a method that passes on what is to be
-sent, waits, or raises Cut; each connection has its own copy.
+A toxic gets the bytes of one direction of one connection, chunk by chunk. Its method `pass_on` yields the bytes to
+send, waits, or raises Cut. Each connection has its own copy.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Cut(Exception):
-    """The connection ends here; with `reset` by an RST, which the peer sees as an error and not as an end."""
+    """The connection ends; with `reset` by an RST, which the peer sees as an error instead of an end of file."""
 
     def __init__(self, *, reset: bool = False) -> None:
         super().__init__()
@@ -21,12 +21,12 @@ class Cut(Exception):
 
 class Toxic(Protocol):
     def pass_on(self, data: bytes) -> AsyncIterator[bytes]:
-        """What becomes of a chunk. Raises Cut."""
+        """Yield the bytes to send for this chunk. Raises Cut to end the connection."""
 
 
 @dataclass
 class Latency:
-    """Every chunk comes `seconds` later, give or take `jitter`."""
+    """Every chunk arrives `seconds` later, plus or minus `jitter`."""
 
     seconds: float
     jitter: float = 0.0
@@ -38,7 +38,7 @@ class Latency:
 
 @dataclass
 class Bandwidth:
-    """At most so many bytes a second."""
+    """At most `bytes_a_second` pass."""
 
     bytes_a_second: float
 
@@ -49,9 +49,9 @@ class Bandwidth:
 
 @dataclass
 class Timeout:
-    """A black hole: nothing gets through. After `seconds` the connection is closed, or never (0).
+    """Nothing gets through. The connection is closed after `seconds`, or never (0).
 
-    What was sent arrives when the toxic is taken away, as TCP repeats what was lost; Toxiproxy would drop it.
+    The bytes sent meanwhile arrive when the toxic is removed, as TCP retransmits; Toxiproxy would drop them.
     """
 
     seconds: float = 0.0
@@ -68,20 +68,20 @@ class Timeout:
 
 @dataclass
 class ResetPeer:
-    """The connection is reset, `seconds` after something was sent on it."""
+    """The connection is reset `seconds` after bytes were sent on it."""
 
     seconds: float = 0.0
 
     async def pass_on(self, data: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(self.seconds)
-        if data:  # it always is; a generator has to yield
+        if data:  # always true; a generator needs a yield
             raise Cut(reset=True)
         yield data
 
 
 @dataclass
 class Slicer:
-    """Chunks come in slices of about so many bytes, with a pause between them."""
+    """Chunks arrive in slices of about `average_bytes`, `seconds` apart."""
 
     average_bytes: int
     seconds: float = 0.0
@@ -97,7 +97,7 @@ class Slicer:
 
 @dataclass
 class LimitData:
-    """The connection is closed once so many bytes have gone through."""
+    """The connection is closed once `bytes_left` have passed."""
 
     bytes_left: int
 

@@ -1,6 +1,6 @@
-"""`just fuzz`: thousands of requests made up, at a real gateway; says what was wrong with any answer.
+"""`just fuzz`: send thousands of generated requests to a real gateway and report every faulty answer.
 
-The same seed makes the same requests. Exit codes: 0 nothing was wrong, 1 something was.
+The same seed generates the same requests. Exit codes: 0 no answer was faulty, 1 some were.
 """
 
 import argparse
@@ -16,15 +16,15 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from tests.fuzz.answer_checks import faults_of
-from tests.fuzz.connection import Wire
-from tests.fuzz.gateway import open_world
-from tests.fuzz.requests import Maker
+from tests.fuzz.connection import Connection
+from tests.fuzz.gateway import open_target
+from tests.fuzz.requests import RequestGenerator
 
 SHOWN = 20
 
 
-class Errors(logging.Handler):
-    """What the gateway, or a library in it, logs as an error."""
+class ErrorLog(logging.Handler):
+    """Collects the errors that the gateway, or a library in it, logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -34,7 +34,7 @@ class Errors(logging.Handler):
         self.found.append(f"{record.name}: {record.getMessage()}"[:500])
 
     def take(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        """As the only processor of structlog."""
+        """Collect an error; this is the only processor of structlog."""
         if method in ("error", "exception", "critical"):
             self.found.append(f"{event} {traceback.format_exc()[-1500:]}")
         raise structlog.DropEvent
@@ -42,25 +42,26 @@ class Errors(logging.Handler):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="just fuzz", description=__doc__)
-    parser.add_argument("--count", type=int, default=100_000, help="How many requests.")
-    parser.add_argument("--seed", type=int, default=1, help="Which ones.")
+    parser.add_argument("--count", type=int, default=100_000, help="Number of requests.")
+    parser.add_argument("--seed", type=int, default=1, help="Seed of the generated requests.")
     given = parser.parse_args()
-    errors = Errors()
+    errors = ErrorLog()
     structlog.configure(processors=[errors.take])
     logging.getLogger().addHandler(errors)
     begun, statuses, faults = time.monotonic(), Counter[int](), list[str]()
-    with tempfile.TemporaryDirectory() as folder, open_world(Path(folder)) as world:
-        maker, wire = Maker(given.seed, world.routes, world.some_id), Wire(world.live.address)
+    with tempfile.TemporaryDirectory() as folder, open_target(Path(folder)) as target:
+        generator = RequestGenerator(given.seed, target.routes, target.some_id)
+        connection = Connection(target.live.address)
         for number in range(given.count):
-            request = maker.make()
-            answer = wire.exchange(request)
+            request = generator.generate()
+            answer = connection.exchange(request)
             statuses[answer.status] += 1
             wrong = [*faults_of(request, answer), *(f"logged: {error}" for error in errors.found)]
             errors.found.clear()
             faults += [
                 f"{number}: {fault}: {request.data[:300]!r} -> {answer.status} {answer.body[:300]!r}" for fault in wrong
             ]
-        wire.close()
+        connection.close()
     for fault in faults[:SHOWN]:
         print(fault, file=sys.stderr)
     print(f"{given.count} requests in {time.monotonic() - begun:.0f} s, seed {given.seed}: {len(faults)} answers wrong")

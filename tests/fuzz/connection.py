@@ -1,23 +1,23 @@
-"""One connection to a server, kept for the next request unless the last one spoiled it."""
+"""A connection to a server, kept for the next request unless the last one broke it."""
 
 import socket
 from contextlib import suppress
 from http.client import HTTPMessage
 from io import BufferedReader
 
-from tests.fuzz.requests import MadeUp
+from tests.fuzz.requests import GeneratedRequest
 from tests.support.live_server import Answer, _read
 
 SECONDS = 20.0
 
 
-class Wire:
+class Connection:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._kept: tuple[socket.socket, BufferedReader] | None = None
 
-    def exchange(self, request: MadeUp) -> Answer:
-        """Status 0, and why as the body, where there was no answer."""
+    def exchange(self, request: GeneratedRequest) -> Answer:
+        """Send the request and return the answer: status 0 and the reason as the body if there was none."""
         connection, reader = self._kept or self._connect()
         self._kept = None
         answer = _exchanged(connection, reader, request)
@@ -37,9 +37,9 @@ class Wire:
         return connection, connection.makefile("rb")
 
 
-def _exchanged(connection: socket.socket, reader: BufferedReader, request: MadeUp) -> Answer:
+def _exchanged(connection: socket.socket, reader: BufferedReader, request: GeneratedRequest) -> Answer:
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # refused half-way: the answer is there to be read
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused half-way: the answer can still be read
             connection.sendall(request.data)
             if not request.whole:
                 connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""A real gateway with jobs in every state, and somebody who makes what is ordered and clears up."""
+"""The target of the fuzzer: a real gateway with jobs in every state, which a fake worker ends and cleans up."""
 
 import asyncio
 import random
@@ -16,16 +16,16 @@ from services.common.brokers.sqlite import SQLiteBroker
 from services.common.catalogue import Catalogue, load_catalogue
 from services.common.schemas import State, StatusRecord
 from tests.api.conftest import embedded_settings
-from tests.support.fakes import FakeWorker, bury, picture
+from tests.support.fakes import FakeWorker, dead_letter, stored_image
 from tests.support.live_server import LiveGateway
 
 MODELS: Final = Path(__file__).parents[2] / "models"
 KEPT: Final = 200  # jobs whose ids requests name
-WAITING: Final = 10  # of them left alone for a while, so that some are queued and some run
+WAITING: Final = 10  # jobs left alone for a while, so that some are queued and some run
 
 
-class World:
-    """`routes` pairs the methods of what is served with the templates of paths."""
+class FuzzTarget:
+    """A running gateway; `routes` pairs the methods of its routes with the templates of their paths."""
 
     def __init__(self, live: LiveGateway, routes: list[tuple[str, str]]) -> None:
         self.live = live
@@ -54,7 +54,7 @@ class World:
             for record in records[: max(len(records) - WAITING, 0)]:
                 await self._end(record)
             for record in records:
-                # OpenAI's clients wait for theirs.
+                # OpenAI's clients wait for their jobs.
                 if self._random.random() < (0.3 if record.state is State.QUEUED else 0.05):
                     await self._end(record)
             broker = self.live.backends.broker
@@ -70,21 +70,21 @@ class World:
             await asyncio.sleep(0.02)
 
     async def _end(self, record: StatusRecord) -> None:
-        """Somebody may have canceled or removed it meanwhile."""
+        """End the job in a random way; a request may have canceled or removed it meanwhile."""
         with suppress(AssertionError, Exception):
             match self._random.randrange(5):
                 case 0:
                     await self._worker.fail(record.job_id)
-                    await bury(self.live.backends, record.message)
+                    await dead_letter(self.live.backends, record.message)
                     self._ids.append(record.message.message_id)
                 case 1 if record.state is State.QUEUED:
-                    await self._worker.show(record.job_id, picture())
+                    await self._worker.show(record.job_id, stored_image())
                 case _:
-                    await self._worker.succeed(record.job_id, picture())
+                    await self._worker.succeed(record.job_id, stored_image())
 
 
 @contextmanager
-def open_world(folder: Path) -> Iterator[World]:
+def open_target(folder: Path) -> Iterator[FuzzTarget]:
     catalogue: Catalogue = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
     settings = embedded_settings(
         folder, max_body_bytes=20_000, body_deadline_seconds=0.2, image_wait_seconds=30, queue_limit=1_000_000
@@ -93,6 +93,6 @@ def open_world(folder: Path) -> Iterator[World]:
     routes = [(method, route.path) for route in served for method in (route.methods or set()) - {"HEAD"}]
     with LiveGateway(settings, catalogue) as live:
         often = [("POST", "/v1/jobs")] * 5 + [("POST", "/"), ("GET", "/v1/jobs/{job_id}")] * 2
-        world = World(live, [*routes, *often, ("GET", "/static/studio.css"), ("GET", "/nowhere")])
-        with world.at_work():
-            yield world
+        target = FuzzTarget(live, [*routes, *often, ("GET", "/static/studio.css"), ("GET", "/nowhere")])
+        with target.at_work():
+            yield target

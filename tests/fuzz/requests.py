@@ -1,4 +1,4 @@
-"""Requests made up: for every route of the gateway, from sensible to raw bytes."""
+"""Generates requests for every route of the gateway, from sensible ones to raw bytes."""
 
 import random
 import re
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from services.common.ids import new_job_id
-from tests.fuzz.values import FIELDS, Texts
+from tests.fuzz.values import FIELDS, ValueGenerator
 
 METHODS: Final = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW", "CONNECT", "get")
 QUERY: Final = ("limit", "cursor", "after", "format", "max_side", "download", "at", "from", "key", *FIELDS)
@@ -40,8 +40,8 @@ SENSIBLE: Final = {
 
 
 @dataclass(frozen=True)
-class MadeUp:
-    """`whole`: it is well-formed HTTP with its whole body, so an answer is due. `known_coding`: in a way we read."""
+class GeneratedRequest:
+    """A request; one that is `whole` (well-formed, complete) must be answered. `known_coding`: the framing is known."""
 
     data: bytes
     method: str
@@ -50,17 +50,17 @@ class MadeUp:
     known_coding: bool = True
 
 
-class Maker:
-    """`routes` pairs methods with the templates of paths; `ids` gives job and message ids that mean something."""
+class RequestGenerator:
+    """`routes` pairs methods with the templates of paths; `ids` returns ids of existing jobs and messages."""
 
     def __init__(self, seed: int, routes: Sequence[tuple[str, str]], ids: Callable[[random.Random], str]) -> None:
         self._random = random.Random(seed)  # noqa: S311 - nothing secret
-        self._texts = Texts(self._random)
+        self._values = ValueGenerator(self._random)
         self._routes = routes
         self._ids = ids
 
-    def make(self) -> MadeUp:
-        """The next one."""
+    def generate(self) -> GeneratedRequest:
+        """Return the next request."""
         method, template = self._random.choice(self._routes)
         if self._random.random() < 0.1:
             method = self._random.choice(METHODS)
@@ -71,7 +71,7 @@ class Maker:
             head.append(f"Content-Type: {media_type}")
         made = self._framed(method, target, head, body)
         if self._random.random() < 0.04:
-            return MadeUp(self._texts.damaged(made.data), method, target, whole=False, known_coding=False)
+            return GeneratedRequest(self._values.damaged(made.data), method, target, whole=False, known_coding=False)
         return made
 
     def _target(self, template: str) -> str:
@@ -84,14 +84,14 @@ class Maker:
             path += self._random.choice(("/", "//", "/..", "/%2e%2e/", "%00", ";a", "/" + "a" * 3000))
         if self._random.random() < 0.3:
             pairs = [
-                (self._random.choice(QUERY), self._random.choice((self._small(), self._texts.text())))
+                (self._random.choice(QUERY), self._random.choice((self._small(), self._values.text())))
                 for _ in range(self._random.randint(1, 3))
             ]
             path += "?" + urlencode(pairs, errors="replace")
         return path
 
     def _some_id(self) -> str:
-        made = (new_job_id(), str(UUID(int=self._random.getrandbits(128))), self._texts.text(), self._small())
+        made = (new_job_id(), str(UUID(int=self._random.getrandbits(128))), self._values.text(), self._small())
         return self._random.choice(made).encode("utf-8", "replace").decode()
 
     def _small(self) -> str:
@@ -104,8 +104,8 @@ class Maker:
         for name in self._random.sample(HEADERS, self._random.choice((0, 0, 1, 2, 4))):
             text = self._random.choice(SENSIBLE.get(name, ("a",)))
             if self._random.random() < 0.3:
-                text = self._texts.text()
-            # What no header can hold would be another kind of test: that of the server's parser, which is `damaged`.
+                text = self._values.text()
+            # Characters that no header can hold test the server's parser, which is the task of `damaged`.
             head.append(
                 f"{name}: " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "", text).encode("utf-8", "replace").decode("latin-1")
             )
@@ -113,20 +113,20 @@ class Maker:
 
     def _body(self, *, page: bool) -> tuple[str, bytes]:
         if self._random.random() < 0.1:
-            return self._random.choice(MEDIA_TYPES), self._texts.json()
+            return self._random.choice(MEDIA_TYPES), self._values.json()
         if not page:
-            return "application/json", self._texts.json()
-        fields = {str(name): str(value) for name, value in self._texts.fields().items()}
+            return "application/json", self._values.json()
+        fields = {str(name): str(value) for name, value in self._values.fields().items()}
         if self._random.random() < 0.7:
             return "application/x-www-form-urlencoded", urlencode(fields, errors="replace").encode()
         parts = [
             f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
         ]
         body = "".join([*parts, "--b--\r\n"]).encode("utf-8", "replace")
-        return "multipart/form-data; boundary=b", body if self._random.random() < 0.8 else self._texts.damaged(body)
+        return "multipart/form-data; boundary=b", body if self._random.random() < 0.8 else self._values.damaged(body)
 
-    def _framed(self, method: str, target: str, head: list[str], body: bytes) -> MadeUp:
-        """Nearly always rightly; else in one of the ways to be wrong."""
+    def _framed(self, method: str, target: str, head: list[str], body: bytes) -> GeneratedRequest:
+        """Frame the body, nearly always correctly, else in one of the wrong ways."""
         whole, known_coding, length = True, True, [f"Content-Length: {len(body)}"] if body or method == "POST" else []
         kind = self._random.random()
         if body and kind < 0.1:
@@ -139,7 +139,7 @@ class Maker:
             length, whole = [f"Content-Length: {len(body) + 10}"], False
         version = "1.1" if self._random.random() < 0.97 else "1.0"
         lines = [f"{method} {target} HTTP/{version}", *head, *length, "", ""]
-        return MadeUp("\r\n".join(lines).encode("latin-1") + body, method, target, whole, known_coding)
+        return GeneratedRequest("\r\n".join(lines).encode("latin-1") + body, method, target, whole, known_coding)
 
     def _chunks(self, body: bytes) -> bytes:
         sizes, at, made = (1, 7, 100, 5000), 0, b""

@@ -1,4 +1,4 @@
-"""Values that somebody might send: sensible ones, and those that broke other people's servers."""
+"""Generates values of requests: sensible ones, and ones that have broken other servers."""
 
 import json
 import random
@@ -42,8 +42,8 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
 }
 
 
-class Texts:
-    """Draws from `source`, so that a seed makes the same values again."""
+class ValueGenerator:
+    """Draws from `source`, so that a seed generates the same values again."""
 
     def __init__(self, source: random.Random) -> None:
         self._random = source
@@ -69,7 +69,7 @@ class Texts:
         return self._random.choice(makers)()
 
     def fields(self) -> dict[str, Any]:
-        """Those of a job or of a form, most of them sensible."""
+        """Return the fields of a job or a form, most of them sensible."""
         names = self._random.sample(sorted(FIELDS), self._random.randint(0, 4))
         made = {name: self._random.choice(FIELDS[name]) for name in {"prompt", *names}}
         if self._random.random() < 0.3:
@@ -79,13 +79,13 @@ class Texts:
         return made
 
     def json(self) -> bytes:
-        """A body that is JSON, or was."""
+        """Return a JSON body, sometimes a damaged one."""
         value = self.fields() if self._random.random() < 0.8 else self.value()
         body = json.dumps(value, ensure_ascii=self._random.random() < 0.5).encode("utf-8", "surrogatepass")
         return body if self._random.random() < 0.8 else self.damaged(body)
 
     def damaged(self, body: bytes) -> bytes:
-        """Cut, changed at a place, or with something put in."""
+        """Return the body cut, changed at one place, or with an insertion."""
         if not body:
             return b"\xff"
         at = self._random.randrange(len(body))

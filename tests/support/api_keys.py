@@ -1,20 +1,20 @@
-"""API keys for tests: three people, what a gateway keeps of their keys, and how they show them."""
+"""API keys of three people for tests: the lines a gateway stores, the keys, and the header that carries one."""
 
 from typing import Final
 
 from services.api.auth.keys import ApiKey, Role
 
-_MADE: Final = {
+_KEYS: Final = {
     name: ApiKey.new(name, role) for name, role in (("alice", Role.USER), ("bob", Role.USER), ("olga", Role.OPERATOR))
 }
-LINES: Final = " ".join(key.line for key, _ in _MADE.values())
+LINES: Final = " ".join(key.line for key, _ in _KEYS.values())
 
 
 def key_of(name: str) -> str:
-    """The key itself."""
-    return _MADE[name][1]
+    """Return the API key of this person."""
+    return _KEYS[name][1]
 
 
 def bearer(name: str) -> dict[str, str]:
-    """The header that shows it."""
+    """Return the Authorization header with the key of this person."""
     return {"Authorization": f"Bearer {key_of(name)}"}

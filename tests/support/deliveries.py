@@ -1,4 +1,4 @@
-"""Publishing and receiving, for the tests of every broker."""
+"""Publishes and receives messages, for the tests of every broker."""
 
 import asyncio
 from contextlib import aclosing
@@ -7,11 +7,11 @@ from services.common.errors import InvalidMessage
 from services.common.ports import Broker, Delivery
 from tests.support.messages import new_message
 
-PATIENCE_SECONDS = 15.0
+DEADLINE_SECONDS = 15.0
 
 
 async def publish(broker: Broker, model: str, count: int) -> list[str]:
-    """Message ids in the order of publishing."""
+    """Publish new messages and return their message ids in order."""
     messages = [new_message(model) for _ in range(count)]
     for message in messages:
         await broker.publish(message)
@@ -19,9 +19,9 @@ async def publish(broker: Broker, model: str, count: int) -> list[str]:
 
 
 async def receive(broker: Broker, model: str, count: int, prefetch: int = 1) -> list[Delivery]:
-    """The next deliveries in order, acked."""
+    """Acknowledge the next deliveries and return them in order."""
     received: list[Delivery] = []
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, prefetch)) as deliveries:
+    async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, prefetch)) as deliveries:
         while len(received) < count:
             delivery = await anext(deliveries)
             async with delivery:
@@ -30,15 +30,15 @@ async def receive(broker: Broker, model: str, count: int, prefetch: int = 1) -> 
 
 
 async def await_depth(broker: Broker, model: str, depth: int) -> None:
-    """A server may take a moment to count what was settled."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    """Wait until the queue has this depth; a server may take a moment to count settled messages."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while await broker.depth(model) != depth:
             await asyncio.sleep(0.02)
 
 
 async def reject(broker: Broker, model: str, count: int = 1) -> None:
-    """Take the next messages and do not understand them."""
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
+    """Reject the next messages as not understood."""
+    async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
         for _ in range(count):
             async with await anext(deliveries) as body:
                 raise InvalidMessage(f"not understood: {body!r}")

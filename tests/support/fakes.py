@@ -1,12 +1,11 @@
-"""Small stand-ins: a worker that does as it is told, and backends that do not answer."""
+"""Fakes of a worker, a lease, a clock and an HTTP server. Fake backends are in `fake_backends`."""
 
 import asyncio
 import hashlib
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 from PIL import Image
@@ -14,7 +13,6 @@ from PIL import Image
 from services.common.backends import Backends
 from services.common.brokers import sqlite_queue
 from services.common.brokers.sqlite import SQLiteBroker
-from services.common.errors import BackendUnavailable
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Settlement, Verdict
 from services.common.presence import WORKERS, Pace, Presence
@@ -24,13 +22,13 @@ from services.inference.runtime.outputs import ImageOutput
 
 
 class FakeWorker:
-    """Takes jobs through the protocol over the real ports, without a queue or a model."""
+    """A worker without a queue or a model: it takes jobs through the protocol over the real ports."""
 
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
 
     async def begin(self, job_id: str, progress: Progress | None = None) -> Lease:
-        """The job runs."""
+        """Begin the job and return its lease."""
         record = await self._backends.statuses.get(job_id)
         lease = Lease(job_id, record.message.message_id)
         assert await self._backends.statuses.begin(record.message, lease) is Verdict.HELD
@@ -39,15 +37,15 @@ class FakeWorker:
         return lease
 
     async def show(self, job_id: str, *previews: bytes) -> None:
-        """The job runs and shows these of its pictures."""
+        """Begin the job and store these previews, one an image."""
         for index, data in enumerate(previews):
             await self._backends.cache.put(preview_key(job_id, index), data, 60)
         await self.begin(job_id, Progress(step=1, total=8, previews=1))
 
-    async def succeed(self, job_id: str, *pictures: bytes) -> None:
-        """The job succeeded with these files."""
+    async def succeed(self, job_id: str, *images: bytes) -> None:
+        """Store these files and finish the job as succeeded."""
         artifacts = []
-        for index, data in enumerate(pictures):
+        for index, data in enumerate(images):
             sha256 = hashlib.sha256(data).hexdigest()
             key = f"jobs/{job_id}/{sha256}.png"
             await self._backends.objects.put(key, data, "image/png")
@@ -56,13 +54,13 @@ class FakeWorker:
         await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts)))
 
     async def announce(self, model: str, phase: str = "ready", paces: Mapping[str, Pace] | None = None) -> None:
-        """A worker of this model is there, and has made pictures of these sizes."""
+        """Announce a worker of this model in this phase; `paces` are its measured seconds, by size of image."""
         said = {"worker_id": uuid4().hex, "model": model, "phase": phase, "since": time.time(), "paces": paces or {}}
         presence = Presence.model_validate(said)
         await self._backends.cache.put(f"{WORKERS}/{presence.worker_id}", presence.model_dump_json().encode(), 60)
 
     async def fail(self, job_id: str, code: str = "out-of-memory") -> None:
-        """The job failed with this code."""
+        """Finish the job as failed with this code."""
         error = JobError(code=code, message="not this time", retryable=False)
         await self._finish(job_id, Outcome(State.FAILED, error=error))
 
@@ -72,8 +70,8 @@ class FakeWorker:
         await Manifests(self._backends.objects).write(await self._backends.statuses.get(job_id))
 
 
-async def bury(backends: Backends, message: JobMessage) -> None:
-    """As if a worker had taken this very message from its queue and rejected it. Embedded backends only."""
+async def dead_letter(backends: Backends, message: JobMessage) -> None:
+    """Make the message a dead letter, as if a worker had rejected it. Embedded backends only."""
     assert isinstance(backends.broker, SQLiteBroker)
     await backends.broker.publish(message)
     token = uuid4().hex
@@ -85,15 +83,15 @@ async def bury(backends: Backends, message: JobMessage) -> None:
     await backends.broker._file.write(reject)
 
 
-def picture(**how: str) -> bytes:
-    """A PNG as a worker stores it: left half red, right half blue, and how it was made."""
+def stored_image(**metadata: str) -> bytes:
+    """Return a PNG as a worker stores it: left half red, right half blue, with this metadata inside."""
     image = Image.new("RGB", (64, 32), (200, 30, 30))
     image.paste((30, 30, 200), (32, 0, 64, 32))
-    return ImageOutput(image).encode(how).data
+    return ImageOutput(image).encode(metadata).data
 
 
-class Deaf:
-    """A claim whose `progress` swallows the first cancellation, as asyncio.wait_for may; `asked` when it is called."""
+class UncancellableLease:
+    """A job lease whose first `progress` swallows its cancellation, as asyncio.wait_for may; `asked` is set by it."""
 
     removed = False
 
@@ -109,34 +107,31 @@ class Deaf:
         return Verdict.HELD
 
 
-class Down:
-    """Any backend, while it does not answer: every method raises BackendUnavailable."""
-
-    def __init__(self, backend: str) -> None:
-        self._backend = backend
-
-    def __getattr__(self, _name: str) -> Any:
-        async def unavailable(*_: object, **__: object) -> NoReturn:
-            raise BackendUnavailable(self._backend, "secret-host:1234 refused")
-
-        return unavailable
-
-
-class DownObjects(Down):
-    """An object store that does not answer: `get` fails at the first chunk."""
+class Clock:
+    """A clock that shows the `seconds` a test has set."""
 
     def __init__(self) -> None:
-        super().__init__("objects")
+        self.seconds = 0.0
 
-    async def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        yield await self.list(key)
+    def __call__(self) -> float:
+        return self.seconds
 
 
-def without(backends: Backends, *down: str) -> Backends:
-    """The backends with those named down."""
-    return Backends(
-        broker=Down("broker") if "broker" in down else backends.broker,
-        statuses=Down("statuses") if "statuses" in down else backends.statuses,
-        objects=DownObjects() if "objects" in down else backends.objects,
-        cache=Down("cache") if "cache" in down else backends.cache,
-    )
+class CannedServer:
+    """A server with one canned answer a connection, the last one repeated; an empty one closes it. Keeps `requests`."""
+
+    def __init__(self, answers: Sequence[bytes]) -> None:
+        self._answers = list(answers)
+        self.requests: list[str] = []
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator[str]:
+        """Serve while the block runs, at this URL; port 0 takes any free port."""
+        async with await asyncio.start_server(self._answer, "127.0.0.1", port) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+        await writer.drain()
+        writer.close()

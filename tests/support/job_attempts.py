@@ -1,4 +1,4 @@
-"""Jobs in the states they pass through, for the tests of every status store."""
+"""Jobs and leases in the states they pass through, for the tests of every status store."""
 
 import time
 from uuid import uuid4
@@ -12,7 +12,7 @@ POISON = Outcome(State.FAILED, error=JobError(code="poison", message="no worker 
 
 
 async def queued(statuses: StatusStore) -> JobMessage:
-    """The message of a job that is queued."""
+    """Create a queued job and return its message."""
     message = new_message()
     await statuses.create(new_record(message))
     return message
@@ -23,7 +23,7 @@ def lease_of(message: JobMessage) -> Lease:
 
 
 def again(message: JobMessage) -> JobMessage:
-    """The same job in another message."""
+    """Return another message of the same job."""
     return message.model_copy(update={"message_id": uuid4().hex})
 
 

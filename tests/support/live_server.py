@@ -1,4 +1,4 @@
-"""A real Hypercorn on loopback in a thread of its own, and the bytes one sends it."""
+"""A real Hypercorn on loopback in its own thread, and raw requests to it."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Answer:
-    """One response off the wire; status 0 when the server closed the connection without one."""
+    """A response as received; `status` is 0 when the server closed the connection without one."""
 
     status: int
     headers: HTTPMessage
@@ -30,7 +30,7 @@ class Answer:
 
 
 class LiveGateway:
-    """`with LiveGateway(settings, catalogue) as live`: serving when the block begins, drained when it ends."""
+    """`with LiveGateway(settings, catalogue) as live`: it serves when the block begins and has drained when it ends."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._settings = settings
@@ -63,16 +63,16 @@ class LiveGateway:
             raise self.failure
 
     def stop(self) -> None:
-        """Begin the shutdown; leaving the block waits for its end."""
+        """Begin the shutdown; the end of the block waits for it."""
         self.loop.call_soon_threadsafe(self._stop.set)
 
     def live_jobs(self) -> list[str]:
-        """The ids of all jobs that are not over."""
+        """Return the ids of all jobs that have not ended."""
         listing = asyncio.run_coroutine_threadsafe(self.backends.statuses.list(), self.loop)
         return [record.job_id for record in listing.result(SECONDS)]
 
     def exchange(self, *parts: bytes, answers: int = 1, method: str = "") -> list[Answer]:
-        """Send the parts, read so many responses."""
+        """Send the parts over a new connection and return as many responses as `answers` says."""
         with socket.create_connection(self.address, SECONDS) as connection, connection.makefile("rb") as reader:
             _send(connection, parts)
             return [_read(reader, head=method == "HEAD") for _ in range(answers)]
@@ -101,7 +101,7 @@ def _send(connection: socket.socket, parts: Iterable[bytes]) -> None:
         for part in parts:
             connection.sendall(part)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # refused half-way: the answer is there to be read
+        pass  # refused half-way: the response can still be read
 
 
 def _read(reader: BufferedReader, *, head: bool) -> Answer:

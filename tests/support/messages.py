@@ -1,4 +1,4 @@
-"""Queue messages and records for the tests of the distributed backends."""
+"""Queue messages and status records for tests of the backends."""
 
 import time
 from uuid import uuid4
@@ -26,5 +26,5 @@ def new_record(message: JobMessage, *, key: str | None = None) -> StatusRecord:
 
 
 def new_model() -> str:
-    """A name no other test uses: queues outlive a test."""
+    """Return a model name that no other test uses, since queues outlive a test."""
     return f"model-{uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""Compares queries with the metrics of the services, to find a panel or an alert that would always stay empty."""
+"""Compares queries with the metrics of the services, to find a panel or an alert that would always be empty."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def nvml() -> Any:
 
 
 def exposed() -> dict[str, set[str]]:
-    """Return the labels of every sample that either service may have, by its name. `nvml` must stand for pynvml."""
+    """Return the labels of every sample of both services, by name. The test must have replaced pynvml by `nvml()`."""
     found: dict[str, set[str]] = {}
     for registry in (GatewayMetrics().registry, WorkerMetrics("any").registry):
         found |= dict(_samples(registry))
@@ -64,7 +64,7 @@ def faults(query: str, known: dict[str, set[str]]) -> list[str]:
     for name, matchers in asked:
         has = known.get(name, set()) | FROM_PROMETHEUS
         unknown += [f"{name} has no label {label}" for label in _MATCHER.findall(matchers) if label not in has]
-    return unknown if asked else ["it asks for nothing of ours"]
+    return unknown if asked else ["it queries no metric of the services"]
 
 
 def _samples(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:

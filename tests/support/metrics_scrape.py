@@ -1,4 +1,4 @@
-"""What a service says at its /metrics, as numbers."""
+"""Reads the /metrics of a service as numbers."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 class Scrape:
-    """One look at the metrics of one service."""
+    """The metrics of one service at one moment."""
 
     def __init__(self, url: str) -> None:
         response = httpx2.get(f"{url}/metrics", timeout=10)
@@ -17,14 +17,14 @@ class Scrape:
         self.families: list[Metric] = list(text_string_to_metric_families(response.text))
 
     def __call__(self, name: str, **labels: str) -> float:
-        """The sum of all samples of this name that have these labels; 0 where there are none."""
+        """Return the sum of all samples of this name with these labels; 0 if there are none."""
         return sum(value for found, value in self._samples(name) if labels.items() <= found.items())
 
     def labels(self, name: str) -> set[str]:
         return {label for found, _ in self._samples(name) for label in found}
 
     def values(self, label: str) -> set[str]:
-        """All there are of a label, whatever it is on."""
+        """Return all values of this label, on any metric."""
         found = [sample.labels for family in self.families for sample in family.samples]
         return {each[label] for each in found if label in each}
 

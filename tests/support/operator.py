@@ -1,4 +1,4 @@
-"""What happens beside the running services: an operator uses their backends or runs `studio`, a browser comes back."""
+"""Acts as an operator beside running services: opens their backends, runs `studio`, sets a visitor's cookie."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support.system import System
 
 T = TypeVar("T")
 
-SECRET = "a key to sign cookies with"  # a gateway has to be started with it
+SECRET = "a key to sign cookies with"  # the gateway must be started with this secret
 
 
 def on_backends(system: System, use: Callable[[Backends], Awaitable[T]]) -> T:
@@ -32,7 +32,7 @@ def on_backends(system: System, use: Callable[[Backends], Awaitable[T]]) -> T:
 
 
 def studio(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command with the system's settings, once it has ended."""
+    """Run the command with the system's settings and return it once it has ended."""
     command = [sys.executable, "-m", "services", *arguments]
     return subprocess.run(
         command, cwd=system.folder, env=system.environment, capture_output=True, text=True, timeout=90, check=False
@@ -40,7 +40,7 @@ def studio(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def erase(system: System, owner: str) -> dict[str, Any]:
-    """What `studio erase` says it did."""
+    """Run `studio erase` and return its report."""
     done = studio(system, "erase", "--owner", owner, "--json")
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -48,7 +48,7 @@ def erase(system: System, owner: str) -> dict[str, Any]:
 
 
 def visitor(client: httpx2.Client) -> str:
-    """The client has the cookie of a browser from now on; the owner of what it submits."""
+    """Give the client the cookie of a new visitor, and return the owner of the jobs it will submit."""
     visitors = Visitors(SECRET.encode(), secure=False, path="/")
     owner = visitors.newcomer(secrets.token_hex())
     client.cookies.set(COOKIE, visitors._signer.sign(owner.removeprefix("visitor:")).decode())

@@ -1,4 +1,4 @@
-"""Requests as the bytes on the wire, malformed ones included."""
+"""Builds requests as raw bytes, malformed ones included."""
 
 import json
 
@@ -33,5 +33,5 @@ def chunked(body: bytes, *headers: str, target: str = "/v1/jobs") -> tuple[bytes
 
 
 def head_only(*headers: str) -> tuple[bytes]:
-    """A request whose body never comes."""
+    """Return a request without the body it announces."""
     return get("/v1/jobs", "Content-Type: application/json", *headers, method="POST")

@@ -1,7 +1,8 @@
-"""The whole system as real processes, the way an operator starts them: for end-to-end and fault tests."""
+"""The whole system as real processes, started as an operator does: for end-to-end and fault tests."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,9 +23,9 @@ JOB_SECONDS = 60.0
 
 CATALOGUE = """
 [models.{name}]
-title = "Painter"
+title = "Scripted"
 modality = "txt2img"
-adapter = "tests.support.models.scripted_adapter:Painter"
+adapter = "tests.support.models.scripted_adapter:ScriptedAdapter"
 source = "."
 default = true
 defaults = {{ width = 64, height = 64, steps = 1, guidance = 1.0 }}
@@ -34,10 +35,10 @@ options = {{ calls = "{calls}", seconds = {seconds} }}
 
 
 class System:
-    """`folder` holds everything embedded backends keep; `backends` are STUDIO_* variables for distributed ones.
+    """`folder` holds the data of embedded backends; `backends` are STUDIO_* variables that name distributed ones.
 
-    The catalogue is the painter's unless another is given; a call of his takes `seconds`.
-    `program` is what runs: `services`, or what stands for it.
+    The default catalogue offers the scripted adapter, whose steps take `seconds`. `program` is the module to run:
+    `services`, or a replacement with the same arguments.
     """
 
     program: Sequence[str] = ("services",)
@@ -46,8 +47,8 @@ class System:
         self, folder: Path, backends: Mapping[str, str], catalogue: Path | None = None, *, seconds: float = 0.0
     ) -> None:
         self.folder = folder
-        # A name of its own, so that what an earlier test left in a queue stays there.
-        self.model = f"painter-{uuid4().hex[:8]}"
+        # Each system has its own model, so that it gets no messages of an earlier test.
+        self.model = f"scripted-{uuid4().hex[:8]}"
         self.calls = folder / "calls.txt"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -76,7 +77,7 @@ class System:
         }
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """A `studio` process; `settings` are STUDIO_* variables without the prefix, in lower case."""
+        """Start a `studio` process; `settings` are STUDIO_* variables in lower case, without the prefix."""
         environment = {**self.environment, **{f"STUDIO_{name.upper()}": value for name, value in settings.items()}}
         command = [sys.executable, "-m", *self.program, *arguments]
         process = subprocess.Popen(
@@ -98,7 +99,7 @@ class System:
         return process
 
     def submit(self, prompt: str, key: str | None = None, **params: Any) -> dict[str, Any]:
-        """Submit as a careful client: a connection that breaks is tried again with the same key."""
+        """Submit a job and return it; the gateway must accept it."""
         headers = {"Idempotency-Key": key} if key else {}
         response = self.client.post("/v1/jobs", json={"prompt": prompt, **params}, headers=headers)
         assert response.status_code == 202, response.text
@@ -106,7 +107,7 @@ class System:
         return job
 
     def wait(self, job_id: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
-        """The job once it is terminal."""
+        """Wait until the job is in a terminal state, and return it."""
         return self.wait_for(job_id, lambda job: job["state"] not in ("queued", "running"), seconds)
 
     def wait_for(
@@ -123,8 +124,8 @@ class System:
             time.sleep(0.03)
         raise AssertionError(f"not in {seconds} s: {json.dumps(job)}\n{self.log()[-3000:]}")
 
-    def pictures_painted(self) -> dict[str, int]:
-        """How often the model was called for each job's pictures."""
+    def generation_counts(self) -> dict[str, int]:
+        """Return how often the model was called for the images of each job, by job id."""
         counts: dict[str, int] = {}
         for line in self.calls.read_text().splitlines() if self.calls.exists() else []:
             job_id, _ = line.split()
@@ -133,6 +134,14 @@ class System:
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text(errors="replace")
+
+    def wait_for_log(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
+        """Wait until the log of all processes has a match of this regular expression, and return it."""
+        deadline = time.monotonic() + seconds
+        while (found := re.search(pattern, self.log())) is None:
+            assert time.monotonic() < deadline, f"no {pattern!r} in {seconds} s\n{self.log()[-3000:]}"
+            time.sleep(0.05)
+        return found
 
     def close(self) -> None:
         self.client.close()

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the whole system: embedded, and distributed under the mark `services`."""
+"""Fixture for tests of the whole system: embedded, and distributed under the mark `services`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.system import System, running_system
 
 @pytest.fixture(params=["embedded", pytest.param("distributed", marks=pytest.mark.services)])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
-    """No process runs yet; each test starts the ones it needs."""
+    """A system without processes; each test starts those it needs."""
     backends: dict[str, str] = {}
     if request.param == "distributed":
         stack = request.getfixturevalue("stack")

@@ -1,4 +1,4 @@
-"""What receives spans in tests: a collector of OpenTelemetry's protocol over HTTP, which keeps them in memory."""
+"""Receives spans in tests: a collector of OpenTelemetry's protocol over HTTP, which keeps them in memory."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 @dataclass(frozen=True)
 class Span:
-    """Ids in hexadecimal; `parent` is empty for the first of a trace."""
+    """A span; ids are hexadecimal, and `parent` is empty for the first span of a trace."""
 
     service: str
     name: str
@@ -30,7 +30,7 @@ class Collector:
         self.received: list[Span] = []
 
     def of_trace(self, trace_id: str, names: Sequence[str], seconds: float = 15) -> list[Span]:
-        """All there is of a trace, once there is a span of each of these names."""
+        """Wait until the trace has a span of each of these names, and return all its spans."""
         deadline = time.monotonic() + seconds
         while True:
             found = [span for span in self.received if span.trace_id == trace_id]
@@ -40,7 +40,7 @@ class Collector:
             time.sleep(0.05)
 
     def environment(self) -> dict[str, str]:
-        """What has a service send its spans here, soon."""
+        """Return the variables that make a service send its spans here within 0.1 s."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 

@@ -15,13 +15,13 @@ TEMPLATES = {
 
 
 def test_every_style_is_trained_on() -> None:
-    """Each studio look stands for one of the backgrounds, so its template appears in captions."""
+    """Each studio style has one of the backgrounds, so its template appears in captions."""
     assert set(TEMPLATES) == set(STYLE_BACKGROUNDS)
     assert set(BACKGROUNDS) == set(STYLE_BACKGROUNDS.values())
 
 
 def test_caption_states_only_what_the_scene_shows() -> None:
-    """What a caption claims is so, and every fact is stated in some captions and left out in others."""
+    """A caption states only facts of its scene, and every fact is stated in some captions and left out in others."""
     rng = np.random.default_rng(5)
     claimed = dict.fromkeys(FACTS, 0)
     for _ in range(500):
@@ -33,8 +33,8 @@ def test_caption_states_only_what_the_scene_shows() -> None:
     assert all(100 < count < 500 for count in claimed.values())
 
 
-def test_a_word_nobody_taught_is_spelt_out_without_loss() -> None:
-    """The small vocabulary has every byte, so any text survives it."""
+def test_an_unknown_word_is_spelt_out_without_loss() -> None:
+    """The small vocabulary has every byte, so any text can be decoded again."""
     tokenizer = networks.tokenizer(["a red mug on a white background", "a blue bowl"] * 50)
     text = "a zyx café mug"
 

@@ -7,7 +7,7 @@ from training.scenes import BACKGROUNDS, COLOURS, HELD_OUT, PRODUCTS, Scene, sam
 
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_product_is_drawn_in_its_colour(product: str) -> None:
-    """Where a red product stands, the picture is red; where a blue one stands, blue."""
+    """The image is red where a red product stands, and blue where a blue one stands."""
     red, blue = (
         render(Scene(product, colour, "white", "matte"), np.random.default_rng(1)).astype(int)
         for colour in ("red", "blue")
@@ -19,15 +19,15 @@ def test_product_is_drawn_in_its_colour(product: str) -> None:
     assert np.median(blue[changed][:, 2] - blue[changed][:, 0]) > 60
 
 
-def test_same_random_numbers_draw_the_same_picture() -> None:
-    """A scene is drawn from its random numbers alone."""
+def test_same_random_numbers_draw_the_same_image() -> None:
+    """The image of a scene depends on the scene and its random numbers alone."""
     scene = sample_scene(np.random.default_rng(2))
 
     assert (render(scene, np.random.default_rng(3)) == render(scene, np.random.default_rng(3))).all()
 
 
 def test_backgrounds_differ() -> None:
-    """No two backgrounds have the same mean colour."""
+    """All backgrounds differ in their mean colour."""
     means = [
         render(Scene("ball", "red", name), np.random.default_rng(1))[:60].mean(axis=(0, 1)) for name in BACKGROUNDS
     ]
@@ -37,7 +37,7 @@ def test_backgrounds_differ() -> None:
 
 
 def test_held_out_pairs_are_never_sampled_for_training() -> None:
-    """Training sees each product and each colour, but no pair that is kept for the exam."""
+    """Training samples each product and each colour, but no pair that is held out for the exam."""
     rng = np.random.default_rng(4)
     pairs = {(scene.product, scene.colour) for scene in (sample_scene(rng) for _ in range(4000))}
 

@@ -34,7 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_training_makes_a_pipeline_the_adapter_loads(trained: tuple[Path, Path]) -> None:
-    """What training writes is an ordinary pipeline folder, small enough to ship."""
+    """Training writes an ordinary pipeline folder that the adapter loads and that is small enough to ship."""
     _, target = trained
     model = Model(name="trained", title="Trained", modality=Modality.TXT2IMG, adapter="txt2img", source=str(target))
     adapter = Txt2Img(model, Source(str(target)))
@@ -47,8 +47,8 @@ def test_training_makes_a_pipeline_the_adapter_loads(trained: tuple[Path, Path])
     assert not list(target.rglob("*.bin"))
 
 
-def test_training_goes_on_where_it_was(trained: tuple[Path, Path]) -> None:
-    """Run again, a finished training trains nothing once more; with more steps, it does only those."""
+def test_training_continues(trained: tuple[Path, Path]) -> None:
+    """A finished training that runs again trains nothing."""
     folder, target = trained
     before = {file: file.stat().st_mtime_ns for file in folder.glob("*.pt")}
     train(folder, target, TINY)
@@ -57,8 +57,8 @@ def test_training_goes_on_where_it_was(trained: tuple[Path, Path]) -> None:
     assert sorted(file.stem for file in before) == ["autoencoder", "decoder", "text-encoder", "unet"]
 
 
-def test_trained_pipeline_redraws_a_picture(trained: tuple[Path, Path]) -> None:
-    """The same folder serves image to image, by the pipeline of the same family."""
+def test_trained_pipeline_redraws_an_image(trained: tuple[Path, Path]) -> None:
+    """The trained folder also loads as an image-to-image pipeline."""
     from diffusers import AutoPipelineForImage2Image
     from PIL import Image
 

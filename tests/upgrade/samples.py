@@ -1,4 +1,4 @@
-"""What version 1 of the program wrote, as bytes: never generated anew, or it would say nothing of the past."""
+"""Bytes in the formats of version 1 of the program, written by hand: code of today would not show the past."""
 
 import json
 import sqlite3
@@ -77,7 +77,7 @@ def manifest(job_id: str, model: str, *, version: int = 1, **more: Any) -> bytes
 
 
 def write_file(path: Path, model: str) -> str:
-    """An SQLite file with one waiting job, whose id is returned."""
+    """Write an SQLite file with one queued job and return its id."""
     job_id = new_job_id()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(SCHEMA)

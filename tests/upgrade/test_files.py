@@ -1,4 +1,4 @@
-"""An SQLite file and the program that opens it, where one is older than the other."""
+"""An SQLite file of an older or a newer version than the program that opens it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def _version(path: Path) -> int:
     return version
 
 
-def test_older_file_is_gone_on_with(system: System) -> None:
-    """A job that waits in a file of the first version is made by this one, and the file then says its version."""
+def test_older_file_is_upgraded(system: System) -> None:
+    """This version runs a job that waits in a file of the first version, and writes its own version into the file."""
     job_id = write_file(system.folder / "studio.db", _model(system))
     system.start_gateway()
     system.start_worker()
@@ -41,8 +41,8 @@ def test_older_file_is_gone_on_with(system: System) -> None:
     assert _version(system.folder / "studio.db") == 1
 
 
-def test_newer_file_is_left_alone(system: System) -> None:
-    """A file of a newer version stops the start with a sentence, exit code 3, and is not written to."""
+def test_newer_file_is_unchanged(system: System) -> None:
+    """A file of a newer version stops the start with a sentence and exit code 3, and is not written to."""
     file = system.folder / "studio.db"
     write_file(file, _model(system))
     with closing(sqlite3.connect(file)) as connection:

@@ -1,4 +1,4 @@
-"""Records and manifests that another version of the program wrote, read through the gateway."""
+"""Records, messages and manifests of another version of the program, read by this one."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ __all__ = ["app", "backends", "catalogue", "client", "settings", "state"]
 
 pytestmark = pytest.mark.anyio
 
-LATER = {"something_new": {"nobody": "knows"}}
+LATER = {"something_new": {"not": "known yet"}}
 
 
 async def _manifest(backends: Backends, body: bytes, job_id: str) -> None:
@@ -31,7 +31,7 @@ async def _manifest(backends: Backends, body: bytes, job_id: str) -> None:
 
 @pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
 async def test_manifest_is_understood(client: httpx2.AsyncClient, backends: Backends, more: dict[str, Any]) -> None:
-    """A manifest of the first version is read, and one to which a later version has added something."""
+    """A manifest of the first version is read, and so is one with a field of a later version."""
     job_id = new_job_id()
     await _manifest(backends, manifest(job_id, "studio-tiny", **more), job_id)
 
@@ -41,7 +41,7 @@ async def test_manifest_is_understood(client: httpx2.AsyncClient, backends: Back
 
 
 async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, backends: Backends) -> None:
-    """A manifest of a later format is a 503 to try again, for a gateway of that version may answer; it stays."""
+    """A manifest of a later format stays and is answered 503, so that a gateway of that version may answer a retry."""
     job_id = new_job_id()
     await _manifest(backends, manifest(job_id, "studio-tiny", version=2), job_id)
 
@@ -54,7 +54,7 @@ async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, b
 
 @pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
 def test_message_is_understood(more: dict[str, object]) -> None:
-    """A message of the first version is read, and one to which a later version has added something."""
+    """A message of the first version is read, and so is one with a field of a later version."""
     sent = message(new_job_id(), "studio-tiny", **more)
 
     assert JobMessage.decode(json.dumps(sent).encode()).params == sent["params"]
@@ -62,8 +62,8 @@ def test_message_is_understood(more: dict[str, object]) -> None:
 
 @pytest.mark.services
 @pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
-async def test_record_in_redis_is_gone_on_with(stack: Stack, more: dict[str, object]) -> None:
-    """A running job's hash of the first version, or with a field of a later one, is read, renewed and ended."""
+async def test_record_in_redis_is_continued(stack: Stack, more: dict[str, object]) -> None:
+    """A running job's hash of the first version, or with a field of a later one, is read and renewed."""
     job_id = new_job_id()
     run = {"state": "running", "attempt": 1, "lease_token": "t", "lease_message_id": "m", "lease_expires_at": 9e9}
     row = to_row(StatusRecord.model_validate(record(job_id, "studio-tiny", **run)))

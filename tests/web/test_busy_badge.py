@@ -9,7 +9,8 @@ from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.presence import Pace
 from services.common.settings import Settings
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import without
+from tests.support.fakes import FakeWorker
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id, submit
 

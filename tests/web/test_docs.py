@@ -15,8 +15,8 @@ from services.api.http.endpoint import Endpoint
 from services.api.reference.examples import curl_example, python_example
 from services.common.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
-from tests.support.job_population import Population
 from tests.support.live_server import LiveGateway
+from tests.support.sample_jobs import SampleJobs
 from tests.support.web.html_page import Page
 
 TABLE = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in endpoints()}
@@ -25,18 +25,18 @@ STATES = {"POST /v1/jobs/{job_id}/cancel": "running", "GET /v1/jobs/{job_id}/pre
 
 
 @pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[Population]:
+def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[SampleJobs]:
     with LiveGateway(embedded_settings(tmp_path_factory.mktemp("docs")), catalogue) as live:
-        with Population(live) as opened:
+        with SampleJobs(live) as opened:
             yield opened
 
 
 @pytest.mark.parametrize("language", ["shell", "python"])
 @pytest.mark.parametrize("endpoint", TABLE.values(), ids=TABLE.keys())
-def test_examples_run(endpoint: Endpoint, language: str, population: Population, tmp_path: Path) -> None:
+def test_examples_run(endpoint: Endpoint, language: str, population: SampleJobs, tmp_path: Path) -> None:
     """Every example works when it is pasted behind the two lines at the top of the page."""
-    job_id = population.made(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
-    message_id = population.dead_letter(ended=True)
+    job_id = population.create(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
+    message_id = population.create_dead_letter(ended=True)
     if language == "shell":
         command = ["bash", "-euc", curl_example(endpoint)]
     else:

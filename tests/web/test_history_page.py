@@ -5,7 +5,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from services.api.pages.history_page import PAGE
-from tests.support.fakes import FakeWorker, picture
+from tests.support.fakes import FakeWorker, stored_image
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id, submit
 
@@ -20,7 +20,7 @@ def shown(page: Page) -> list[str]:
 async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """Every photo of the visitor is listed with its words and a thumbnail, the newest first."""
     first, second = await submit(browser, product="red mug"), await submit(browser, product="blue vase")
-    await worker.succeed(job_id(first), picture())
+    await worker.succeed(job_id(first), stored_image())
     await worker.fail(job_id(second))
     page = Page((await browser.get("/history")).text)
     assert shown(page) == [second, first]
@@ -32,7 +32,7 @@ async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: Fake
 async def test_variation_keeps_the_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """A new variation is another photo, and the one before stays in the list."""
     path = await submit(browser)
-    await worker.succeed(job_id(path), picture())
+    await worker.succeed(job_id(path), stored_image())
     again = (await browser.post(f"{path}/retry")).headers["Location"]
     assert shown(Page((await browser.get("/history")).text)) == [again, path]
 
@@ -64,13 +64,13 @@ async def test_history_is_looked_at_again_while_it_moves(browser: httpx2.AsyncCl
     path = await submit(browser)
     assert Page((await browser.get("/history/fragment")).text).one("div", id="history")["data-poll"] == "2"
     assert Page((await browser.get("/history")).text).one("meta", http_equiv="refresh")["content"] == "2"
-    await worker.succeed(job_id(path), picture())
+    await worker.succeed(job_id(path), stored_image())
     assert "data-poll" not in Page((await browser.get("/history/fragment")).text).one("div", id="history")
 
 
 async def test_deleted_photo_leaves_the_list(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """A deleted photo is not listed any more."""
     path = await submit(browser)
-    await worker.succeed(job_id(path), picture())
+    await worker.succeed(job_id(path), stored_image())
     await browser.post(f"{path}/delete")
     assert shown(Page((await browser.get("/history")).text)) == []

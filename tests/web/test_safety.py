@@ -12,7 +12,8 @@ from services.common.catalogue import Catalogue
 from services.common.ids import new_job_id
 from services.common.schemas import State
 from services.common.settings import Settings
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import without
+from tests.support.fakes import FakeWorker
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id, submit
 

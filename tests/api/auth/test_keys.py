@@ -24,7 +24,7 @@ from services.common.settings import Settings
 from tests.api.conftest import embedded_settings
 from tests.api.v1.test_jobs import MUG
 from tests.support.api_keys import LINES, bearer, key_of
-from tests.support.fakes import FakeWorker, picture
+from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ async def test_what_stays_open(client: httpx2.AsyncClient) -> None:
 async def test_others_jobs_are_not_there(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """The job of another key is a 404 in every operation, and cannot be told from a job that never was."""
     made = await submit_as(client, "alice")
-    await worker.succeed(made, picture())
+    await worker.succeed(made, stored_image())
     operations = [each for each in GUARDED if "{job_id}" in each.path]
     assert len(operations) >= 6
     for each in operations:

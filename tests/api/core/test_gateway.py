@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,79 +25,16 @@ from services.common.errors import (
 )
 from services.common.ids import new_job_id
 from services.common.params import Modality
-from services.common.ports import DeadLetter, Delivery, Lease, Outcome, Quota, StatusStore, Verdict
+from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, State, StatusRecord
 from services.common.settings import Settings
+from tests.support.fake_backends import FakeBroker, StatusesWithoutConfirm
 
 pytestmark = pytest.mark.anyio
 
 MODEL = Model(name="painter", title="Painter", modality=Modality.TXT2IMG, adapter="x:Y", source=".", default=True)
 CATALOGUE = Catalogue(models={"painter": MODEL}, styles={})
 BODY = {"prompt": "red mug"}
-
-
-class FakeBroker:
-    """Keeps what is published; `publish_does` may raise or wait first."""
-
-    def __init__(self) -> None:
-        self.published: list[JobMessage] = []
-        self.bulk: list[bool] = []
-        self.fault: Exception | None = None
-        self.hangs = False
-        self.ready = 0
-        self.asked = 0
-        self.depth_fault: Exception | None = None
-
-    async def publish(
-        self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
-    ) -> None:
-        if self.hangs:
-            await asyncio.sleep(60)
-        if self.fault is not None:
-            raise self.fault
-        self.published.append(message)
-        self.bulk.append(bulk)
-
-    def consume(
-        self, model: str, prefetch: int, consuming: asyncio.Event | None = None
-    ) -> AsyncGenerator[Delivery, None]:
-        raise AssertionError("the gateway never consumes")
-
-    async def depth(self, model: str) -> int:
-        self.asked += 1
-        if self.depth_fault is not None:
-            raise self.depth_fault
-        return self.ready
-
-    async def dead_letter_count(self) -> int:
-        return 0
-
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        return []
-
-    async def replay(self, message_id: str) -> bool:
-        return False
-
-    async def drop(self, message_id: str) -> bool:
-        return False
-
-    async def ping(self) -> None:
-        pass
-
-
-class Unconfirming:
-    """A status store that fails whenever a published message is to be noted."""
-
-    def __init__(self, statuses: StatusStore) -> None:
-        self._statuses = statuses
-
-    async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
-        if record.published:
-            raise BackendUnavailable("statuses", "away")
-        return await self._statuses.create(record, quota)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._statuses, name)
 
 
 @pytest.fixture
@@ -298,7 +235,7 @@ async def test_accepted_though_not_confirmed(
 ) -> None:
     """A job that was accepted while the status store failed is not given up for trouble that the broker has later."""
     monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
-    unconfirming = replace(backends, statuses=Unconfirming(backends.statuses))
+    unconfirming = replace(backends, statuses=StatusesWithoutConfirm(backends.statuses))
     accepted = await submitted(Gateway(unconfirming, CATALOGUE, settings), BODY, idempotency_key="k")
     broker.published.clear()
 

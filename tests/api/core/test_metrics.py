@@ -29,7 +29,7 @@ from services.common.ports import Quota
 from services.common.settings import Settings
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
-from tests.support.fakes import without
+from tests.support.fake_backends import without
 from tests.support.metrics_scrape import Scrape
 from tests.support.servers.server import free_port
 

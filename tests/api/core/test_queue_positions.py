@@ -13,35 +13,10 @@ from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality
 from services.common.schemas import JobMessage, State, StatusRecord
+from tests.support.fake_backends import FakeStatuses, InMemoryCache
 
 MODEL = Model(name="m", title="M", modality=Modality.TXT2IMG, adapter="none", source=".", default=True)
 CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
-
-
-class FakeStatuses:
-    """Lists what a test says is live."""
-
-    def __init__(self) -> None:
-        self.live: list[StatusRecord] = []
-
-    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
-        return [record for record in self.live if record.job_id > after][:limit]
-
-
-class FakeCache:
-    """Keeps everything."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    async def get(self, key: str) -> bytes | None:
-        return self._kept.get(key)
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        self._kept[key] = value
-
-    async def list(self, folder: str) -> dict[str, bytes]:
-        return {}
 
 
 def job(number: int) -> StatusRecord:
@@ -81,7 +56,7 @@ def test_bulk_is_behind_the_others() -> None:
 
 
 async def _positions(polls: list[Poll]) -> list[int]:
-    statuses, cache, mine = FakeStatuses(), FakeCache(), job(5)
+    statuses, cache, mine = FakeStatuses(), InMemoryCache(), job(5)
     backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache}))
     gateways = [QueuePositions(backends, CATALOGUE) for _ in range(3)]
     positions: list[int] = []

@@ -13,7 +13,7 @@ from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import MUG
-from tests.support.fakes import without
+from tests.support.fake_backends import without
 
 pytestmark = pytest.mark.anyio
 

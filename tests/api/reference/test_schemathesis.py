@@ -13,8 +13,8 @@ from services.api.endpoints import endpoints
 from services.api.reference.openapi import openapi_document
 from services.common.catalogue import load_catalogue
 from tests.api.conftest import embedded_settings
-from tests.support.job_population import Population
 from tests.support.live_server import LiveGateway
+from tests.support.sample_jobs import SampleJobs
 
 MODELS = Path(__file__).parents[3] / "models"
 CATALOGUE = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
@@ -39,30 +39,30 @@ thorough = settings(
 
 
 @pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Population]:
+def population(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleJobs]:
     folder = tmp_path_factory.mktemp("schemathesis")
     with LiveGateway(
         embedded_settings(folder, queue_limit=1_000_000, sweep_seconds=3600, image_wait_seconds=10), CATALOGUE
     ) as live:
-        with Population(live) as opened:
+        with SampleJobs(live) as opened:
             yield opened
 
 
 @pytest.fixture(scope="module")
-def worker(population: Population) -> Iterator[None]:
+def worker(population: SampleJobs) -> Iterator[None]:
     with population.working():
         yield
 
 
 @operations.parametrize()
 @thorough
-def test_operation(case: schemathesis.Case[Any], population: Population) -> None:
+def test_operation(case: schemathesis.Case[Any], population: SampleJobs) -> None:
     """Every answer is one that the document describes, and a request is refused exactly where the document says so."""
     population.send(case)
 
 
 @images.parametrize()
 @thorough
-def test_images(case: schemathesis.Case[Any], population: Population, worker: None) -> None:
+def test_images(case: schemathesis.Case[Any], population: SampleJobs, worker: None) -> None:
     """The answers of OpenAI's route keep to the document too, while a worker makes the images."""
     population.send(case)

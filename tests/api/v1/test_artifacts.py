@@ -10,7 +10,8 @@ from services.api.core.artifacts import Artifacts
 from services.api.core.renditions import Renditions
 from services.common.backends import Backends
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import PresigningObjects, without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -128,16 +129,6 @@ async def test_object_store_down_is_503(
     assert "secret-host" not in response.text
 
 
-class PresigningObjects:
-    """An object store that can presign."""
-
-    async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str:
-        assert media_type == "image/png"
-        assert filename.endswith("-0.png")
-        assert seconds <= 300
-        return f"https://s3.example/bucket/{key}?signature=x"
-
-
 @pytest.mark.parametrize(
     "settings", [{"artifact_delivery": "redirect", "s3_public_endpoint": "https://s3.example"}], indirect=True
 )
@@ -148,7 +139,7 @@ async def test_artifact_is_redirected_to_the_store(
     job_id = await submit(client)
     await worker.succeed(job_id, PICTURE)
 
-    state["artifacts"] = Artifacts(PresigningObjects(), cast("Renditions", None))  # type: ignore[arg-type]
+    state["artifacts"] = Artifacts(PresigningObjects(backends.objects), cast("Renditions", None))  # type: ignore[arg-type]
 
     response = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
 

@@ -12,7 +12,7 @@ from services.cli.tables import dead_letter_table
 from services.common.backends import Backends
 from services.common.schemas import JobMessage
 from tests.support.api_keys import LINES, bearer
-from tests.support.fakes import FakeWorker, bury
+from tests.support.fakes import FakeWorker, dead_letter
 from tests.support.messages import new_message
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ async def operator(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
 async def letter_of(backends: Backends, job_id: str, **changes: object) -> JobMessage:
     """The message of a job, dead."""
     message = (await backends.statuses.get(job_id)).message.model_copy(update=changes)
-    await bury(backends, message)
+    await dead_letter(backends, message)
     return message
 
 
@@ -41,7 +41,7 @@ async def test_letters_are_listed_and_shown(operator: httpx2.AsyncClient, backen
     """The list has the oldest first and says which job each is of; one alone has its body and its job, too."""
     first, second = new_message("studio-tiny"), new_message("other")
     for message in (first, second):
-        await bury(backends, message)
+        await dead_letter(backends, message)
 
     listed = (await operator.get("/v1/dead-letters")).json()["data"]
     shown = (await operator.get(f"/v1/dead-letters/{first.message_id}")).json()
@@ -58,7 +58,7 @@ async def test_letters_are_listed_and_shown(operator: httpx2.AsyncClient, backen
 async def test_letters_do_not_command_the_terminal(operator: httpx2.AsyncClient, backends: Backends) -> None:
     """Whatever is in a letter, `studio dead list` shows it as it is, but for what a terminal would obey."""
     bold = new_message("[/]\x1b[2J").model_copy(update={"message_id": "[bold]", "job_id": "[link=http://evil.example]"})
-    await bury(backends, bold)
+    await dead_letter(backends, bold)
     shown = StringIO()
 
     letters = (await operator.get("/v1/dead-letters")).json()["data"]
@@ -94,7 +94,7 @@ async def test_replay_cut_short_makes_one_job(
     message = await letter_of(backends, job_id, message_id="again")
     await worker.fail(job_id, "poison")
     first = (await operator.post("/v1/dead-letters/again/replay")).json()
-    await bury(backends, message)
+    await dead_letter(backends, message)
 
     assert (await operator.post("/v1/dead-letters/again/replay")).json()["job"]["id"] == first["job"]["id"]
 
@@ -103,7 +103,7 @@ async def test_replay_of_a_live_job_goes_back_to_its_queue(operator: httpx2.Asyn
     """The message of a job that is not over, or that nobody knows, is delivered as it is."""
     known = await letter_of(backends, await submitted(operator), message_id="known")
     unknown = new_message("other")
-    await bury(backends, unknown)
+    await dead_letter(backends, unknown)
     before = await backends.broker.depth(known.model)
     for message in (known, unknown):
         answer = (await operator.post(f"/v1/dead-letters/{message.message_id}/replay")).json()
@@ -138,7 +138,7 @@ async def test_replay_that_cannot_be(operator: httpx2.AsyncClient, backends: Bac
 async def test_letter_of_a_newer_version(operator: httpx2.AsyncClient, backends: Backends) -> None:
     """What a newer version wrote is shown as that, and replayed as it is: whoever is of that version can read it."""
     message = new_message("other").model_copy(update={"schema_version": 999})
-    await bury(backends, message)
+    await dead_letter(backends, message)
 
     [letter] = (await operator.get("/v1/dead-letters")).json()["data"]
     assert "version 999" in letter["fault"]
@@ -183,7 +183,7 @@ async def test_nobody_is_let_in_from_other_machines(app: ASGIApp, method: str, p
 async def test_keys_of_operators_let_in(client: httpx2.AsyncClient, backends: Backends) -> None:
     """With keys it takes an operator's: a user's is forbidden, and without one nobody gets in, wherever he is."""
     message = new_message("other")
-    await bury(backends, message)
+    await dead_letter(backends, message)
     path = f"/v1/dead-letters/{message.message_id}"
     answers = [await client.get(path, headers=headers) for headers in ({}, bearer("alice"), bearer("olga"))]
     assert [answer.status_code for answer in answers] == [401, 403, 200]
@@ -196,7 +196,7 @@ async def test_other_sites_may_not_change_anything(
 ) -> None:
     """A page of somebody else's in the operator's browser can neither replay nor drop."""
     message = new_message("other")
-    await bury(backends, message)
+    await dead_letter(backends, message)
     path = f"/v1/dead-letters/{message.message_id}"
 
     answers = [await operator.post(f"{path}/replay", headers=sender), await operator.delete(path, headers=sender)]

@@ -11,9 +11,9 @@ from PIL import Image
 from services.api.core import renditions
 from services.api.core.artifacts import Artifacts
 from services.common.backends import Backends
-from services.common.ports import ObjectStore
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, picture
+from tests.support.fake_backends import PresigningObjects
+from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ HOW = {"prompt": "a red café ☕", "style": "macro", "seed": "7", "software": "
 async def made(client: httpx2.AsyncClient, worker: FakeWorker, data: bytes | None = None) -> str:
     """The path of a finished job's picture."""
     job_id = await submit(client)
-    await worker.succeed(job_id, picture(**HOW) if data is None else data)
+    await worker.succeed(job_id, stored_image(**HOW) if data is None else data)
     return f"/v1/jobs/{job_id}/artifacts/0"
 
 
@@ -64,7 +64,7 @@ async def test_stored_format_is_not_touched(client: httpx2.AsyncClient, worker: 
     """Asked for by name, the stored format comes byte for byte."""
     path = await made(client, worker)
     plain, named = await client.get(path), await client.get(f"{path}?format=png")
-    assert named.content == plain.content == picture(**HOW)
+    assert named.content == plain.content == stored_image(**HOW)
     assert named.headers["ETag"] == plain.headers["ETag"]
 
 
@@ -119,16 +119,6 @@ async def test_what_is_no_picture(client: httpx2.AsyncClient, worker: FakeWorker
     path = await made(client, worker, b"no picture")
     assert (await client.get(f"{path}?format=jpeg")).status_code == 422
     assert (await client.get(path)).content == b"no picture"
-
-
-class PresigningObjects:
-    """An object store that can presign, and is asked for one object."""
-
-    def __init__(self, objects: ObjectStore) -> None:
-        self.get = objects.get
-
-    async def url(self, key: str, **_: object) -> str:
-        return f"https://s3.example/{key}"
 
 
 @pytest.mark.parametrize("settings", [{"artifact_delivery": "redirect"}], indirect=True)

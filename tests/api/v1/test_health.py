@@ -8,7 +8,7 @@ import pytest
 
 from services.api.core.health import BackendHealth
 from services.common.backends import Backends
-from tests.support.fakes import without
+from tests.support.fake_backends import HungBroker, without
 
 pytestmark = pytest.mark.anyio
 
@@ -43,18 +43,11 @@ async def test_gateway_names_what_is_not_ready(
     assert (await client.get("/livez")).status_code == 200
 
 
-class Hung:
-    """A broker that never answers."""
-
-    async def ping(self) -> None:
-        await asyncio.Event().wait()
-
-
 async def test_readiness_does_not_hang_with_a_backend(
     client: httpx2.AsyncClient, backends: Backends, state: dict[str, object]
 ) -> None:
     """A backend that never answers is reported within the 3 s in which every endpoint answers."""
-    state["health"] = BackendHealth(replace(backends, broker=Hung()))  # type: ignore[arg-type]
+    state["health"] = BackendHealth(replace(backends, broker=HungBroker()))  # type: ignore[arg-type]
 
     async with asyncio.timeout(10):
         response = await client.get("/readyz")

@@ -10,7 +10,8 @@ from services.common.preview_cache import preview_key
 from services.common.schemas import Progress
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 

@@ -13,12 +13,12 @@ from services.api.core.queue_positions import FRESH_SECONDS, QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
-from services.common.ports import StatusStore
 from services.common.presence import Pace
 from services.common.schemas import Progress, StatusRecord
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import CountingStatuses, without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -126,23 +126,6 @@ async def test_models_say_who_serves_them(client: httpx2.AsyncClient, worker: Fa
     assert (models["sd15"]["ready_workers"], models["sd15"]["typical_seconds"]) == (0, None)
 
 
-class Counted:
-    """A status store that counts how often it is listed; `ahead` is by how much the gateways' clocks are."""
-
-    def __init__(self, statuses: StatusStore, ahead: float = 0.0) -> None:
-        self._statuses = statuses
-        self._ahead = ahead
-        self.listed = 0
-
-    async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
-        self.listed += not after
-        return await self._statuses.list(after, limit)
-
-    async def get(self, job_id: str) -> StatusRecord:
-        record = await self._statuses.get(job_id)
-        return record.model_copy(update={"created_at": record.created_at + self._ahead})
-
-
 def line_over(statuses: object, backends: Backends, catalogue: Catalogue) -> QueuePositions:
     return QueuePositions(replace(backends, statuses=statuses), catalogue)  # type: ignore[arg-type]
 
@@ -152,7 +135,7 @@ async def test_polls_share_a_look(
     client: httpx2.AsyncClient, backends: Backends, catalogue: Catalogue, ahead: float
 ) -> None:
     """However many jobs are polled, and whatever the clocks that made them say, the queue is looked through once."""
-    statuses = Counted(backends.statuses, ahead)
+    statuses = CountingStatuses(backends.statuses, ahead)
     line = line_over(statuses, backends, catalogue)
     jobs = [await submit(client) for _ in range(5)]
     for _ in range(4):
@@ -165,7 +148,7 @@ async def test_polls_share_a_look(
 async def test_store_that_hangs_is_asked_once(backends: Backends, catalogue: Catalogue) -> None:
     """Those who want a look at a store that does not answer do not wait for it one after the other."""
 
-    class Hung(Counted):
+    class Hung(CountingStatuses):
         async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:
             self.listed += 1
             await asyncio.sleep(0.05)

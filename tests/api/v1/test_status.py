@@ -10,7 +10,8 @@ from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue
 from tests.api.v1.test_jobs import submit
-from tests.support.fakes import FakeWorker, without
+from tests.support.fake_backends import without
+from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
 

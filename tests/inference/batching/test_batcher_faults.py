@@ -10,7 +10,7 @@ from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationErr
 from services.common.params import Txt2ImgParams
 from services.inference.batching.scheduler import BatchScheduler
 from services.inference.runtime.adapter import Cancelled, Item
-from tests.support.models.stepping_adapter import STEPS, Stepper, fits, heartbeat_of_a_job, refuses, rig
+from tests.support.models.stepping_adapter import STEPS, SteppingAdapter, fits, heartbeat_of_a_job, refuses, rig
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +159,7 @@ async def test_adapters_mistakes_end_one_job() -> None:
     """A batch key that is none, and an exception that futures take for their own, fail their job and no other."""
     async with rig(refuses("odd0", concurrent.futures.CancelledError())) as jobs:
         jobs.adapter.go()
-        with patch.object(Stepper, "batch_key", lambda _self, _item: []), pytest.raises(TypeError):
+        with patch.object(SteppingAdapter, "batch_key", lambda _self, _item: []), pytest.raises(TypeError):
             await jobs.submit("a")
         with pytest.raises(RuntimeError, match="CancelledError"):
             await jobs.submit("odd")
@@ -169,13 +169,13 @@ async def test_adapters_mistakes_end_one_job() -> None:
 async def test_adapter_whose_batch_key_raises() -> None:
     """A job whose batch key cannot be had fails, with what the adapter raised, and the others are made."""
 
-    def batch_key(_adapter: Stepper, item: Item) -> str:
+    def batch_key(_adapter: SteppingAdapter, item: Item) -> str:
         if item.prompt == "odd":
             raise ZeroDivisionError
         return ""
 
     async with rig() as jobs:
-        with patch.object(Stepper, "batch_key", batch_key):
+        with patch.object(SteppingAdapter, "batch_key", batch_key):
             jobs.adapter.go()
             results = await asyncio.gather(*(jobs.submit(name) for name in ("b", "odd", "c")), return_exceptions=True)
     assert isinstance(results[1], ZeroDivisionError)
@@ -186,14 +186,14 @@ async def test_adapter_whose_batch_key_raises_later() -> None:
     """An adapter that tells the batch key of a thing once and not again breaks nothing: it is asked once."""
     told: set[str] = set()
 
-    def batch_key(_adapter: Stepper, item: Item) -> str:
+    def batch_key(_adapter: SteppingAdapter, item: Item) -> str:
         if item.prompt in told:
             raise ZeroDivisionError
         told.add(item.prompt)
         return ""
 
     async with rig(fits(1)) as jobs:
-        with patch.object(Stepper, "batch_key", batch_key):
+        with patch.object(SteppingAdapter, "batch_key", batch_key):
             jobs.adapter.go()
             assert await asyncio.gather(*(jobs.submit(name) for name in "bcd")) == [["b0"], ["c0"], ["d0"]]
 

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from services.inference.batching.throttle import FIRST_SECONDS, MOST_SHARE, PAUSE_SECONDS, PreviewThrottle
 from services.inference.runtime.outputs import Preview
-from tests.support.clock import Clock
+from tests.support.fakes import Clock
 
 PREVIEW = Preview(Image.new("RGB", (8, 8)))
 

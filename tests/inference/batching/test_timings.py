@@ -6,7 +6,7 @@ import pytest
 
 from services.common.presence import Pace
 from services.inference.batching.timings import SIZES, CallTimings
-from tests.support.clock import Clock
+from tests.support.fakes import Clock
 from tests.support.models.items import item
 
 

@@ -8,14 +8,14 @@ import pytest
 from services.common.schemas import Progress
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.lease import JobLease
-from tests.support.fakes import Deaf
+from tests.support.fakes import UncancellableLease
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_swallowed_cancellation_does_not_keep_it_alive() -> None:
     """The heartbeat ends with its job although the status store swallows the cancellation."""
-    claim = Deaf()
+    claim = UncancellableLease()
     heartbeat = Heartbeat(cast("JobLease", claim))
 
     async with asyncio.timeout(5), heartbeat.beating():

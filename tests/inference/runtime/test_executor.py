@@ -20,7 +20,7 @@ from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Output
 from services.inference.runtime.sources import Source
 from tests.support.models.items import item, tiny_model
-from tests.support.models.stepping_adapter import Name
+from tests.support.models.stepping_adapter import NamedOutput
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ class Calls(ModelAdapter):
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         self._note("generate")
         self._work()
-        return [Name("made") for _ in batch]
+        return [NamedOutput("made") for _ in batch]
 
     def free_cache(self) -> None:
         self._note("free_cache")

@@ -13,8 +13,7 @@ from services.common.presence import WORKERS
 from services.inference.batching.timings import CallTimings
 from services.inference.worker.announcer import Announcer
 from services.inference.worker.best_effort import BestEffort
-from tests.support.cache_in_memory import Board
-from tests.support.fakes import Down
+from tests.support.fake_backends import InMemoryCache, UnavailableBackend
 from tests.support.models.items import item
 
 pytestmark = pytest.mark.anyio
@@ -28,33 +27,33 @@ async def announcing(cache: object) -> AsyncIterator[Announcer]:
 
 async def test_phases_are_told_as_they_come() -> None:
     """Loading, ready, busy, with the newest figures, out of the queue's reach, and draining are told under one key."""
-    board, timings, consuming = Board(), CallTimings(), asyncio.Event()
+    board, timings, consuming = InMemoryCache(), CallTimings(), asyncio.Event()
     async with announcing(board) as announcer:
-        loading = await board.told("loading")
+        loading = await board.await_phase("loading")
         announcer.serve(timings, 4, consuming.is_set)
-        assert not (await board.told("disconnected")).takes_jobs
+        assert not (await board.await_phase("disconnected")).takes_jobs
         consuming.set()
-        ready = await board.told("ready")
+        ready = await board.await_phase("ready")
         assert (ready.model, ready.max_batch, ready.paces) == ("m", 4, {})
         assert ready.since > loading.since
         with timings.call([item(1)]):
-            await board.told("busy")
-        assert set((await board.told("ready")).paces) == {"64x64"}
+            await board.await_phase("busy")
+        assert set((await board.await_phase("ready")).paces) == {"64x64"}
         consuming.clear()
-        await board.told("disconnected")
+        await board.await_phase("disconnected")
         announcer.drain()
-        assert (await board.told("draining")).worker_id == loading.worker_id
+        assert (await board.await_phase("draining")).worker_id == loading.worker_id
         assert list(board.kept) == [f"{WORKERS}/{loading.worker_id}"]
     assert board.kept == {}
 
 
 async def test_outage_is_borne_in_silence() -> None:
     """A cache that does not answer raises nothing, and is complained of once for as long as it lasts."""
-    board = Board()
-    cache = BestEffort(cast("Cache", Down("cache")))
+    board = InMemoryCache()
+    cache = BestEffort(cast("Cache", UnavailableBackend("cache")))
     with capture_logs() as logs:
         assert [await cache.put("workers/a", b"", 1) for _ in range(3)] == [False] * 3
-        async with announcing(Down("cache")):
+        async with announcing(UnavailableBackend("cache")):
             pass
     assert [entry["event"] for entry in logs].count("cache does not answer, doing without") == 2  # each of the two
     assert await BestEffort(cast("Cache", board)).put("workers/a", b"", 1)

@@ -13,8 +13,7 @@ from services.common.preview_cache import preview_key
 from services.inference.runtime.outputs import PREVIEW_SIDE, Preview
 from services.inference.worker.best_effort import BestEffort
 from services.inference.worker.previews import Previews
-from tests.support.cache_in_memory import Board
-from tests.support.fakes import Down
+from tests.support.fake_backends import InMemoryCache, UnavailableBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +46,7 @@ def plain(colour: str, size: tuple[int, int] = (16, 16)) -> Preview:
 
 async def test_newest_is_shown_until_it_is_over() -> None:
     """Of pictures that come faster than they are stored the newest is shown, and none once the job is over."""
-    board, shown = Board(), Shown()
+    board, shown = InMemoryCache(), Shown()
     showing = previews(board, shown)
     for colour in ("black", "red", "white"):
         showing.show(0, plain(colour))
@@ -65,7 +64,10 @@ async def test_newest_is_shown_until_it_is_over() -> None:
 async def test_what_cannot_be_shown_harms_nothing() -> None:
     """A cache that is down shows nothing, an adapter that makes something else than a picture is logged."""
     shown = Shown()
-    for cache, made in ((Down("cache"), plain("red")), (Board(), Preview(cast("Image.Image", "no picture")))):
+    for cache, made in (
+        (UnavailableBackend("cache"), plain("red")),
+        (InMemoryCache(), Preview(cast("Image.Image", "no picture"))),
+    ):
         showing = previews(cache, shown)
         with capture_logs() as logs:
             showing.show(0, made)
@@ -80,5 +82,5 @@ async def test_what_cannot_be_shown_harms_nothing() -> None:
 async def test_job_without_previews_asks_nothing_of_the_cache() -> None:
     """A job that ends before its first preview costs the cache no call."""
     with capture_logs() as logs:
-        await previews(Down("cache"), Shown()).clear()
+        await previews(UnavailableBackend("cache"), Shown()).clear()
     assert logs == []

@@ -1,10 +1,8 @@
-"""A model adapter for tests: paints a small picture from prompt and seed, and does on request what models do wrong.
+"""A model adapter for tests: it makes a small image from prompt and seed, and fails as the prompt's first word says.
 
-The first word of the prompt is the request: FAIL raises, KEY raises where it is asked what may share a call, KILL takes
-the process down, HANG never returns, OOM has too little memory, ODD makes
-what is no picture, CUDA breaks the device for good, GIL keeps every other
-thread from running for a second or so, SLOW takes forty steps of 50 ms and stops when cancelled. In a batch, that
-happens to all of it.
+FAIL raises, KEY raises in `batch_key`, KILL kills the process, HANG never returns, OOM raises MemoryError, ODD returns
+an output that cannot be encoded, CUDA raises a device error, GIL holds the interpreter lock for about a second, SLOW
+takes forty steps of 50 ms and stops when cancelled. A batch fails as a whole.
 """
 
 import hashlib
@@ -25,10 +23,10 @@ from services.inference.runtime.sources import Source
 GIL_COUNT = 60_000_000
 
 
-class Painter(ModelAdapter):
-    """`options.calls` names a file that gets one line a picture: job id and index.
+class ScriptedAdapter(ModelAdapter):
+    """`options.calls` names a file that gets one line an image: job id and index.
 
-    With `options.gate`, the name of a file, loading takes until that file is there; a step takes `options.seconds`.
+    With `options.gate`, the name of a file, loading waits until that file exists. A step takes `options.seconds`.
     """
 
     modality = Modality.TXT2IMG
@@ -64,41 +62,41 @@ class Painter(ModelAdapter):
         if "CUDA" in requests:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if "GIL" in requests:
-            sum(range(GIL_COUNT))  # one call of a C function, which lets go of nothing
+            sum(range(GIL_COUNT))  # one call of a C function, which never releases the lock
         steps, seconds = (40, 0.05) if "SLOW" in requests else (1, self._seconds)
         for step in range(steps):
             time.sleep(seconds)
-            context.progress(step + 1, steps, lambda: [Preview(_painted(item).image) for item in batch])
+            context.progress(step + 1, steps, lambda: [Preview(_image(item).image) for item in batch])
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
         context.stage("decode")
-        return [Odd() if item.prompt.startswith("ODD") else _painted(item) for item in batch]
+        return [UnencodableOutput() if item.prompt.startswith("ODD") else _image(item) for item in batch]
 
     def close(self) -> None:
         pass
 
 
-class Odd:
-    """An output that is none."""
+class UnencodableOutput:
+    """An output that cannot be encoded."""
 
     def encode(self, metadata: dict[str, str]) -> Encoded:
         raise ValueError("no picture, with a secret in it")
 
 
-def _painted(item: Item) -> ImageOutput:
+def _image(item: Item) -> ImageOutput:
     from PIL import Image
 
     digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()
     return ImageOutput(Image.frombytes("RGB", (2, 4), digest[:24]).resize((64, 64), Image.Resampling.NEAREST))
 
 
-def shown(png: bytes) -> bytes:
-    """The pixel rows a stored picture shows, to compare with `expected_picture`."""
+def pixels_of(png: bytes) -> bytes:
+    """Return the pixels of a stored image, to compare with `expected_pixels`."""
     from PIL import Image
 
     return Image.open(io.BytesIO(png)).resize((2, 4), Image.Resampling.NEAREST).convert("RGB").tobytes()
 
 
-def expected_picture(prompt: str, seed: int) -> bytes:
-    """The pixel rows the painter makes of a prompt and a seed, for telling one job's picture from another's."""
+def expected_pixels(prompt: str, seed: int) -> bytes:
+    """Return the pixels that the adapter makes of this prompt and seed, which tell one job's image from another's."""
     return hashlib.sha256(f"{prompt}|{seed}".encode()).digest()[:24]

@@ -1,4 +1,4 @@
-"""A batcher over a real model thread, with an adapter that stops at every step until it is let go on."""
+"""A batcher over a real model thread, with an adapter that waits at every step until the test releases it."""
 
 import asyncio
 import threading
@@ -26,8 +26,8 @@ STEPS = 3
 
 
 @dataclass(frozen=True)
-class Name:
-    """An output that says of which item it is."""
+class NamedOutput:
+    """An output that names its item."""
 
     text: str
 
@@ -35,8 +35,8 @@ class Name:
         raise NotImplementedError
 
 
-class Stepper(ModelAdapter):
-    """Takes STEPS steps, each when `gate` lets it, and then asks `fault`. After those of `a` it waits for `decoded`."""
+class SteppingAdapter(ModelAdapter):
+    """Takes STEPS steps, each of which waits for `gate`, then calls `fault`. A call with `a` waits for `decoded`."""
 
     modality = tiny_model().modality
     max_batch = 4
@@ -69,20 +69,20 @@ class Stepper(ModelAdapter):
         self._fault(names)
         if self._decoded is not None and "a0" in names:
             self._decoded.wait(5)
-        return [Name(name) for name in names if name != "dropped0"]
+        return [NamedOutput(name) for name in names if name != "dropped0"]
 
     def close(self) -> None:
         self.go()
 
     def go(self) -> None:
-        """From now on every step at once."""
+        """Release all further steps."""
         self.gate.release(1000)
 
 
-class Rig:
-    """Submits jobs the way an attempt does, and keeps their heartbeats."""
+class BatcherRig:
+    """Submits jobs to the batcher as an attempt does, and keeps their heartbeats."""
 
-    def __init__(self, adapter: Stepper, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(self, adapter: SteppingAdapter, batcher: Batcher, metrics: Metrics) -> None:
         self.adapter = adapter
         self.batcher = batcher
         self._metrics = metrics
@@ -92,7 +92,7 @@ class Rig:
     def submit(
         self, name: str, job: str = "", *, count: int = 1, alone: bool = False, bulk: bool = False, **given: object
     ) -> asyncio.Task[list[str]]:
-        """A job of `count` items; `name` is its prompt, and its id unless `job` is given."""
+        """Submit a job of `count` items; `name` is its prompt, and its id unless `job` is given."""
         job_id = job or name
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = items_of(name, job_id, count, **given)
@@ -101,14 +101,14 @@ class Rig:
         )
 
     async def refuse(self, name: str, hold: asyncio.Event | None = None) -> None:
-        """A job that is found to be over when its turn comes, or once `hold` is set."""
+        """Submit a job that turns out to have ended when its turn comes, or once `hold` is set."""
         async with self.batcher.request(items_of(name, name, 1), heartbeat_of_a_job()):
             self.begun.append(name)
             if hold is not None:
                 await hold.wait()
 
     async def at_work(self) -> asyncio.Task[list[str]]:
-        """The job `a`, which is being made, alone: what is submitted next comes together behind it."""
+        """Submit the job `a` and return once its call runs, alone: jobs submitted next wait together behind it."""
         first = self.submit("a")
         await self.under_way(1)
         return first
@@ -116,13 +116,13 @@ class Rig:
     async def _hold(self, job_id: str, held: BatchRequest) -> list[str]:
         async with held as request:
             self.begun.append(job_id)
-            return [output.text for output in await request.outputs() if isinstance(output, Name)]
+            return [output.text for output in await request.outputs() if isinstance(output, NamedOutput)]
 
     def cancel(self, job: str) -> None:
         self.heartbeats[job].note(Verdict.CANCEL)
 
     async def under_way(self, calls: int) -> None:
-        """The adapter has been called that often, and the scheduler has what was submitted."""
+        """Wait until the adapter has been called that often and the scheduler has the submitted jobs."""
         async with asyncio.timeout(5):
             while len(self.adapter.calls) < calls:
                 await asyncio.sleep(0.005)
@@ -142,8 +142,8 @@ async def rig(
     decoded: threading.Event | None = None,
     deadline_seconds: float = 60,
     window_seconds: float = WINDOW_SECONDS,
-) -> AsyncIterator[Rig]:
-    adapter = Stepper(fault, decoded)
+) -> AsyncIterator[BatcherRig]:
+    adapter = SteppingAdapter(fault, decoded)
     metrics = Metrics("tiny")
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))
@@ -151,11 +151,11 @@ async def rig(
         batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds, window_seconds=window_seconds)
         await stack.enter_async_context(batcher.running())
         await stack.enter_async_context(asyncio.timeout(10))
-        yield Rig(adapter, batcher, metrics)
+        yield BatcherRig(adapter, batcher, metrics)
 
 
 def fits(most: int) -> Callable[[list[str]], None]:
-    """The fault of a device with memory for `most` things at a time."""
+    """Return the fault of a device that has memory for `most` items at a time."""
 
     def fault(names: list[str]) -> None:
         if len(names) > most:
@@ -165,7 +165,7 @@ def fits(most: int) -> Callable[[list[str]], None]:
 
 
 def refuses(name: str, exc: BaseException) -> Callable[[list[str]], None]:
-    """The fault of a model that raises `exc` whenever `name` is in the batch."""
+    """Return the fault of a model that raises `exc` when `name` is in the batch."""
 
     def fault(names: list[str]) -> None:
         if name in names:
@@ -180,5 +180,5 @@ def items_of(prompt: str, job_id: str, count: int, **given: object) -> list[Item
 
 
 def heartbeat_of_a_job() -> Heartbeat:
-    """Nobody beats it: a test says what the status store would."""
+    """Return a heartbeat that renews no lease: a test notes the verdicts of the status store."""
     return Heartbeat(cast("JobLease", SimpleNamespace(removed=False)))

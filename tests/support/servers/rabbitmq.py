@@ -1,4 +1,4 @@
-"""A private RabbitMQ: own node name, cookie, ports, folders and epmd, with the definitions we ship."""
+"""A private RabbitMQ with its own node name, cookie, ports, folders and epmd, and with the definitions we ship."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tests.support.servers.server import Server, exchange_line, find_binary, fre
 
 SHIPPED = Path(__file__).resolve().parents[3] / "deploy" / "rabbitmq"
 INSTALL = "apt-get install rabbitmq-server"
-# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, who may not write our folder.
+# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, which may not write our folder.
 BINARIES = "/usr/lib/rabbitmq/bin"
 USER, PASSWORD = "studio", "studio"  # of a server on loopback that lives as long as the tests
 USERS = {
@@ -83,7 +83,7 @@ class RabbitMQServer(Server):
         super().start()
 
     def close(self) -> None:
-        """Stop the broker and the epmd it was registered with. Repeatable."""
+        """Stop the broker and its epmd. Repeatable."""
         self.stop()
         if self._epmd is not None:
             self._epmd.kill()
@@ -91,7 +91,7 @@ class RabbitMQServer(Server):
             self._epmd = None
 
     def ctl(self, *arguments: str) -> str:
-        """What `rabbitmqctl ARGUMENTS` prints; it takes a second or two."""
+        """Run `rabbitmqctl ARGUMENTS`, which takes a second or two, and return its output. Raises RuntimeError."""
         command = [self._ctl, "--node", self._node, "--quiet", *arguments]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
@@ -99,10 +99,10 @@ class RabbitMQServer(Server):
         return done.stdout
 
     def sync(self) -> None:
-        """Have what is known of young queues on disk: call it between the first declaration of a queue and `kill`.
+        """Write the directory of quorum queues to disk: call it between the first declaration of a queue and `kill`.
 
-        RabbitMQ 3.10.8 writes the directory of quorum queues every 5 s only. Killed before, it comes back with a
-        queue that has lost its confirmed messages and never elects a leader. Queues of a running system are older.
+        RabbitMQ 3.10.8 writes that directory every 5 s only. If it is killed earlier, it comes back with a queue that
+        has lost its confirmed messages and never elects a leader. The queues of a running system are older.
         """
         self.ctl("eval", "[dets:sync(Table) || Table <- dets:all()].")
 

@@ -1,4 +1,4 @@
-"""A private Redis without persistence: what a cache is allowed to forget, it forgets."""
+"""A private Redis without persistence: it forgets everything when it stops."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What Redis is used for, each over a link of its own, as in processes of their own."""
+"""Opens the status store and the cache of Redis, each over its own link, as separate processes do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from services.common.statuses.redis import RedisStatusStore, open_redis_status_s
 
 @asynccontextmanager
 async def open_statuses_at(url: str, limits: Limits) -> AsyncIterator[RedisStatusStore]:
-    """Raises as `open_redis_status_store`."""
+    """Open a status store over a new link. Raises as `open_redis_status_store`."""
     async with open_redis_link(url) as link, open_redis_status_store(link, limits) as statuses:
         yield statuses
 

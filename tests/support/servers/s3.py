@@ -1,4 +1,4 @@
-"""A private S3 server over a folder: `rclone serve s3`, which checks signatures (version 4)."""
+"""A private S3 server over a folder: `rclone serve s3`, which verifies signatures (version 4)."""
 
 import sys
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ class S3Server(Server):
 
     @contextmanager
     def other_keys(self) -> Iterator[None]:
-        """Restarted so that it refuses everybody while the block runs."""
-        mine, self.secret_key = self.secret_key, "of-somebody-else"
+        """Restart the server with other keys, so that it refuses all clients while the block runs."""
+        mine, self.secret_key = self.secret_key, "another-secret"
         self.kill()
         self.start()
         try:
@@ -47,7 +47,7 @@ class S3Server(Server):
         config = str(self.folder / "rclone.conf")
         return [
             *(self._binary, "serve", "s3", "--config", config, "--addr", address, "--auth-key", keys),
-            # Without its cache rclone deletes an object before it moves the new one there; S3 replaces at once.
+            # Without its cache rclone deletes an object before moving the new one in place; S3 replaces it atomically.
             *("--vfs-cache-mode", "writes", "--cache-dir", str(self.folder / "cache"), str(self.folder / "data")),
         ]
 

@@ -1,4 +1,4 @@
-"""A server as a child process that can be killed, paused and started again on the same port and data."""
+"""A server as a child process, which can be killed, paused and started again with the same port and data."""
 
 import contextlib
 import shutil
@@ -27,14 +27,14 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What to run; it must stay in the foreground."""
+        """Return the command to run; it must stay in the foreground."""
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether the server answers; may raise OSError while it does not."""
+        """Return whether the server answers; it may raise OSError while it does not."""
 
     def environment(self) -> Mapping[str, str] | None:
-        """None: this process's own."""
+        """Return the environment of the server; None stands for that of this process."""
         return None
 
     @property
@@ -44,7 +44,10 @@ class Server(ABC):
         return self._process.pid
 
     def start(self) -> None:
-        """Raise RuntimeError with the end of the log when the server dies or does not answer."""
+        """Start the server and return once it answers.
+
+        Raises RuntimeError with the end of the log when the server dies or does not answer.
+        """
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
@@ -64,15 +67,15 @@ class Server(ABC):
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL for a server that does not heed it. Repeatable."""
+        """Send SIGTERM, and SIGKILL if the server does not exit. Repeatable."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is flushed. Repeatable."""
+        """Send SIGKILL: nothing is flushed. Repeatable."""
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nobody answers."""
+        """Send SIGSTOP: connections stay open and get no answer."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -102,7 +105,7 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on now. The next caller gets another with near certainty."""
+    """Return a free loopback port. The next caller gets another one with near certainty."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -110,14 +113,14 @@ def free_port() -> int:
 
 
 def exchange_line(port: int, request: bytes) -> bytes:
-    """What a server answers to one request; empty when it closes. Raises OSError."""
+    """Send a request and return the first bytes of the answer, empty if the server closes. Raises OSError."""
     with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=2)) as connection:
         connection.sendall(request)
         return connection.recv(256)
 
 
 def find_binary(names: list[str], install: str) -> str:
-    """The first that exists, absolute or on PATH. Raises RuntimeError naming the command that installs it."""
+    """Return the first that exists, absolute or on PATH. Raises RuntimeError with the command that installs it."""
     for name in names:
         if found := shutil.which(name):
             return found

@@ -1,7 +1,7 @@
 """The distributed backends for tests, fault tests and benchmarks: `with start_stack(folder) as stack`.
 
-RabbitMQ, Redis and an S3 server of our own, as child processes on free loopback ports. A missing server program is
-an error that names the command which installs it, never a skip.
+Private RabbitMQ, Redis and S3 servers run as child processes on free loopback ports. A missing server program is an
+error that names the command which installs it, never a skip.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.support.servers.s3 import S3Server
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the servers are, and the servers themselves: each has `kill`, `stop`, `start`, `pause`, `resume`."""
+    """The URLs of the servers, and the servers, each with `kill`, `stop`, `start`, `pause` and `resume`."""
 
     broker_url: str
     statuses_url: str
@@ -30,7 +30,7 @@ class Stack:
     s3: S3Server
 
     def environment(self) -> dict[str, str]:
-        """The STUDIO_* variables that point a service at these servers."""
+        """Return the STUDIO_* variables that point a service at these servers."""
         return {
             "STUDIO_BROKER_URL": self.broker_url,
             "STUDIO_STATUSES_URL": self.statuses_url,
@@ -42,7 +42,7 @@ class Stack:
 
 @contextmanager
 def start_stack(folder: Path) -> Iterator[Stack]:
-    """Start the three servers with their data below the folder, and stop them whatever happens."""
+    """Start the three servers with their data below the folder, and stop them when the block ends."""
     rabbitmq, redis, s3 = (
         RabbitMQServer(folder / "rabbitmq"),
         RedisServer(folder / "redis"),
@@ -62,6 +62,6 @@ def start_stack(folder: Path) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One set of servers for the whole run. A test that breaks one mends it before it ends."""
+    """One set of servers for the whole run. A test that breaks a server repairs it before it ends."""
     with start_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running

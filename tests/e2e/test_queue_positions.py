@@ -1,4 +1,4 @@
-"""What one who waits is told, by real processes: place, range of time, and that a model is being loaded."""
+"""Real processes tell a waiting client the job's position, a range of waiting times, and a loading model."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ SECONDS = 30.0
 
 
 def queue_when(system: System, met: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The one model's entry of /v1/queue once it is as asked."""
+    """Poll the only model's entry of /v1/queue until it meets the condition, and return it."""
     deadline = time.monotonic() + SECONDS
     entry: dict[str, Any] = {}
     while time.monotonic() < deadline:
@@ -27,8 +27,8 @@ def queue_when(system: System, met: Callable[[dict[str, Any]], bool]) -> dict[st
     raise AssertionError(f"not in {SECONDS} s: {entry}\n{system.log()[-3000:]}")
 
 
-def test_line_moves_and_names_a_time(system: System) -> None:
-    """Before and after submitting one sees a range around what such a job took, and places that only fall."""
+def test_positions_fall_and_times_are_given(system: System) -> None:
+    """The queue tells a range around the time such a job took, before and after a submit, and positions only fall."""
     system.start_gateway()
     worker = system.start_worker()
     system.wait(system.submit("SLOW first")["id"])  # forty steps of 50 ms
@@ -54,15 +54,15 @@ def test_line_moves_and_names_a_time(system: System) -> None:
 
 @pytest.fixture
 def gate(system: System) -> Path:
-    """The painter of this system loads until this file is there."""
+    """A file without which the adapter of this system does not finish loading."""
     gate = system.folder / "loaded"
     models = Path(system.environment["STUDIO_CATALOGUE"])
     models.write_text(models.read_text().replace("options = {", f'options = {{ gate = "{gate}",'))
     return gate
 
 
-def test_loading_is_told(system: System, gate: Path) -> None:
-    """A job that waits for its model to be loaded says so, and is made once it is."""
+def test_loading_is_shown(system: System, gate: Path) -> None:
+    """A job that waits for its model shows the phase loading, and runs once the model is loaded."""
     system.start_gateway()
     job = system.submit("red mug")
     assert job["progress"] is None
@@ -74,8 +74,8 @@ def test_loading_is_told(system: System, gate: Path) -> None:
     queue_when(system, lambda now: now["workers"]["ready"] == 1)
 
 
-def test_worker_is_told_to_stop_while_it_loads(system: System, gate: Path) -> None:
-    """A worker whose model is still being loaded leaves at once, and well, when it is told to stop."""
+def test_worker_is_stopped_while_it_loads(system: System, gate: Path) -> None:
+    """A worker that gets SIGTERM while its model loads exits with 0 at once."""
     system.start_gateway()
     worker = system.start("worker")
     queue_when(system, lambda now: now["workers"]["loading"] == 1)
