@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.stack"]
+pytest_plugins = ["tests.stack", "tests.support.fast"]
 
 
 @pytest.fixture(scope="session")
