@@ -1,4 +1,5 @@
 # Commands of the project. `just` alone lists them; `./justw` works without just installed.
+# Recipes that end in one program `exec` it: just passes SIGTERM to its child, and a shell would not pass it on.
 
 set dotenv-load := false
 
@@ -8,42 +9,45 @@ side_by_side := "--numprocesses=logical --maxprocesses=4 --dist=worksteal"
 _default:
     @just --list --unsorted
 
-# Make .venv and install everything into it (again only when a requirement changed); write the secrets that .env lacks
+# Install everything into .venv, again only after a change of the requirements; write the secrets that .env lacks
 [group("setup")]
-setup:
-    @sh scripts/install.sh
+setup: (_install "runtime tools")
 
-# Gateway, worker and page on this machine, no server needed
+# The parts are those of scripts/install.sh
+_install PARTS:
+    @exec sh scripts/install.sh {{ PARTS }}
+
+# Start gateway, worker and page on this machine; no server is needed
 [group("dev")]
-demo *ARGS: setup
-    @{{ python }} -m services {{ ARGS }}
+demo *ARGS: (_install "runtime")
+    @exec {{ python }} -m services {{ ARGS }}
 
 # Make one photo without a browser
 [group("dev")]
 [positional-arguments]
-generate *ARGS: setup
-    @{{ python }} -m services generate "$@"
+generate *ARGS: (_install "runtime")
+    @exec {{ python }} -m services generate "$@"
 
 # List the models on offer
 [group("model")]
-models: setup
-    @{{ python }} -m services models
+models: (_install "runtime")
+    @exec {{ python }} -m services models
 
-# Train the model that ships, from nothing; started again, it goes on (about two hours on two cores)
+# Train the model that ships, from nothing; a training that was stopped goes on (about two hours on two cores)
 [group("model")]
-train-studio-tiny *ARGS: setup
+train-studio-tiny *ARGS: (_install "runtime")
     {{ python }} -m pip install --quiet --constraint constraints.txt --editable ".[training]"
-    {{ python }} -m training {{ ARGS }}
+    exec {{ python }} -m training {{ ARGS }}
 
-# How often studio-tiny draws what it is asked for, and how fast
+# Measure how often studio-tiny draws the product, colour and background of a prompt, and how fast
 [group("model")]
-eval-studio-tiny *ARGS: setup
-    @{{ python }} -m training.evaluate {{ ARGS }}
+eval-studio-tiny *ARGS: (_install "runtime")
+    @exec {{ python }} -m training.evaluate {{ ARGS }}
 
-# Example pictures of the studio looks, drawn by the model that ships
+# Draw the example image of every studio look with the model that ships
 [group("model")]
 style-cards: setup
-    @{{ python }} -m scripts.style_cards
+    @exec {{ python }} -m scripts.style_cards
 
 # Format, lint, type-check and check the architecture; writes nothing
 [group("check")]
@@ -52,108 +56,117 @@ check: setup
     .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/typos && sh scripts/check_deploy.sh
     .venv/bin/bandit --quiet --configfile pyproject.toml --recursive services scripts training && {{ python }} -m scripts.audit
 
-# Ask PyPI which of the pinned versions have known holes; unlike in `check`, no answer is a failure
+# Ask PyPI which of the pinned versions have known vulnerabilities; unlike `check`, fails where PyPI does not answer
 [group("check")]
-audit: setup
-    @{{ python }} -m scripts.audit --strict
+audit: (_install "tools")
+    @exec {{ python }} -m scripts.audit --strict
 
-# Mend what can be mended by itself
+# Format, and correct the findings that ruff can correct
 [group("check")]
-fix: setup
+fix: (_install "tools")
     .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 # Write .env.example from the settings
 [group("check")]
-env-example: setup
+env-example: (_install "tools")
     {{ python }} -c 'from services.common.settings import env_example; print(env_example(), end="")' > .env.example
 
 # Write docs/cli.md from the commands
 [group("check")]
-cli-docs: setup
-    {{ python }} -m typer services.__main__ utils docs --name studio --output docs/cli.md
+cli-docs: (_install "tools")
+    exec {{ python }} -m typer services.__main__ utils docs --name studio --output docs/cli.md
 
-# Everything that needs no server and no browser
+# Run the tests that start no process and import no torch (a minute and a half on two cores)
+[group("test")]
+test-fast *ARGS: (_install "tools")
+    exec {{ python }} -m pytest --fast {{ side_by_side }} {{ ARGS }}
+
+# Run the tests that need no server and no browser
 [group("test")]
 test *ARGS: setup
-    {{ python }} -m pytest {{ side_by_side }} {{ ARGS }}
+    exec {{ python }} -m pytest {{ side_by_side }} {{ ARGS }}
 
-# Send made-up requests to a gateway of its own: 100,000, or `--count N`; `--seed N` for others
+# Send generated requests to a gateway of its own: 100,000, or `--count N`; `--seed N` for others
 [group("test")]
 fuzz *ARGS: setup
-    {{ python }} -m tests.fuzz {{ ARGS }}
+    exec {{ python }} -m tests.fuzz {{ ARGS }}
 
-# What needs RabbitMQ, Redis and S3: starts its own, on free ports
+# Run the tests that need RabbitMQ, Redis and S3, which they start themselves on free ports
 [group("test")]
 test-services *ARGS: setup
-    {{ python }} -m pytest -m services {{ side_by_side }} {{ ARGS }}
+    exec {{ python }} -m pytest -m services {{ side_by_side }} {{ ARGS }}
 
-# The pages in a real browser (needs Debian's chromium)
+# Run the tests of the pages in a real browser (needs Debian's chromium)
 [group("test")]
 test-web *ARGS: setup
-    {{ python }} -m pytest -m browser {{ ARGS }}
+    exec {{ python }} -m pytest -m browser {{ ARGS }}
 
-# What needs a CUDA device
+# Run the tests that need a CUDA device
 [group("test")]
 test-gpu *ARGS: setup
-    {{ python }} -m pytest -m gpu {{ ARGS }}
+    exec {{ python }} -m pytest -m gpu {{ ARGS }}
 
-# Pictures of the pages into docs/img (needs Debian's chromium)
+# Take screenshots of the pages into docs/img (needs Debian's chromium)
 [group("dev")]
 screenshots: setup
-    {{ python }} -m scripts.screenshots
+    exec {{ python }} -m scripts.screenshots
+
+# Write the secrets that .env lacks
+_secrets:
+    @exec sh scripts/secrets.sh
 
 # Start the system in containers, with the profiles that .env names
 [group("stack")]
-up *ARGS: setup
-    @sh scripts/up.sh {{ ARGS }}
+up *ARGS: _secrets
+    @exec sh scripts/up.sh {{ ARGS }}
 
-# The same with the worker on a GPU
+# Start the system in containers, with the worker on a GPU
 [group("stack")]
-up-gpu *ARGS: setup
-    @sh scripts/up.sh --gpu {{ ARGS }}
+up-gpu *ARGS: _secrets
+    @exec sh scripts/up.sh --gpu {{ ARGS }}
 
-# Stop it; workers finish what they have begun, and nothing is lost
+# Stop the containers; workers finish the jobs they have begun, and no job is lost
 [group("stack")]
 down:
-    docker compose --profile "*" down
+    exec docker compose --profile "*" down
 
-# Follow the logs, of all or of the services named
+# Follow the logs of all services, or of those named
 [group("stack")]
 logs *SERVICES:
-    docker compose --profile "*" logs --follow --tail 100 {{ SERVICES }}
+    exec docker compose --profile "*" logs --follow --tail 100 {{ SERVICES }}
 
-# What runs, and how it is
+# List the containers and their states
 [group("stack")]
 ps:
-    docker compose --profile "*" ps --all
+    exec docker compose --profile "*" ps --all
 
-# Stop it and delete every job, photo and downloaded weight
+# Stop the containers and delete every job, photo and downloaded weight
 [group("stack")]
 [confirm("Delete every job, photo and downloaded weight of the containers?")]
 nuke:
-    docker compose --profile "*" down --volumes
+    exec docker compose --profile "*" down --volumes
 
-# Is this machine ready for `just up`? Each FAIL comes with the command that mends it
+# Check that this machine is ready for `just up`; each FAIL comes with the command that mends it
 [group("stack")]
 doctor:
-    @python3 scripts/doctor.py
+    @exec python3 scripts/doctor.py
 
-# The objects of an overlay: cpu, gpu, keda or observability
+# Print the objects of an overlay: cpu, gpu, keda or observability
 [group("deploy")]
-k8s-render OVERLAY: setup
-    @.venv/bin/kubectl kustomize k8s/overlays/{{ OVERLAY }}
+k8s-render OVERLAY: (_install "tools")
+    @exec .venv/bin/kubectl kustomize k8s/overlays/{{ OVERLAY }}
 
-# Check every object of every overlay by its schema, without a cluster
+# Check every object of every overlay against its schema, without a cluster
 [group("deploy")]
-k8s-validate: setup
-    @{{ python }} -m scripts.k8s
+k8s-validate: (_install "tools")
+    @exec {{ python }} -m scripts.k8s
 
 # Measure: `just bench`, `just bench overhead --json`
 [group("bench")]
 bench *ARGS: setup
-    @{{ python }} -m benchmarks {{ ARGS }}
+    @exec {{ python }} -m benchmarks {{ ARGS }}
 
-# Break things while jobs run, and count what is lost: `just chaos`, `just chaos broker-killed --json`
+# Inject faults while jobs run, and count the jobs that are lost: `just chaos`, `just chaos broker-killed --json`
 [group("test")]
 chaos *ARGS: setup
-    @{{ python }} -m tests.faults {{ ARGS }}
+    @exec {{ python }} -m tests.faults {{ ARGS }}

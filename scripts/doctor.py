@@ -1,9 +1,9 @@
-"""`just doctor`: is this machine ready for `just up`? One line a check, OK or FAIL, with the command that mends it.
+"""`just doctor` checks that this machine is ready for `just up`. Each FAIL comes with the command that mends it.
 
-Needs nothing but Python, because it is asked when things do not work.
+It needs only Python, since it runs when things do not work.
 """
 
-from __future__ import annotations  # python3 may be older than the one of .venv
+from __future__ import annotations  # python3 may be older than the Python of .venv
 
 import json
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = (2, 24)
-DISK_BYTES = 20 * 10**9  # the images, and the weights of one real model
-PORTS = {"minio": (9001,), "observability": (9090, 3000)}  # of consoles, by profile
+DISK_BYTES = 20 * 10**9  # for the images, and the weights of one real model
+PORTS = {"minio": (9001,), "observability": (9090, 3000)}  # ports of consoles, by profile
 SECRETS = (
     "RABBITMQ_PASSWORD",
     "REDIS_PASSWORD",
@@ -26,11 +26,11 @@ SECRETS = (
     "GRAFANA_PASSWORD",
 )
 SECONDS = 20
-INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # with Compose, which Debian's own packages lack
+INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # includes Compose, which Debian's own packages lack
 
 
 class Failure(Exception):
-    """What is wrong, and the command that mends it."""
+    """A check failed: the message says what is wrong, `mend` is the command that mends it."""
 
     def __init__(self, fault: str, mend: str) -> None:
         super().__init__(fault)
@@ -39,19 +39,13 @@ class Failure(Exception):
 
 def main() -> int:
     failed = 0
-    for check in (installed, engine, compose, env, ports, disk, gpu):
+    for check in (engine, compose, env, ports, disk, gpu):
         try:
             print(f"OK    {check.__name__}: {check()}")
         except Failure as fault:
             failed += 1
             print(f"FAIL  {check.__name__}: {fault}\n      mend it: {fault.mend}")
     return 1 if failed else 0
-
-
-def installed() -> str:
-    if not (ROOT / ".venv" / "installed").exists():
-        raise Failure("there is no complete .venv", "just setup")
-    return str(ROOT / ".venv")
 
 
 def engine() -> str:
@@ -87,7 +81,7 @@ def env() -> str:
 
 
 def ports() -> str:
-    """Free, or taken by this very project."""
+    """Check that every port is free, or taken by this project."""
     if _output("docker", "compose", "ps", "--quiet"):
         return "in use by this project, which is up"
     given = _env(ROOT / ".env")
@@ -108,7 +102,7 @@ def disk() -> str:
 
 
 def gpu() -> str:
-    """Only `just up-gpu` needs one."""
+    """Check that a container can have a GPU, where .env names the profile `gpu`."""
     profiles = os.environ.get("COMPOSE_PROFILES") or _env(ROOT / ".env").get("COMPOSE_PROFILES", "")
     if "gpu" not in profiles.split(","):
         return "not asked for in COMPOSE_PROFILES"
@@ -124,7 +118,7 @@ def gpu() -> str:
 
 
 def _output(*command: str) -> str | None:
-    """What it printed; None if it is not there or failed."""
+    """Return what the command printed, or None if it is not installed, failed or timed out."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):

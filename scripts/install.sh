@@ -1,14 +1,27 @@
 #!/bin/sh
-# Installs the project and its tools into .venv, once per state of the files that say what is needed.
-# Writes the secrets that are missing from .env.
+# Installs the parts named on the command line into .venv:
+#   runtime   the gateway, the worker and the model libraries: all that `just demo` runs
+#   tools     the gateway, and all that tests, checks and benchmarks need; no model library
+# Installs a part again only when the requirements changed: .venv/installed-PART keeps their checksum.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/secrets.sh
-[ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 wanted=$(cat pyproject.toml constraints.txt | cksum)
-[ "$(cat .venv/installed 2>/dev/null || true)" = "$wanted" ] && exit 0
-echo "installing into .venv; the first time this takes a few minutes" >&2
+missing='' extras=api,otel group=''
+for part in "$@"; do
+    [ "$(cat ".venv/installed-$part" 2>/dev/null || true)" != "$wanted" ] || continue
+    missing="$missing $part"
+    case $part in
+    runtime) extras=$extras,inference ;;
+    tools) group='--group dev' ;;
+    *) echo "install.sh: no part $part; there are: runtime tools" >&2 && exit 2 ;;
+    esac
+done
+[ "$missing" ] || exit 0
+echo "installing$missing into .venv; the first time this takes a few minutes" >&2
+[ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install --quiet --upgrade "pip>=25.1" # the first that reads dependency groups
-pip install --progress-bar on --constraint constraints.txt --editable ".[api,inference,otel]" --group dev >&2
-echo "$wanted" >.venv/installed
+[ ! "$group" ] || pip install --quiet --upgrade "pip>=25.1" # the first that reads dependency groups
+# shellcheck disable=SC2086  # two words or none
+pip install --progress-bar on --constraint constraints.txt --editable ".[$extras]" $group >&2
+for part in $missing; do echo "$wanted" >".venv/installed-$part"; done

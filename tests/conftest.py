@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.support.servers.stack"]
+pytest_plugins = ["tests.support.servers.stack", "tests.support.fast"]
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,9 @@ esac
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout that was set up, on a machine without Docker."""
+    """A checkout with a complete .env, on a machine without Docker."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "bin").mkdir()
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "installed").touch()
     shutil.copy(ROOT / "scripts" / "doctor.py", tmp_path / "scripts")
     shutil.copy(ROOT / ".env.example", tmp_path)
     env = tmp_path / ".env"
@@ -52,7 +50,7 @@ def _doctor(checkout: Path) -> tuple[int, dict[str, str]]:
 
 
 def test_all_is_well(checkout: Path) -> None:
-    """With everything there and the system up, every line is OK and the exit code 0."""
+    """When every check passes and the system is up, every line is OK and the exit code is 0."""
     _install_docker(checkout, running="0123456789ab")
     code, lines = _doctor(checkout)
     failed = [line for line in lines.values() if not line.startswith("OK ") and "disk" not in line]
@@ -60,7 +58,7 @@ def test_all_is_well(checkout: Path) -> None:
 
 
 def test_no_engine(checkout: Path) -> None:
-    """Without Docker there is a failure for the engine and for Compose, each with a command, and the exit code is 1."""
+    """Without Docker the checks of the engine and of Compose fail, each with a command, and the exit code is 1."""
     code, lines = _doctor(checkout)
     assert code == 1
     assert lines["engine"] == "FAIL  engine: no Docker engine answers | curl -fsSL https://get.docker.com | sh"
@@ -68,7 +66,7 @@ def test_no_engine(checkout: Path) -> None:
 
 
 def test_old_compose(checkout: Path) -> None:
-    """A Compose too old for the file is a failure."""
+    """A version of Compose that is too old for the file is a failure."""
     _install_docker(checkout, compose="v2.19.1")
     assert _doctor(checkout)[1]["compose"].startswith("FAIL  compose: v2.19.1, and 2.24 is needed")
 
@@ -94,7 +92,7 @@ def test_env(checkout: Path, change: Callable[[Path], object], fault: str, mend:
 
 
 def test_taken_port(checkout: Path) -> None:
-    """A port that something else listens on is named."""
+    """A port on which another program listens is named."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
