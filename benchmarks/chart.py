@@ -18,9 +18,7 @@ from tests.support.system import System
 REQUESTS = 10
 ROUNDS = 5
 CROWDS = (1, 2, 4)  # workers of the seed's kind
-DEFAULT_SPINS = {
-    "GOMP_SPINCOUNT": "300000"
-}  # libgomp's own: ours set less, see services/inference/diffusers/hardware.py
+DEFAULT_SPINS = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own: ours set less, see services/inference/diffusers/openmp.py
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:

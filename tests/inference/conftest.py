@@ -14,7 +14,7 @@ from tests.support.models.tiny_pipeline import build_pipeline
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A catalogue entry whose source is the folder of a pipeline built in code."""
-    Txt2Img.prepare_thread(2)
+    Txt2Img(tiny_model(), Source("nowhere")).prepare_thread(2)
     folder = tmp_path_factory.mktemp("tiny")
     build_pipeline(folder)
     return tiny_model(source=str(folder))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
+from services.inference.diffusers.changes import change_process, changes_off
 from services.inference.diffusers.guidance import GuidanceScales, takes_scales
 from services.inference.diffusers.hardware import (
     Hardware,
@@ -41,17 +42,20 @@ class Txt2Img(ModelAdapter):
     _context: Context = QUIET  # of the call under way
     _stage: str = ""
 
-    @classmethod
-    def prepare_thread(cls, threads: int) -> None:
+    def prepare_thread(self, threads: int) -> None:
+        change_process(changes_off(self.model.options))
         prepare_torch(threads)
 
     def load(self, device: str) -> None:
-        self._hardware = choose_hardware(device, str(self.model.options.get("precision", "auto")))
-        self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
+        options = self.model.options
+        off = changes_off(options)
+        self._hardware = choose_hardware(device, "float32" if "rounding" in off else options.get("precision", "auto"))
+        self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware, off)
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
-        self._plain = PlainPipeline.of(self._pipeline, self._hardware)
-        self._takes_scales = takes_scales(self._pipeline)
+        if "plain-pipeline" not in off:
+            self._plain = PlainPipeline.of(self._pipeline, self._hardware)
+        self._takes_scales = "guidance" not in off and takes_scales(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
         # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
         denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))

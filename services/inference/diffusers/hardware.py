@@ -1,11 +1,9 @@
 """Which device a model runs on, and in which number format."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import DeviceFailed, ModelUnavailable
-from services.inference.diffusers.allocator import keep_memory
 from services.inference.runtime.device_errors import first_line, may_pass
 
 if TYPE_CHECKING:
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
 
 
 PRECISIONS: Final = ("auto", "float32", "bfloat16")
-SPINS: Final = "3000"
 
 
 @dataclass(frozen=True)
@@ -39,19 +36,10 @@ class Hardware:
 
 
 def prepare_torch(threads: int) -> None:
-    """Call in the model thread, before anything loads torch: OpenMP reads its environment when it is loaded.
+    """Load torch and give it `threads` CPU threads. Call it in the model thread: torch counts per calling thread.
 
-    By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads
-    every call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a
-    call for one small picture, because between two operators there are only microseconds. So they spin for a few of
-    those. Pictures a second of one worker and of two that compete for them, with studio-tiny on two cores, by a script
-    that was not kept: in calls for one 3.8 and 4.2 at a count of 1000, 4.7 and 2.5 at 3000, 4.3 and 1.0 at 10000; in
-    calls for four 8.9 and 9.0, 9.9 and 6.3, 9.3 and 2.9. A second worker on the same cores gains nothing in any case.
-    Raises ModelUnavailable without torch.
+    Raise ModelUnavailable without torch.
     """
-    keep_memory()
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         import torch
     except ImportError as exc:

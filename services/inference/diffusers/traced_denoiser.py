@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _TEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 
 
+def trace_denoiser(denoiser: Any, hardware: Hardware) -> None:
+    """Replace `forward` of a denoiser that can be traced; leave others alone."""
+    if traced := TracedDenoiser.of(denoiser, hardware):
+        denoiser.forward = traced
+
+
 class TracedDenoiser:
     """Stands in for the method `forward` of a UNet2DConditionModel; the answers are the same to the bit.
 
@@ -45,8 +51,9 @@ class TracedDenoiser:
         Nor where the UNet itself changes the text first.
         """
         import torch
+        from diffusers import UNet2DConditionModel
 
-        if hardware.device.type != "cpu" or type(denoiser).__name__ != "UNet2DConditionModel":
+        if hardware.device.type != "cpu" or not isinstance(denoiser, UNet2DConditionModel):
             return None
         changes_text = denoiser.encoder_hid_proj is not None  # before cross-attention gets it
         return cls(denoiser) if hasattr(torch.jit, "trace") and not changes_text else None

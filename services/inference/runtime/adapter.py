@@ -66,9 +66,8 @@ class ModelAdapter(ABC):
         self.source = source
         self.max_batch = model.max_batch or self.max_batch
 
-    @classmethod
-    def prepare_thread(cls, threads: int) -> None:
-        """Runs first of all in the model thread: the place to give a library its `threads` CPU threads."""
+    def prepare_thread(self, threads: int) -> None:
+        """Give a library its `threads` CPU threads. Called in the model thread, before `load`."""
 
     @abstractmethod
     def load(self, device: str) -> None:

@@ -38,7 +38,7 @@ class Calls(ModelAdapter):
         self.calls: list[tuple[str, str]] = []
         self.threads: list[int] = []
 
-    def prepare_thread(self, threads: int) -> None:  # type: ignore[override]  # notes it on the instance
+    def prepare_thread(self, threads: int) -> None:
         self._note(f"prepare {threads}")
 
     def load(self, device: str) -> None:
