@@ -22,7 +22,7 @@ from benchmarks.subject import MODELS
 from benchmarks.timed_adapter import Timed, timed
 from tests.support.system import ROOT
 
-CHANGES: Final = ("traced-denoiser", "plain-pipeline", "guidance", "thread-spin", "kept-memory")
+CHANGES: Final = ("traced-denoiser", "guidance", "thread-spin", "kept-memory")
 MEMORY: Final = ("traced-denoiser", "kept-memory")  # those that are paid for with it
 SIZED: Final = ROOT / "build" / "sized" / "models.toml"
 

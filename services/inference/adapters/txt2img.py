@@ -19,7 +19,6 @@ from services.inference.diffusers.hardware import (
 )
 from services.inference.diffusers.latents import LatentColours
 from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
-from services.inference.diffusers.plain_pipeline import PlainPipeline
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import ImageOutput, Output
 
@@ -36,7 +35,6 @@ class Txt2Img(ModelAdapter):
     _pipeline: Any = None
     _scheduler: Any = None
     _colours: LatentColours | None = None
-    _plain: PlainPipeline | None = None
     _takes_scales = False
     _hardware: Hardware
     _context: Context = QUIET  # of the call under way
@@ -53,8 +51,6 @@ class Txt2Img(ModelAdapter):
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware, off)
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
-        if "plain-pipeline" not in off:
-            self._plain = PlainPipeline.of(self._pipeline, self._hardware)
         self._takes_scales = "guidance" not in off and takes_scales(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
         # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
@@ -77,12 +73,7 @@ class Txt2Img(ModelAdapter):
         self._enter("text-encode")
         with torch.inference_mode():
             drawn = self._pipeline(**self._arguments(batch, context)).images
-            return [self._picture(part, batch, context) for part in drawn.split(1)]
-
-    def _picture(self, part: "torch.Tensor", batch: Sequence[Item], context: Context) -> ImageOutput:
-        _stop_if_unwanted(batch, context)
-        (picture,) = part if self._plain is None else self._plain.decode(part)
-        return ImageOutput(_image(picture))
+            return [ImageOutput(_image(pixels)) for pixels in drawn]
 
     def sample(self) -> Item:
         params = self.model.parameters({"prompt": "product"})
@@ -94,7 +85,7 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = self._colours = self._plain = None
+        self._pipeline = self._scheduler = self._colours = None
         gc.collect()
         free_device_cache()
 
@@ -102,22 +93,17 @@ class Txt2Img(ModelAdapter):
         """Only what this pipeline's `__call__` takes: distilled models have no negative prompt, for one."""
         params = cast("ImageParams", batch[0].params)
         arguments = {
-            **self._texts(batch, guided=params.guidance is None or params.guidance > 1),
+            "prompt": [item.prompt for item in batch],
+            "negative_prompt": [item.negative_prompt for item in batch],
             "width": params.width,
             "height": params.height,
             "num_inference_steps": params.steps,
             "guidance_scale": _guidance(batch),
             "generator": [self._generator(item.seed) for item in batch],
-            "output_type": "pt" if self._plain is None else "latent",
+            "output_type": "pt",
             "callback_on_step_end": self._after_step(batch, context),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
-
-    def _texts(self, batch: Sequence[Item], *, guided: bool) -> dict[str, Any]:
-        prompts, negative_prompts = [item.prompt for item in batch], [item.negative_prompt for item in batch]
-        if self._plain is None:
-            return {"prompt": prompts, "negative_prompt": negative_prompts}
-        return self._plain.encode(prompts, negative_prompts if guided else [])
 
     def _after_step(self, batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
         colours = self._colours

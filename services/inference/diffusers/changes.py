@@ -14,7 +14,6 @@ from services.inference.diffusers.decoder import decode_one_by_one
 from services.inference.diffusers.guidance import GuidanceScales
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.openmp import spin_briefly
-from services.inference.diffusers.plain_pipeline import PlainPipeline
 from services.inference.diffusers.rounding import confine_rounding
 from services.inference.diffusers.timestep import embed_timestep_once
 from services.inference.diffusers.traced_denoiser import trace_denoiser
@@ -77,10 +76,7 @@ PIPELINE: Final = (
 )
 
 # The adapter asks for these itself.
-ADAPTER: Final = (
-    Change("plain-pipeline", "On a CPU each text of a batch is encoded once.", PlainPipeline.of),
-    Change("guidance", "Jobs with different guidance share a call (ADR 15).", GuidanceScales),
-)
+ADAPTER: Final = (Change("guidance", "Jobs with different guidance share a call (ADR 15).", GuidanceScales),)
 
 
 def changes_off(options: Mapping[str, Any]) -> frozenset[str]:

@@ -5,7 +5,6 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -64,22 +63,6 @@ def test_stages(txt2img: Txt2Img) -> None:
     for _ in range(2):
         draw(txt2img, item(1), context=context)
     assert entered == ["text-encode", "denoise", "step", "step", "step", "step", "decode"] * 2
-
-
-def test_texts_are_encoded_once(txt2img: Txt2Img, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures that share prompt and negative prompt cost two rows of the text encoder, however many they are."""
-    from transformers import CLIPTextModel
-
-    rows: list[int] = []
-    forward = CLIPTextModel.forward
-
-    def counting(encoder: CLIPTextModel, tokens: Any, **options: Any) -> Any:
-        rows.append(len(tokens))
-        return forward(encoder, tokens, **options)
-
-    monkeypatch.setattr(CLIPTextModel, "forward", counting)
-    assert len(draw(txt2img, item(1), item(2), item(3))) == 3
-    assert rows == [2]
 
 
 def test_previews_change_no_picture(txt2img: Txt2Img) -> None:

@@ -13,7 +13,7 @@ from tests.support.models.items import apart, draw, item
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # diffusers' schedulers, under numpy 2
 
 # Of 255. `timestep` and `decoder` change the order of sums; `rounding` does nothing in single precision.
-APART = {"timestep": 1, "rounding": 1, "traced-denoiser": 0, "decoder": 1, "plain-pipeline": 1}
+APART = {"timestep": 1, "rounding": 1, "traced-denoiser": 0, "decoder": 1}
 
 
 @pytest.fixture(scope="module")
