@@ -13,16 +13,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from benchmarks.figure import Figure
 from benchmarks.sized_model import FULL, build
 from benchmarks.subject import MODELS
-from benchmarks.timed_adapter import Timed, timed
+from benchmarks.timed_adapter import TimedAdapter, timed
+from services.inference.diffusers.changes import PIPELINE, PROCESS
 from tests.support.system import ROOT
 
-CHANGES: Final = ("traced-denoiser", "guidance", "thread-spin", "kept-memory")
+CHANGES: Final = tuple(change.name for change in (*PROCESS, *PIPELINE) if change.cpu)
 MEMORY: Final = ("traced-denoiser", "kept-memory")  # those that are paid for with it
 SIZED: Final = ROOT / "build" / "sized" / "models.toml"
 
@@ -32,25 +32,19 @@ class Workload:
     """A call for `count` images, made `rounds` times by either process. `given` are the parameters of each image."""
 
     name: str
-    models: Path
     count: int
     rounds: int
     given: dict[str, int] = field(default_factory=dict)
     busy: bool = False
 
-    def scales(self, change: str) -> int:
-        return self.count if change == "guidance" else 1
 
-
-LARGE: Final = {"width": 256, "height": 256, "steps": 2}
 TINY: Final = (
-    Workload("studio-tiny, 1 image", MODELS, 1, 10),
-    Workload("studio-tiny, 4 images", MODELS, 4, 6),
-    Workload("studio-tiny, 16 images", MODELS, 16, 4),
+    Workload("studio-tiny, 1 image", 1, 10),
+    Workload("studio-tiny, 4 images", 4, 6),
+    Workload("studio-tiny, 16 images", 16, 4),
 )
-SPIN: Final = (Workload("studio-tiny, 1 image, busy", MODELS, 1, 10, busy=True),)
-LARGE_ONE: Final = (Workload("sd15-sized 256x256, 1 image", SIZED, 1, 3, LARGE),)
-LARGE_TWO: Final = (Workload("sd15-sized 256x256, 2 images", SIZED, 2, 2, LARGE),)
+BUSY: Final = Workload("studio-tiny, 1 image, busy", 1, 10, busy=True)
+LARGE: Final = (Workload("sd15-sized 256x256, 1 image", 1, 3, {"width": 256, "height": 256, "steps": 2}),)
 
 
 def run() -> Iterator[Figure]:
@@ -58,36 +52,25 @@ def run() -> Iterator[Figure]:
     if not SIZED.is_file():
         SIZED.parent.mkdir(parents=True, exist_ok=True)
         build(SIZED.parent, FULL)
-    for models in (MODELS, SIZED):
-        with timed(models) as together:
+    for models, workloads in ((MODELS, TINY), (SIZED, LARGE)):
+        with timed(models) as changed:
             for change in CHANGES:
-                with timed(models, change) as without:
-                    for workload in _workloads(models, change):
-                        yield _compare(change, workload, together, without)
+                busy = (BUSY,) if change == "thread-spin" and models == MODELS else ()
+                with timed(models, change) as plain:
+                    for workload in (*workloads, *busy):
+                        yield _compare(change, workload, changed, plain)
                     if change in MEMORY:
-                        more = together.megabytes() - without.megabytes()
-                        label = "studio-tiny" if models == MODELS else FULL.name
-                        yield Figure.of(f"changes.{change}.memory ({label})", more, "MB", "", [more])
+                        more = changed.megabytes() - plain.megabytes()
+                        yield Figure.of(f"changes.{change}.memory ({workloads[0].name})", more, "MB", "", [more])
 
 
-def _workloads(models: Path, change: str) -> tuple[Workload, ...]:
-    if models == SIZED:
-        return LARGE_TWO if change == "guidance" else LARGE_ONE
-    if change == "guidance":
-        return TINY[1:]
-    return (*TINY, *SPIN) if change == "thread-spin" else TINY
-
-
-def _compare(change: str, workload: Workload, together: Timed, without: Timed) -> Figure:
-    def seconds(process: Timed) -> float:
-        return process.seconds(workload.count, workload.scales(change), **workload.given)
-
+def _compare(change: str, workload: Workload, changed: TimedAdapter, plain: TimedAdapter) -> Figure:
+    ratios = []
     with _busy() if workload.busy else nullcontext():
-        ratios = []
         for number in range(-1, workload.rounds):  # the first warms up
-            one, other = seconds(without), seconds(together)
+            without, with_it = (each.seconds(workload.count, workload.given) for each in (plain, changed))
             if number >= 0:
-                ratios.append(one / other)
+                ratios.append(without / with_it)
     return Figure.of(f"changes.{change} ({workload.name})", statistics.median(ratios), "ratio", "", ratios)
 
 

@@ -1,39 +1,35 @@
 """`python -m benchmarks.timed_adapter MODELS OFF`: makes calls of one adapter and says how long they take.
 
-`OFF` are names of changes that it leaves out, separated by commas. For every line of JSON on standard input (the
-arguments of `Timed.seconds`) it prints the seconds that these images took.
+`OFF` is the name of a change that it leaves out, or empty. For every line on standard input, a JSON list of a number of
+images and their parameters, it prints the seconds of a call for them.
 """
 
 import asyncio
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 
 import psutil
 
-from benchmarks.rig import CORES, PROMPT, BarePipeline
+from benchmarks.rig import CORES, BarePipeline
 from benchmarks.subject import Subject
-from services.common.params import Txt2ImgParams
-from services.inference.runtime.adapter import QUIET, Item
 from tests.support.system import ROOT
 
 
-class Timed:
+class TimedAdapter:
     """The process, from outside."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def seconds(self, count: int, scales: int, **given: int) -> float:
-        """Return the seconds that `count` images take, with so many scales of guidance among them."""
+    def seconds(self, count: int, given: Mapping[str, int]) -> float:
+        """Return the seconds of a call for `count` images."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"count": count, "scales": scales, "given": given}) + "\n")
+        self._process.stdin.write(json.dumps([count, dict(given)]) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
@@ -46,39 +42,23 @@ class Timed:
 
 
 @contextmanager
-def timed(models: Path, off: str = "") -> Iterator[Timed]:
+def timed(models: Path, off: str = "") -> Iterator[TimedAdapter]:
     """Start the process. It is ready when its first call is answered."""
     command = [sys.executable, "-m", "benchmarks.timed_adapter", str(models), off]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield Timed(process)
+            yield TimedAdapter(process)
         finally:
             process.kill()
 
 
 async def main() -> None:
     models, off = sys.argv[1:]
-    subject = Subject(Path(models))
-    bare = BarePipeline(subject, threads=CORES, off=[name for name in off.split(",") if name])
+    bare = BarePipeline(Subject(Path(models)), threads=CORES, off=[off] if off else [])
     await bare.executor.load()
     for line in sys.stdin:
-        print(await _seconds(bare, **json.loads(line)), flush=True)
-
-
-async def _seconds(bare: BarePipeline, count: int, scales: int, given: dict[str, int]) -> float:
-    items = [_item(bare, index, guidance=2.0 + index % scales, **given) for index in range(count)]
-    keys = [bare.executor.adapter.batch_key(item) for item in items]
-    calls = [[items[index] for index in batch] for _, batch in groupby(range(count), keys.__getitem__)]
-    begin = time.perf_counter()
-    for call in calls:
-        await bare.executor.generate(call, QUIET)
-    return time.perf_counter() - begin
-
-
-def _item(bare: BarePipeline, index: int, **given: float) -> Item:
-    params = bare.model.parameters({"prompt": PROMPT, **given})
-    assert isinstance(params, Txt2ImgParams)
-    return Item("timed", index, index, PROMPT, "", params)
+        count, given = json.loads(line)
+        print(await bare.seconds(*range(count), **given), flush=True)
 
 
 if __name__ == "__main__":

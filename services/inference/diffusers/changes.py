@@ -11,7 +11,6 @@ from typing import Any, Final
 from services.common.errors import ModelUnavailable
 from services.inference.diffusers.allocator import keep_memory
 from services.inference.diffusers.decoder import decode_one_by_one
-from services.inference.diffusers.guidance import GuidanceScales
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.openmp import spin_briefly
 from services.inference.diffusers.rounding import confine_rounding
@@ -75,20 +74,16 @@ PIPELINE: Final = (
     ),
 )
 
-# The adapter asks for these itself.
-ADAPTER: Final = (Change("guidance", "Jobs with different guidance share a call (ADR 15).", GuidanceScales),)
-
 
 def changes_off(options: Mapping[str, Any]) -> frozenset[str]:
     """Return the names of the changes that the `options` of a catalogue entry leave out.
 
     Raise ModelUnavailable for a name that no change has.
     """
-    changes = (*PROCESS, *PIPELINE, *ADAPTER)
+    changes = (*PROCESS, *PIPELINE)
     known = [*(change.name for change in changes), CPU]
     given = options.get("off", [])
-    unknown = [given] if isinstance(given, str) else [name for name in given if name not in known]
-    if unknown:
+    if not isinstance(given, list) or not all(name in known for name in given):
         raise ModelUnavailable(f"the option `off` is {given!r}; it takes a list of any of {', '.join(known)}")
     return frozenset(change.name for change in changes if change.name in given or (change.cpu and CPU in given))
 

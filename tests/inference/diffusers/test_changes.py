@@ -41,7 +41,7 @@ def test_cpu_stands_for_all_that_save_time_on_one() -> None:
     assert changes_off({}) == frozenset()
 
 
-@pytest.mark.parametrize("given", [["tracing"], "cpu", ["decoder", "CPU"]])
+@pytest.mark.parametrize("given", [["tracing"], "cpu", ["decoder", "CPU"], True])
 def test_unknown_name_is_refused(given: object) -> None:
     """A name that no change has is refused with those that there are."""
     with pytest.raises(ModelUnavailable, match=r"it takes a list of any of .*traced-denoiser"):
