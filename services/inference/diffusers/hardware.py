@@ -1,4 +1,4 @@
-"""Which device a model runs on, and in which number format."""
+"""The choice of the device that a model runs on, and of its number formats."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -15,9 +15,9 @@ PRECISIONS: Final = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Hardware:
-    """`dtype` is what weights are kept in, `compute` what the denoiser calculates in: see rounding.py.
+    """A device, the format `dtype` of the weights, and the format `compute` that the denoiser calculates in.
 
-    `generator_device` is where random numbers are drawn: on the CPU where the device's own are not repeatable.
+    See rounding.py for why they differ.
     """
 
     device: "torch.device"
@@ -26,10 +26,11 @@ class Hardware:
 
     @property
     def generator_device(self) -> str:
+        """The device that draws random numbers: the CPU where the device's own numbers are not repeatable."""
         return "cpu" if self.device.type == "mps" else str(self.device)
 
     def for_unet(self) -> "Hardware":
-        """float16 for bfloat16 weights: UNets stay within its range, and it rounds to an eighth; see ADR 29."""
+        """Return float16 in place of bfloat16: UNets stay within its range, and it rounds to an eighth. See ADR 29."""
         import torch
 
         return replace(self, dtype=torch.float16, compute=torch.float16) if self.dtype == torch.bfloat16 else self
@@ -49,9 +50,10 @@ def prepare_torch(threads: int) -> None:
 
 
 def choose_hardware(device: str, precision: str = "auto") -> Hardware:
-    """`auto` takes CUDA, then MPS, then the CPU, and for it the precision that is fastest and still draws well.
+    """Return the named device with its formats. `auto` takes CUDA, then MPS, then the CPU.
 
-    Raises ModelUnavailable when torch cannot use what was named, and DeviceFailed when it perhaps will in a while.
+    The precision `auto` is the fastest in which the device still draws well. Raise ModelUnavailable for a device or
+    precision that torch cannot use, and DeviceFailed for a device that may be usable later.
     """
     import torch
 
@@ -74,7 +76,7 @@ def choose_hardware(device: str, precision: str = "auto") -> Hardware:
 
 
 def finish_device_work(device: "torch.device") -> None:
-    """Wait for what was asked of the device: it is queued there, and without this only the asking would be timed."""
+    """Wait until the device has done its queued work, so that a stage is timed by its work and not by its launch."""
     import torch
 
     if device.type == "cuda":
@@ -84,7 +86,7 @@ def finish_device_work(device: "torch.device") -> None:
 
 
 def free_device_cache() -> None:
-    """Give back what torch keeps for later on every device it has used."""
+    """Give back the memory that torch has cached on every device it has used."""
     import torch
 
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Loads a diffusers pipeline from a source: safetensors only, never code from a model, advice when it fails."""
+"""Loads a diffusers pipeline: safetensors only, no code from a model, and a sentence of advice when it fails."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
             folder = diffusers.DiffusionPipeline.download(folder, revision=source.revision, **safely)
         if (Path(folder) / "unet").is_dir():
             hardware = hardware.for_unet()
-        # The decoder stays exact: some overflow in half precision, and all show its rounding.
+        # The decoder is in single precision: some overflow in half precision, and all show its rounding.
         formats = {"default": hardware.dtype, "vae": torch.float32}
         pipeline = getattr(diffusers, auto).from_pretrained(folder, dtype=formats, **safely)
     except (OSError, ValueError, RuntimeError) as exc:
@@ -47,7 +47,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
 
 
 def denoiser_of(pipeline: Any) -> Any:
-    """None where there is neither a UNet nor a transformer."""
+    """Return the UNet or the transformer of a pipeline, or None without either."""
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
@@ -78,7 +78,7 @@ def _advice(source: Source, failure: Exception) -> str:
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """The failure and all that led to it: diffusers tries the cache when the hub fails, and says both."""
+    """Yield the failure and its causes: diffusers tries the cache when the hub fails, and raises both."""
     if exc is not None:
         yield exc
         yield from _chain(exc.__cause__)

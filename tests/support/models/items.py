@@ -40,7 +40,7 @@ def draw(adapter: Txt2Img, *batch: Item, context: Context = QUIET) -> list[Image
 
 
 def apart(one: Image.Image, other: Image.Image) -> int:
-    """The largest difference of any value of any pixel, of 255."""
+    """Return the largest difference of any value of any pixel, of 255."""
     import numpy as np
 
     return int(np.asarray(ImageChops.difference(one, other)).max())
