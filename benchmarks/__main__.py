@@ -25,6 +25,7 @@ NAMES = (
     "polls",
     "submit",
     "peers",
+    "changes",
 )
 OF_A_MODEL = ("chart", "saturation", "peers")  # these accept another model, another device and a number of rounds
 

@@ -18,9 +18,8 @@ from tests.support.system import System
 REQUESTS = 10
 ROUNDS = 5
 WORKERS = (1, 2, 4)  # that take one job at a time
-DEFAULT_SPINS = {
-    "GOMP_SPINCOUNT": "300000"
-}  # libgomp's default; our workers set a lower count, see services/inference/diffusers/hardware.py
+# libgomp's default; our workers set a lower count, see services/inference/diffusers/openmp.py
+DEFAULT_SPINS = {"GOMP_SPINCOUNT": "300000"}
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:

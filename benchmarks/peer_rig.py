@@ -14,7 +14,7 @@ import psutil
 from benchmarks.peer_environment import make_environment
 from benchmarks.peer_load import Ask, Load, ask_peer, ask_studio
 from benchmarks.rig import CORES
-from services.inference.diffusers.hardware import SPINS
+from services.inference.diffusers.openmp import SPINS
 from tests.support.servers.server import free_port
 from tests.support.system import ROOT, System
 

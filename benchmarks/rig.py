@@ -101,8 +101,9 @@ def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> 
 class BarePipeline:
     """The adapter of a subject's model in its own thread, as in the worker, without the rest of the system."""
 
-    def __init__(self, subject: Subject, threads: int) -> None:
-        self.model = subject.model
+    def __init__(self, subject: Subject, threads: int, off: Sequence[str] = ()) -> None:
+        options = {**subject.model.options, "off": off} if off else subject.model.options
+        self.model = subject.model.model_copy(update={"options": options})
         adapter = resolve_adapter(self.model.adapter)
         source = resolve_source(self.model, catalogue_folder=subject.models.parent)
         self.executor = ModelExecutor(adapter(self.model, source), device=subject.device, threads=threads)

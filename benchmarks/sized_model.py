@@ -1,6 +1,6 @@
 """`python -m benchmarks.sized_model FOLDER`: random weights of Stable Diffusion 1.5's size, and a catalogue of them.
 
-It costs what the real one does and needs no download; what it draws is noise. `--trial` makes a small one of the same
+It costs as much as the real model and needs no download; its images are noise. `--trial` makes a small one of the same
 shape, to try a benchmark out. The tokenizer is studio-tiny's, its prompts have CLIP's 77 tokens. Then
 `just bench chart --models FOLDER/models.toml --device cuda` measures it.
 """
@@ -29,7 +29,7 @@ SEED = 15
 @dataclass(frozen=True)
 class Size:
     name: str
-    side: int  # of a picture
+    side: int  # of an image
     unet: tuple[int, int, int, int]  # channels
     vae: tuple[int, int, int, int]
     text: int  # numbers a token
@@ -40,7 +40,7 @@ TRIAL = Size("sd15-shaped", 64, (32, 64, 128, 128), (32, 32, 64, 64), 96)
 
 
 def build(folder: Path, size: Size) -> Path:
-    """Write the model and its catalogue into `folder`; the catalogue's path."""
+    """Write the model and its catalogue into `folder`, and return the catalogue's path."""
     silence_libraries()  # first: importing a pipeline logs already
 
     import torch
@@ -93,7 +93,7 @@ def _text_encoder(size: Size, tokenizer: Any) -> Any:
 
 
 def _unet(size: Size) -> Any:
-    """Its other parameters are Stable Diffusion's by default: the attention, the blocks, two layers in each."""
+    """Return a UNet. The defaults of its other parameters (attention, blocks, layers) are Stable Diffusion's."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(sample_size=size.side // 8, block_out_channels=size.unet, cross_attention_dim=size.text)

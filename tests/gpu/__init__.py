@@ -1,1 +1,1 @@
-"""What only a CUDA device can show; `just test-gpu` runs it, and nothing else does."""
+"""Tests that need a CUDA device; only `just test-gpu` runs them."""

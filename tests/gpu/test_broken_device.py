@@ -11,8 +11,8 @@ pytestmark = pytest.mark.gpu
 
 
 def test_failed_assertion_on_the_device() -> None:
-    """It is told from a fault of the call, so that the worker leaves and the job is tried by another."""
+    """A failed assertion on the device raises DeviceFailed, so that the worker leaves and another tries the job."""
     command = [sys.executable, "-m", "tests.support.models.broken_device"]
-    # How a process with a broken device ends is the driver's business.
+    # The exit code of a process with a broken device depends on the driver.
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
     assert done.stdout.startswith("DeviceFailed: the device failed: CUDA error: device-side assert"), done

@@ -1,4 +1,4 @@
-"""A GPU without memory for a call, and how much of it there is."""
+"""A GPU without memory for a call, and the gauge of its memory."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from services.common.errors import OutOfMemory
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
-from tests.support.models.cuda_model import apart, draw, items, memory_left, open_executor, pictures
+from tests.support.models.cuda_model import apart, draw, images, items, memory_left, open_executor
 from tests.support.models.stepping_adapter import heartbeat_of_a_job
 
 pytestmark = [
@@ -19,8 +19,8 @@ pytestmark = [
 SIDES = {"width": 192, "height": 192}
 
 
-async def test_what_does_not_fit() -> None:
-    """A call that runs out of memory says so, and the next one draws the same picture as before it."""
+async def test_call_that_does_not_fit() -> None:
+    """A call that runs out of memory raises OutOfMemory, and the next one draws the same image as before it."""
     batch = items(16, **SIDES)
     async with open_executor() as executor:
         (before,) = await draw(executor, batch[0])
@@ -31,7 +31,7 @@ async def test_what_does_not_fit() -> None:
 
 
 async def test_batch_that_does_not_fit() -> None:
-    """It is made in smaller calls, and what fitted is remembered."""
+    """A batch that does not fit is made in smaller calls, and the size that fitted is remembered."""
     batch, metrics = items(16, **SIDES), Metrics("tiny")
     async with open_executor() as executor:
         alone = [(await draw(executor, item))[0] for item in batch[:2]]
@@ -40,14 +40,14 @@ async def test_batch_that_does_not_fit() -> None:
         async with batcher.running():
             with memory_left(room):
                 async with batcher.request(batch, heartbeat_of_a_job(), redelivered=True) as request:
-                    drawn = pictures(await request.outputs())
+                    drawn = images(await request.outputs())
     assert len(drawn) == 16
     assert max(apart(*pair) for pair in zip(drawn, alone, strict=False)) <= 2
     assert (metrics.registry.get_sample_value("studio_pipeline_calls_total", {"model": "tiny"}) or 0) > 2
 
 
 async def _needed(executor: ModelExecutor, size: int) -> int:
-    """Bytes that a call for so many takes beyond what is held between calls."""
+    """Return the bytes that a call for `size` images needs beyond those held between calls."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_reserved()
@@ -56,7 +56,7 @@ async def _needed(executor: ModelExecutor, size: int) -> int:
 
 
 async def test_gauge() -> None:
-    """The metrics tell the GPU's memory, what this process uses of it included."""
+    """The metrics show the memory of the GPU, including what this process uses."""
     metrics = Metrics("tiny")
     async with open_executor() as executor:
         await draw(executor, *items(1))

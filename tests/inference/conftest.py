@@ -1,4 +1,4 @@
-"""The real adapter on a real pipeline, built once for all tests of the worker's model side."""
+"""Fixtures: the real adapter on a real pipeline, built once for all tests of the worker's model side."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ from tests.support.models.tiny_pipeline import build_pipeline
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A catalogue entry whose source is the folder of a pipeline built in code."""
-    Txt2Img.prepare_thread(2)
+    """Return a catalogue entry whose source is the folder of a pipeline built in code."""
+    Txt2Img(tiny_model(), Source("nowhere")).prepare_thread(2)
     folder = tmp_path_factory.mktemp("tiny")
     build_pipeline(folder)
     return tiny_model(source=str(folder))
@@ -22,7 +22,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture(scope="session")
 def txt2img(tiny: Model) -> Iterator[Txt2Img]:
-    """Loaded in the test's own thread; adapters do not care which thread it is as long as it is one."""
+    """Load the adapter in the test's own thread. An adapter works in any thread, as long as it is always the same."""
     adapter = Txt2Img(tiny, Source(tiny.source))
     adapter.load("cpu")
     yield adapter

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
 from services.common.params import ImageParams, Modality
-from services.inference.diffusers.guidance import GuidanceScales, takes_scales
+from services.inference.diffusers.changes import change_process, changes_off
 from services.inference.diffusers.hardware import (
     Hardware,
     choose_hardware,
@@ -18,16 +18,20 @@ from services.inference.diffusers.hardware import (
 )
 from services.inference.diffusers.latents import LatentColours
 from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
-from services.inference.diffusers.plain_pipeline import PlainPipeline
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import ImageOutput, Output
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
 
 class Txt2Img(ModelAdapter):
-    """The option `precision` of a catalogue entry is auto, float32 (the same picture on every CPU) or bfloat16."""
+    """Draws images with a diffusers pipeline.
+
+    The option `precision` of a catalogue entry is auto, float32 (the same image on every CPU) or bfloat16; `off` lists
+    changes of the pipeline to leave out (changes.py).
+    """
 
     modality: ClassVar[Modality] = Modality.TXT2IMG
     max_batch = 4
@@ -35,33 +39,28 @@ class Txt2Img(ModelAdapter):
     _pipeline: Any = None
     _scheduler: Any = None
     _colours: LatentColours | None = None
-    _plain: PlainPipeline | None = None
-    _takes_scales = False
     _hardware: Hardware
     _context: Context = QUIET  # of the call under way
     _stage: str = ""
 
-    @classmethod
-    def prepare_thread(cls, threads: int) -> None:
+    def prepare_thread(self, threads: int) -> None:
+        change_process(changes_off(self.model.options))
         prepare_torch(threads)
 
     def load(self, device: str) -> None:
-        self._hardware = choose_hardware(device, str(self.model.options.get("precision", "auto")))
-        self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware)
+        options = self.model.options
+        off = changes_off(options)
+        self._hardware = choose_hardware(device, "float32" if "rounding" in off else options.get("precision", "auto"))
+        self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware, off)
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
-        self._plain = PlainPipeline.of(self._pipeline, self._hardware)
-        self._takes_scales = takes_scales(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
-        # Before its first step a pipeline says nothing; when the denoiser is called, the text is encoded.
+        # A pipeline reports nothing before its first step; the text is encoded when the denoiser is called.
         denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))
 
     def batch_key(self, item: Item) -> Hashable:
         params = cast("ImageParams", item.params)
-        guidance = params.guidance
-        # The usual pipelines ask only whether it is above 1; below, they leave it out of account.
-        kind = guidance > 1 if guidance is not None and self._takes_scales else guidance
-        return params.width, params.height, params.steps, kind
+        return params.width, params.height, params.steps, params.guidance
 
     def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
         import torch
@@ -73,12 +72,7 @@ class Txt2Img(ModelAdapter):
         self._enter("text-encode")
         with torch.inference_mode():
             drawn = self._pipeline(**self._arguments(batch, context)).images
-            return [self._picture(part, batch, context) for part in drawn.split(1)]
-
-    def _picture(self, part: "torch.Tensor", batch: Sequence[Item], context: Context) -> ImageOutput:
-        _stop_if_unwanted(batch, context)
-        (picture,) = part if self._plain is None else self._plain.decode(part)
-        return ImageOutput(_image(picture))
+            return [ImageOutput(_image(values)) for values in drawn]
 
     def sample(self) -> Item:
         params = self.model.parameters({"prompt": "product"})
@@ -90,30 +84,25 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = self._colours = self._plain = None
+        self._pipeline = self._scheduler = self._colours = None
         gc.collect()
         free_device_cache()
 
     def _arguments(self, batch: Sequence[Item], context: Context) -> dict[str, Any]:
-        """Only what this pipeline's `__call__` takes: distilled models have no negative prompt, for one."""
+        """Return the arguments that this pipeline's `__call__` takes: distilled models have no negative prompt."""
         params = cast("ImageParams", batch[0].params)
         arguments = {
-            **self._texts(batch, guided=params.guidance is None or params.guidance > 1),
+            "prompt": [item.prompt for item in batch],
+            "negative_prompt": [item.negative_prompt for item in batch],
             "width": params.width,
             "height": params.height,
             "num_inference_steps": params.steps,
-            "guidance_scale": _guidance(batch),
+            "guidance_scale": params.guidance,
             "generator": [self._generator(item.seed) for item in batch],
-            "output_type": "pt" if self._plain is None else "latent",
+            "output_type": "pt",
             "callback_on_step_end": self._after_step(batch, context),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
-
-    def _texts(self, batch: Sequence[Item], *, guided: bool) -> dict[str, Any]:
-        prompts, negative_prompts = [item.prompt for item in batch], [item.negative_prompt for item in batch]
-        if self._plain is None:
-            return {"prompt": prompts, "negative_prompt": negative_prompts}
-        return self._plain.encode(prompts, negative_prompts if guided else [])
 
     def _after_step(self, batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
         colours = self._colours
@@ -135,7 +124,7 @@ class Txt2Img(ModelAdapter):
             self._stage = stage
 
     def _generator(self, seed: int) -> "torch.Generator":
-        """One a picture, so that a picture does not depend on what else is drawn with it."""
+        """Return a generator of its own for each image, so that no image depends on its batch."""
         import torch
 
         return torch.Generator(self._hardware.generator_device).manual_seed(seed)
@@ -146,17 +135,12 @@ def _stop_if_unwanted(batch: Sequence[Item], context: Context) -> None:
         raise Cancelled
 
 
-def _guidance(batch: Sequence[Item]) -> float | GuidanceScales | None:
-    first, *others = scales = [cast("ImageParams", item.params).guidance for item in batch]
-    return GuidanceScales(cast("list[float]", scales)) if any(other != first for other in others) else first
-
-
-def _image(picture: "torch.Tensor") -> Any:
-    """`picture` is 3 x height x width in 0..1; raises GenerationError where it holds no numbers."""
+def _image(values: "torch.Tensor") -> "Image":
+    """Return the image of `values`, which are 3 x height x width in 0..1. Raise GenerationError for NaN or infinity."""
     import torch
-    from PIL import Image
+    from PIL.Image import fromarray
 
-    if not torch.isfinite(picture).all():
+    if not torch.isfinite(values).all():
         raise GenerationError("the model drew something that is no picture: its numbers overflowed")
-    pixels = (picture.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(pixels)
+    pixels = (values.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return fromarray(pixels)

@@ -1,1 +1,1 @@
-"""All that knows the insides of diffusers' pipelines."""
+"""The one package that knows the insides of diffusers' pipelines."""

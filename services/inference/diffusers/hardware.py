@@ -1,11 +1,9 @@
-"""Which device a model runs on, and in which number format."""
+"""The choice of the device that a model runs on, and of its number formats."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import DeviceFailed, ModelUnavailable
-from services.inference.diffusers.allocator import keep_memory
 from services.inference.runtime.device_errors import first_line, may_pass
 
 if TYPE_CHECKING:
@@ -13,14 +11,13 @@ if TYPE_CHECKING:
 
 
 PRECISIONS: Final = ("auto", "float32", "bfloat16")
-SPINS: Final = "3000"
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """`dtype` is what weights are kept in, `compute` what the denoiser calculates in: see rounding.py.
+    """A device, the format `dtype` of the weights, and the format `compute` that the denoiser calculates in.
 
-    `generator_device` is where random numbers are drawn: on the CPU where the device's own are not repeatable.
+    See rounding.py for why they differ.
     """
 
     device: "torch.device"
@@ -29,29 +26,21 @@ class Hardware:
 
     @property
     def generator_device(self) -> str:
+        """The device that draws random numbers: the CPU where the device's own numbers are not repeatable."""
         return "cpu" if self.device.type == "mps" else str(self.device)
 
     def for_unet(self) -> "Hardware":
-        """float16 for bfloat16 weights: UNets stay within its range, and it rounds to an eighth; see ADR 29."""
+        """Return float16 in place of bfloat16: UNets stay within its range, and it rounds to an eighth. See ADR 29."""
         import torch
 
         return replace(self, dtype=torch.float16, compute=torch.float16) if self.dtype == torch.bfloat16 else self
 
 
 def prepare_torch(threads: int) -> None:
-    """Call in the model thread, before anything loads torch: OpenMP reads its environment when it is loaded.
+    """Load torch and give it `threads` CPU threads. Call it in the model thread: torch counts per calling thread.
 
-    By default its threads spin for milliseconds while they wait for each other; with fewer free cores than threads
-    every call then takes about ten times as long. Not spinning at all (OMP_WAIT_POLICY=PASSIVE) doubles the time of a
-    call for one small picture, because between two operators there are only microseconds. So they spin for a few of
-    those. Pictures a second of one worker and of two that compete for them, with studio-tiny on two cores, by a script
-    that was not kept: in calls for one 3.8 and 4.2 at a count of 1000, 4.7 and 2.5 at 3000, 4.3 and 1.0 at 10000; in
-    calls for four 8.9 and 9.0, 9.9 and 6.3, 9.3 and 2.9. A second worker on the same cores gains nothing in any case.
-    Raises ModelUnavailable without torch.
+    Raise ModelUnavailable without torch.
     """
-    keep_memory()
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         import torch
     except ImportError as exc:
@@ -61,9 +50,10 @@ def prepare_torch(threads: int) -> None:
 
 
 def choose_hardware(device: str, precision: str = "auto") -> Hardware:
-    """`auto` takes CUDA, then MPS, then the CPU, and for it the precision that is fastest and still draws well.
+    """Return the named device with its formats. `auto` takes CUDA, then MPS, then the CPU.
 
-    Raises ModelUnavailable when torch cannot use what was named, and DeviceFailed when it perhaps will in a while.
+    The precision `auto` is the fastest in which the device still draws well. Raise ModelUnavailable for a device or
+    precision that torch cannot use, and DeviceFailed for a device that may be usable later.
     """
     import torch
 
@@ -86,7 +76,7 @@ def choose_hardware(device: str, precision: str = "auto") -> Hardware:
 
 
 def finish_device_work(device: "torch.device") -> None:
-    """Wait for what was asked of the device: it is queued there, and without this only the asking would be timed."""
+    """Wait until the device has done its queued work, so that a stage is timed by its work and not by its launch."""
     import torch
 
     if device.type == "cuda":
@@ -96,7 +86,7 @@ def finish_device_work(device: "torch.device") -> None:
 
 
 def free_device_cache() -> None:
-    """Give back what torch keeps for later on every device it has used."""
+    """Give back the memory that torch has cached on every device it has used."""
     import torch
 
     if torch.cuda.is_available():

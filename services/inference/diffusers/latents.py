@@ -1,7 +1,7 @@
-"""What a picture will look like, from the latents it is drawn in: a linear guess at the autoencoder's decoder.
+"""Previews of an image from the latents it is drawn in, by a linear approximation of the autoencoder's decoder.
 
-Even a small decoder takes some hundred times as long (measured with studio-tiny's). The factors are found when a model
-is loaded, by least squares over a few patches that its own decoder decodes, so any latent space will do.
+Even a small decoder takes far longer. The factors are found when a model is loaded, by least squares over a few patches
+that its own decoder decodes, so any latent space will do.
 """
 
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -15,36 +15,42 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LOUD: Final = 3.0  # latents that deviate more than this are noise
+LOUD: Final = 3.0  # latents with a larger standard deviation are noise
 SAMPLES: Final = 8
-CELLS: Final = 4  # each side of a sample has so many, of one latent value each
-CELL: Final = 4  # latent pixels a side: a decoder makes nothing of noise that changes from each to the next
+CELLS: Final = 4  # on each side of a sample; a cell has one latent value
+CELL: Final = 4  # latent pixels on each side of a cell: a decoder makes nothing of noise that changes in every pixel
 
 
 class LatentColours:
-    """`factors` is (channels + 1) x 3: what each channel, and at last a constant, add to red, green and blue."""
+    """A linear map from latents to colours.
+
+    `factors` is (channels + 1) x 3: the red, green and blue that each channel adds, and a constant in the last row.
+    """
 
     def __init__(self, factors: "torch.Tensor") -> None:
         self._factors = factors
 
     @classmethod
     def of(cls, pipeline: Any) -> Self | None:
-        """None for a pipeline that has no such decoder. Touches no random numbers but its own."""
+        """Fit the map to a pipeline's decoder, or return None without one. The global random state is left as it is."""
         try:
             return cls(_fitted(pipeline.vae))
-        except Exception as exc:  # noqa: BLE001 - of any pipeline there may be: it draws as well without previews
+        except Exception as exc:  # noqa: BLE001 - any pipeline may fail in its own way, and draws as well without previews
             log.info("no previews of this model", reason=f"{type(exc).__name__}: {exc}")
             return None
 
     def previews(self, latents: "torch.Tensor") -> list[Preview]:
-        """One for each of batch x channels x height x width, as large as the latents are; none of packed ones."""
+        """Return a preview for each image in latents of batch x channels x height x width, in their size.
+
+        Packed latents, which have another shape, give none.
+        """
         import torch
         from PIL import Image
 
         if latents.ndim != 4:
             return []
         scaled = latents.float()
-        # Some schedulers keep their noise far above what a decoder takes. Pictures deviate by 1, dark ones by 2.5.
+        # Some schedulers keep their noise far above the range of a decoder. Images deviate by 1, dark ones by 2.5.
         spread = scaled.std(dim=(1, 2, 3), keepdim=True)
         scaled = torch.where(spread > LOUD, scaled / spread, scaled)
         colours = torch.einsum("bchw,cd->bhwd", scaled, self._factors[:-1]) + self._factors[-1]

@@ -1,20 +1,21 @@
-"""Loads a diffusers pipeline from a source: safetensors only, never code from a model, advice when it fails."""
+"""Loads a diffusers pipeline: safetensors only, no code from a model, and a sentence of advice when it fails."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from services.common.errors import ModelUnavailable
+from services.inference.diffusers.changes import change_pipeline
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.quiet import silence_libraries
-from services.inference.diffusers.rounding import confine_rounding
-from services.inference.diffusers.timestep import embed_timestep_once
-from services.inference.diffusers.traced_denoiser import TracedDenoiser
 from services.inference.runtime.sources import Source
 
 
-def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
-    """A pipeline of the diffusers class `auto`, on its device. Raises ModelUnavailable saying what to do."""
+def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection[str] = ()) -> Any:
+    """Load a pipeline of the diffusers class `auto` onto its device, with all changes but those in `off`.
+
+    Raise ModelUnavailable with a sentence that says what to do.
+    """
     try:
         import diffusers
         import torch
@@ -30,7 +31,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
             folder = diffusers.DiffusionPipeline.download(folder, revision=source.revision, **safely)
         if (Path(folder) / "unet").is_dir():
             hardware = hardware.for_unet()
-        # The decoder stays exact: some overflow in half precision, and all show its rounding.
+        # The decoder is in single precision: some overflow in half precision, and all show its rounding.
         formats = {"default": hardware.dtype, "vae": torch.float32}
         pipeline = getattr(diffusers, auto).from_pretrained(folder, dtype=formats, **safely)
     except (OSError, ValueError, RuntimeError) as exc:
@@ -40,23 +41,13 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware) -> Any:
         raise ModelUnavailable(f"{source.location}: a {type(pipeline).__name__} has neither a UNet nor a transformer")
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(hardware.device)
-    if hasattr(pipeline, "vae"):
-        # Measured on a Zen 4: the decoder takes a fifth less time for eight pictures, the denoiser no less.
-        pipeline.vae.to(memory_format=torch.channels_last)
-        if hasattr(pipeline.vae, "enable_slicing"):
-            # One picture after the other stays in the cache: 200 ms for sixteen by studio-tiny, together 295. On a GPU
-            # the largest need of memory is that of one picture, and none depends on what is decoded beside it.
-            pipeline.vae.enable_slicing()
     torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32  # it rounds as well, outside of matrix products
-    embed_timestep_once(denoiser)
-    confine_rounding(pipeline, denoiser, hardware)
-    if traced := TracedDenoiser.of(denoiser, hardware):
-        denoiser.forward = traced
+    change_pipeline(pipeline, denoiser, hardware, off)
     return pipeline
 
 
 def denoiser_of(pipeline: Any) -> Any:
-    """None where there is neither a UNet nor a transformer."""
+    """Return the UNet or the transformer of a pipeline, or None without either."""
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
@@ -87,7 +78,7 @@ def _advice(source: Source, failure: Exception) -> str:
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """The failure and all that led to it: diffusers tries the cache when the hub fails, and says both."""
+    """Yield the failure and its causes: diffusers tries the cache when the hub fails, and raises both."""
     if exc is not None:
         yield exc
         yield from _chain(exc.__cause__)

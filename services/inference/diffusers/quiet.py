@@ -1,8 +1,8 @@
-"""Makes the libraries under an adapter speak through our own logging, or not at all."""
+"""Sends the log of the libraries under an adapter through our own logging."""
 
 
 def silence_libraries() -> None:
-    """Records of errors only, through our handlers; no progress bars drawn on the terminal."""
+    """Log only errors, through our handlers, and draw no progress bars on the terminal."""
     from diffusers.utils import logging as diffusers_logging
     from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging as transformers_logging

@@ -1,7 +1,7 @@
-"""Half precision where the time goes, in the denoiser, and nowhere else: what surrounds it would only lose accuracy.
+"""Half precision inside the denoiser, where the time goes, and single precision around it.
 
-Matrix products of another size are summed in another order, so what is rounded says how far the pictures of a batch are
-from those drawn alone; docs/adr/0029-half-precision-inside-the-denoiser.md has the figures.
+Matrix products of another size are summed in another order, so the format of a product decides how far the images of a
+batch are from those drawn alone: see docs/adr/0029-half-precision-inside-the-denoiser.md.
 """
 
 import inspect
@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from services.inference.diffusers.hardware import Hardware
 
-# As a UNet and a transformer call what is first among their arguments, and what tells a distilled UNet the guidance
-# scale; pipelines make both in the format of the latents.
+# Names of the denoiser's latent argument (a UNet's, a transformer's) and of the guidance embedding of distilled UNets.
+# Pipelines make all of them in the format of the latents.
 _LATENTS: Final = ("sample", "hidden_states", "timestep_cond")
 
 
 def confine_rounding(pipeline: Any, denoiser: Any, hardware: Hardware) -> None:
-    """To `denoiser`. Latents, guidance and the scheduler's sums are kept in single precision.
+    """Confine half precision to `denoiser`: latents, guidance and the scheduler's sums stay in single precision.
 
-    What the denoiser returns is not rounded again, because guidance would triple that.
+    The denoiser's result is not rounded again, because guidance would triple the error.
     """
     import torch
 
@@ -42,9 +42,9 @@ def confine_rounding(pipeline: Any, denoiser: Any, hardware: Hardware) -> None:
 
 
 def _round_weights(denoiser: Any, dtype: Any) -> None:
-    """Those that autocast would round again in every step: of the layers where most of them are, and most of the time.
+    """Round the weights of linear and convolutional layers once.
 
-    Measured with studio-tiny on a Zen 4: a step for one picture takes 20.8 ms instead of 22.6, and draws the same.
+    Autocast would round them again in every step, to the same bits.
     """
     from torch import nn
 
@@ -54,7 +54,7 @@ def _round_weights(denoiser: Any, dtype: Any) -> None:
 
 
 def _keep_latents_exact(pipeline: Any) -> None:
-    """Whatever the prompts are embedded in, which is what a pipeline makes them of."""
+    """Make the latents in single precision. A pipeline would make them in the format of the embedded prompts."""
     import torch
 
     prepare = pipeline.prepare_latents

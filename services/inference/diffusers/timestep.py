@@ -1,16 +1,16 @@
-"""What a UNet makes of the time is the same for every picture of a call, so it is made for one."""
+"""The timestep embedding of a UNet is computed for one row, because it is the same for every image of a call."""
 
 from typing import Any
 
 
 def embed_timestep_once(denoiser: Any) -> None:
-    """A UNet2DConditionModel of which all rows are at the same step, as in every pipeline; others are left alone.
+    """Embed the timestep for one row of a UNet2DConditionModel. Other denoisers are left alone.
 
-    Not to save time, which it hardly does: a matrix product of a few rows is summed in another order for another number
-    of them, and this one, which every layer heeds, was all that made studio-tiny draw other bits in a batch than alone.
+    All rows are at the same step in every pipeline. A product of a few rows is summed in an order that depends on their
+    number. Every layer uses this projection; it was the only source of batch-dependent results in studio-tiny.
     """
     if not hasattr(denoiser, "get_time_embed") or denoiser.config.class_embeddings_concat:
         return
     embed = denoiser.get_time_embed
-    # One row is broadcast over what it is added to; only what is put beside it, as above, must have as many.
+    # One row is broadcast where it is added; only an embedding that is concatenated with it, as above, needs all rows.
     denoiser.get_time_embed = lambda sample, timestep: embed(sample=sample[:1], timestep=timestep)

@@ -1,8 +1,8 @@
 """The model adapter: the one class to write to serve another model.
 
 An adapter is synchronous and lives in the model thread: it is loaded, called and closed there, so it needs no locks
-and may keep state between calls. Only `batch_key` and `sample` are called elsewhere. It neither encodes nor stores
-what it makes.
+and may keep state between calls. Only `batch_key` and `sample` are called elsewhere. Its outputs are encoded and stored
+outside of it.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from services.inference.runtime.sources import Source
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to make: the picture `index` of a job, with its own seed and the prompt its style made of it."""
+    """A request for one output: the image `index` of a job, with its own seed and the prompt made by its style."""
 
     job_id: str
     index: int
@@ -34,13 +34,13 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """How a running call talks to the worker. All may be called as often as one likes: they only touch memory.
+    """The functions by which a running call reports to the worker. They only touch memory, so they may be called often.
 
-    `progress(step, total, preview)` says that `step` of `total` steps of this call are done. `preview`, where there is
-    one, makes a small picture an item, in order, of what there is so far. It is called at once and in this thread, now
-    and then: so it costs nothing when nobody looks. `cancelled(job_id)` says whether the job should stop; an adapter
-    asks after every step and raises Cancelled when every item of its batch is. `stage(name)` says what the call is at
-    from now on, for the figures and traces of whoever runs it: one of a few fixed words, since each is counted apart.
+    `progress(step, total, preview)` reports that `step` of `total` steps of this call are done. `preview`, where there
+    is one, returns a Preview for each item, in order. It is called at once, in this thread and from time to time only.
+    `cancelled(job_id)` returns True if the job should stop; an adapter asks after every step and raises Cancelled when
+    every item of its batch is canceled. `stage(name)` names the stage of the call from now on, for metrics and traces:
+    one of a few fixed words, since each is counted apart.
     """
 
     progress: Report
@@ -48,15 +48,15 @@ class Context:
     stage: Callable[[str], object] = lambda _name: None
 
 
-QUIET: Final = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)  # of a call nobody watches
+QUIET: Final = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)  # for a call outside of a worker
 
 
 class Cancelled(Exception):
-    """Raised by an adapter that stopped because everything it was making is no longer wanted."""
+    """Raised by an adapter that stopped because all items of its call are canceled."""
 
 
 class ModelAdapter(ABC):
-    """What every adapter is. The worker makes one, loads it, calls it for batch after batch, and closes it."""
+    """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it."""
 
     modality: ClassVar[Modality]
     max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
@@ -66,37 +66,36 @@ class ModelAdapter(ABC):
         self.source = source
         self.max_batch = model.max_batch or self.max_batch
 
-    @classmethod
-    def prepare_thread(cls, threads: int) -> None:
-        """Runs first of all in the model thread: the place to give a library its `threads` CPU threads."""
+    def prepare_thread(self, threads: int) -> None:
+        """Give a library its `threads` CPU threads. Called in the model thread, before `load`."""
 
     @abstractmethod
     def load(self, device: str) -> None:
-        """Load the weights of `source`; raise ModelUnavailable saying what to do when they cannot be had."""
+        """Load the weights of `source`, or raise ModelUnavailable with a sentence that says what to do."""
 
     def batch_key(self, item: Item) -> Hashable:
-        """Items with equal keys may share one call; by default only those of one job.
+        """Return a key; items with equal keys may share one call. By default only those of one job do.
 
-        Called on the event loop, perhaps while `generate` runs: it must be quick, and touch nothing that changes.
+        Called on the event loop, perhaps while `generate` runs: it must be quick, and touch no state that changes.
         """
         return item.job_id
 
     @abstractmethod
     def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
-        """One output per item, in order. The same seed gives the same bytes when alone in its batch.
+        """Return one output per item, in order. The same seed gives the same bytes when alone in its batch.
 
-        Raises Cancelled, OutOfMemory or any other exception (which fails a job with `generation-failed`).
+        Raise Cancelled, OutOfMemory or any other exception (which fails a job with `generation-failed`).
         """
 
     def sample(self) -> Item | None:
-        """Something usual, which the worker makes before it says that it is ready; None leaves that out.
+        """Return a usual item, which the worker generates before it is ready, or None to leave that out.
 
         Called on the event loop, once, between `load` and the first `generate`.
         """
         return None
 
     def free_cache(self) -> None:
-        """Give back device memory that is cached and not in use; called after a call ran out of memory."""
+        """Give back device memory that is cached and not in use. Called after a call ran out of memory."""
 
     @abstractmethod
     def close(self) -> None:

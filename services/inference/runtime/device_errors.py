@@ -1,4 +1,4 @@
-"""What an exception says of the device, recognised by torch's words for CUDA, MPS and the CPU without importing it."""
+"""Tells failures of the device by torch's messages for CUDA, MPS and the CPU, without importing torch."""
 
 from typing import Final
 
@@ -6,16 +6,16 @@ from services.common.errors import OutOfMemory
 
 _OUT_OF_MEMORY: Final = (
     *("out of memory", "can't allocate memory", "not enough memory"),
-    *("_status_alloc_failed", "device_allocation_failed"),  # cuBLAS and cuDNN want some of their own
+    *("_status_alloc_failed", "device_allocation_failed"),  # memory that cuBLAS and cuDNN allocate themselves
 )
 
 # After these every call on the device fails until the process ends: an illegal address, a failed assertion, a launch
-# that did not come back. torch.AcceleratorError is theirs alone, and older versions raise plain RuntimeErrors.
+# that timed out. torch.AcceleratorError has no other cause; older versions raise plain RuntimeErrors.
 _DEVICE_FAILED: Final = ("CUDA error:", "HIP error:", "cuDNN error:")
 
-_REFUSED: Final = "_STATUS_NOT_SUPPORTED"  # cuBLAS and cuDNN have no way to do it, and the device is as it was
+_REFUSED: Final = "_STATUS_NOT_SUPPORTED"  # cuBLAS and cuDNN refused the operation, and the device still works
 
-# The same words where this device never will do, whatever process asks.
+# The same messages for a device that no process can use.
 _NEVER: Final = ("invalid device ordinal", "no kernel image", "invalid device function", "unsupported display driver")
 
 
@@ -31,7 +31,7 @@ def is_device_failure(exc: Exception) -> bool:
 
 
 def may_pass(exc: Exception) -> bool:
-    """Of an exception at the first use of a device: whether another process may have more luck in a while."""
+    """Return whether a failed first use of a device may succeed later, in another process."""
     never = any(words in str(exc) for words in _NEVER)
     return is_out_of_memory(exc) or (is_device_failure(exc) and not never)
 

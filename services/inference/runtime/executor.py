@@ -26,9 +26,9 @@ T = TypeVar("T")
 class ModelExecutor:
     """Calls `adapter` in its own thread, in the caller's context variables (so the jobs' ids are in its logs).
 
-    Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and what is called
-    next waits behind it. A thread cannot be stopped; the way out is leaving the process with os._exit, because `close`
-    waits for the thread, and so does the interpreter at a normal exit.
+    Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and the next call waits
+    behind it. A thread cannot be stopped; the way out is to end the process with os._exit, because `close` waits for
+    the thread, and so does the interpreter at a normal exit.
     """
 
     def __init__(self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1) -> None:
@@ -41,11 +41,11 @@ class ModelExecutor:
 
     @property
     def busy(self) -> bool:
-        """Whether the thread is at a call, be it one whose caller has gone away."""
+        """True if the thread is at a call, also at one whose caller was cancelled."""
         return bool(self._calls)
 
     async def load(self) -> None:
-        """Raises ModelUnavailable saying what to do, DeviceFailed, or whatever else the adapter raises."""
+        """Load the adapter. Raise ModelUnavailable, DeviceFailed, or any other exception of the adapter."""
         try:
             await self._call(self._load)
         except OutOfMemory as exc:
@@ -56,21 +56,21 @@ class ModelExecutor:
             ) from exc
 
     async def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
-        """One output per item.
+        """Return one output per item.
 
-        Raises Cancelled, OutOfMemory, DeviceFailed (no call succeeds any more), or whatever else the adapter raises.
+        Raise Cancelled, OutOfMemory, DeviceFailed (no call succeeds any more), or any other exception of the adapter.
         """
 
         def generate() -> Sequence[Output]:
             outputs = self.adapter.generate(batch, context)
-            if len(outputs) != len(batch):  # nobody may get what is another's
+            if len(outputs) != len(batch):  # or a job would get another job's output
                 raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
             return outputs
 
         return await self._call(generate)
 
     async def close(self) -> None:
-        """Close the adapter and end the thread, after the calls under way. Repeatable."""
+        """Close the adapter and end the thread, after the calls under way. May be called again."""
         if self._closed:
             return
         self._closed = True
@@ -88,7 +88,7 @@ class ModelExecutor:
         await self.close()
 
     def _load(self) -> None:
-        # In the thread itself: OpenMP counts threads per calling thread, so a number set elsewhere is not seen here.
+        # In the thread itself: OpenMP keeps the number of threads per calling thread.
         self.adapter.prepare_thread(self._cpu_threads)
         self.adapter.load(self._device)
 
@@ -100,15 +100,15 @@ class ModelExecutor:
         return await asyncio.wrap_future(call)
 
     def _guarded(self, function: Callable[[], T]) -> T:
-        """Let no exception carry tensors out: the frames of its traceback hold them as local variables.
+        """Call `function`, and clear the frames of an exception, which hold tensors as local variables.
 
-        What they hold stays allocated for as long as somebody keeps the exception, and no cache is emptied of it:
+        These stay allocated for as long as the exception is kept, and emptying a cache does not free them:
         https://github.com/pytorch/pytorch/issues/27600
         """
         try:
             return function()
         except (StopIteration, CancelledError, asyncio.CancelledError, TimeoutError) as exc:
-            # A future refuses the first and would leave the caller waiting for ever; the others mean something to it.
+            # A future refuses the first, so its caller would wait forever; the others have a meaning there.
             raise RuntimeError(f"the adapter raised {type(exc).__name__}") from exc
         except Exception as exc:
             if not is_out_of_memory(exc):
@@ -117,20 +117,20 @@ class ModelExecutor:
                     raise DeviceFailed(f"the device failed: {first_line(exc)}") from exc
                 raise
             reason = first_line(exc)
-        # Only out here are the exception and its frames gone.
+        # The exception and its frames exist only inside of the handler, so the cache is freed here.
         gc.collect()
         self.adapter.free_cache()
         raise OutOfMemory(f"not enough memory on the device for these parameters: {reason}")
 
 
 def _clear_frames(exc: BaseException) -> None:
-    """Lines and names stay for the log; local variables go, along the whole chain of causes."""
+    """Clear the local variables of all frames in the chain of causes. Lines and names stay, for the log."""
     seen: set[int] = set()
     link: BaseException | None = exc
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         for frame, _ in traceback.walk_tb(link.__traceback__):
-            # One that was raised before has been through the event loop: to clear a coroutine is to end it.
+            # An exception that was raised before has been through the event loop: clearing a coroutine would end it.
             if not frame.f_code.co_flags & inspect.CO_COROUTINE:
                 with suppress(RuntimeError):  # it is still being executed
                     frame.clear()

@@ -15,7 +15,7 @@ _QUALITY: Final = 60
 
 @dataclass(frozen=True)
 class Encoded:
-    """A file ready to be stored; `width` and `height` in pixels where it is a picture."""
+    """A file ready to be stored. An image has `width` and `height` in pixels."""
 
     data: bytes
     media_type: str
@@ -25,20 +25,19 @@ class Encoded:
 
 
 class Output(Protocol):
+    """One thing that an adapter made."""
+
     def encode(self, metadata: dict[str, str]) -> Encoded:
-        """The bytes of the file, with `metadata` (how it was made) written into it where the format has a place."""
+        """Return the file, with `metadata` (how it was made) written into it where the format has a place."""
 
 
 @dataclass(frozen=True)
 class ImageOutput:
-    """A picture, stored as PNG; the metadata become its text chunks."""
+    """An image, stored as PNG. The metadata become its text chunks."""
 
     image: "Image"
-    # Measured with runs only (RLE) at level 1 against zlib's usual search at levels 1 and 6, 1024x1024: a picture with
-    # grain takes 66 ms and 1.67 MB against 83 ms, 1.93 MB and 227 ms, 1.68 MB; a smooth one 51 ms and 1.43 MB
-    # against 61 ms, 1.60 MB and 284 ms, 1.37 MB. Runs are what a plain background is made of, so they stay.
-    # WebP without loss takes 25 ms and 1.73 MB for grain at its fastest, 258 ms and 1.42 MB as it usually is: no gain
-    # that would be worth a format fewer tools read.
+    # zlib looks for runs only (RLE), at level 1: a plain background is made of runs, and a search for other matches
+    # takes longer without making such images smaller. Lossless WebP gains too little for a format fewer tools read.
     compress_level: int = field(default=1, kw_only=True)
 
     def encode(self, metadata: dict[str, str]) -> Encoded:

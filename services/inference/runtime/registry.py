@@ -10,9 +10,9 @@ GROUP = "studio.models"
 
 
 def resolve_adapter(name: str) -> type[ModelAdapter]:
-    """`name` is an entry point of the group `studio.models`, or `package.module:Class`.
+    """Return the class `name`: an entry point of the group `studio.models`, or `package.module:Class`.
 
-    Raises ModelUnavailable, naming what is known, when there is no such adapter.
+    Raise ModelUnavailable, with the known names, for any other.
     """
     found = _imported(name) if ":" in name else _entry_point(name)
     if not (isinstance(found, type) and issubclass(found, ModelAdapter)):

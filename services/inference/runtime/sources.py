@@ -1,4 +1,4 @@
-"""Where a model's weights come from: the `source` of its catalogue entry, made into what `from_pretrained` takes."""
+"""The source of a model's weights: the `source` of its catalogue entry, as an argument of `from_pretrained`."""
 
 import re
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Source:
-    """`location` is a folder, or OWNER/NAME on the hub when there is a `revision` (a commit hash)."""
+    """A place of weights. `location` is a folder, or OWNER/NAME on the hub where `revision` is a commit hash."""
 
     location: str
     revision: str | None = None
 
 
 def resolve_source(model: Model, *, catalogue_folder: Path) -> Source:
-    """Check what can be checked at once; folders of the catalogue are relative to the file it was read from.
+    """Return the source of `model`. Folders are relative to the file of the catalogue.
 
-    Raises ModelUnavailable saying what to do.
+    Raise ModelUnavailable for a missing folder or an unpinned revision, with a sentence that says what to do.
     """
     kind, _, name = model.source.partition(":")
     if kind == "hub":

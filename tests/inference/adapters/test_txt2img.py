@@ -5,7 +5,6 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,14 +33,14 @@ def test_a_new_adapter_draws_the_same(txt2img: Txt2Img, tiny: Model) -> None:
 
 
 @pytest.mark.parametrize("other", [item(2), item(1, "a red shoe"), item(1, steps=5)], ids=["seed", "prompt", "steps"])
-def test_what_is_asked_for_changes_the_picture(txt2img: Txt2Img, other: Item) -> None:
-    """Another seed, prompt or number of steps gives another picture."""
+def test_parameters_change_the_image(txt2img: Txt2Img, other: Item) -> None:
+    """Another seed, prompt or number of steps gives another image."""
     assert draw(txt2img, item(1))[0].tobytes() != draw(txt2img, other)[0].tobytes()
 
 
 @pytest.mark.parametrize("width", [64, 72, 256])
 def test_size(txt2img: Txt2Img, width: int) -> None:
-    """The picture has the size asked for, also when it is no power of two."""
+    """The image has the requested size, also when it is no power of two."""
     (image,) = draw(txt2img, item(1, width=width))
     assert (image.size, image.mode) == ((width, 64), "RGB")
 
@@ -58,7 +57,7 @@ def test_progress_counts_the_steps(txt2img: Txt2Img) -> None:
 
 
 def test_stages(txt2img: Txt2Img) -> None:
-    """A call says when the text is encoded, the picture denoised and the picture decoded, in that order, also again."""
+    """A call says when the text is encoded, the image denoised and the image decoded, in that order, also again."""
     entered: list[str] = []
     context = Context(lambda *_: entered.append("step"), lambda _job_id: False, entered.append)
     for _ in range(2):
@@ -66,24 +65,8 @@ def test_stages(txt2img: Txt2Img) -> None:
     assert entered == ["text-encode", "denoise", "step", "step", "step", "step", "decode"] * 2
 
 
-def test_texts_are_encoded_once(txt2img: Txt2Img, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures that share prompt and negative prompt cost two rows of the text encoder, however many they are."""
-    from transformers import CLIPTextModel
-
-    rows: list[int] = []
-    forward = CLIPTextModel.forward
-
-    def counting(encoder: CLIPTextModel, tokens: Any, **options: Any) -> Any:
-        rows.append(len(tokens))
-        return forward(encoder, tokens, **options)
-
-    monkeypatch.setattr(CLIPTextModel, "forward", counting)
-    assert len(draw(txt2img, item(1), item(2), item(3))) == 3
-    assert rows == [2]
-
-
-def test_previews_change_no_picture(txt2img: Txt2Img) -> None:
-    """After every step there is a small picture of each item to be had, and whoever takes it changes nothing."""
+def test_previews_change_no_image(txt2img: Txt2Img) -> None:
+    """A preview of each item can be taken after every step, and taking it changes no image."""
     sizes: list[list[tuple[int, int]]] = []
 
     def look(step: int, total: int, preview: Callable[[], Sequence[Preview]] | None = None, /) -> None:
@@ -97,7 +80,7 @@ def test_previews_change_no_picture(txt2img: Txt2Img) -> None:
 
 
 def test_cancel_stops_within_one_step(txt2img: Txt2Img) -> None:
-    """A call whose jobs are all canceled during a step ends with that step, and the next call is none the worse."""
+    """A call whose jobs are all canceled during a step ends with that step, and the next call is unaffected."""
     expected = draw(txt2img, item(1))[0].tobytes()
     steps: list[int] = []
     context = Context(lambda step, *_: steps.append(step), lambda _job_id: len(steps) == 2)
@@ -108,7 +91,7 @@ def test_cancel_stops_within_one_step(txt2img: Txt2Img) -> None:
 
 
 def test_canceled_before_the_first_step(txt2img: Txt2Img) -> None:
-    """A call that nobody wants any more draws nothing."""
+    """A call whose jobs are all canceled draws nothing."""
     steps: list[int] = []
     with pytest.raises(Cancelled):
         draw(txt2img, item(1), context=Context(lambda step, *_: steps.append(step), lambda _job_id: True))
@@ -116,7 +99,7 @@ def test_canceled_before_the_first_step(txt2img: Txt2Img) -> None:
 
 
 def test_a_canceled_job_does_not_stop_its_batch_mates(txt2img: Txt2Img) -> None:
-    """A batch goes on while one of its jobs is wanted."""
+    """A batch goes on while one of its jobs is not canceled."""
     batch = [item(1, job_id="unwanted"), item(2, job_id="wanted")]
     context = Context(lambda *_: None, lambda job_id: job_id == "unwanted")
     assert len(draw(txt2img, *batch, context=context)) == 2
@@ -140,7 +123,7 @@ def test_loading_prints_nothing(tiny: Model, capfd: pytest.CaptureFixture[str]) 
 
 
 def test_numbers_that_overflow_are_an_error(tiny: Model, tmp_path: Path) -> None:
-    """A pipeline that draws no numbers fails the job, where diffusers would store a black picture."""
+    """A pipeline whose numbers overflow fails the job, where diffusers would store a black image."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -186,13 +169,13 @@ def test_code_in_a_model_folder_is_not_run(tiny: Model, tmp_path: Path) -> None:
 
 
 def test_folder_without_a_pipeline(tiny: Model, tmp_path: Path) -> None:
-    """A folder that holds something else is named as what it is."""
+    """A folder without a pipeline is refused with the reason."""
     with pytest.raises(ModelUnavailable, match=r"no model_index\.json"):
         Txt2Img(tiny, Source(str(tmp_path))).load("cpu")
 
 
 def test_hub_out_of_reach(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub model that is neither cached nor to be had says which command fetches it."""
+    """A hub model that is neither cached nor reachable is refused with the command that fetches it."""
     import huggingface_hub.constants as hub
 
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)  # what the environment variable sets at import
@@ -214,7 +197,7 @@ def test_hub_out_of_reach(tiny: Model, tmp_path: Path, monkeypatch: pytest.Monke
 def test_hub_refuses(
     tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, advice: str
 ) -> None:
-    """What the hub says of a model that it does not hand out becomes what to do about it."""
+    """The hub's reason for a refusal becomes a sentence that says what to do."""
     import huggingface_hub.constants as hub
     from huggingface_hub.hf_api import api
 

@@ -1,4 +1,4 @@
-"""What the C library does with the memory of large tensors, in a process of its own: it cannot be undone."""
+"""The allocator's settings, in a process of their own, because they cannot be undone."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A picture does not depend on what is drawn with it: every scheduler, also those with fresh noise in every step."""
+"""An image does not depend on its batch, with every scheduler, also those with fresh noise in every step."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ APART: Final = {"float32": 1, "bfloat16": 2}  # by precision, of 255
 
 @pytest.fixture(scope="module", params=product(SCHEDULERS, APART), ids="-".join)
 def case(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Scheduler and precision."""
+    """Return a scheduler and a precision."""
     scheduler, precision = request.param
     return scheduler, precision
 
@@ -53,8 +53,8 @@ def adapter(case: tuple[str, str], tiny: Model, tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
-def test_pictures_of_a_batch_are_those_drawn_alone(case: tuple[str, str], adapter: Txt2Img, size: int) -> None:
-    """Each picture of a batch comes from its own seed and prompt, as if it had been drawn alone."""
+def test_images_of_a_batch_are_those_drawn_alone(case: tuple[str, str], adapter: Txt2Img, size: int) -> None:
+    """Each image of a batch comes from its own seed and prompt, as if it had been drawn alone."""
     batch = [item(seed, f"product {seed}") for seed in range(size)]
     alone = [draw(adapter, single)[0] for single in batch]
     together = draw(adapter, *batch)

@@ -1,4 +1,4 @@
-"""Whether a device can be used, and which number format it gets."""
+"""The choice of a device and of its number format."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from services.inference.diffusers.hardware import choose_hardware
 
 
 def test_bfloat16_that_is_only_emulated() -> None:
-    """A GPU without bfloat16 of its own gets float16, and it is that GPU which is asked, not the first."""
+    """A GPU without native bfloat16 gets float16; torch is asked about that GPU, not about the first."""
     current: list[str] = []
 
     @contextmanager
@@ -44,7 +44,7 @@ def test_bfloat16_that_is_only_emulated() -> None:
     ],
 )
 def test_device_that_cannot_be_used(failure: Exception, expected: type[Exception]) -> None:
-    """One that perhaps can in a while is worth another worker; one that never can is told of with what to do."""
+    """A device that may be usable later is a failed device; one that never can be is refused with what to do."""
     with patch("torch.empty", side_effect=failure), pytest.raises(expected) as caught:
         choose_hardware("cuda:3")
     assert str(caught.value).startswith("device 'cuda:3' cannot be used")

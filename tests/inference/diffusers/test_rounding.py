@@ -22,7 +22,7 @@ MIXED = Hardware(torch.device("cpu"), torch.float32, torch.bfloat16)
 
 
 def test_weights_in_half_precision(tiny: Model) -> None:
-    """Where the weights are halved (a UNet's to float16), latents on their way and the decoder are not."""
+    """Weights are in half precision (a UNet's in float16), and latents and decoder in single precision."""
     pipeline = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), HALF)
     given: list[Any] = []
     pipeline.unet.register_forward_pre_hook(lambda _module, arguments: given.append(arguments[0].dtype))
@@ -41,7 +41,7 @@ def test_weights_in_half_precision(tiny: Model) -> None:
 
 @pytest.mark.parametrize("hardware", [HALF, MIXED], ids=["half", "mixed"])
 def test_denoiser_that_is_told_the_guidance(tiny: Model, tmp_path: Path, hardware: Hardware) -> None:
-    """What a distilled denoiser is told of it comes in the format of the latents, and is rounded as they are."""
+    """A distilled denoiser gets its guidance embedding rounded as the latents are."""
     from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
     pipeline = StableDiffusionPipeline.from_pretrained(tiny.source)
@@ -53,7 +53,7 @@ def test_denoiser_that_is_told_the_guidance(tiny: Model, tmp_path: Path, hardwar
 
 
 def test_formats(tmp_path: Path) -> None:
-    """On a GPU a UNet calculates in float16, a transformer, whose numbers may be too large for that, in bfloat16."""
+    """On a GPU a UNet calculates in float16, and a transformer, whose numbers may be too large for it, in bfloat16."""
     (tmp_path / "model_index.json").write_text("{}")
     loaded = "diffusers.AutoPipelineForText2Image.from_pretrained"
     with patch(loaded, return_value=SimpleNamespace()) as load:
@@ -67,7 +67,7 @@ def test_formats(tmp_path: Path) -> None:
 
 
 def test_weights_are_rounded_once(tiny: Model) -> None:
-    """A CPU's denoiser keeps its large weights as it multiplies them, and answers as if they were rounded late."""
+    """On a CPU large weights are rounded when the model is loaded, and the answers are those of late rounding."""
     from diffusers import UNet2DConditionModel
 
     rounded = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), MIXED).unet
@@ -86,7 +86,7 @@ def test_weights_are_rounded_once(tiny: Model) -> None:
 
 
 def test_transformer_that_is_called_by_keywords() -> None:
-    """Its latents are halved whatever they are called, what else it is given stays as it is, and its answer is not."""
+    """Latents given by keyword are rounded, other arguments are not, and neither is the answer."""
     given: dict[str, torch.dtype] = {}
 
     def forward(**arguments: Any) -> tuple[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""What a UNet makes of the time, which is the same for every picture of a call."""
+"""The timestep embedding of a UNet, which is the same for every image of a call."""
 
 from copy import deepcopy
 from types import SimpleNamespace
@@ -21,8 +21,8 @@ def denoiser(tiny: Model) -> Any:
     return UNet2DConditionModel.from_pretrained(tiny.source, subfolder="unet").requires_grad_(requires_grad=False)
 
 
-def test_one_row_for_all_pictures(denoiser: Any) -> None:
-    """It is made for one row, and each picture of a call is at that time."""
+def test_one_row_for_all_images(denoiser: Any) -> None:
+    """The embedding is computed for one row, and the answer for each image is that of diffusers."""
     plain, rows = deepcopy(denoiser), []
     denoiser.time_embedding.register_forward_pre_hook(lambda _module, arguments: rows.append(len(arguments[0])))
     embed_timestep_once(denoiser)
@@ -34,14 +34,14 @@ def test_one_row_for_all_pictures(denoiser: Any) -> None:
 
 
 def test_pipeline_that_is_loaded(tiny: Model) -> None:
-    """Its UNet makes what it makes of the time for one row."""
+    """The UNet of a loaded pipeline embeds the timestep for one row."""
     exact = Hardware(torch.device("cpu"), torch.float32, torch.float32)
     unet = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), exact).unet
     assert unet.get_time_embed(sample=torch.zeros(6, 4, 8, 8), timestep=500).shape[0] == 1
 
 
-def test_whatever_needs_as_many_rows(denoiser: Any) -> None:
-    """Where something of each picture is put beside it there is a row for each; other denoisers stay as they are."""
+def test_denoisers_that_need_all_rows(denoiser: Any) -> None:
+    """A UNet that concatenates the embedding keeps a row for each image; other denoisers stay as they are."""
     denoiser.register_to_config(class_embeddings_concat=True)
     embed_timestep_once(denoiser)
     assert "get_time_embed" not in vars(denoiser)

@@ -1,4 +1,4 @@
-"""A denoiser that is traced answers as diffusers' own, and without its Python."""
+"""A traced denoiser answers as diffusers' own, without running its Python."""
 
 import weakref
 from typing import Any
@@ -32,7 +32,7 @@ def denoiser(tiny: Model, hardware: Hardware) -> Any:
 
 
 def test_answers_are_the_same(denoiser: Any, tiny: Model, hardware: Hardware) -> None:
-    """To the bit, for any number of pictures, size and time, whichever came first."""
+    """The answers are equal to the bit for any number of images, size and time, in any order."""
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(tiny.source)
@@ -53,7 +53,7 @@ def test_python_is_gone_after_the_first_step(denoiser: Any) -> None:
 
 
 def test_text_is_projected_once(denoiser: Any) -> None:
-    """Each step takes what the first made of the text; of another text, also an equal one, it is made anew."""
+    """Later steps use the keys and values of the first; another text, also an equal one, is projected anew."""
     latents, text = torch.randn(2, 4, *EVEN), torch.randn(2, 128, 64)
     before = _answer(denoiser, latents, 500, text)
 
@@ -64,7 +64,7 @@ def test_text_is_projected_once(denoiser: Any) -> None:
 
 
 def test_nothing_is_kept_of_a_call_that_is_over(denoiser: Any) -> None:
-    """A text that nobody holds any more is gone, so what was made of it is as well."""
+    """A text that is not referenced any more is freed, and its keys and values with it."""
     text = torch.randn(2, 128, 64)
     _answer(denoiser, torch.randn(2, 4, *EVEN), 500, text)
     held = weakref.ref(text)
@@ -72,8 +72,8 @@ def test_nothing_is_kept_of_a_call_that_is_over(denoiser: Any) -> None:
     assert held() is None
 
 
-def test_options_are_heeded(denoiser: Any) -> None:
-    """A step with more than latents, time and text is made by diffusers, with that."""
+def test_other_options_reach_diffusers(denoiser: Any) -> None:
+    """A step with more arguments than latents, time and text is computed by diffusers, with all of them."""
     step = torch.randn(2, 4, *EVEN), 500, torch.randn(2, 128, 64)
     plain = _answer(denoiser, *step)
     called = Mock(return_value=None)
@@ -85,8 +85,8 @@ def test_options_are_heeded(denoiser: Any) -> None:
     assert not torch.equal(found, plain)
 
 
-def test_what_is_not_traced(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU nobody has measured it, a transformer is no UNet, some UNets change the text, a torch may not trace."""
+def test_denoisers_that_are_not_traced(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Denoisers on a GPU, transformers, UNets that change the text, and a torch without tracing are left alone."""
     unet = load_pipeline("AutoPipelineForText2Image", Source(tiny.source), EXACT).unet
     gpu = Hardware(torch.device("cuda"), torch.bfloat16, torch.bfloat16)
     assert TracedDenoiser.of(unet, gpu) is None

@@ -28,7 +28,7 @@ request: ContextVar[str] = ContextVar("request", default="none")
 
 
 class Calls(ModelAdapter):
-    """Does `work` when it is asked to generate, and notes what is called in which thread."""
+    """An adapter that does `work` in a call, and notes its calls and their threads."""
 
     modality = tiny_model().modality
 
@@ -38,7 +38,7 @@ class Calls(ModelAdapter):
         self.calls: list[tuple[str, str]] = []
         self.threads: list[int] = []
 
-    def prepare_thread(self, threads: int) -> None:  # type: ignore[override]  # notes it on the instance
+    def prepare_thread(self, threads: int) -> None:
         self._note(f"prepare {threads}")
 
     def load(self, device: str) -> None:
@@ -81,7 +81,7 @@ async def test_one_thread_named_model() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 async def test_thread_count(tiny: Model, threads: int) -> None:
-    """The model thread computes with as many CPU threads as it was given, whatever other threads use."""
+    """The model thread computes with the given number of CPU threads, whatever other threads use."""
     import torch
 
     seen: list[int] = []
@@ -98,7 +98,7 @@ async def test_thread_count(tiny: Model, threads: int) -> None:
 
 
 async def test_context_is_carried() -> None:
-    """What is bound to a job's context, the log's keys among it, is there in the model thread, call by call."""
+    """Each call sees the context variables of its caller in the model thread, the log's keys included."""
     seen: list[object] = []
     adapter = Calls(lambda: seen.extend((request.get(), structlog.contextvars.get_contextvars())))
 
@@ -137,7 +137,7 @@ async def test_the_same_exception_again() -> None:
 
 
 class Hang:
-    """Work that does not end before `go`."""
+    """Return work that does not end before `go`."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -166,7 +166,7 @@ class Tensor:
     ids=["cuda", "cpu", "torch", "python"],
 )
 async def test_out_of_memory(failure: Exception) -> None:
-    """Running out of memory is told as such, and nothing of the call is alive when the cache is emptied."""
+    """Running out of memory raises OutOfMemory, and no object of the call is alive when the cache is emptied."""
     tensors: list[weakref.ref[Tensor]] = []
     alive: list[bool] = []
 
@@ -188,7 +188,7 @@ async def test_out_of_memory(failure: Exception) -> None:
 
 
 async def test_other_errors_keep_their_lines_but_no_tensors() -> None:
-    """Any other exception arrives as it is, its traceback whole, and holds nothing of the call alive."""
+    """Any other exception arrives as it is, its traceback whole, and keeps no object of the call alive."""
     tensors: list[weakref.ref[Tensor]] = []
 
     def work() -> None:
@@ -209,7 +209,7 @@ async def test_other_errors_keep_their_lines_but_no_tensors() -> None:
 
 
 async def test_stop_iteration_arrives() -> None:
-    """The one exception that a future refuses arrives as another, where the caller would wait for ever."""
+    """The one exception that a future refuses arrives as another, so that the caller does not wait forever."""
     async with executing(Calls(lambda: next(iter(())))) as executor:
         with pytest.raises(RuntimeError, match="StopIteration"):
             async with asyncio.timeout(10):
@@ -217,7 +217,7 @@ async def test_stop_iteration_arrives() -> None:
 
 
 async def test_failed_load_is_closed() -> None:
-    """A model that cannot be loaded says so, and its adapter is closed all the same, once."""
+    """The adapter of a model that cannot be loaded is closed once."""
 
     class Broken(Calls):
         def load(self, device: str) -> None:
@@ -232,7 +232,7 @@ async def test_failed_load_is_closed() -> None:
 
 
 async def test_model_that_does_not_fit() -> None:
-    """A model that is too large for the memory cannot be had, and the sentence says why."""
+    """A model that is too large for the memory is unavailable, and the sentence says why."""
 
     class Large(Calls):
         def load(self, device: str) -> None:
@@ -244,7 +244,7 @@ async def test_model_that_does_not_fit() -> None:
 
 
 async def test_cancelled_caller_leaves_the_thread_busy() -> None:
-    """Cancelling a call frees its caller; `busy` tells that the thread is still at it, and later calls wait."""
+    """Cancelling a call frees its caller; `busy` stays true while the thread is at it, and later calls wait."""
     hang = Hang()
     async with executing(Calls(hang)) as executor:
         busy = [executor.busy]
@@ -263,7 +263,7 @@ async def test_cancelled_caller_leaves_the_thread_busy() -> None:
 
 
 async def test_loop_answers_while_the_pipeline_runs(tiny: Model) -> None:
-    """The event loop goes on turning while pictures are drawn."""
+    """The event loop runs while images are drawn."""
     async with executing(Txt2Img(tiny, Source(tiny.source))) as executor:
         call = asyncio.create_task(executor.generate([item(1, width=256, steps=20)], QUIET))
         begin = last = time.perf_counter()
@@ -295,7 +295,7 @@ class AcceleratorError(RuntimeError):
     ],
 )
 async def test_failure_of_the_device_is_recognised(failure: RuntimeError) -> None:
-    """An error after which the device does nothing more in this process says so, in one line."""
+    """An error after which the device fails in this process raises DeviceFailed, in one line."""
 
     def fail() -> None:
         raise failure
@@ -323,7 +323,7 @@ async def test_failure_of_the_device_is_recognised(failure: RuntimeError) -> Non
     ],
 )
 async def test_other_failures_are_no_failure_of_the_device(failure: Exception, expected: type[Exception]) -> None:
-    """Too little memory, and what only mentions the device, leave the worker where it is."""
+    """Too little memory, and errors that only mention the device, are no failure of it."""
 
     def fail() -> None:
         raise failure

@@ -9,7 +9,7 @@ from services.inference.runtime.registry import resolve_adapter
 
 @pytest.mark.parametrize("name", ["txt2img", "services.inference.adapters.txt2img:Txt2Img"])
 def test_found(name: str) -> None:
-    """An adapter is found by the name of its entry point and by its place."""
+    """An adapter is found by its entry point and by its module and class."""
     assert resolve_adapter(name) is Txt2Img
 
 
@@ -25,6 +25,6 @@ def test_found(name: str) -> None:
     ],
 )
 def test_not_found(name: str, hint: str) -> None:
-    """What names no adapter is refused with what is known or what went wrong."""
+    """A name without an adapter is refused with the known names or the reason."""
     with pytest.raises(ModelUnavailable, match=hint):
         resolve_adapter(name)

@@ -1,4 +1,4 @@
-"""Break the CUDA device for this process, and report what the executor makes of it.
+"""Break the CUDA device for this process, and print the exception of the executor.
 
 Run as `python -m tests.support.models.broken_device`.
 """

@@ -42,7 +42,7 @@ async def open_executor(precision: str = "auto") -> AsyncIterator[ModelExecutor]
 
 
 def items(count: int, **given: int) -> list[Item]:
-    """Of one job; each has its own seed and product."""
+    """Return `count` items of one job. Each has its own seed and product."""
     prompts = [f"a {PRODUCTS[index % len(PRODUCTS)]} on a white background" for index in range(count)]
     return [
         Item("job", index, index, prompt, "", shipped().parameters({"prompt": prompt, **given}))
@@ -51,21 +51,21 @@ def items(count: int, **given: int) -> list[Item]:
 
 
 async def draw(executor: ModelExecutor, *batch: Item) -> list[Image.Image]:
-    return pictures(await executor.generate(batch, QUIET))
+    return images(await executor.generate(batch, QUIET))
 
 
-def pictures(outputs: Sequence[Output]) -> list[Image.Image]:
+def images(outputs: Sequence[Output]) -> list[Image.Image]:
     return [output.image for output in outputs if isinstance(output, ImageOutput)]
 
 
 def apart(one: Image.Image, other: Image.Image) -> int:
-    """The largest difference of any value of any pixel, of 255."""
+    """Return the largest difference of any value of any pixel, of 255."""
     return int(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max())
 
 
 @contextmanager
 def memory_left(count: int) -> Iterator[None]:
-    """As if the device had `count` bytes beyond what this process holds now."""
+    """Limit the device to `count` bytes beyond those that this process holds now."""
     import torch
 
     torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""A hub that refuses everything, for what the client makes of its answers."""
+"""A hub that refuses every request, to test the sentences made of its answers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from threading import Thread
 
 @contextmanager
 def refusing_hub(status: int, code: str) -> Iterator[str]:
-    """Its URL. Every request is answered with `status` and the hub's own error `code`."""
+    """Yield the URL of a hub that answers every request with `status` and the hub's own error `code`."""
 
     class Refuse(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -20,7 +20,7 @@ def refusing_hub(status: int, code: str) -> Iterator[str]:
         do_HEAD = do_GET
 
         def log_message(self, *_: object) -> None:
-            """Nothing: a test prints nothing."""
+            """Print nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Refuse) as server:
         Thread(target=server.serve_forever, name="hub", daemon=True).start()

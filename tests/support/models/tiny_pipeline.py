@@ -6,7 +6,7 @@ from typing import Any
 from services.inference.diffusers.quiet import silence_libraries
 
 _WIDTH = 64  # of a token's embedding, so also of what the UNet attends to
-_TOKENS = 128  # one a letter; what is longer is cut, as every CLIP pipeline does
+_TOKENS = 128  # one a letter; longer prompts are cut, as in every CLIP pipeline
 _SEED = 20_240_229
 
 
@@ -41,7 +41,7 @@ def build_pipeline(folder: Path) -> None:
 
 
 def build_xl_pipeline(folder: Path) -> None:
-    """The same of Stable Diffusion XL's kind: two text encoders, and a denoiser that is told the picture's size."""
+    """Write a pipeline like Stable Diffusion XL: two text encoders, and a denoiser that is given the image's size."""
     silence_libraries()
 
     import torch
@@ -63,7 +63,7 @@ def build_xl_pipeline(folder: Path) -> None:
 
 
 def _tokenizer() -> Any:
-    """A vocabulary of the 256 bytes, each inside and at the end of a word, and no merges."""
+    """Return a tokenizer of the 256 bytes, each inside and at the end of a word, without merges."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same picture on a GPU: byte by byte alone, and nearly so in any company."""
+"""The same seed gives the same image on a GPU: the same bytes alone, and nearly the same in any batch."""
 
 import pytest
 
@@ -10,8 +10,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning"),  # diffusers' schedulers, under numpy 2
 ]
 
-# Of 255; ADR 29 says what was seen: 8 on an H100 in bfloat16. What is promised of `auto`, float16, is calculated there
-# and was not measured on a GPU yet. Pictures of other seeds are more than 100 apart.
+# Of 255. The notes on ADR 29 give 8 for an H100 in bfloat16; the promise for `auto`, float16, was not measured on a GPU
+# yet. Images of other seeds are more than 100 apart.
 APART = {"auto": 2, "bfloat16": 12, "float32": 1}
 
 
@@ -29,8 +29,8 @@ async def test_same_seed_same_bytes(precision: str) -> None:
 
 
 @pytest.mark.parametrize("precision", APART)
-async def test_pictures_of_a_batch_are_those_drawn_alone(precision: str) -> None:
-    """In a batch of 2, 4 or 8 a picture differs from the one drawn alone by no more than is promised."""
+async def test_images_of_a_batch_are_those_drawn_alone(precision: str) -> None:
+    """In a batch of 2, 4 or 8 an image differs from the one drawn alone by at most the promised bound."""
     batch = items(8)
     async with open_executor(precision) as executor:
         alone = [(await draw(executor, item))[0] for item in batch]

@@ -1,0 +1,84 @@
+"""How much time each change of a pipeline saves on a CPU: the time of a call without the change, over that with it.
+
+Two processes, one without the change, make the same call in turn, so a machine that is slow today slows both. A ratio
+is taken in each turn; above 1 the change saves time. Two models: studio-tiny at its usual size, and random weights of
+Stable Diffusion 1.5's size, which are made in `build/sized` at first. At 256 pixels these images are a quarter of that
+model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a process
+that takes one core. `memory` is what the process with the change has more, after its calls.
+"""
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks.figure import Figure
+from benchmarks.sized_model import FULL, build
+from benchmarks.subject import MODELS
+from benchmarks.timed_adapter import TimedAdapter, timed
+from services.inference.diffusers.changes import PIPELINE, PROCESS
+from tests.support.system import ROOT
+
+CHANGES: Final = tuple(change.name for change in (*PROCESS, *PIPELINE) if change.cpu)
+MEMORY: Final = ("traced-denoiser", "kept-memory")  # those that are paid for with it
+SIZED: Final = ROOT / "build" / "sized" / "models.toml"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A call for `count` images, made `rounds` times by either process. `given` are the parameters of each image."""
+
+    name: str
+    count: int
+    rounds: int
+    given: dict[str, int] = field(default_factory=dict)
+    busy: bool = False
+
+
+TINY: Final = (
+    Workload("studio-tiny, 1 image", 1, 10),
+    Workload("studio-tiny, 4 images", 4, 6),
+    Workload("studio-tiny, 16 images", 16, 4),
+)
+BUSY: Final = Workload("studio-tiny, 1 image, busy", 1, 10, busy=True)
+LARGE: Final = (Workload("sd15-sized 256x256, 1 image", 1, 3, {"width": 256, "height": 256, "steps": 2}),)
+
+
+def run() -> Iterator[Figure]:
+    """One figure for each change and workload, then the memory."""
+    if not SIZED.is_file():
+        SIZED.parent.mkdir(parents=True, exist_ok=True)
+        build(SIZED.parent, FULL)
+    for models, workloads in ((MODELS, TINY), (SIZED, LARGE)):
+        with timed(models) as changed:
+            for change in CHANGES:
+                busy = (BUSY,) if change == "thread-spin" and models == MODELS else ()
+                with timed(models, change) as plain:
+                    for workload in (*workloads, *busy):
+                        yield _compare(change, workload, changed, plain)
+                    if change in MEMORY:
+                        more = changed.megabytes() - plain.megabytes()
+                        yield Figure.of(f"changes.{change}.memory ({workloads[0].name})", more, "MB", "", [more])
+
+
+def _compare(change: str, workload: Workload, changed: TimedAdapter, plain: TimedAdapter) -> Figure:
+    ratios = []
+    with _busy() if workload.busy else nullcontext():
+        for number in range(-1, workload.rounds):  # the first warms up
+            without, with_it = (each.seconds(workload.count, workload.given) for each in (plain, changed))
+            if number >= 0:
+                ratios.append(without / with_it)
+    return Figure.of(f"changes.{change} ({workload.name})", statistics.median(ratios), "ratio", "", ratios)
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    """Take one core."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
