@@ -100,7 +100,7 @@ def catalogue_endpoints() -> list[Endpoint]:
 
 
 async def models(request: Request[AppState]) -> Response:
-    """Each with its limits and the JSON Schema of its parameters, from which a client can build its form."""
+    """The models with their limits and the JSON Schema of their parameters, from which a client can build its form."""
     catalogue = request.state["catalogue"]
     try:
         queues = await request.state["positions"].queues()
@@ -112,7 +112,7 @@ async def models(request: Request[AppState]) -> Response:
 
 
 async def styles(request: Request[AppState]) -> Response:
-    """The id is what a job names as its `style`; the product goes into the template."""
+    """The studio looks. A job names the id as its `style`; the product goes into the template."""
     offered = request.state["catalogue"].styles.values()
     views = (StyleView(id=style.name, **style.model_dump(exclude={"name"})) for style in offered)
     return _list(request, StyleListView(data=tuple(views)))
