@@ -1,4 +1,4 @@
-"""The one table of the API: what is not in it is neither served nor documented."""
+"""The one table of the API: every operation that is served and documented."""
 
 from services.api.http.endpoint import Endpoint
 from services.api.openai.images import openai_endpoints

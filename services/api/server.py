@@ -1,4 +1,4 @@
-"""Hypercorn around the application: one worker, HTTP/1.1 and HTTP/2 in the clear, drained before it ends."""
+"""Hypercorn around the application: one worker, HTTP/1.1 and HTTP/2 without TLS, drained before it ends."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from services.api.auth.exposure import check_exposure
 from services.common.addresses import http_url
 from services.common.settings import Settings
 
-# Longer than the 60 s after which load balancers usually drop an idle connection: they, not we, must be the first.
+# Longer than the 60 s after which load balancers usually drop an idle connection: they must close first.
 KEEP_ALIVE_SECONDS: Final = 75
 MAX_HEAD_BYTES: Final = 32 * 1024
 
@@ -24,11 +24,11 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 async def serve(
     app: Starlette, settings: Settings, shutdown: asyncio.Event, on_ready: Callable[[str], Any] | None = None
 ) -> None:
-    """Serve until `shutdown` is set, then answer what is running within the graceful timeout.
+    """Serve until `shutdown` is set, then finish the running requests within the graceful timeout.
 
     `on_ready` is called with the URL once connections are accepted; port 0 picks a free one. Run it on uvloop: on
     plain asyncio Hypercorn ignores the graceful timeout (Python 3.12 and later). Raises OSError when the address is
-    taken, ValueError when it is not to be listened on without keys, BackendUnavailable or ValueError when the
+    taken, ValueError when it may not be served without keys, BackendUnavailable or ValueError when the
     application cannot start.
     """
     listener = await _bind(settings)
@@ -40,14 +40,14 @@ async def serve(
             on_ready(url)
         await shutdown.wait()
 
-    # Hypercorn's documented `serve` binds for itself, and then nobody can ask which port a 0 became.
+    # Hypercorn's documented `serve` binds for itself, and does not tell which port a 0 became.
     sockets = Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
     try:
         await worker_serve(
             ASGIWrapper(cast("Any", app)), _config(settings), sockets=sockets, shutdown_trigger=until_shutdown
         )
     except LifespanFailureError as exc:
-        # Hypercorn knows only the text of it; Starlette was sending that while it handled the real one.
+        # Hypercorn knows only its text; Starlette sent that while it handled the original error.
         if isinstance(exc.__context__, Exception):
             raise exc.__context__ from None
         raise
@@ -78,6 +78,6 @@ def _config(settings: Settings) -> Config:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
     config.include_server_header = False
-    config.accesslog = None  # ours is the line of the RequestId middleware
+    config.accesslog = None  # the RequestId middleware logs each request
     config.errorlog = logging.getLogger("hypercorn.error")
     return config

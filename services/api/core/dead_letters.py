@@ -1,4 +1,4 @@
-"""What an operator does with dead letters: looks at them, has them tried again, forgets them. Knows no HTTP."""
+"""Dead letters for operators: list, inspect, replay and drop them. Knows no HTTP."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -19,7 +19,7 @@ from services.common.schemas import JobMessage, StatusRecord
 T = TypeVar("T")
 
 GATEWAY_SECONDS: Final = 2.5  # for an answer of the broker: every endpoint answers within 3 s, whatever hangs
-MOST = 10_000  # looked through for one; the shipped policy lets no more lie there
+MOST = 10_000  # searched for one letter; the shipped policy keeps no more
 
 
 class DeadLetters:
@@ -35,7 +35,7 @@ class DeadLetters:
         self._seconds = seconds
 
     async def list(self, limit: int) -> list[DeadLetter]:
-        """The oldest first."""
+        """Return the oldest letters first."""
         return await self._in_time(self._broker.dead_letters(limit))
 
     async def get(self, message_id: str) -> DeadLetter:
@@ -45,7 +45,7 @@ class DeadLetters:
         raise DeadLetterNotFound(message_id)
 
     async def job(self, letter: DeadLetter) -> StatusRecord | None:
-        """The job it is about; None where that is not known or cannot be read. Raises JobRemoved."""
+        """Return the letter's job; None where the job is unknown or cannot be read. Raises JobRemoved."""
         job_id = job_id_of(letter)
         try:
             return None if job_id is None else await self._gateway.read(job_id)
@@ -53,11 +53,11 @@ class DeadLetters:
             return None
 
     async def replay(self, message_id: str) -> StatusRecord | None:
-        """Back to its queue as it is, or, where its job is over, the new job that does the same again.
+        """Put the letter back on its queue, or, where its job is over, submit its parameters as a new job.
 
-        What is over stays over: its message would be acked by the next worker and nothing would come of it. Raises
-        DeadLetterUnreadable where no new job can be made of it, JobRemoved where the client wanted the job gone, and
-        what `Gateway.accept` raises.
+        Return the new job, None for a letter put back. A finished job stays finished: the next worker would only
+        acknowledge its message. Raises DeadLetterUnreadable where no new job can be made of the letter, JobRemoved
+        where the client removed the job, and as `Gateway.accept`.
         """
         letter = await self.get(message_id)
         fault, job = fault_of(letter), await self.job(letter)
@@ -69,13 +69,13 @@ class DeadLetters:
             raise DeadLetterUnreadable(message_id, fault)
         message = JobMessage.decode(letter.body)
         body = {**message.params, "model": message.model}
-        # With a key, so that a crash before the letter is gone does not make two jobs of it.
+        # With a key, so that a crash before the letter is dropped does not make two jobs of it.
         again, _ = await self._gateway.accept(body, owner=message.owner, idempotency_key=f"dead-letter-{message_id}")
         await self._in_time(self._broker.drop(message_id))
         return again
 
     async def drop(self, message_id: str) -> None:
-        """For good. Its job, if there is one, stays as it is."""
+        """Delete the letter for good. Its job, if there is one, stays as it is."""
         if not await self._in_time(self._broker.drop(message_id)):
             raise DeadLetterNotFound(message_id)
 
@@ -88,7 +88,7 @@ class DeadLetters:
 
 
 def fault_of(letter: DeadLetter) -> str | None:
-    """Why it cannot be understood; None where it can, so that its job was poison or broke its model's limits."""
+    """Return why the letter is not understood; None for a readable one, whose job was poison or broke its limits."""
     try:
         JobMessage.decode(letter.body)
     except (InvalidMessage, NewerVersion) as exc:
@@ -97,7 +97,7 @@ def fault_of(letter: DeadLetter) -> str | None:
 
 
 def job_id_of(letter: DeadLetter) -> str | None:
-    """None where it is too broken, or too new, to tell."""
+    """Return the id of the letter's job; None for a letter that is too broken or too new to read."""
     try:
         return JobMessage.decode(letter.body).job_id
     except InvalidMessage as exc:

@@ -1,4 +1,4 @@
-"""The gateway's side of the protocol: what happens to a job between the request and the queue, and afterwards.
+"""The gateway's side of the protocol: a job's way from the request to the queue, and every later request for it.
 
 Knows nothing of HTTP. The order of the writes is the promise: record, message, `published`, then the answer.
 """
@@ -70,9 +70,10 @@ class Gateway:
         idempotency_key: str | None = None,
         quota: Quota | None = None,
     ) -> tuple[StatusRecord, bool]:
-        """Accept a job: once this returns, nothing but its own outcome or its expiry ends it.
+        """Accept a job: once this returns, only its own outcome, its expiry or its owner ends it.
 
-        `body` is `{"model"?: name, **parameters}`. With a key used before, the job it made then is returned, and True.
+        `body` is `{"model"?: name, **parameters}`. With a key used before, return the job of
+        that request and True.
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
         record = self._record(body, owner, idempotency_key)
@@ -104,11 +105,11 @@ class Gateway:
         return await self._publisher.publish(stored, fresh=True), False
 
     async def publish(self, record: StatusRecord) -> None:
-        """Publish a record that was left behind; one that cannot be published now stays. Raises as `Publisher`."""
+        """Publish a record that a crash left unpublished; a failure leaves it as it is. Raises as `Publisher`."""
         await self._publisher.publish(record)
 
     async def read(self, job_id: str, wait: float = 0) -> StatusRecord:
-        """With `wait`, the record once it is terminal, or as it is after so many seconds.
+        """Return the record; with `wait`, once it is terminal, or as it is after so many seconds.
 
         Raises JobNotFound, StatusRebuilding or JobRemoved.
         """
@@ -133,7 +134,7 @@ class Gateway:
         return None
 
     async def cancel(self, job_id: str) -> StatusRecord:
-        """Cancel at once when queued, at the next step when running; canceled already is fine. Else JobFinished."""
+        """Cancel a queued job at once, a running one at its next step. Raises JobFinished; canceling twice is fine."""
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
         try:
@@ -153,7 +154,7 @@ class Gateway:
         await self._manifests.bury(record)
         self._failpoints.reach("gateway.buried")
         if not record.state.terminal:
-            with suppress(JobNotFound):  # another request has removed it meanwhile
+            with suppress(JobNotFound):  # another request removed it meanwhile
                 await self._backends.statuses.request_cancel(job_id)
             self._failpoints.reach("gateway.ended")
         await self._backends.statuses.remove(job_id)
@@ -162,7 +163,7 @@ class Gateway:
         await self._manifests.clear(job_id)
 
     def model(self, name: object) -> Model:
-        """The one of this name, or the one that requests without a name get. Raises InvalidRequest."""
+        """Return the model of this name, or the default one for a request without a name. Raises InvalidRequest."""
         if name is None:
             name = self._settings.model or self._catalogue.default_model.name
         if isinstance(name, str) and name in self._catalogue.models:
@@ -179,7 +180,7 @@ class Gateway:
             allowed = sorted(self._catalogue.styles)
             raise InvalidRequest([{"pointer": "/style", "detail": "no such style", "got": style, "allowed": allowed}])
         if params.seed is None:
-            # Chosen here, not in the worker, so that a redelivery draws the same picture.
+            # Chosen here, not in the worker, so that a redelivery makes the same image.
             params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
         now = time.time()
         message = JobMessage(

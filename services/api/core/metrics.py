@@ -1,4 +1,4 @@
-"""What the gateway counts, and what it sees of the queues when it is asked."""
+"""The gateway's metrics: its own requests and submissions, and the state of the queues at each scrape."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _REFUSALS: Final[Mapping[type[BaseException], str]] = {
 
 
 class Metrics(ProcessMetrics):
-    """A `SubmissionObserver`. Every gateway counts its own requests; of the queues all of them see the same."""
+    """A `SubmissionObserver`. Every gateway counts its own requests; all gateways report the same queues."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +57,7 @@ class Metrics(ProcessMetrics):
         self._submissions.labels(model, outcome).inc()
 
     def see(self, queues: Mapping[str, ModelQueue], dead_letters: int) -> None:
+        """Set the gauges of the queues."""
         for model, queue in queues.items():
             self._depth.labels(model).set(queue.queued)
             self._running.labels(model).set(queue.running)
@@ -66,7 +67,7 @@ class Metrics(ProcessMetrics):
         self._dead_letters.set(dead_letters)
 
     def see_nothing(self) -> None:
-        """The backends do not answer: no figure is better than an old one."""
+        """Clear the gauges: while the backends do not answer, no figure is better than an old one."""
         for gauge in (self._depth, self._running, self._oldest, self._workers):
             gauge.clear()
         self._dead_letters.set(math.nan)

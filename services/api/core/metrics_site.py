@@ -1,4 +1,4 @@
-"""The gateway's /metrics, on an address of its own: who may submit a job need not know how busy we are."""
+"""The gateway's /metrics, on an address of its own: clients that may submit jobs need not read the load."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from services.common.telemetry.loop_lag import watch_loop_lag
 async def serve_metrics(
     settings: Settings, metrics: Metrics, positions: QueuePositions, backends: Backends
 ) -> AsyncIterator[None]:
-    """Serve while the block runs; with port 0 nothing is served, nor looked at. Raises OSError for a port taken."""
+    """Serve while the block runs; port 0 serves and reads nothing. Raises OSError for a port that is taken."""
 
     async def look() -> None:
         try:

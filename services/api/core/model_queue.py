@@ -1,4 +1,4 @@
-"""One model's queue at one moment: how long it is, who works at it, and how long that may take."""
+"""One model's queue at one moment: its jobs, its workers, and estimates of the time a job takes."""
 
 import math
 import sys
@@ -21,14 +21,14 @@ MOST_SPREAD: Final = 0.5
 
 @dataclass(frozen=True)
 class Eta:
-    """Seconds from now until a job may be done, at best and at worst."""
+    """Seconds from now until a job is expected to finish, at best and at worst."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, low: float, high: float) -> Self:
-        """In tenths below ten seconds, in whole ones above: more would only flicker."""
+        """Round to tenths below ten seconds and to whole seconds above: finer values would only flicker."""
         digits = 10 if high < 10 else 1
         exact = round(low * digits, 6), round(high * digits, 6)  # 2.2 is no reason to say 2.3
         return cls(math.floor(exact[0]) / digits, math.ceil(exact[1]) / digits)
@@ -36,9 +36,9 @@ class Eta:
 
 @dataclass(frozen=True, slots=True)
 class LiveJob:
-    """What a queue needs to know of a job. There may be thousands, so the record with all its words is let go.
+    """The few facts a queue needs of a job: there may be thousands, so the records are not kept.
 
-    `work` is how many steps there are to be made for its pictures together.
+    `work` is the number of steps left for all its images together.
     """
 
     job_id: str
@@ -58,9 +58,9 @@ class LiveJob:
 
 
 class ModelQueue:
-    """`jobs` are the model's live ones in order of their ids, `workers` those that have been heard of lately.
+    """`jobs` are the model's live ones in order of their ids, `workers` those that reported lately.
 
-    Bulk that waits is behind everything else.
+    Queued bulk jobs come after all others.
     """
 
     def __init__(self, model: Model, jobs: Sequence[LiveJob], workers: Sequence[Presence]) -> None:
@@ -73,7 +73,7 @@ class ModelQueue:
         self._oldest = next((job.created_at for job in jobs if job.queued), None)
         self.workers = workers
         self._paces = _merged([worker for worker in workers if worker.takes_jobs])
-        # What every job leaves to do for those behind it: seconds of one worker, nan from the first unknown one on.
+        # Seconds of one worker that the jobs before each place take together, nan from the first unknown one on.
         self._seconds = [0.0, *accumulate(self._remaining(job) for job in in_turn)]
 
     def __contains__(self, job_id: object) -> bool:
@@ -81,37 +81,37 @@ class ModelQueue:
 
     @property
     def oldest_seconds(self) -> float | None:
-        """How long the one that waits longest has waited."""
+        """The waiting time of the oldest queued job in seconds; None without one."""
         return None if self._oldest is None else max(0.0, time.time() - self._oldest)
 
     @property
     def taking_jobs(self) -> int:
-        """Workers that are loaded and do not stop."""
+        """The number of workers that are loaded and not stopping."""
         return sum(worker.takes_jobs for worker in self.workers)
 
     @property
     def loading(self) -> bool:
-        """Nobody can begin a job, and somebody soon will."""
+        """True while no worker can begin a job and one is loading."""
         return not self.taking_jobs and any(worker.phase == "loading" for worker in self.workers)
 
     def position(self, job_id: str) -> int:
-        """How many live jobs come before this one; of one that is not known, those with an earlier id."""
+        """Return the number of live jobs before this one; for an unknown job, of those with an earlier id."""
         known = self._places.get(job_id)
         return bisect_left(self._ids, job_id) if known is None else known
 
     def eta(self, params: Mapping[str, object], job_id: str | None = None) -> Eta | None:
-        """For a job with these parameters, behind all others unless it is one of them; None when nobody can tell."""
+        """Estimate a job with these parameters, behind all others unless it is one of them; None if unknown."""
         ahead = len(self._ids) if job_id is None else self.position(job_id)
         workers, waiting, pace = self.taking_jobs, self._seconds[ahead], self._paces.get(size_of(params))
         if pace is None or not workers or math.isnan(waiting):
             return None
         own = _own_seconds(params, pace)
-        begun = own if ahead else 0.0  # a call that is under way and cannot be joined
+        begun = own if ahead else 0.0  # the call under way, which the job cannot join
         low, high = waiting / workers + own, waiting / workers + own + begun
         return Eta.of(low * (1 - pace.spread), high * (1 + pace.spread))
 
     def seconds(self, params: Mapping[str, object]) -> float | None:
-        """What such a job takes where it does not wait."""
+        """Return the seconds such a job takes without waiting; None if unknown."""
         pace = self._paces.get(size_of(params))
         return None if pace is None else _own_seconds(params, pace)
 
@@ -125,7 +125,7 @@ def _own_seconds(params: Mapping[str, object], pace: Pace) -> float:
 
 
 def _merged(workers: Sequence[Presence]) -> dict[str, Pace]:
-    """The mean over the workers that have made this size; the widest spread of them."""
+    """Return for each size the mean pace of the workers that have made it, with the widest of their spreads."""
     sizes = {size for worker in workers for size in worker.paces}
     return {size: _mean([worker.paces[size] for worker in workers if size in worker.paces]) for size in sizes}
 

@@ -1,4 +1,4 @@
-"""Steps 2 and 3 of taking a job: its message on the queue, then `published` raised in its record."""
+"""Steps 2 and 3 of accepting a job: publish its message, then set `published` in its record."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ from services.common.schemas import JobError, JobMessage, State, StatusRecord
 
 log = structlog.get_logger(__name__)
 
-# Two tries together stay below the 3 s within which every endpoint answers, whatever hangs.
+# Two attempts together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
 NOT_ACCEPTED: Final = "not-accepted"
 
 
 class Publisher:
-    """`read` is the gateway's."""
+    """`read` is `Gateway.read`."""
 
     def __init__(
         self, backends: Backends, read: Callable[[str], Awaitable[StatusRecord]], failpoints: Failpoints
@@ -33,8 +33,8 @@ class Publisher:
     async def publish(self, record: StatusRecord, *, fresh: bool = False) -> StatusRecord:
         """Put the record's message on its queue and mark it published.
 
-        A `fresh` one is given up when that fails: nobody was told of it yet. Of any other the job may have been
-        accepted before, and not even the record can tell (see `_confirm`): it is left for the next who tries.
+        A failure gives up a `fresh` record: no client was told of it yet. Any other job may have been accepted
+        before, and not even the record can tell (see `_confirm`): it is left for the next attempt.
         Raises IdempotencyInFlight, NotAccepted, PublishUnconfirmed, BackendUnavailable.
         """
         if record.job_id in self._publishing:
@@ -58,14 +58,14 @@ class Publisher:
             self._publishing.discard(record.job_id)
 
     async def _publish_twice_at_most(self, message: JobMessage, *, bulk: bool) -> None:
-        """An unanswered publish may have arrived, so it is repeated under the same message id."""
+        """Publish, and repeat an unanswered publish under the same message id: it may have arrived."""
         for last in (False, True):
             try:
                 async with asyncio.timeout(PUBLISH_SECONDS):
                     await self._backends.broker.publish(message, bulk=bulk)
                     return
             except NotAccepted as exc:
-                if last:  # this try was refused, not the one before
+                if last:  # this attempt was refused, not the one before
                     raise PublishUnconfirmed(exc) from exc
                 raise
             except (TimeoutError, BackendUnavailable) as exc:
@@ -86,8 +86,9 @@ class Publisher:
         return confirmed
 
     async def _disown(self, record: StatusRecord, reason: PublishUnconfirmed) -> StatusRecord:
-        """Make sure a message that may be out there never runs; unless it does already, or another gateway's client
-        was told of it: then it was accepted.
+        """Cancel the job, so that its message, if it arrived after all, never runs.
+
+        A job that already runs, or that another gateway confirmed to its client, was accepted: return its record.
         """
         error = JobError(code=NOT_ACCEPTED, message="the queue did not confirm the job in time", retryable=True)
         outcome = Outcome(State.CANCELED, error=error, release_key=True)

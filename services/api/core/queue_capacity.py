@@ -1,4 +1,4 @@
-"""Whether a model's queue has room for one more job, without asking the broker for each."""
+"""Admission to a model's queue below its limit, without asking the broker for each job."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ FRESH_SECONDS: Final = 0.1
 
 @dataclass
 class _Seen:
-    jobs: int  # in the queue when the broker was asked, and let in since
+    jobs: int  # in the queue when the broker was asked, and admitted since
     until: float  # on the event loop's clock
 
 
 class QueueCapacity:
-    """Remembers for FRESH_SECONDS what the broker said, and counts what it lets in meanwhile."""
+    """Remembers the broker's answer for FRESH_SECONDS, and counts the jobs admitted meanwhile."""
 
     def __init__(self, broker: Broker, queue_limit: int) -> None:
         self._broker = broker
@@ -25,7 +25,7 @@ class QueueCapacity:
         self._asking: dict[str, asyncio.Task[_Seen]] = {}
 
     async def admit(self, model: str) -> bool:
-        """Whether the job may come in; never refused on what is only remembered. Raises BackendUnavailable."""
+        """Return True if the queue has room; a remembered answer never refuses a job. Raises BackendUnavailable."""
         seen = self._seen.get(model)
         if seen is None or seen.jobs >= self._queue_limit or asyncio.get_running_loop().time() > seen.until:
             seen = await self._ask_once(model)
@@ -35,11 +35,12 @@ class QueueCapacity:
         return True
 
     async def _ask_once(self, model: str) -> _Seen:
-        """All who come while it is being asked share the answer, whoever of them gives up."""
+        """Share one question to the broker among concurrent callers; a caller that gives up does not cancel it."""
         task = self._asking.get(model)
         if task is None:
             task = self._asking[model] = asyncio.create_task(self._ask(model))
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting
+            # Every caller may have given up, and then no other code reads its error.
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(task)
 
     async def _ask(self, model: str) -> _Seen:

@@ -64,7 +64,7 @@ class QueuePositions:
                 while self._refreshed_at < needed:
                     await asyncio.shield(self._refreshing())
         if time.time() > self._good_until:
-            raise BackendUnavailable("statuses", "the queues cannot be looked at in time")
+            raise BackendUnavailable("statuses", "the queues cannot be read in time")
         return self._queues
 
     async def reported(self, job_id: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Stored pictures in another file format or smaller, for whoever needs that: made when asked for, and kept nowhere."""
+"""Renditions of stored images: another file format or a smaller size, made on request and not kept."""
 
 import asyncio
 import io
@@ -13,17 +13,17 @@ from urllib.parse import urlencode
 from services.common.errors import InvalidRequest, TooBusy
 from services.common.schemas import Artifact
 
-SECONDS: Final = 10.0  # for one picture, waiting for its turn included
-THREADS: Final = 2  # at a time, so that the gateway has time for everybody else
+SECONDS: Final = 10.0  # for one image, waiting for its turn included
+THREADS: Final = 2  # at a time, so that the gateway has time for other requests
 
 _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, sections 4.6.4 and 4.6.5
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """`options` are Pillow's, for a picture that looks like the stored one; `side` is the most pixels of its sides.
+    """`options` are Pillow's, for an image that looks like the stored one; `side` is the longest side in pixels.
 
-    `quality`, of those that lose some, is 0 for the smallest file to 100 for the best one, in place of our own choice.
+    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one.
     """
 
     name: str
@@ -39,13 +39,13 @@ class ImageFormat:
 
     @property
     def query(self) -> str:
-        """How the artifact's URL asks for it."""
+        """The query of the artifact's URL that asks for this format."""
         asked = {"format": self.name, "max_side": self.side, "quality": self.quality}
         return urlencode({name: value for name, value in asked.items() if value is not None})
 
     @property
     def version(self) -> str:
-        """What tells its file from others of the same picture."""
+        """A name that tells this rendition from others of the same image."""
         side = "" if self.side is None else f"-{self.side}"
         return self.name + side + ("" if self.quality is None else f"-q{self.quality}")
 
@@ -60,7 +60,7 @@ FORMATS: Final[Mapping[str, ImageFormat]] = {
 def wanted_format(
     artifact: Artifact, name: str | None, side: int | None = None, quality: int | None = None
 ) -> ImageFormat | None:
-    """None for the artifact as it is stored. Raises InvalidRequest saying what there is."""
+    """Return the format asked for; None for the artifact as it is stored. Raises InvalidRequest with the choices."""
     if name is None and side is None and quality is None:
         return None
     own = next((each.name for each in FORMATS.values() if each.media_type == artifact.media_type), None)
@@ -68,10 +68,10 @@ def wanted_format(
         name = own or "picture"
     allowed = sorted(FORMATS) if own else []
     if name not in allowed:
-        detail = f"{artifact.media_type} is not to be had in this format"
+        detail = f"{artifact.media_type} cannot be had in this format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
     if not FORMATS[name].lossy:
-        quality = None  # there is nothing to choose
+        quality = None  # a lossless file has no quality to choose
     if name == own and side is None and quality is None:
         return None
     return replace(FORMATS[name], side=side, quality=quality)
@@ -85,9 +85,9 @@ class Renditions:
         self._room = asyncio.Semaphore(THREADS)
 
     async def render(self, stored: AsyncIterator[bytes], wanted: ImageFormat | None) -> bytes:
-        """The picture in this format, or as it is stored, with what its file says of how it was made.
+        """Return the file in this format, or as it is stored, with its metadata.
 
-        Raises TooBusy when too many wait, InvalidRequest for what is no picture, and whatever `stored` raises.
+        Raises TooBusy when too many wait, InvalidRequest for a file that is no image, and as `stored`.
         """
         if wanted is None:
             return await _whole(stored)
@@ -97,12 +97,13 @@ class Renditions:
                 data = await _whole(stored)
                 return await loop.run_in_executor(self._threads, _rendition, data, wanted)
         except TimeoutError as exc:
-            detail = "too many pictures are asked for in other formats than the stored one"
+            detail = "too many images are being converted to other formats than the stored one"
             raise TooBusy(detail) from exc
 
 
 @asynccontextmanager
 async def open_renditions() -> AsyncIterator[Renditions]:
+    """Run the threads while the block runs."""
     threads = ThreadPoolExecutor(THREADS, "renditions")
     try:
         yield Renditions(threads)
@@ -124,9 +125,9 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))
     except OSError as exc:
-        detail = "this artifact is no picture that could be shown in another format"
+        detail = "this artifact is no image that can be converted to another format"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
-    # PNG has texts of any name, the others have EXIF: its comment holds them all, as JSON.
+    # PNG has texts of any name, the other formats have EXIF: its comment holds all texts, as JSON.
     exif = Image.Exif()
     exif[_SOFTWARE] = made_how.get("software", "")
     exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")

@@ -1,4 +1,4 @@
-"""The gateway's sweeper: finishes, a little later, what a crash cut short. Any number of gateways may run one."""
+"""The gateway's sweeper completes writes that a crash cut short. Any number of gateways may run one."""
 
 import asyncio
 import time
@@ -25,12 +25,12 @@ UNCONFIRMED_SECONDS = 10.0  # far longer than a gateway takes between the record
 TOMBSTONE_SECONDS = 30 * 86_400.0
 TOMBSTONE_SWEEP_SECONDS = 3600.0
 PAGE = 200
-REST = 20  # times as long as a sweep took: with long queues it must not take the time of those who submit
+REST = 20  # times as long as a sweep took: with long queues it must leave time for submits
 
 
 @dataclass
 class _Live:
-    """What a sweep remembers of one model's live jobs: the ids of those published, and whether one is leased."""
+    """One model's live jobs in a sweep: the ids of published ones, and True if any is leased."""
 
     published: list[str] = field(default_factory=list)
     leased: bool = False
@@ -42,6 +42,8 @@ class _Live:
 
 
 class Sweeper:
+    """Publishes jobs left behind, expires old ones, republishes lost messages and completes removals."""
+
     def __init__(
         self, gateway: Gateway, backends: Backends, sweep_seconds: float, metrics: Metrics | None = None
     ) -> None:
@@ -64,7 +66,7 @@ class Sweeper:
             await asyncio.sleep(max(self._sweep_seconds, REST * (time.monotonic() - begin)))
 
     async def sweep(self) -> None:
-        """One pass over the live records, and now and then over the tombstones."""
+        """Make one pass over the live records and, every TOMBSTONE_SWEEP_SECONDS, over the tombstones."""
         by_model: dict[str, _Live] = defaultdict(_Live)
         async for record in self._live():
             if record.state is State.QUEUED:
@@ -76,7 +78,7 @@ class Sweeper:
             self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
 
     async def _live(self) -> AsyncIterator[StatusRecord]:
-        """A page at a time: there may be more than should be in memory at once."""
+        """Yield the live records a page at a time: there may be too many for memory."""
         last = ""
         while page := await self._backends.statuses.list(last, PAGE):
             for record in page:
@@ -110,11 +112,11 @@ class Sweeper:
             await self._manifests.write(finished)
 
     async def _republish_lost(self, by_model: Mapping[str, _Live]) -> None:
-        """Publish again what the queue has lost.
+        """Publish again the messages that the queue has lost.
 
-        A worker with nothing in hand begins a delivery at once. So a model whose queue is empty and of whose jobs
-        none is leased has nothing unacked either: a published job of it that stays so for two sweeps has no
-        message any more. Being wrong costs a duplicate, which its own message id lets `begin` recognise.
+        An idle worker begins a delivery at once. So a model with an empty queue and no leased job has no unacked
+        message either: a published job that stays in this state for two sweeps has lost its message. An error costs
+        a duplicate, which `begin` recognises by its own message id.
         """
         suspects: set[str] = set()
         for model, live in by_model.items():

@@ -14,18 +14,18 @@ from services.api.http.state import AppState, Handler
 
 
 class Access(Enum):
-    """While keys are off an operator is who is on the gateway's own machine: not by a proxy, nor by another's page."""
+    """While keys are off, a client on the gateway's own machine is an operator, unless by a proxy or another site."""
 
-    OPEN = auto()  # anybody, without a key: health, and what the documentation says
-    USER = auto()  # whoever has a key
-    OPERATOR = auto()  # with the key of one
+    OPEN = auto()  # any client, without a key: health and documentation
+    USER = auto()  # any key
+    OPERATOR = auto()  # an operator's key
 
 
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 
 def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> Handler:
-    """The handler, which finds its caller by `caller_of`; `refuse` answers whoever is not let in."""
+    """Return the handler behind authorization, with its caller in `caller_of`; `refuse` answers a refused request."""
     if access is Access.OPEN:
         return handler
 
@@ -40,8 +40,10 @@ def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> 
 
 
 def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
-    """Raises RequestRefused: `unauthenticated`, `forbidden` or `other-origin`."""
+    """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden` or `other-origin`."""
     caller = request.state["authenticator"].admit(request)
     if access is Access.OPERATOR and not caller.operator:
-        raise RequestRefused("forbidden", "this is for operators: by key, or without keys on the gateway's own machine")
+        raise RequestRefused(
+            "forbidden", "this is for operators: by an operator's key, or without keys on the gateway's own machine"
+        )
     set_caller(request, caller)

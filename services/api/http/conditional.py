@@ -13,7 +13,7 @@ CONDITIONAL: Final = {304: Answer("Unchanged since that ETag.", headers=["ETag"]
 
 
 def conditional_json(request: Request[Any], content: bytes, headers: Mapping[str, str]) -> Response:
-    """200 with the content under a strong ETag of it, or 304 with the same headers and no body."""
+    """Return 200 with the content under a strong ETag, or 304 with the same headers and no body."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**headers, "ETag": etag}
     if is_known(request, etag):
@@ -22,7 +22,7 @@ def conditional_json(request: Request[Any], content: bytes, headers: Mapping[str
 
 
 def is_known(request: Request[Any], etag: str) -> bool:
-    """Whether If-None-Match names this ETag; the comparison is the weak one, as it must be."""
+    """Return True if If-None-Match names this ETag, by weak comparison as RFC 9110 requires."""
     given = ",".join(request.headers.getlist("If-None-Match"))
     known = {part.strip().removeprefix("W/") for part in given.split(",")}
     return etag.removeprefix("W/") in known or "*" in known

@@ -1,4 +1,4 @@
-"""One operation of the API: the route that serves it and, from the same entry, what the OpenAPI document says of it."""
+"""One operation of the API: its route and, from the same entry, its description in the OpenAPI document."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ JsonSchema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes with one status: JSON of this `view`, a file of one of these media types, or no body.
+    """The answer with one status: JSON of this `view`, a file of one of the media types `files`, or no body.
 
-    `headers` always come, `sometimes` may; both by their name in `headers.py`. `example` is one of the view.
+    `headers` are always sent, `sometimes` may be; both by their name in `headers.py`. `example` is one of the view.
     """
 
     description: str
@@ -34,7 +34,7 @@ class Answer:
 class Body:
     """A JSON body. `schemas` are by name; the first is the whole, and may refer to the others as components.
 
-    They are made for a catalogue and the name of the model that requests without one get.
+    `schemas` takes the catalogue and the name of the default model.
     """
 
     schemas: Callable[[Catalogue, str], Mapping[str, JsonSchema]]
@@ -43,7 +43,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`handler`'s docstring is the description, `problems` the codes of `problems.py` it may answer with."""
+    """The handler's docstring is the description; `problems` are the codes of `problems.py` it may answer with."""
 
     method: str
     path: str
@@ -56,8 +56,8 @@ class Endpoint:
     headers: Sequence[str] = ()
     body: Body | None = None
     access: Access = Access.USER
-    fault: type[BaseModel] | None = None  # in whose shape the problems are, where that is not ours
-    refuse: Refusal = on_error  # makes a refusal of that shape
+    fault: type[BaseModel] | None = None  # the shape of its problems, where it is not ours
+    refuse: Refusal = on_error  # answers a refused request in that shape
 
     @property
     def route(self) -> Route:

@@ -19,12 +19,12 @@ PATTERN: Final = r"^[A-Za-z0-9_-]{21}[AQgw]$"  # 128 bits in base64: the last le
 
 
 def cursor_behind(job_id: str) -> str:
-    """The cursor of what follows this job in a list."""
+    """Return the cursor of the page that follows this job."""
     return urlsafe_b64encode(UUID(job_id).bytes).decode().rstrip("=")
 
 
 def position(cursor: str) -> str:
-    """The place among job ids where the list goes on. Raises ValueError for what is no cursor."""
+    """Return the job id after which the list goes on. Raises ValueError for an invalid cursor."""
     if not re.fullmatch(PATTERN, cursor):
         raise ValueError("this is no cursor of a list")
     return str(UUID(bytes=urlsafe_b64decode(cursor + "==")))
@@ -48,7 +48,7 @@ class HistoryQuery(BaseModel):
 
 @dataclass(frozen=True)
 class History:
-    """`next_cursor` leads to the page of older jobs, None when there is none."""
+    """A page of jobs; `next_cursor` leads to the page of older jobs, None on the last page."""
 
     jobs: tuple[StatusRecord, ...]
     next_cursor: str | None
@@ -57,10 +57,10 @@ class History:
     async def of(
         cls, request: Request[AppState], cursor: str | None = None, limit: int = PAGE, name: str | None = None
     ) -> Self:
-        """The caller's own, or those of keys with this name, of which none are there for who may not see them.
+        """Return the caller's own jobs, or those of keys with this name; nothing where the caller may not see them.
 
-        While keys are off: the visitor's, and without a cookie those made without one, by programs.
-        Raises ValueError for a cursor that is none, BackendUnavailable.
+        While keys are off: the visitor's jobs, and without a cookie those that programs made without one.
+        Raises ValueError for an invalid cursor, BackendUnavailable.
         """
         before = "" if cursor is None else position(cursor)
         caller = caller_of(request)

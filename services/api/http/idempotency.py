@@ -11,12 +11,12 @@ MAX_LENGTH: Final = 255
 # A Structured Field String (RFC 9651, section 3.3.3); many clients leave the quotes out.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
-# What a documentation can say of both at once.
+# Both forms in one pattern, for the documentation.
 PATTERN: Final = rf'^([!#-~][!-~]{{0,{MAX_LENGTH - 1}}}|"([ !#-\[\]-~]|\\["\\]){{1,{MAX_LENGTH}}}")$'
 
 
 def idempotency_key(request: Request[Any]) -> str | None:
-    """The key, quoted or bare; None when there is none. Raises RequestRefused when it is no key."""
+    """Return the key, sent quoted or bare; None without the header. Raises RequestRefused for an invalid key."""
     given = request.headers.getlist("Idempotency-Key")
     if not given:
         return None

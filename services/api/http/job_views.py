@@ -1,4 +1,4 @@
-"""What clients see of a job: times as ISO 8601 in UTC, links to follow, and nothing of how it is stored."""
+"""A job in JSON: times as ISO 8601 in UTC, links to follow, and nothing about its storage."""
 
 import math
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from services.common.settings import Settings
 
 
 class ProgressView(View):
-    """`phase` is loading, generating or saving; `step` of `total` over all pictures; `percent` from 0 to 100."""
+    """`phase` is loading, generating or saving; `step` of `total` over all images; `percent` from 0 to 100."""
 
     phase: str
     step: int
@@ -27,7 +27,7 @@ class ProgressView(View):
 
     @classmethod
     def of(cls, summary: JobSummary) -> Self | None:
-        """None before the first."""
+        """Return None before the first progress."""
         progress = summary.progress
         if progress is None:
             return None
@@ -35,7 +35,7 @@ class ProgressView(View):
 
 
 class EtaView(View):
-    """Seconds from now until it may be done, at best and at worst."""
+    """Seconds from now until the job is expected to finish, at best and at worst."""
 
     low: float
     high: float
@@ -46,7 +46,7 @@ class EtaView(View):
 
 
 class QueueView(View):
-    """`position` is how many come before it, a number that never grows; `eta_seconds` is None where nobody can tell."""
+    """`position` is the number of jobs ahead, which never grows; `eta_seconds` is null where it is unknown."""
 
     position: int
     eta_seconds: EtaView | None
@@ -57,7 +57,7 @@ class QueueView(View):
 
 
 class ArtifactView(View):
-    """`width` and `height` in pixels where it is a picture, `bytes` the size of the file at `url`."""
+    """`width` and `height` in pixels for an image; `bytes` is the size of the file at `url`."""
 
     index: int
     url: str
@@ -81,7 +81,7 @@ class ArtifactListView(View):
 
 
 class ErrorView(View):
-    """Why the job did not succeed; `type` resolves to what the code means."""
+    """The reason why the job did not succeed; `type` resolves to the meaning of the code."""
 
     code: str
     message: str
@@ -94,14 +94,14 @@ class ErrorView(View):
 
 
 class MetricsView(View):
-    """Seconds until the last attempt began, and from then to the end."""
+    """Seconds from the submit to the begin of the last attempt, and from there to the end."""
 
     queue_seconds: float | None
     run_seconds: float | None
 
 
 class LinksView(View):
-    """`page` is for people; `cancel` takes a POST and is None for a job that is over, `preview` where there is none."""
+    """`page` is for people; `cancel` takes a POST, null once the job is over; `preview` is null while there is none."""
 
     self: str
     cancel: str | None
@@ -111,16 +111,16 @@ class LinksView(View):
 
 
 class _ParamsOfAnyModel:
-    """Documents what is in `params` without checking it once more: it was checked when the job was made."""
+    """Documents the members of `params` without checking them again: they were checked when the job was made."""
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return handler(core_schema.union_schema([each.__pydantic_core_schema__ for each in PARAMS.values()]))
 
 
 class JobView(View):
-    """`expires_at` is when a job not begun by then expires; `attempt` counts how often it was begun.
+    """A job not begun by `expires_at` expires; `attempt` counts how often it was begun.
 
-    `queue` is there while the job waits, unless nobody can tell.
+    `queue` is there while the job waits, and null where its place is unknown.
     """
 
     id: str
@@ -142,7 +142,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, record: StatusRecord, public_url: str | None = None, place: Place | None = None) -> Self:
-        """Links begin with `public_url`; without one they are relative. Never from the Host header, which lies."""
+        """Links begin with `public_url`, else they are relative: a client can put any name into the Host header."""
         base, summary = (public_url or "").rstrip("/"), JobSummary(record, place)
         job = f"{base}/v1/jobs/{record.job_id}"
         return cls(
@@ -175,7 +175,7 @@ class JobView(View):
 
 
 class JobPageView(View):
-    """Jobs, the newest first. `next_cursor` asks for those older than the last of these; null when there are none."""
+    """Jobs, the newest first. `next_cursor` asks for the next, older page; null on the last page."""
 
     object: Literal["list"] = "list"
     data: tuple[JobView, ...]
@@ -198,7 +198,7 @@ def _moment(seconds: float) -> datetime:
 
 
 def _metrics(record: StatusRecord) -> MetricsView:
-    """Only from recorded times: the representation, and with it the ETag, changes with the record and its place."""
+    """Use recorded times only: the JSON, and with it the ETag, changes with the record and its place alone."""
     started, finished = record.started_at, record.finished_at
     return MetricsView(
         queue_seconds=None if started is None else round(max(0.0, started - record.created_at), 3),

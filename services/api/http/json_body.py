@@ -1,4 +1,4 @@
-"""Reads a JSON object from a request, stricter than `json`: what two parsers could read differently is refused."""
+"""Reads a JSON object from a request, stricter than `json`: it refuses texts that parsers read differently."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from services.api.auth.refusal import RequestRefused
 from services.common.errors import InvalidRequest
 
-# What any endpoint that reads one may answer.
+# The problems that any endpoint with a JSON body may answer.
 BODY_PROBLEMS: Final = (
     "bad-request",
     "malformed-json",
@@ -18,11 +18,11 @@ BODY_PROBLEMS: Final = (
     "unsupported-media-type",
     "validation-error",
 )
-EXACT: Final = 2**53  # from here on not every whole number has a float of its own
+EXACT: Final = 2**53  # from here on some whole numbers share a float
 
 
 async def read_json_object(request: Request[Any]) -> dict[str, Any]:
-    """Raises RequestRefused (media type, size, time, syntax) or InvalidRequest (not an object, not text)."""
+    """Read the body. Raises RequestRefused (media type, size, time, syntax), InvalidRequest (no object, no text)."""
     _check_media_type(request)
     body = await request.body()
     try:
@@ -63,7 +63,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _number(text: str) -> int | float:
-    """2.0 is the whole number 2 (JSON Schema 2020-12, section 4.2.3), as long as a float can tell them apart."""
+    """Read 2.0 as the whole number 2 (JSON Schema 2020-12, section 4.2.3), as long as floats are exact."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is too large for a number")

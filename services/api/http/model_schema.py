@@ -1,4 +1,4 @@
-"""The JSON Schema of one model's parameters: its modality's, narrowed by what this model takes and does by default."""
+"""The JSON Schema of one model's parameters: its modality's, narrowed by the model's limits and defaults."""
 
 import math
 from copy import deepcopy
@@ -10,7 +10,7 @@ from services.common.params import PARAMS, Modality
 
 
 def model_schema(model: Model, catalogue: Catalogue) -> dict[str, Any]:
-    """An object schema: what it allows the model takes, but for the rule that joins width and height.
+    """Return an object schema. The model accepts what it allows, except for the rule that joins width and height.
 
     A client can build its form from it, as the page does.
     """
@@ -30,14 +30,14 @@ def model_schema(model: Model, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def value_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """The part of a property's schema that says what a value is, where the property may also be null."""
+    """Return the part of a property's schema that is not null."""
     parts: list[dict[str, Any]] = schema.get("anyOf", [schema])
     return next(part for part in parts if part.get("type") != "null")
 
 
 @cache
 def _schema(modality: Modality) -> dict[str, Any]:
-    """Generating one takes longer than all the rest of a page."""
+    """Return a cached schema: generating one takes longer than the rest of a page."""
     return PARAMS[modality].model_json_schema()
 
 

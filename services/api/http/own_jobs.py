@@ -1,4 +1,4 @@
-"""The jobs of whoever asks: another's are not there, which is all that is said of them."""
+"""The caller's view of the jobs: another caller's job is answered like one that does not exist."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ JOB_PROBLEMS = ("job-not-found", "job-removed", "status-rebuilding", "backend-un
 
 
 class OwnJobs:
-    """A gateway's jobs as far as a caller sees them. Raises as `Gateway`, JobNotFound for those it does not see."""
+    """The jobs of a gateway that one caller may see. Raises as `Gateway`, and JobNotFound for all others."""
 
     def __init__(self, gateway: Gateway, caller: Caller) -> None:
         self._gateway = gateway
         self._caller = caller
 
     async def read(self, job_id: str, wait: float = 0) -> StatusRecord:
-        # Looked at before waiting: that one is kept waiting would tell that there is a job.
+        # Checked before waiting: a request that is kept waiting would reveal that the job exists.
         if wait and self._caller.key is not None:
             await self._checked(job_id, 0)
         return await self._checked(job_id, wait)
@@ -48,5 +48,5 @@ class OwnJobs:
 
 
 def own_jobs(request: Request[Any]) -> OwnJobs:
-    """Those of the request's caller."""
+    """Return the jobs of the request's caller."""
     return OwnJobs(request.state["gateway"], caller_of(request))

@@ -10,7 +10,7 @@ MAX_WAIT_SECONDS: Final = 30  # below the idle timeouts usual in proxies
 
 @dataclass(frozen=True)
 class Preferences:
-    """`wait_seconds` is None unless asked for, and capped."""
+    """`wait_seconds` is None without a wait, and at most MAX_WAIT_SECONDS."""
 
     wait_seconds: int | None = None
     respond_async: bool = False
@@ -28,7 +28,7 @@ class Preferences:
         return cls(wait_seconds, respond_async)
 
     def applied(self, status: int) -> dict[str, str]:
-        """The Preference-Applied header for an answer with this status; empty when nothing was."""
+        """Return the Preference-Applied header for an answer with this status; empty if no preference was applied."""
         names = [] if self.wait_seconds is None else [f"wait={self.wait_seconds}"]
         if self.respond_async and status == 202:
             names.append("respond-async")

@@ -1,4 +1,4 @@
-"""What clients see of a refusal: the body that `problems.py` makes, as a schema."""
+"""The schema of a refusal: the body that `problems.py` makes."""
 
 from services.api.core.health import Ready
 from services.api.http.view import View
@@ -16,7 +16,7 @@ class FaultView(View):
 
 
 class DependenciesView(View):
-    """Whether each backend answers."""
+    """The readiness of each backend."""
 
     broker: Ready
     statuses: Ready
@@ -24,7 +24,7 @@ class DependenciesView(View):
 
 
 class ProblemView(View):
-    """A problem of RFC 9457. `code` is stable; `type` resolves to what it means.
+    """A problem of RFC 9457. `code` is stable; `type` resolves to its meaning.
 
     `trace_id` is there where requests are traced.
     """
@@ -43,7 +43,7 @@ class ProblemView(View):
 
 
 class ProblemKindView(View):
-    """What a code means. `status` is null where only a job's `error` carries it."""
+    """The meaning of a code. `status` is null for a code that only a job's `error` carries."""
 
     type: str
     title: str

@@ -24,7 +24,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 @dataclass(frozen=True)
 class Kind:
-    """`status` 0 marks what only a job's `error` says; `retry_after` in seconds."""
+    """`status` 0 marks a code that only a job's `error` carries; `retry_after` in seconds."""
 
     status: int
     title: str
@@ -78,7 +78,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "expired": Kind(0, "The job waited longer than it may"),
 }
 
-# Looked up along the class hierarchy, so a new subclass has its parent's answer until it gets its own.
+# Looked up along the class hierarchy: a new subclass has its parent's answer until it gets its own.
 _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.InvalidRequest: "validation-error",
     errors.JobNotFound: "job-not-found",
@@ -109,7 +109,7 @@ _BY_STATUS: Final = {
     415: "unsupported-media-type",
 }
 
-# Every method some route answers; the others exist nowhere, so 405 tells more than 404.
+# Every method of any route; for a method without a route 405 tells more than 404.
 _METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
 
 
@@ -121,7 +121,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **members: object,
 ) -> Response:
-    """The response for a code of `KINDS`; `members` are extension members."""
+    """Return the response for a code of `KINDS`; `members` are extension members."""
     kind = KINDS[code]
     return _response(
         request, kind.status, f"{_base(request)}/problems/{code}", kind, detail, headers, {"code": code, **members}
@@ -129,7 +129,7 @@ def problem(
 
 
 async def on_error(request: Request[Any], exc: Exception) -> Response:
-    """The response for any StudioError or RequestRefused. What an operator must know goes to the log instead."""
+    """Return the response for any StudioError or RequestRefused. Reasons for the operator go to the log instead."""
     if isinstance(exc, RequestRefused):
         return problem(request, exc.code, exc.detail, headers=exc.headers)
     code = next((_CODES[cls] for cls in type(exc).__mro__ if cls in _CODES), None)
@@ -146,7 +146,7 @@ async def on_error(request: Request[Any], exc: Exception) -> Response:
 
 
 async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
-    """The response for what Starlette itself refuses, its headers kept."""
+    """Return the response for an exception of Starlette's own, with its headers. Raises TypeError for any other."""
     if not isinstance(exc, HTTPException):
         raise TypeError(type(exc))
     status, headers = exc.status_code, dict(exc.headers or {})
@@ -191,7 +191,7 @@ def _base(request: Request[Any]) -> str:
 
 
 def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:
-    """The methods of all routes with this path; Starlette names only those of the first."""
+    """Return the methods of all routes with this path; Starlette names only those of the first."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     matching = [route for route in routes if route.path_regex.match(request.scope["path"])]
     if matching:
@@ -200,7 +200,7 @@ def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:
 
 
 def _plain(error: Mapping[str, object]) -> dict[str, object]:
-    """Without a `got` that is a whole structure: it may be as large as the body."""
+    """Leave out a `got` that is a list or an object: it may be as large as the body."""
     return {
         key: value for key, value in error.items() if key != "got" or isinstance(value, str | int | float | bool | None)
     }

@@ -1,4 +1,4 @@
-"""Reads the parameters after the question mark; what is not on offer is refused, as in a body."""
+"""Reads the parameters after the question mark, as strictly as a body."""
 
 from collections import Counter
 from typing import Any, Final, TypeVar
@@ -16,12 +16,12 @@ def _digits(text: Any) -> Any:
     return text
 
 
-PLAIN: Final = BeforeValidator(_digits)  # for an int: pydantic reads more than digits
+PLAIN: Final = BeforeValidator(_digits)  # for an int: pydantic accepts more than digits
 Query = TypeVar("Query", bound=BaseModel)
 
 
 def read_query(request: Request[Any], schema: type[Query]) -> Query:
-    """Raises InvalidRequest for what breaks the schema, and for a parameter given twice."""
+    """Read the query. Raises InvalidRequest for a query that breaks the schema or gives a parameter twice."""
     given = request.query_params.multi_items()
     if twice := [name for name, times in Counter(name for name, _ in given).items() if times > 1]:
         raise InvalidRequest([{"pointer": f"/{name}", "detail": "given more than once"} for name in twice])

@@ -1,7 +1,7 @@
-"""How often a party may submit: so many times in each window of time, counted where the status store is.
+"""The rate limit of submits: a number for each caller and window of time, counted where the status store is.
 
-Windows begin at multiples of their length, so one increment of a counter tells all there is to tell, and when it ends
-is known without asking. The price: around the end of a window twice as many may come in the time of one.
+Windows begin at multiples of their length, so one increment of a counter suffices, and the end of a window is known
+without a question. The price: around the end of a window, twice the number may pass in the time of one window.
 """
 
 import math
@@ -26,13 +26,13 @@ log = structlog.get_logger(__name__)
 
 POLICY: Final = "submit"
 DEFAULT: Final = "60/minute"
-# Added to what a submit may take when Redis does not answer, which together must stay below 3 s.
+# Added to the time of a submit when Redis does not answer; together they must stay below 3 s.
 CALL_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """`used` of `most` in this window of `window_seconds`, which is over in `reset_seconds`."""
+    """`used` of `most` submits in this window of `window_seconds`, which ends in `reset_seconds`."""
 
     most: int
     window_seconds: int
@@ -45,7 +45,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As draft-ietf-httpapi-ratelimit-headers-10 has them."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers-10."""
         return {
             "RateLimit-Policy": f'"{POLICY}";q={self.most};w={self.window_seconds}',
             "RateLimit": f'"{POLICY}";r={max(self.most - self.used, 0)};t={self.reset_seconds}',
@@ -74,8 +74,9 @@ class RateLimit:
         self._rate = rate
 
     async def count(self, party: str) -> Allowance | None:
-        """One more of the party. None where it cannot be counted, and then nobody is refused: whoever needs Redis
-        for more than this is refused by that.
+        """Count one more submit of the party. Return None while Redis is down.
+
+        The limit then fails open: a submit needs Redis anyway.
         """
         now, window = time.time(), self._rate.get_expiry()
         number = int(now // window)
@@ -90,7 +91,7 @@ class RateLimit:
 
 
 def rate_of(settings: Settings) -> RateLimitItem | None:
-    """None where the setting is empty. Raises ValueError for one that is no rate."""
+    """Parse the setting; None where it is empty. Raises ValueError for an invalid rate."""
     text = DEFAULT if settings.rate_limit is None else settings.rate_limit
     if not text:
         return None
@@ -102,7 +103,7 @@ def rate_of(settings: Settings) -> RateLimitItem | None:
 
 @asynccontextmanager
 async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> AsyncIterator[RateLimit | None]:
-    """Gateways share what they count where records are in Redis, else each counts for itself."""
+    """Open the counters: gateways share them where records are in Redis, else each gateway counts for itself."""
     if rate is None:
         yield None
         return
@@ -111,7 +112,7 @@ async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> Asy
         url = settings.statuses_url
         if urlsplit(url).scheme in ("redis", "rediss"):
             link = await stack.enter_async_context(open_redis_link(url))
-            pool: Any = link.client.connection_pool  # which the library takes, whatever its types say
+            pool: Any = link.client.connection_pool  # the library accepts it, whatever its types say
             storage = RedisStorage(
                 f"async+{url}", implementation="redispy", key_prefix="studio:rate", connection_pool=pool
             )

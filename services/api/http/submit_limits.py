@@ -1,4 +1,4 @@
-"""What a submit costs its caller: one of so many requests a while, and a place among so many jobs at once."""
+"""The limits of a submit: the caller's requests in a window of time, and the caller's jobs at once."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from services.api.http.state import AppState
 from services.common.errors import TooManyRequests
 from services.common.ports import Quota
 
-# Of each party so many jobs wait ahead of everybody's bulk: enough for a person at the page, too few to be in the way.
+# A caller's first live jobs go to the fast lane, the rest to the bulk lane: enough for a person at the page.
 AHEAD: Final = 4
 MOST: Final = 200  # jobs at once, unless the setting says otherwise
 
@@ -29,13 +29,13 @@ SUBMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
 
 
 async def count_submit(request: Request[AppState]) -> Quota:
-    """Count the request; the quota is for `Gateway.accept`. Raises TooManyRequests."""
+    """Count the request and return the quota for `Gateway.accept`. Raises TooManyRequests."""
     caller, settings, rate_limit = caller_of(request), request.state["settings"], request.state["rate_limit"]
     if caller.trusted and settings.rate_limit is None:
         rate_limit = None
     if rate_limit and (allowance := await rate_limit.count(caller.party)):
         set_allowance(request, allowance)
         if allowance.spent:
-            detail = f"{allowance.most} submits in {allowance.window_seconds} s are the most"
+            detail = f"at most {allowance.most} submits are allowed in {allowance.window_seconds} s"
             raise TooManyRequests(detail, allowance.reset_seconds)
     return Quota(caller.party, settings.owner_limit or (None if caller.trusted else MOST), AHEAD)

@@ -20,7 +20,7 @@ from services.common.presence import Phase, Presence
 
 
 class WorkersView(View):
-    """How many workers of the model are at what; a disconnected one does not reach the queue just now."""
+    """The model's workers by phase; a disconnected one does not reach the queue at the moment."""
 
     loading: int
     ready: int
@@ -30,7 +30,7 @@ class WorkersView(View):
 
 
 class ModelQueueView(View):
-    """`depth` jobs wait; `eta_seconds` is for a job with the model's defaults submitted now."""
+    """`depth` jobs wait; `eta_seconds` is for a job with the model's defaults, submitted now."""
 
     model: str
     depth: int
@@ -48,7 +48,7 @@ class QueueListView(View):
 
 
 class WorkerView(View):
-    """One worker: what it has been at, and since when. `max_batch` pictures share one of its calls."""
+    """One worker, its phase and the time since it began. Up to `max_batch` images share one of its calls."""
 
     id: str
     model: str
@@ -58,7 +58,7 @@ class WorkerView(View):
 
 
 class StatusView(View):
-    """`queues` is null where they cannot be looked at; `workers` are those heard of in the last seconds."""
+    """`queues` is null where they cannot be read; `workers` are those that reported in the last seconds."""
 
     version: str
     at: AwareDatetime
@@ -81,7 +81,7 @@ async def system_status(request: Request[AppState]) -> StatusView:
 
 
 def queue_view(queue: ModelQueue) -> ModelQueueView:
-    """What is shown of one model's queue."""
+    """Return the view of one model's queue."""
     eta, oldest = queue.eta(queue.model.defaults), queue.oldest_seconds
     phases: Counter[str] = Counter(worker.phase for worker in queue.workers)
     return ModelQueueView(

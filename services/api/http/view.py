@@ -1,9 +1,9 @@
-"""What every body this service answers with is made of: a schema nothing can be added to."""
+"""The base of every JSON answer: a schema without additional members."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class View(BaseModel):
-    """Subclasses are the OpenAPI document's components by their names."""
+    """A subclass is a component of the OpenAPI document under its own name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

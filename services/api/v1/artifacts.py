@@ -29,25 +29,25 @@ _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 _FORMAT: dict[str, Any] = {
     "type": "string",
     "enum": sorted(FORMATS),
-    "description": "Of a picture; left out, as it is stored.",
+    "description": "For an image: the file format. Without it, the file as it is stored.",
 }
 
 
 class ArtifactQuery(BaseModel):
-    """How the file is wanted."""
+    """The form in which the client wants the file."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    download: Annotated[Literal["0", "1"], Field(description="1 has browsers save the file.")] = "0"
+    download: Annotated[Literal["0", "1"], Field(description="With 1 browsers save the file.")] = "0"
     format: Annotated[str | None, WithJsonSchema(_FORMAT)] = None
     max_side: Annotated[
-        int | None, Field(ge=16, le=4096, description="Of a picture, in pixels; a larger one is made smaller."), PLAIN
+        int | None,
+        Field(ge=16, le=4096, description="For an image: its longest side in pixels. A larger one is scaled down."),
+        PLAIN,
     ] = None
     quality: Annotated[
         int | None,
-        Field(
-            ge=0, le=100, description="Of a JPEG or WebP: 0 is the smallest file, 100 the best. A PNG loses nothing."
-        ),
+        Field(ge=0, le=100, description="For JPEG and WebP: 0 is the smallest file, 100 the best. PNG is lossless."),
         PLAIN,
     ] = None
 
@@ -72,7 +72,7 @@ def artifact_endpoints() -> list[Endpoint]:
             "Artifacts",
             {
                 200: Answer("The file.", headers=["ETag", "Content-Disposition"], files=_MEDIA_TYPES),
-                307: Answer("Where it is stored, where the gateway hands that out.", headers=["Location"]),
+                307: Answer("Its URL in the object store, where the gateway is set to redirect.", headers=["Location"]),
                 **CONDITIONAL,
             },
             [
@@ -90,7 +90,7 @@ def artifact_endpoints() -> list[Endpoint]:
 
 
 async def index(request: Request[AppState]) -> Response:
-    """The artifacts as the job shows them; none before it is over."""
+    """The artifacts as in the job; none before it is over."""
     record = await own_jobs(request).read(request.path_params["job_id"])
     view = JobView.of(record, request.state["settings"].public_url)
     content = ArtifactListView(data=view.artifacts).model_dump_json().encode()
@@ -99,10 +99,10 @@ async def index(request: Request[AppState]) -> Response:
 
 
 async def read(request: Request[AppState]) -> Response:
-    """The bytes, immutable under their hash as ETag; `?download=1` has browsers save them.
+    """The bytes, immutable under their hash as ETag; with `?download=1` browsers save them.
 
-    `?format=` has a picture in another format, `?max_side=` a smaller one, `?quality=` a smaller file. Its ETag is
-    weak: another version of the encoder may write other bytes for what looks the same.
+    `?format=` returns an image in another format, `?max_side=` a smaller one, `?quality=` a smaller file. The ETag of
+    these is weak: another version of the encoder may write other bytes for an image that looks the same.
     """
     query = read_query(request, ArtifactQuery)
     record = await own_jobs(request).read(request.path_params["job_id"])
@@ -111,7 +111,7 @@ async def read(request: Request[AppState]) -> Response:
     etag = f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"'
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     filename = f"{record.job_id}-{artifact.index}{suffix}"
-    # What is to be saved is handed out here: the object store would have it shown.
+    # A download is streamed by the gateway: the object store would have the browser show it.
     redirected = request.state["settings"].artifact_delivery == "redirect" and query.download == "0"
     if wanted is None and redirected:
         url = await request.state["artifacts"].url(artifact, filename)

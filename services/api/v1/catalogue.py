@@ -18,7 +18,7 @@ from services.common.params import Modality
 
 
 class LimitsView(View):
-    """What this model allows of what its modality allows; sides in pixels."""
+    """The model's own limits, within those of its modality; sides in pixels."""
 
     max_side: int
     min_side: int
@@ -28,9 +28,9 @@ class LimitsView(View):
 
 
 class ModelView(View):
-    """`parameters` is the JSON Schema of what a job of this model takes, `defaults` what it does where nothing is said.
+    """`parameters` is the JSON Schema of a job's parameters, `defaults` are the values of those left out.
 
-    `typical_seconds` is for one job with the defaults that does not wait, null until one has been made.
+    `typical_seconds` is for one job with the defaults that does not wait, null until one was made.
     `created` and `owned_by` are there for OpenAI's clients.
     """
 
@@ -58,7 +58,7 @@ class ModelListView(View):
 
 
 class StyleView(View):
-    """A studio look: `template` holds `{product}` once, `swatch` is its colour, `example` what its picture shows."""
+    """A studio look: `template` holds `{product}` once, `swatch` is its colour, `example` the product in its photo."""
 
     id: str
     object: Literal["style"] = "style"
@@ -100,19 +100,19 @@ def catalogue_endpoints() -> list[Endpoint]:
 
 
 async def models(request: Request[AppState]) -> Response:
-    """Each with its limits and the JSON Schema of its parameters, from which a client can build its form."""
+    """The models with their limits and the JSON Schema of their parameters, from which a client can build its form."""
     catalogue = request.state["catalogue"]
     try:
         queues = await request.state["positions"].queues()
     except BackendUnavailable:
-        queues = {}  # what is on offer does not depend on it
+        queues = {}  # the offer does not depend on it
     offered = catalogue.models.values()
     views = (_model(model, catalogue, queues.get(model.name)) for model in offered)
     return _list(request, ModelListView(data=tuple(views)))
 
 
 async def styles(request: Request[AppState]) -> Response:
-    """The id is what a job names as its `style`; the product goes into the template."""
+    """The studio looks. A job names the id as its `style`; the product goes into the template."""
     offered = request.state["catalogue"].styles.values()
     views = (StyleView(id=style.name, **style.model_dump(exclude={"name"})) for style in offered)
     return _list(request, StyleListView(data=tuple(views)))

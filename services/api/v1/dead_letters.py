@@ -23,7 +23,7 @@ from services.common.schemas import StatusRecord
 class DeadLetterView(View):
     """`fault` says why the message is not understood; without one its job was poison or broke its model's limits.
 
-    `died_at` is None where the broker does not say.
+    `died_at` is null where the broker does not report it.
     """
 
     message_id: str
@@ -53,7 +53,7 @@ class DeadLetterListView(View):
 
 
 class WholeDeadLetterView(View):
-    """`body` as text, `job` as it is now; None where it is not known any more, or was removed."""
+    """`body` as text, `job` as it is now; null where it is unknown or was removed."""
 
     letter: DeadLetterView
     body: str
@@ -69,7 +69,7 @@ class WholeDeadLetterView(View):
 
 
 class ReplayView(View):
-    """`job` is the new job where the letter's own was over; else the message is back on its queue, as it was."""
+    """`job` is the new job where the letter's own was over; null where the message is back on its queue, as it was."""
 
     message_id: str
     outcome: Literal["requeued", "resubmitted"]
@@ -81,11 +81,11 @@ LETTER_PROBLEMS = (*PROBLEMS, "dead-letter-not-found")
 
 
 class DeadLettersQuery(BaseModel):
-    """How many of them."""
+    """The number of letters."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many."), PLAIN] = 100
+    limit: Annotated[int, Field(ge=1, le=1000, description="The most letters to list."), PLAIN] = 100
 
 
 def dead_letter_endpoints() -> list[Endpoint]:
@@ -117,7 +117,7 @@ def dead_letter_endpoints() -> list[Endpoint]:
             replay,
             "Replay a dead letter",
             "Dead letters",
-            {200: Answer("It is not dead any more.", ReplayView)},
+            {200: Answer("It is queued again.", ReplayView)},
             [*LETTER_PROBLEMS, *SUBMIT_PROBLEMS, "dead-letter-unreadable", "job-removed", "validation-error"],
             access=Access.OPERATOR,
         ),
@@ -135,13 +135,13 @@ def dead_letter_endpoints() -> list[Endpoint]:
 
 
 async def index(request: Request[AppState]) -> Response:
-    """Messages that no worker understood, and those of jobs that took every worker down. For operators."""
+    """Messages that no worker understood, and those of jobs that crashed every worker. For operators."""
     letters = await request.state["dead_letters"].list(read_query(request, DeadLettersQuery).limit)
     return _json(DeadLetterListView(data=tuple(DeadLetterView.of(letter) for letter in letters)))
 
 
 async def read(request: Request[AppState]) -> Response:
-    """With the message itself, which holds what the client asked for. For operators."""
+    """The letter with its message, which holds the client's parameters. For operators."""
     letters = request.state["dead_letters"]
     letter = await letters.get(request.path_params["message_id"])
     try:
@@ -152,7 +152,9 @@ async def read(request: Request[AppState]) -> Response:
 
 
 async def replay(request: Request[AppState]) -> Response:
-    """Back to its queue; where its job is over, as a new job with the same parameters and owner. For operators."""
+    """Puts the message back on its queue; where its job is over, submits a new job with the same parameters and owner.
+    For operators.
+    """
     message_id = request.path_params["message_id"]
     job = await request.state["dead_letters"].replay(message_id)
     public_url = request.state["settings"].public_url

@@ -1,4 +1,4 @@
-"""/livez: the event loop turns. /readyz: every backend answers."""
+"""/livez answers while the event loop runs, /readyz while every backend answers."""
 
 from typing import Final, Literal
 
@@ -36,16 +36,16 @@ def health_endpoints() -> list[Endpoint]:
             "GET",
             "/livez",
             livez,
-            "Whether the gateway lives",
+            "Check that the gateway is alive",
             "Health",
-            {200: Answer("It does.", LiveView, example=LiveView())},
+            {200: Answer("It is alive.", LiveView, example=LiveView())},
             access=Access.OPEN,
         ),
         Endpoint(
             "GET",
             "/readyz",
             readyz,
-            "Whether the gateway is ready",
+            "Check that the gateway is ready",
             "Health",
             {200: Answer("Every backend answers.", ReadyView, example=ReadyView(dependencies=_ALL_READY))},
             ["not-ready"],
@@ -55,12 +55,12 @@ def health_endpoints() -> list[Endpoint]:
 
 
 async def livez(_request: Request[AppState]) -> Response:
-    """The process answers; of its backends it says nothing."""
+    """The process answers; the backends are not checked."""
     return JSONResponse(LiveView().model_dump(), headers=_NO_STORE)
 
 
 async def readyz(request: Request[AppState]) -> Response:
-    """200, or 503 with what is not ready by name; why is in the log, not in the answer."""
+    """200, or 503 with the names of the backends that are not ready; the reasons are in the log only."""
     states = await request.state["health"].states()
     missing = [name for name, state in states.items() if state != "ready"]
     if missing:

@@ -28,13 +28,13 @@ _NAME: Final = "JobRequest"
 
 
 def _schemas(catalogue: Catalogue, default: str) -> dict[str, dict[str, Any]]:
-    """Exact, but for the rule of some models that joins width and height."""
+    """Return exact schemas, except for the rule of some models that joins width and height."""
     of_models: dict[str, dict[str, Any]] = {}
     for name, model in catalogue.models.items():
         schema = model_schema(model, catalogue)
         named = {"const": name, "type": "string"}
         if name == default:
-            named["description"] = "Left out, it is this one."
+            named["description"] = "The default model."
         properties = {"model": named, **schema["properties"]}
         required = [*schema.get("required", []), *([] if name == default else ["model"])]
         of_models[f"{_NAME}.{name}"] = {**schema, "title": model.title, "properties": properties, "required": required}
@@ -55,13 +55,16 @@ def job_endpoints() -> list[Endpoint]:
             "Jobs",
             {
                 202: Answer(
-                    "The job cannot be lost any more.",
+                    "The job is accepted and durable.",
                     JobView,
                     ["Location"],
                     ["Retry-After", "Preference-Applied", "Idempotency-Replayed", *SUBMIT_HEADERS],
                 ),
                 200: Answer(
-                    "It was waited for, and is over.", JobView, ["Location", "Preference-Applied"], SUBMIT_HEADERS
+                    "The client waited, and the job is over.",
+                    JobView,
+                    ["Location", "Preference-Applied"],
+                    SUBMIT_HEADERS,
                 ),
             },
             [*SUBMIT_PROBLEMS, *BODY_PROBLEMS],
@@ -104,14 +107,14 @@ def job_endpoints() -> list[Endpoint]:
             remove,
             "Remove a job",
             "Jobs",
-            {204: Answer("Gone for good.")},
+            {204: Answer("Deleted for good.")},
             JOB_PROBLEMS,
         ),
     ]
 
 
 async def submit(request: Request[AppState]) -> Response:
-    """202 once the job cannot be lost, or 200 when the client waited for it and it is over."""
+    """202 once the job is durable, or 200 when the client waited for it and it is over."""
     gateway, settings = request.state["gateway"], request.state["settings"]
     quota = await count_submit(request)
     preferences = Preferences.of(request)
@@ -120,7 +123,7 @@ async def submit(request: Request[AppState]) -> Response:
     owner = caller_of(request).owner
     record, replayed = await gateway.accept(body, owner=owner, idempotency_key=key, quota=quota)
     if replayed:
-        preferences = replace(preferences, wait_seconds=None)  # answered at once, as it was before
+        preferences = replace(preferences, wait_seconds=None)  # answered at once
     if preferences.wait_seconds is not None:
         record = await _waited(request, record, preferences.wait_seconds)
     status = 200 if record.state.terminal and preferences.wait_seconds is not None else 202
@@ -136,8 +139,8 @@ async def submit(request: Request[AppState]) -> Response:
 
 
 async def history(request: Request[AppState]) -> Response:
-    """Your own jobs, the newest first: those made with your key. Where the gateway has no keys, a browser's by its
-    cookie, and else those submitted without one. An operator may ask for another key's by its name.
+    """Your own jobs, the newest first: those made with your key. On a gateway without keys, a browser's jobs by its
+    cookie, else those submitted without one. An operator may ask for another key's jobs by its name.
     """
     query = read_query(request, HistoryQuery)
     page = await History.of(request, query.cursor, query.limit, query.owner)
@@ -151,7 +154,7 @@ async def history(request: Request[AppState]) -> Response:
 
 
 async def read(request: Request[AppState]) -> Response:
-    """200 in every state; `Retry-After` says when to look again and is absent from a job that is over."""
+    """200 in every state; `Retry-After` says when to poll again and is absent once the job is over."""
     settings = request.state["settings"]
     preferences = Preferences.of(request)
     job_id, positions = request.path_params["job_id"], request.state["positions"]
@@ -172,7 +175,7 @@ async def read(request: Request[AppState]) -> Response:
 
 
 async def cancel(request: Request[AppState]) -> Response:
-    """202: a queued job is canceled already, a running one stops at its next step."""
+    """202: a queued job is canceled at once, a running one stops at its next step."""
     settings = request.state["settings"]
     record = await own_jobs(request).cancel(request.path_params["job_id"])
     view = JobView.of(record, settings.public_url)
@@ -181,7 +184,7 @@ async def cancel(request: Request[AppState]) -> Response:
 
 
 async def remove(request: Request[AppState]) -> Response:
-    """204: the job and its artifacts are gone, and answer 410 from now on."""
+    """204: the job and its artifacts are deleted, and answer 410 from now on."""
     await own_jobs(request).remove(request.path_params["job_id"])
     return Response(status_code=204)
 
@@ -190,7 +193,7 @@ async def _waited(request: Request[AppState], record: StatusRecord, seconds: flo
     try:
         return await request.state["gateway"].read(record.job_id, seconds)
     except BackendUnavailable:
-        # The job is accepted; that it cannot be watched just now must not look as if it were not.
+        # The job is accepted: an answer that it cannot be watched must not look like a refusal.
         return record
 
 

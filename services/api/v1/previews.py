@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/preview: what a picture that is being made looks like so far."""
+"""/v1/jobs/{id}/preview: the newest preview of an image in the making."""
 
 from typing import Annotated
 
@@ -16,12 +16,12 @@ from services.api.http.state import AppState
 
 
 class PreviewQuery(BaseModel):
-    """Which preview."""
+    """The preview that the client wants."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    index: Annotated[int, Field(ge=0, lt=100, description="Which of the job's pictures, counted from 0."), PLAIN] = 0
-    at: Annotated[str, Field(description="As links have it: keeps browsers from showing an older one.")] = ""
+    index: Annotated[int, Field(ge=0, lt=100, description="The image of the job, counted from 0."), PLAIN] = 0
+    at: Annotated[str, Field(description="As in links: keeps browsers from showing an older preview.")] = ""
 
 
 def preview_endpoints() -> list[Endpoint]:
@@ -30,7 +30,7 @@ def preview_endpoints() -> list[Endpoint]:
             "GET",
             "/v1/jobs/{job_id}/preview",
             show,
-            "See how far a picture is",
+            "See an image in the making",
             "Artifacts",
             {200: Answer("The newest preview.", files=["image/jpeg"])},
             [*JOB_PROBLEMS, "preview-not-found", "validation-error"],
@@ -40,12 +40,14 @@ def preview_endpoints() -> list[Endpoint]:
 
 
 async def show(request: Request[AppState]) -> Response:
-    """The newest, a small JPEG; `?index=` counts the job's pictures from 0. None before the first and after the end."""
+    """The newest preview, a small JPEG; `?index=` counts from 0. 404 before the first and after the job's end."""
     index = read_query(request, PreviewQuery).index
     record = await own_jobs(request).read(request.path_params["job_id"])
     shown = JobSummary(record).previews
     found = await request.state["gateway"].preview(record, index) if shown else None
     if found is None:
         headers = poll_headers(record, request.state["settings"])
-        raise RequestRefused("preview-not-found", f"the job is {record.state}, and shows nothing of it now", headers)
+        raise RequestRefused(
+            "preview-not-found", f"the job is {record.state}, and has no preview of this image now", headers
+        )
     return Response(found, headers={"Cache-Control": "no-store"}, media_type="image/jpeg")

@@ -1,4 +1,4 @@
-"""/problems: what the codes of refusals and of failed jobs mean."""
+"""/problems: the meaning of the codes of refusals and of failed jobs."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,7 +20,7 @@ def problem_endpoints() -> list[Endpoint]:
             describe,
             "Look up a problem",
             "Problems",
-            {200: Answer("What it means.", ProblemKindView)},
+            {200: Answer("Its meaning.", ProblemKindView)},
             ["not-found"],
             access=Access.OPEN,
         )
@@ -28,11 +28,11 @@ def problem_endpoints() -> list[Endpoint]:
 
 
 async def describe(request: Request[AppState]) -> Response:
-    """What the type URI of a problem, or the code of a failed job, means."""
+    """The meaning of a problem's type URI, or of a failed job's code."""
     code = request.path_params["code"]
     kind = KINDS.get(code)
     if kind is None:
-        raise HTTPException(404, "there is no problem of this name")
+        raise HTTPException(404, "no problem has this name")
     base = base_path(request.state["settings"].public_url)
     about = ProblemKindView(type=f"{base}/problems/{code}", title=kind.title, status=kind.status or None)
     return JSONResponse(about.model_dump(), headers={"Cache-Control": "public, max-age=3600"})

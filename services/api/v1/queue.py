@@ -1,4 +1,4 @@
-"""/v1/queue: how busy it is, for a person who has not submitted yet and for whoever runs the machines."""
+"""/v1/queue: the load of each model, for clients before they submit and for operators."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +25,7 @@ def queue_endpoints() -> list[Endpoint]:
 
 
 async def show(request: Request[AppState]) -> Response:
-    """One entry a model. `eta_seconds` is for a job with the model's defaults submitted now."""
+    """One entry a model. `eta_seconds` is for a job with the model's defaults, submitted now."""
     queues = await request.state["positions"].queues()
     view = QueueListView(data=tuple(queue_view(queue) for queue in queues.values()))
     return conditional_json(request, view.model_dump_json().encode(), {"Cache-Control": "public, no-cache"})

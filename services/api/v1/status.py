@@ -1,4 +1,4 @@
-"""/v1/status: the whole system at one look, for programs; the page /status shows it to people."""
+"""/v1/status: the state of the whole system, for programs; the page /status shows it to people."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,12 +16,12 @@ def status_endpoints() -> list[Endpoint]:
             show,
             "See how the system is",
             "Health",
-            {200: Answer("What is known of it, whatever does not answer.", StatusView)},
+            {200: Answer("The state as far as the backends answer.", StatusView)},
         )
     ]
 
 
 async def show(request: Request[AppState]) -> Response:
-    """Always 200: what does not answer is named. Probes ask `/readyz`."""
+    """Always 200: a backend that does not answer is named. Probes use `/readyz`."""
     view = await system_status(request)
     return Response(view.model_dump_json().encode(), 200, {"Cache-Control": "no-store"}, "application/json")
