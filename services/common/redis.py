@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,7 +108,8 @@ class RedisLink:
         if self._travelling is not None:
             self._travelling.cancel()
             await asyncio.wait({self._travelling})
-        await self.client.aclose()
+        with suppress(*OUTAGES):  # redis-py gives a connection SOCKET_SECONDS to close, and raises after that
+            await self.client.aclose()
 
 
 @asynccontextmanager
