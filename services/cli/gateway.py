@@ -9,7 +9,7 @@ from services.cli.signals import stop_event
 from services.common.catalogue import Catalogue
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
-from services.common.telemetry.tracing import open_tracer
+from services.common.telemetry.export import open_tracer
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ Every method has its own deadline inside the backend and raises BackendUnavailab
 """
 
 from asyncio import Event
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -204,7 +204,7 @@ class ObjectStore(Protocol):
 
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 
-    def get(self, key: str) -> AsyncIterator[bytes]:
+    def get(self, key: str) -> AsyncGenerator[bytes, None]:
         """Chunks of the object; raises ObjectNotFound before the first."""
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:
