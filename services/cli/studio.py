@@ -10,8 +10,7 @@ from rich.console import Console
 
 from services.api.app import create_app
 from services.api.server import serve
-from services.cli.heap import freeze_heap
-from services.cli.signals import stop_event
+from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import Supervisor
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings

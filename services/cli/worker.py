@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 import structlog
 
-from services.cli.heap import freeze_heap
-from services.cli.signals import stop_event
+from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import UNUSABLE
 from services.common.backends import open_backends, open_cache
 from services.common.catalogue import Catalogue, Model

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import uuid4
 
 from services.common.errors import HandedBack, InvalidMessage
@@ -53,6 +53,9 @@ class Delivery:
             settlement = Settlement.RETRY if issubclass(kind, HandedBack) else Settlement.REQUEUE
         await self.settle(settlement)
         return settlement in (Settlement.REJECT, Settlement.RETRY)
+
+
+MAX_DEAD_LETTERS: Final = 10_000  # the length that the shipped policy gives the queue of dead letters
 
 
 @dataclass(frozen=True)

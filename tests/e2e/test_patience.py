@@ -53,7 +53,7 @@ class FakeGateway:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(gateway_access, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(gateway_access, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(gateway_access, "RETRY_FOR_SECONDS", 0.5)
 
 
 async def _submit(gateway: FakeGateway) -> dict[str, Any]:

@@ -13,12 +13,10 @@ from services.common.errors import (
     JobNotFound,
     NewerVersion,
 )
-from services.common.ports import Broker, DeadLetter
+from services.common.ports import MAX_DEAD_LETTERS, Broker, DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
 
 T = TypeVar("T")
-
-MOST = 10_000  # looked through for one; the shipped policy lets no more lie there
 
 
 class DeadLetters:
@@ -37,7 +35,7 @@ class DeadLetters:
         return await self._in_time(self._broker.dead_letters(limit))
 
     async def get(self, message_id: str) -> DeadLetter:
-        for letter in await self.list(MOST):
+        for letter in await self.list(MAX_DEAD_LETTERS):
             if letter.message_id == message_id:
                 return letter
         raise DeadLetterNotFound(message_id)
