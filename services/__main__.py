@@ -17,6 +17,7 @@ from services.cli.tables import model_table
 from services.common.catalogue import Catalogue, load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
+from services.common.uncaught import log_uncaught
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Put a generative model into production.")
 
@@ -96,6 +97,7 @@ def _configure() -> tuple[Settings, Catalogue]:
     except ValueError as exc:
         leave(USAGE, str(exc))
     configure_logging(settings.log_level, settings.log_format)
+    log_uncaught()
     return settings, catalogue
 
 

@@ -18,7 +18,7 @@ from services.cli.gateway_access import (
     Refused,
     Unreachable,
     ask,
-    get_patiently,
+    get_with_retries,
     open_client,
 )
 
@@ -26,17 +26,17 @@ JobJson = dict[str, Any]
 
 
 async def submit(
-    gateway: GatewayAccess, body: Mapping[str, Any], output: Path, picture_format: str | None, console: Console
+    gateway: GatewayAccess, body: Mapping[str, Any], output: Path, image_format: str | None, console: Console
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    Pictures are saved in `picture_format`, None for the one they are stored in. Raises Refused, Unreachable.
+    Pictures are saved in `image_format`, None for the one they are stored in. Raises Refused, Unreachable.
     """
     async with open_client(gateway) as client:
         job = await _accepted(client, body)
         try:
             job = await _followed(client, job, console)
-            return job, await _save(client, job, output, picture_format)
+            return job, await _save(client, job, output, image_format)
         except httpx2.TransportError as exc:
             raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}") from exc
         except Refused as exc:
@@ -78,16 +78,16 @@ async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) 
         while job["state"] in ("queued", "running"):
             show(job)
             # Held by the gateway until the job is over, but never longer than a progress bar should stand still.
-            job = (await get_patiently(client, job["links"]["self"], headers={"Prefer": "wait=1"})).json()
+            job = (await get_with_retries(client, job["links"]["self"], headers={"Prefer": "wait=1"})).json()
         show(job)
     return job
 
 
-async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, picture_format: str | None) -> list[Path]:
+async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, image_format: str | None) -> list[Path]:
     paths = []
     for artifact in job["artifacts"]:
-        wanted = {"format": picture_format} if picture_format and artifact["media_type"].startswith("image/") else {}
-        response = await get_patiently(client, artifact["url"], params=wanted)
+        wanted = {"format": image_format} if image_format and artifact["media_type"].startswith("image/") else {}
+        response = await get_with_retries(client, artifact["url"], params=wanted)
         path = output
         if len(job["artifacts"]) > 1:
             path = output.with_stem(f"{output.stem}-{artifact['index'] + 1}")

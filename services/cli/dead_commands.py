@@ -14,6 +14,7 @@ from services.cli.exits import run
 from services.cli.options import AsJson
 from services.cli.tables import dead_letter_table
 from services.common.errors import BackendUnavailable, JobRemoved, StudioError
+from services.common.ports import MAX_DEAD_LETTERS
 
 if TYPE_CHECKING:
     from services.api.core.dead_letters import DeadLetters
@@ -28,7 +29,7 @@ dead_commands = typer.Typer(help="Dead letters: messages that no worker understo
 def list_(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_DEAD_LETTERS, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the oldest first.

@@ -13,12 +13,12 @@ from services.common.catalogue import Catalogue
 from services.common.errors import JobNotFound, JobRemoved, NewerVersion
 from services.common.ids import is_job_id
 from services.common.manifests import Manifests
+from services.common.ports import MAX_DEAD_LETTERS
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
 PAGE: Final = 100
 AT_ONCE: Final = 16  # manifests read at a time
-LETTERS: Final = 10_000  # the shipped policy keeps no more
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Eraser:
 
     async def _letters(self) -> None:
         """Also one no worker understood, as long as it says whose it is."""
-        for letter in await self._backends.broker.dead_letters(LETTERS):
+        for letter in await self._backends.broker.dead_letters(MAX_DEAD_LETTERS):
             if _owner_in(letter.body) == self._erased.owner and await self._backends.broker.drop(letter.message_id):
                 self._erased.dead_letters += 1
 

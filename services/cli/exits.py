@@ -1,7 +1,8 @@
 """How a command of `studio` ends: its work run on uvloop, and what went wrong as a sentence and an exit code."""
 
+import asyncio
 from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 import uvloop
@@ -11,6 +12,8 @@ errors = Console(stderr=True)
 
 T = TypeVar("T")
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+ROUNDS: Final = 5  # a task that is cancelled may have a callback that starts another task, and so on
+ROUND_SECONDS: Final = 1.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -20,13 +23,30 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from services.common.errors import BackendUnavailable
 
     try:
-        return uvloop.run(work)
+        return uvloop.run(_to_its_end(work))
     except Refused as exc:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
     except (Unreachable, BackendUnavailable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
     except (ValueError, OSError) as exc:
         leave(USAGE, str(exc))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns, with no task left that a library started.
+
+    aio-pika starts tasks while its connections close. One that outlives the event loop fails as it is destroyed
+    ("Event loop is closed"), and Python prints that past the log.
+    """
+    try:
+        return await work
+    finally:
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others, timeout=ROUND_SECONDS)
 
 
 def leave(code: int, message: str) -> NoReturn:

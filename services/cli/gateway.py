@@ -4,12 +4,11 @@ import structlog
 
 from services.api.app import create_app
 from services.api.server import serve
-from services.cli.heap import freeze_heap
-from services.cli.signals import stop_event
+from services.cli.process import freeze_heap, stop_event
 from services.common.catalogue import Catalogue
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
-from services.common.telemetry.tracing import open_tracer
+from services.common.telemetry.export import open_tracer
 
 log = structlog.get_logger(__name__)
 

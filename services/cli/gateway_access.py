@@ -14,7 +14,7 @@ from services.common.addresses import http_url, is_loopback
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0  # with a gateway that does not answer for a job it has accepted: it may be started again
+RETRY_FOR_SECONDS = 60.0  # of an accepted job: a gateway that does not answer may be started again
 RETRY_SECONDS = 1.0
 
 
@@ -94,9 +94,9 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any
     )
 
 
-async def get_patiently(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:
+async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:
     """GET as `ask`, again and again for a while where nobody answers or the gateway cannot now."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + RETRY_FOR_SECONDS
     while True:
         try:
             return await ask(client, "GET", path, **options)

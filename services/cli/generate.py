@@ -9,7 +9,7 @@ from rich.console import Console
 
 from services.cli.client import submit
 from services.cli.gateway_access import GatewayAccess, Unreachable, is_running
-from services.cli.output_format import OutputFormat
+from services.cli.image_options import OutputFormat
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
 

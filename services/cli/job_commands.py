@@ -8,9 +8,8 @@ import typer
 from rich.console import Console
 
 from services.cli.exits import FAILED, errors, leave, run
+from services.cli.image_options import OutputFormat, destination, sides_of
 from services.cli.options import AsJson, ModelName, chosen_model
-from services.cli.output_format import OutputFormat, destination
-from services.cli.picture_size import sides_of
 from services.cli.tables import job_table
 from services.common.logging import configure_logging
 

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from services.api.app import create_app
 from services.api.server import serve
-from services.cli.heap import freeze_heap
-from services.cli.signals import stop_event
+from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import Supervisor
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
-from services.common.telemetry.tracing import open_tracer
+from services.common.telemetry.export import open_tracer
 
 
 async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:

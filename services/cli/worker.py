@@ -7,8 +7,7 @@ from typing import NoReturn
 
 import structlog
 
-from services.cli.heap import freeze_heap
-from services.cli.signals import stop_event
+from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import UNUSABLE
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, ModelUnavailable, ThreadLost

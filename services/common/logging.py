@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -47,7 +48,7 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
         cache_logger_on_first_use=True,
     )
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler()
+    handler = _Handler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -62,6 +63,19 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
     root.setLevel(level.upper())
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to stderr. A record that cannot be formatted is replaced by one that says so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of the base class
+        """Log the error on one line, where `logging` itself would print a traceback. Give up if that fails, too."""
+        instead = logging.LogRecord(
+            record.name, logging.ERROR, record.pathname, record.lineno, "record not logged", None, sys.exc_info()
+        )
+        with suppress(Exception):
+            self.stream.write(self.format(instead) + self.terminator)
+            self.flush()
 
 
 def _renderers(console: bool) -> list[Processor]:

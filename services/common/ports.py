@@ -5,11 +5,11 @@ Every method has its own deadline inside the backend and raises BackendUnavailab
 """
 
 from asyncio import Event
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import uuid4
 
 from services.common.errors import HandedBack, InvalidMessage
@@ -53,6 +53,9 @@ class Delivery:
             settlement = Settlement.RETRY if issubclass(kind, HandedBack) else Settlement.REQUEUE
         await self.settle(settlement)
         return settlement in (Settlement.REJECT, Settlement.RETRY)
+
+
+MAX_DEAD_LETTERS: Final = 10_000  # the length that the shipped policy gives the queue of dead letters
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ class ObjectStore(Protocol):
 
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 
-    def get(self, key: str) -> AsyncIterator[bytes]:
+    def get(self, key: str) -> AsyncGenerator[bytes, None]:
         """Chunks of the object; raises ObjectNotFound before the first."""
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from services.common.errors import BackendUnavailable
 SOCKET_SECONDS: Final = 1.0
 # uvloop says RuntimeError of a connection that was reset while it was written to, and redis-py lets that through.
 OUTAGES: Final = (RedisError, OSError, RuntimeError, TimeoutError)
-TRIP_SECONDS: Final = 2.5
+ROUND_TRIP_SECONDS: Final = 2.5
 CONNECTIONS: Final = 4  # one for the round trips, the others for those who listen
 MOST_CALLS: Final = 64  # in one round trip: many share its cost, and nobody waits long for the others
 
@@ -48,7 +48,7 @@ class RedisLink:
     def __init__(self, client: Redis) -> None:
         self.client = client
         self._waiting: list[_Call] = []
-        self._travelling: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
 
     async def call(self, backend: str, seconds: float, *command: Part) -> Any:
         """Raises BackendUnavailable, under the name `backend`, for what fails or takes longer."""
@@ -72,25 +72,25 @@ class RedisLink:
     def _answer(self, command: Sequence[Part]) -> asyncio.Future[Any]:
         call = _Call(command, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
-        if self._travelling is None:
-            self._travelling = asyncio.create_task(self._travel())
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
         return call.answer
 
-    async def _travel(self) -> None:
+    async def _flush(self) -> None:
         """Until nobody waits."""
         try:
             while self._waiting:
                 calls, self._waiting = self._waiting[:MOST_CALLS], self._waiting[MOST_CALLS:]
-                await self._go_with([call for call in calls if not call.answer.done()])  # without those who gave up
+                await self._send([call for call in calls if not call.answer.done()])  # without those who gave up
         finally:
-            self._travelling = None
+            self._flushing = None
 
-    async def _go_with(self, calls: Sequence[_Call]) -> None:
+    async def _send(self, calls: Sequence[_Call]) -> None:
         pipeline = self.client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call.command)
         try:
-            async with asyncio.timeout(TRIP_SECONDS):
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 answers = await pipeline.execute(raise_on_error=False)
         except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
             answers = [exc] * len(calls)
@@ -105,10 +105,11 @@ class RedisLink:
     async def close(self) -> None:
         """Nobody is answered any more."""
         self._waiting.clear()
-        if self._travelling is not None:
-            self._travelling.cancel()
-            await asyncio.wait({self._travelling})
-        await self.client.aclose()
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait({self._flushing})
+        with suppress(*OUTAGES):  # redis-py gives a connection SOCKET_SECONDS to close, and raises after that
+            await self.client.aclose()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from services.common.errors import JobNotFound
 from services.common.ids import new_job_id
 from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import Artifact, JobError, Progress, State
-from services.common.statuses import waiting
+from services.common.statuses import waiters
 from tests.contracts.conftest import OpenStatuses
 from tests.support.job_attempts import DONE, again, expired, lease_of, queued, running
 
@@ -164,7 +164,7 @@ async def test_whoever_waits_hears_of_the_end(
     open_statuses: OpenStatuses, monkeypatch: pytest.MonkeyPatch, ended_by: str
 ) -> None:
     """`get` with `wait` returns when the job ends, in another process as in this one, without looking in between."""
-    monkeypatch.setattr(waiting, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(waiters, "LOOK_SECONDS", 60)
     async with open_statuses(Limits()) as statuses, open_statuses(Limits()) as others:
         message = await queued(statuses)
         hearing = asyncio.create_task(statuses.get(message.job_id, 60))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
-from services.common.brokers.amqp.topology import queue_name, routing_key
+from services.common.brokers.amqp.topology import queue_name
+from services.common.brokers.lanes import lane_of
 from services.common.catalogue import load_catalogue
 from services.common.settings import Settings, load_settings
 from services.inference.runtime.registry import resolve_adapter
@@ -167,9 +168,9 @@ def test_scaling() -> None:
         asked = trigger["metadata"]
         assert (asked["protocol"], asked["excludeUnacknowledged"]) == ("http", "false")
         assert (asked["useRegex"], asked["operation"]) == ("true", "sum")
-        lanes = [queue_name(routing_key(each, bulk=bulk)) for each in CATALOGUE.models for bulk in (False, True)]
+        lanes = [queue_name(lane_of(each, bulk=bulk)) for each in CATALOGUE.models for bulk in (False, True)]
         assert [each for each in lanes if re.search(asked["queueName"], each)] == [
-            queue_name(routing_key(name, bulk=bulk)) for bulk in (False, True)
+            queue_name(lane_of(name, bulk=bulk)) for bulk in (False, True)
         ]
         max_batch = model.max_batch or resolve_adapter(model.adapter).max_batch
         assert int(asked["value"]) >= 2 * max_batch

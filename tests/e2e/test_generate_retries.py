@@ -41,7 +41,7 @@ def _encode(status: int, content: dict[str, Any]) -> bytes:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(gateway_access, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(gateway_access, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(gateway_access, "RETRY_FOR_SECONDS", 0.5)
 
 
 async def _submit(gateway: CannedServer) -> dict[str, Any]:

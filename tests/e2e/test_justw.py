@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system import ROOT, System, running_system
+from tests.support.system import ROOT, System, running_system
 
 
 @pytest.fixture

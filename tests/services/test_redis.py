@@ -7,10 +7,12 @@ from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.redis import open_redis_link
 from services.common.schemas import Progress, State, StatusRecord
 from services.common.statuses.redis import RedisStatusStore
 from tests.support.messages import new_message, new_record
@@ -48,6 +50,19 @@ async def test_hung_redis_is_answered_in_time(statuses: RedisStatusStore, stack:
         stack.redis.resume()
 
     assert record == await statuses.get(record.job_id)
+
+
+async def test_slow_close_is_no_fault(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that does not close in time ends neither the process nor its other backends."""
+
+    async def close() -> None:
+        raise RedisTimeoutError("Timed out closing connection after 1.0")
+
+    async with open_redis_link(stack.statuses_url) as link:
+        assert await link.call("statuses", 2.5, "PING")
+        monkeypatch.setattr(link.client, "aclose", close)
+        pool = link.client.connection_pool
+    await pool.aclose()
 
 
 async def test_waiting_outlives_its_connection(statuses: RedisStatusStore, client: Redis) -> None:

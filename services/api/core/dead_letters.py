@@ -13,13 +13,12 @@ from services.common.errors import (
     JobNotFound,
     NewerVersion,
 )
-from services.common.ports import Broker, DeadLetter
+from services.common.ports import MAX_DEAD_LETTERS, Broker, DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
 
 T = TypeVar("T")
 
 GATEWAY_SECONDS: Final = 2.5  # for an answer of the broker: every endpoint answers within 3 s, whatever hangs
-MOST = 10_000  # searched for one letter; the shipped policy keeps no more
 
 
 class DeadLetters:
@@ -39,7 +38,7 @@ class DeadLetters:
         return await self._in_time(self._broker.dead_letters(limit))
 
     async def get(self, message_id: str) -> DeadLetter:
-        for letter in await self.list(MOST):
+        for letter in await self.list(MAX_DEAD_LETTERS):
             if letter.message_id == message_id:
                 return letter
         raise DeadLetterNotFound(message_id)

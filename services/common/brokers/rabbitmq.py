@@ -18,7 +18,7 @@ from services.common.brokers.amqp.dead_letters import read_dead_letters, take_de
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
-from services.common.brokers.amqp.topology import routing_key
+from services.common.brokers.lanes import lane_of
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.ports import DeadLetter, Delivery
 from services.common.schemas import JobMessage
@@ -45,7 +45,7 @@ class RabbitMQBroker:
     async def publish(
         self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
     ) -> None:
-        key = routing_key(message.model, bulk=bulk)
+        key = lane_of(message.model, bulk=bulk)
         await self._publish(message.model, message.message_id, message.encode(), headers, key)
 
     async def consume(
@@ -79,7 +79,7 @@ class RabbitMQBroker:
         return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, publish))
 
     async def drop(self, message_id: str) -> bool:
-        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, _let_go))
+        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, _ignore))
 
     async def ping(self) -> None:
         await self._call(CALL_SECONDS, lambda session: session.ping())
@@ -189,7 +189,7 @@ class RabbitMQBroker:
         await subscription.close()
 
 
-async def _let_go(_letter: DeadLetter) -> None:
+async def _ignore(_letter: DeadLetter) -> None:
     pass
 
 

@@ -15,7 +15,7 @@ class Slots:
         return tuple(bulk for bulk, free in self._free.items() if free)
 
     @property
-    def room(self) -> int:
+    def most_at_once(self) -> int:
         """How many may be taken at once, whichever of the free lanes they come from."""
         return min(free for free in self._free.values() if free)
 

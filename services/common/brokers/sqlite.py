@@ -43,9 +43,9 @@ class SQLiteBroker:
     async def publish(
         self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
     ) -> None:
-        entry = sqlite_queue.Entry(message.message_id, message.model, message.encode(), headers or {}, bulk)
+        queued = sqlite_queue.QueuedMessage(message.message_id, message.model, message.encode(), headers or {}, bulk)
         try:
-            accepted = await self._file.write(partial(sqlite_queue.insert, entry, self._queue_limit))
+            accepted = await self._file.write(partial(sqlite_queue.insert, queued, self._queue_limit))
         except BackendUnavailable as exc:
             raise PublishUnconfirmed(exc.__cause__ or exc) from exc
         if not accepted:
@@ -131,10 +131,10 @@ class SQLiteBroker:
 
     async def _claim(self, model: str, slots: Slots) -> dict[str, Delivery]:
         """By token, in the order of the queue."""
-        tokens = tuple(uuid4().hex for _ in range(min(CLAIMED_AT_ONCE, slots.room)))
-        claim = sqlite_queue.Claim(model, slots.free_lanes, tokens, time.time() + self._lease_seconds)
+        tokens = tuple(uuid4().hex for _ in range(min(CLAIMED_AT_ONCE, slots.most_at_once)))
+        request = sqlite_queue.LeaseRequest(model, slots.free_lanes, tokens, time.time() + self._lease_seconds)
         try:
-            rows = await self._file.write(partial(sqlite_queue.claim_next, claim))
+            rows = await self._file.write(partial(sqlite_queue.claim_next, request))
         except asyncio.CancelledError:
             await self._unclaim(*tokens)
             raise

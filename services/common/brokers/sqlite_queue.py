@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.common.brokers.lanes import BULK_SUFFIX, lane_of
 from services.common.ports import DeadLetter, Settlement
 
 # `place` keeps the order of publishing; a message put back keeps its place.
@@ -31,13 +32,11 @@ SCHEMA = (
 
 
 # Body, id, how often it was delivered before, headers, and whether it is bulk.
-Claimed: TypeAlias = tuple[bytes, str, int, Mapping[str, str], bool]
-
-_BULK = "_bulk"  # behind a model's name, in which there is no underscore, for its other lane
+LeasedMessage: TypeAlias = tuple[bytes, str, int, Mapping[str, str], bool]
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueuedMessage:
     """What is queued."""
 
     message_id: str
@@ -48,7 +47,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Claim:
+class LeaseRequest:
     """Of a message for each token, which are the consumer's own choice: so it can undo a claim without its answer.
 
     `lanes` are looked into one after the other, each by whether it is the bulk one.
@@ -60,39 +59,39 @@ class Claim:
     leased_until: float
 
 
-def insert(entry: Entry, limit: int, connection: sqlite3.Connection) -> bool:
+def insert(message: QueuedMessage, limit: int, connection: sqlite3.Connection) -> bool:
     """Queue it unless its id is queued already; False when the queue is full."""
-    if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (entry.message_id,)).fetchone():
+    if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message.message_id,)).fetchone():
         return True
-    if depth(entry.model, connection) >= limit:
+    if depth(message.model, connection) >= limit:
         return False
-    row = (entry.message_id, _lane(entry.model, bulk=entry.bulk), entry.body)
+    row = (message.message_id, lane_of(message.model, bulk=message.bulk), message.body)
     connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", row)
-    if entry.headers:
-        beside = (entry.message_id, json.dumps(entry.headers))
+    if message.headers:
+        beside = (message.message_id, json.dumps(message.headers))
         connection.execute("INSERT OR REPLACE INTO headers VALUES (?, ?)", beside)
     return True
 
 
-def claim_next(claim: Claim, connection: sqlite3.Connection) -> list[Claimed]:
+def claim_next(request: LeaseRequest, connection: sqlite3.Connection) -> list[LeasedMessage]:
     """Lease the first ready messages, as many as there are tokens, or fewer."""
-    found = list[Claimed]()
-    for token in claim.tokens:
-        claimed = _claim_one(claim, token, connection)
+    found = list[LeasedMessage]()
+    for token in request.tokens:
+        claimed = _claim_one(request, token, connection)
         if claimed is None:
             break
         found.append(claimed)
     return found
 
 
-def _claim_one(claim: Claim, token: str, connection: sqlite3.Connection) -> Claimed | None:
-    for bulk in claim.lanes:
+def _claim_one(request: LeaseRequest, token: str, connection: sqlite3.Connection) -> LeasedMessage | None:
+    for bulk in request.lanes:
         row: tuple[bytes, str, int, str | None] | None = connection.execute(
             """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
             WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
             RETURNING body, message_id, deliveries - 1,
                 (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
-            (token, claim.leased_until, _lane(claim.model, bulk=bulk), time.time()),
+            (token, request.leased_until, lane_of(request.model, bulk=bulk), time.time()),
         ).fetchone()
         if row is not None:
             return (*row[:3], json.loads(row[3] or "{}"), bulk)
@@ -121,7 +120,7 @@ def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -
 def depth(model: str, connection: sqlite3.Connection) -> int:
     """How many messages of this model are ready, in both lanes."""
     query = "SELECT count(*) FROM messages WHERE model IN (?, ?) AND leased_until <= ?"
-    lanes = (_lane(model, bulk=False), _lane(model, bulk=True))
+    lanes = (lane_of(model, bulk=False), lane_of(model, bulk=True))
     count: int = connection.execute(query, (*lanes, time.time())).fetchone()[0]
     return count
 
@@ -151,10 +150,6 @@ def drop(message_id: str, connection: sqlite3.Connection) -> bool:
     return connection.execute("DELETE FROM dead_letters WHERE message_id = ?", (message_id,)).rowcount > 0
 
 
-def _lane(model: str, *, bulk: bool) -> str:
-    return model + _BULK if bulk else model
-
-
 def _ack(token: str, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM messages WHERE token = ?", (token,))
 
@@ -167,7 +162,7 @@ def _reject(token: str, connection: sqlite3.Connection) -> None:
     connection.execute(
         """INSERT OR REPLACE INTO dead_letters (message_id, model, body, died_at)
         SELECT message_id, replace(model, ?, ''), body, ? FROM messages WHERE token = ?""",
-        (_BULK, time.time(), token),
+        (BULK_SUFFIX, time.time(), token),
     )
     _ack(token, connection)
 

@@ -7,7 +7,6 @@ this is for a single Redis or a replicated one, not for a Redis Cluster.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -15,35 +14,33 @@ from importlib.resources import files
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from services.common import ids
 from services.common.background import background_task
-from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
+from services.common.errors import BackendUnavailable, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis import Part, RedisLink, Script, answering
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
+from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
 from services.common.statuses.row import from_row, to_row
-from services.common.statuses.waiting import Waiting
+from services.common.statuses.waiters import Waiters
 
 CALL_SECONDS: Final = 2.5
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
-KEY_SECONDS: Final = 24 * 3600.0
-HEAR_SECONDS: Final = 5.0  # between two looks whether the connection is still there
+LISTEN_SECONDS: Final = 5.0  # between two looks whether the connection is still there
 RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
-REMEMBERED: Final = 1_000  # records, of a few kilobytes each
 SCRIPTS: Final = ("create", "confirm", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
 
 
 class RedisStatusStore:
     """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
 
-    def __init__(self, link: RedisLink, limits: Limits, waiting: Waiting) -> None:
+    def __init__(self, link: RedisLink, limits: Limits, waiters: Waiters) -> None:
         self._link = link
         self._limits = limits
-        self._waiting = waiting
+        self._waiters = waiters
         folder = files("services.common.statuses") / "lua"
         prelude = (folder / "prelude.lua").read_text("utf-8")
         self._scripts = {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS}
@@ -62,7 +59,7 @@ class RedisStatusStore:
         return _record(row)
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
-        return await self._waiting.until_ended(job_id, wait, lambda: self._get(job_id))
+        return await self._waiters.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         keys = [] if owner is None else [_index_name(owner)]
@@ -124,10 +121,7 @@ class RedisStatusStore:
         row, epoch = answer
         if row:
             return _record(row)
-        made = ids.created_at(job_id) if ids.is_job_id(job_id) else 0.0
-        if time.time() - self._limits.retention_seconds < made < float(epoch):
-            raise StatusRebuilding(job_id)
-        raise JobNotFound(job_id)
+        raise absent(job_id, float(epoch), self._limits.retention_seconds)
 
     async def _decide(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Verdict:
         answer: bytes = await self._run(script, job_id, *args, keys=keys)
@@ -151,7 +145,7 @@ def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(zip(row[::2], row[1::2], strict=True))
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=MOST_PARSED)
 def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
     """Most looks at a job find what the one before found: the very same record then."""
     fields = {name.decode(): text.decode() for name, text in row}
@@ -179,26 +173,26 @@ def _milliseconds(seconds: float) -> int:
 @asynccontextmanager
 async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncIterator[RedisStatusStore]:
     """Raise BackendUnavailable when Redis does not answer."""
-    waiting = Waiting()
-    store = RedisStatusStore(link, limits, waiting)
+    waiters = Waiters()
+    store = RedisStatusStore(link, limits, waiters)
     await store.open()
-    async with background_task(_hear(link, waiting)):
+    async with background_task(_listen(link, waiters)):
         yield store
 
 
-async def _hear(link: RedisLink, waiting: Waiting) -> NoReturn:
+async def _listen(link: RedisLink, waiters: Waiters) -> NoReturn:
     """Tell those who wait what the scripts publish, over whatever becomes of the connection."""
     while True:
-        await waiting.anyone()
+        await waiters.anyone()
         try:
             async with link.client.pubsub(ignore_subscribe_messages=True) as channel:
                 async with answering("statuses", CALL_SECONDS):
                     await channel.subscribe(ENDED)
-                waiting.look_again()
+                waiters.look_again()
                 while True:
-                    async with answering("statuses", 2 * HEAR_SECONDS):
-                        message = await channel.get_message(timeout=HEAR_SECONDS)
+                    async with answering("statuses", 2 * LISTEN_SECONDS):
+                        message = await channel.get_message(timeout=LISTEN_SECONDS)
                     if message is not None:
-                        waiting.ended(message["data"].decode())
+                        waiters.ended(message["data"].decode())
         except BackendUnavailable:
             await asyncio.sleep(RESTART_SECONDS)  # they look by themselves meanwhile

@@ -12,51 +12,51 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
-from services.common import ids
 from services.common.background import background_task
-from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding, TooManyJobs
+from services.common.errors import BackendUnavailable, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_records, transitions
-from services.common.statuses.transitions import Entry
-from services.common.statuses.waiting import Waiting
+from services.common.statuses.retention import absent
+from services.common.statuses.transitions import Decision, StoredRecord
+from services.common.statuses.waiters import Waiters
 
 WATCH_SECONDS: Final = 0.02
 
-Change = Callable[[Entry | None], tuple[Entry | None, Verdict]]
+Change = Callable[[StoredRecord | None], Decision]
 
 
 class SQLiteStatusStore:
     """See the port `StatusStore`. Opened by `open_sqlite_status_store`."""
 
-    def __init__(self, file: SQLiteFile, limits: Limits, waiting: Waiting) -> None:
+    def __init__(self, file: SQLiteFile, limits: Limits, waiters: Waiters) -> None:
         self._file = file
         self._limits = limits
-        self._waiting = waiting
+        self._waiters = waiters
 
     async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         return await self._file.write(partial(self._create, record, quota))
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
-        return await self._waiting.until_ended(job_id, wait, lambda: self._get(job_id))
+        return await self._waiters.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
-        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
+        def change(stored: StoredRecord | None) -> Decision:
             now = time.time()
-            return transitions.begin(entry, message, lease, self._limits, recreate=recreate, now=now)
+            return transitions.begin(stored, message, lease, self._limits, recreate=recreate, now=now)
 
         return await self._file.write(partial(self._change, message.job_id, change))
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:
-        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
-            return transitions.progress(entry, lease, progress, self._limits, time.time())
+        def change(stored: StoredRecord | None) -> Decision:
+            return transitions.progress(stored, lease, progress, self._limits, time.time())
 
         return await self._file.write(partial(self._change, lease.job_id, change))
 
     async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
-        def change(entry: Entry | None) -> tuple[Entry | None, Verdict]:
-            return transitions.finish(entry, lease, outcome, time.time())
+        def change(stored: StoredRecord | None) -> Decision:
+            return transitions.finish(stored, lease, outcome, time.time())
 
         def work(connection: sqlite3.Connection) -> Verdict:
             verdict = self._change(lease.job_id, change, connection)
@@ -94,19 +94,15 @@ class SQLiteStatusStore:
             sqlite_records.store_key(owner, key, record.job_id, connection)
         if quota is not None:
             record = _counted(record, quota, connection)
-        return self._replace(None, Entry(record), connection).record
+        return self._replace(None, StoredRecord(record), connection).record
 
     async def _get(self, job_id: str) -> StatusRecord:
         return (await self._file.read(partial(self._known, job_id))).record
 
-    def _known(self, job_id: str, connection: sqlite3.Connection) -> Entry:
-        if entry := sqlite_records.find(job_id, connection):
-            return entry
-        if ids.is_job_id(job_id):
-            young = ids.created_at(job_id) > time.time() - self._limits.retention_seconds
-            if young and ids.created_at(job_id) < sqlite_records.epoch(connection):
-                raise StatusRebuilding(job_id)
-        raise JobNotFound(job_id)
+    def _known(self, job_id: str, connection: sqlite3.Connection) -> StoredRecord:
+        if stored := sqlite_records.find(job_id, connection):
+            return stored
+        raise absent(job_id, sqlite_records.epoch(connection), self._limits.retention_seconds)
 
     def _change(self, job_id: str, change: Change, connection: sqlite3.Connection) -> Verdict:
         before = sqlite_records.find(job_id, connection)
@@ -115,7 +111,9 @@ class SQLiteStatusStore:
             self._replace(before, after, connection)
         return verdict
 
-    def _replace(self, before: Entry | None, after: Entry, connection: sqlite3.Connection) -> Entry:
+    def _replace(
+        self, before: StoredRecord | None, after: StoredRecord, connection: sqlite3.Connection
+    ) -> StoredRecord:
         if after is not before:
             sqlite_records.store(after, self._limits.retention_seconds, connection)
         return after
@@ -135,21 +133,21 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
-        waiting = Waiting()
-        async with background_task(_watch(file, waiting)):
-            yield SQLiteStatusStore(file, limits, waiting)
+        waiters = Waiters()
+        async with background_task(_watch(file, waiters)):
+            yield SQLiteStatusStore(file, limits, waiters)
 
 
-async def _watch(file: SQLiteFile, waiting: Waiting) -> NoReturn:
+async def _watch(file: SQLiteFile, waiters: Waiters) -> NoReturn:
     """Tell those who wait what anybody wrote to the file; asking whether somebody did reads none of it."""
     seen: object = None
     while True:
-        await waiting.anyone()
+        await waiters.anyone()
         try:
             version = await file.read(sqlite_records.version)
             if version != seen:
-                for job_id in await file.read(partial(sqlite_records.ended, waiting.job_ids)):
-                    waiting.ended(job_id)
+                for job_id in await file.read(partial(sqlite_records.ended, waiters.job_ids)):
+                    waiters.ended(job_id)
             seen = version
         except BackendUnavailable:
             seen = None  # they look by themselves meanwhile

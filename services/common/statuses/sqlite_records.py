@@ -13,10 +13,9 @@ from typing import Final
 
 from services.common.schemas import StatusRecord
 from services.common.statuses.reading import readable, reading
-from services.common.statuses.transitions import Entry
+from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED
+from services.common.statuses.transitions import StoredRecord
 
-KEY_SECONDS: Final = 24 * 3600.0
-REMEMBERED: Final = 1_000  # records, of a few kilobytes each
 BEHIND_EVERY_ID: Final = "~"
 _OWNER: Final = "ifnull(json_extract(record, '$.message.owner'), '')"
 
@@ -49,15 +48,15 @@ def epoch(connection: sqlite3.Connection) -> float:
     return seconds
 
 
-def find(job_id: str, connection: sqlite3.Connection) -> Entry | None:
+def find(job_id: str, connection: sqlite3.Connection) -> StoredRecord | None:
     query = """SELECT record, exhausted, ended_by FROM statuses
         WHERE job_id = ? AND (forget_at IS NULL OR forget_at > ?)"""
     row = connection.execute(query, (job_id, time.time())).fetchone()
-    return Entry(_record((job_id, row[0])), bool(row[1]), row[2]) if row else None
+    return StoredRecord(_record((job_id, row[0])), bool(row[1]), row[2]) if row else None
 
 
-def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> Entry | None:
-    """The entry under this Idempotency-Key, unless record or key has been forgotten."""
+def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> StoredRecord | None:
+    """The stored under this Idempotency-Key, unless record or key has been forgotten."""
     row = connection.execute(
         "SELECT job_id FROM idempotency_keys WHERE owner = ? AND key = ? AND forget_at > ?",
         (owner or "", key, time.time()),
@@ -106,13 +105,13 @@ def join(party: str, job_id: str, connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR REPLACE INTO parties VALUES (?, ?)", (job_id, party))
 
 
-def store(entry: Entry, retention_seconds: float, connection: sqlite3.Connection) -> None:
-    """Write the whole entry over what was there."""
-    record = entry.record
+def store(stored: StoredRecord, retention_seconds: float, connection: sqlite3.Connection) -> None:
+    """Write the whole stored over what was there."""
+    record = stored.record
     forget_at = None if record.finished_at is None else record.finished_at + retention_seconds
     connection.execute(
         "INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?)",
-        (record.job_id, record.model_dump_json(), entry.exhausted, entry.ended_by, forget_at),
+        (record.job_id, record.model_dump_json(), stored.exhausted, stored.ended_by, forget_at),
     )
     if forget_at is not None:
         _leave(record.job_id, connection)
@@ -146,7 +145,7 @@ def _leave(job_id: str, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM parties WHERE job_id = ?", (job_id,))
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=MOST_PARSED)
 def _record(row: tuple[str, str]) -> StatusRecord:
     """Most looks at a job find what the one before found: the very same record then."""
     job_id, document = row

@@ -5,6 +5,7 @@ Each returns what is stored after (the same object when nothing changed) and the
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import Event, JobMessage, Progress, State, StatusRecord
@@ -16,7 +17,7 @@ _UNLEASED = {"lease_token": None, "lease_message_id": None, "lease_expires_at": 
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredRecord:
     """A record, and what gives a call repeated for want of its answer the same answer again."""
 
     record: StatusRecord
@@ -24,94 +25,95 @@ class Entry:
     ended_by: str | None = None  # token of the lease that last ended or released the job
 
 
+Decision: TypeAlias = tuple[StoredRecord | None, Verdict]
+
+
 def begin(
-    entry: Entry | None, message: JobMessage, lease: Lease, limits: Limits, *, recreate: bool, now: float
-) -> tuple[Entry | None, Verdict]:
+    stored: StoredRecord | None, message: JobMessage, lease: Lease, limits: Limits, *, recreate: bool, now: float
+) -> Decision:
     """See `StatusStore.begin`."""
-    if entry is None:
-        return _made_again(message, lease, limits, now) if recreate else (None, Verdict.MISSING)
-    record = entry.record
+    if stored is None:
+        return _recreated(message, lease, limits, now) if recreate else (None, Verdict.MISSING)
+    record = stored.record
     if record.state.terminal:
-        return entry, Verdict.LOST
+        return stored, Verdict.LOST
     if record.state is State.QUEUED and record.attempt == 0 and now > message.expires_at:
-        return Entry(_ended(record, State.EXPIRED, now)), Verdict.LOST
-    return _take(entry, lease, limits, now)
+        return StoredRecord(_ended(record, State.EXPIRED, now)), Verdict.LOST
+    return _take(stored, lease, limits, now)
 
 
-def progress(
-    entry: Entry | None, lease: Lease, made: Progress, limits: Limits, now: float
-) -> tuple[Entry | None, Verdict]:
+def progress(stored: StoredRecord | None, lease: Lease, made: Progress, limits: Limits, now: float) -> Decision:
     """Store progress and renew the lease, whose time may have passed as long as nobody took the job over."""
-    if entry is None:
+    if stored is None:
         return None, Verdict.MISSING
-    if not _runs_under(entry.record, lease):
-        return entry, Verdict.LOST
-    record = entry.record
-    told = record.progress.phase if record.progress else None
-    if told != made.phase or [event.what for event in record.timeline[-1:]] == [BEGUN]:
-        record = _noted(record, made.phase, now)
+    if not _runs_under(stored.record, lease):
+        return stored, Verdict.LOST
+    record = stored.record
+    shown = record.progress.phase if record.progress else None
+    if shown != made.phase or [event.what for event in record.timeline[-1:]] == [BEGUN]:
+        record = _with_event(record, made.phase, now)
     update = {"progress": made, "lease_expires_at": now + limits.lease_seconds}
-    return replace(entry, record=record.model_copy(update=update)), _held(record)
+    return replace(stored, record=record.model_copy(update=update)), _held(record)
 
 
-def finish(entry: Entry | None, lease: Lease, outcome: Outcome, now: float) -> tuple[Entry | None, Verdict]:
+def finish(stored: StoredRecord | None, lease: Lease, outcome: Outcome, now: float) -> Decision:
     """End the job, or queue it again with its attempt handed back."""
-    if entry is None:
+    if stored is None:
         return None, Verdict.MISSING
-    record = entry.record
-    if lease.token and entry.ended_by == lease.token and record.state is outcome.state:
-        return entry, Verdict.HELD
+    record = stored.record
+    if lease.token and stored.ended_by == lease.token and record.state is outcome.state:
+        return stored, Verdict.HELD
     accepted = outcome.release_key and record.published  # by another gateway, as its client has been told
     by_gateway = not lease.token and record.state is State.QUEUED and not accepted
     if not by_gateway and not _runs_under(record, lease):
-        return entry, Verdict.LOST
+        return stored, Verdict.LOST
     if outcome.state is State.QUEUED:
         handed_back = {"attempt": max(record.attempt - 1, 0), "progress": None, **_UNLEASED}
-        after = _noted(record, "released", now).model_copy(update={"state": State.QUEUED, **handed_back})
+        after = _with_event(record, "released", now).model_copy(update={"state": State.QUEUED, **handed_back})
     else:
         result = {"artifacts": outcome.artifacts, "error": outcome.error}
         after = _ended(record, outcome.state, now).model_copy(update=result)
-    return Entry(after, ended_by=lease.token), Verdict.HELD
+    return StoredRecord(after, ended_by=lease.token), Verdict.HELD
 
 
-def request_cancel(entry: Entry, now: float) -> Entry:
+def request_cancel(stored: StoredRecord, now: float) -> StoredRecord:
     """Cancel a queued job at once and flag a running one."""
-    if entry.record.state is State.QUEUED:
-        return Entry(_ended(entry.record, State.CANCELED, now))
-    if entry.record.state.terminal or entry.record.cancel_requested:
-        return entry
-    record = _noted(entry.record, "canceling", now)
-    return replace(entry, record=record.model_copy(update={"cancel_requested": True}))
+    if stored.record.state is State.QUEUED:
+        return StoredRecord(_ended(stored.record, State.CANCELED, now))
+    if stored.record.state.terminal or stored.record.cancel_requested:
+        return stored
+    record = _with_event(stored.record, "canceling", now)
+    return replace(stored, record=record.model_copy(update={"cancel_requested": True}))
 
 
-def confirm(entry: Entry, now: float) -> Entry:
+def confirm(stored: StoredRecord, now: float) -> StoredRecord:
     """The message is on its queue."""
-    return entry if entry.record.published else replace(entry, record=_published(entry.record, now))
+    return stored if stored.record.published else replace(stored, record=_published(stored.record, now))
 
 
-def _made_again(message: JobMessage, lease: Lease, limits: Limits, now: float) -> tuple[Entry, Verdict]:
+def _recreated(message: JobMessage, lease: Lease, limits: Limits, now: float) -> tuple[StoredRecord, Verdict]:
     exhausted = lease.attempt > limits.max_attempts
     attempt = min(lease.attempt, limits.max_attempts)
     record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at, attempt=attempt)
-    after = Entry(_leased(record, lease, limits, now, exhausted=exhausted), exhausted=exhausted)
+    after = StoredRecord(_leased(record, lease, limits, now, exhausted=exhausted), exhausted=exhausted)
     return after, Verdict.EXHAUSTED if exhausted else Verdict.HELD
 
 
-def _take(entry: Entry, lease: Lease, limits: Limits, now: float) -> tuple[Entry, Verdict]:
-    record = entry.record
+def _take(stored: StoredRecord, lease: Lease, limits: Limits, now: float) -> tuple[StoredRecord, Verdict]:
+    record = stored.record
     if record.lease_token == lease.token:
-        return entry, Verdict.EXHAUSTED if entry.exhausted else _held(record)
+        return stored, Verdict.EXHAUSTED if stored.exhausted else _held(record)
     fresh = record.lease_expires_at is not None and record.lease_expires_at > now
     if fresh and record.lease_message_id != lease.message_id:
-        return entry, Verdict.DUPLICATE
+        return stored, Verdict.DUPLICATE
     if record.attempt >= limits.max_attempts:
-        return Entry(_leased(record, lease, limits, now, exhausted=True), exhausted=True), Verdict.EXHAUSTED
+        return StoredRecord(_leased(record, lease, limits, now, exhausted=True), exhausted=True), Verdict.EXHAUSTED
     after = _leased(record.model_copy(update={"attempt": record.attempt + 1}), lease, limits, now)
-    return Entry(after), _held(after)
+    return StoredRecord(after), _held(after)
 
 
 def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float, *, exhausted: bool = False) -> StatusRecord:
-    record = _noted(_published(record, now), "exhausted" if exhausted else BEGUN, now)
+    record = _with_event(_published(record, now), "exhausted" if exhausted else BEGUN, now)
     update = {
         "state": State.RUNNING,
         "started_at": now if record.started_at is None else record.started_at,
@@ -124,16 +126,16 @@ def _leased(record: StatusRecord, lease: Lease, limits: Limits, now: float, *, e
 
 def _ended(record: StatusRecord, state: State, now: float) -> StatusRecord:
     ended = {"state": state, "finished_at": now, "progress": None, "bulk": False, **_UNLEASED}
-    return _noted(record, state.value, now).model_copy(update=ended)
+    return _with_event(record, state.value, now).model_copy(update=ended)
 
 
 def _published(record: StatusRecord, now: float) -> StatusRecord:
     if record.published:
         return record
-    return _noted(record, "published", now).model_copy(update={"published": True})
+    return _with_event(record, "published", now).model_copy(update={"published": True})
 
 
-def _noted(record: StatusRecord, what: str, now: float) -> StatusRecord:
+def _with_event(record: StatusRecord, what: str, now: float) -> StatusRecord:
     if len(record.timeline) >= MOST_EVENTS:
         return record
     event = Event(what=what, at=now, attempt=record.attempt)

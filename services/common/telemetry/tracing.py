@@ -1,31 +1,19 @@
-"""Spans of OpenTelemetry, where they are wanted: the extra `otel` installed, and an OTEL_* variable saying where to.
+"""Tracers, as the services call them; this one does nothing and costs next to nothing."""
 
-Without that, a tracer does nothing and costs next to nothing. https://opentelemetry.io/docs/specs/otel/
-"""
-
-import asyncio
-import os
-import threading
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Literal
 
-import structlog
-
 from services.common.schemas import JobMessage
-
-log = structlog.get_logger(__name__)
 
 Kind = Literal["server", "producer", "consumer", "internal"]
 Attributes = Mapping[str, str | int]
 
-DESTINATIONS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-FLUSH_SECONDS: Final = 3.0  # at the end, for a collector that does not answer
 _NOTHING: Final = nullcontext()
 
 
 class Tracer:
-    """Makes no spans. What the methods of one that does mean is said here, and they are in `otel_tracer.py`."""
+    """A tracer that makes no spans. Its docstrings say what the methods of `OtelTracer` do."""
 
     enabled: bool = False  # ask before working out attributes
 
@@ -36,25 +24,25 @@ class Tracer:
         headers: Mapping[str, str] | None = None,  # noqa: ARG002
         attributes: Attributes | None = None,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
-        """Around what the span is of: a child of the one around it, or, with `headers`, of the one they tell of.
+        """Make a span of the block: a child of the span around it or, with `headers`, of the span they name.
 
-        One that is a server's or a consumer's puts its `trace_id` into every line logged inside.
+        With `headers`, every line logged inside has its `trace_id`.
         """
         return _NOTHING
 
     def past(self, name: str, begin: int, end: int) -> None:
-        """A child that is over already; in nanoseconds since 1970."""
+        """Add a child that is over already; `begin` and `end` in nanoseconds since 1970."""
 
     def note(self, attributes: Attributes, *, name: str | None = None) -> None:
-        """Add to the span around this, or give it its name."""
+        """Add attributes to the current span, and rename it with `name`."""
 
     def headers(self) -> dict[str, str]:
-        """What tells another process of the span around this: https://www.w3.org/TR/trace-context/."""
+        """Return the headers that name the current span to another process: https://www.w3.org/TR/trace-context/."""
         return {}
 
 
 def message_attributes(operation: Literal["send", "process"], message: JobMessage) -> dict[str, str | int]:
-    """Of a span about a message: https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/."""
+    """Return the attributes of a span about a message: https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/."""
     return {
         "messaging.system": "rabbitmq",  # the embedded queue is a stand-in for it
         "messaging.operation.type": operation,
@@ -64,26 +52,3 @@ def message_attributes(operation: Literal["send", "process"], message: JobMessag
         "messaging.message.conversation_id": message.job_id,
         "studio.model": message.model,
     }
-
-
-@asynccontextmanager
-async def open_tracer(service: str, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Tracer]:
-    """For the process; sends what is left at the end. `service` is its name where OTEL_SERVICE_NAME does not say."""
-    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
-    if disabled or not any(environ.get(name) for name in DESTINATIONS):
-        yield Tracer()
-        return
-    try:
-        from services.common.telemetry.otel_tracer import OtelTracer, exporting_provider
-    except ImportError as exc:
-        log.warning("no traces are sent: install the extra `otel`", reason=str(exc))
-        yield Tracer()
-        return
-    provider = exporting_provider(service)
-    try:
-        yield OtelTracer(provider)
-    finally:
-        # It has no deadline that holds, and a thread that is no daemon would keep the process.
-        flushing = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
-        flushing.start()
-        await asyncio.to_thread(flushing.join, FLUSH_SECONDS)

@@ -12,8 +12,9 @@ from services.common.catalogue import Catalogue, Model
 from services.common.errors import ModelUnavailable
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
+from services.common.telemetry.export import open_tracer
 from services.common.telemetry.measured import measured
-from services.common.telemetry.tracing import Tracer, open_tracer
+from services.common.telemetry.tracing import Tracer
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor

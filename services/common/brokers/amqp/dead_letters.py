@@ -7,10 +7,9 @@ from datetime import datetime
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from services.common.brokers.amqp.subscription import message_key
-from services.common.brokers.amqp.topology import declare_dead_queue, model_of
-from services.common.ports import DeadLetter
-
-MAX_LETTERS = 10_000  # the length the shipped policy gives the queue
+from services.common.brokers.amqp.topology import declare_dead_queue
+from services.common.brokers.lanes import model_of
+from services.common.ports import MAX_DEAD_LETTERS, DeadLetter
 
 
 async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLetter]:
@@ -23,7 +22,7 @@ async def take_dead_letter(
     channel: AbstractChannel, message_id: str, first: Callable[[DeadLetter], Awaitable[None]]
 ) -> bool:
     """Whether there was one. `first` is done before it goes: where that publishes it, there are two for a moment."""
-    async with aclosing(_browse(channel, MAX_LETTERS)) as messages:
+    async with aclosing(_browse(channel, MAX_DEAD_LETTERS)) as messages:
         async for message in messages:
             if message_key(message) == message_id:
                 await first(_letter(message))

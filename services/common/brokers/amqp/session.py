@@ -14,8 +14,8 @@ from services.common.brokers.amqp.topology import (
     declare_exchange,
     declare_job_queues,
     queue_name,
-    routing_key,
 )
+from services.common.brokers.lanes import lane_of
 
 CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
 
@@ -54,7 +54,7 @@ class Session:
             try:
                 for bulk in (False, True):
                     # A plain channel: aio-pika's robust ones answer a passive declaration with 0.
-                    queue = await control.declare_queue(queue_name(routing_key(model, bulk=bulk)), passive=True)
+                    queue = await control.declare_queue(queue_name(lane_of(model, bulk=bulk)), passive=True)
                     depth += queue.declaration_result.message_count or 0
             except ChannelNotFoundEntity:
                 self.forget_queue(model)

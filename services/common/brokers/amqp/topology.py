@@ -10,6 +10,8 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 from pamqp.common import FieldTable
 
+from services.common.brokers.lanes import lane_of
+
 JOBS: Final = "studio.jobs"
 DEAD: Final = "studio.dead"
 JOB_ARGUMENTS: Final[FieldTable] = {
@@ -23,18 +25,6 @@ DEAD_ARGUMENTS: Final[FieldTable] = {
     # Looking at a dead letter counts as a delivery, and RabbitMQ 4 drops a message after 20 of them.
     "x-delivery-limit": 2**31 - 1,
 }
-
-
-_BULK: Final = "_bulk"  # no model has an underscore in its name
-
-
-def routing_key(model: str, *, bulk: bool = False) -> str:
-    return model + _BULK if bulk else model
-
-
-def model_of(key: str) -> str:
-    """Of a routing key."""
-    return key.removesuffix(_BULK)
 
 
 def queue_name(key: str) -> str:
@@ -64,4 +54,4 @@ async def declare_job_queues(channel: AbstractChannel, model: str) -> tuple[Abst
         await queue.bind(exchange, routing_key=key)
         return queue
 
-    return await declare(routing_key(model)), await declare(routing_key(model, bulk=True))
+    return await declare(lane_of(model, bulk=False)), await declare(lane_of(model, bulk=True))

@@ -12,7 +12,7 @@ from services.common.schemas import StatusRecord
 LOOK_SECONDS: Final = 1.0
 
 
-class Waiting:
+class Waiters:
     """One for each open store."""
 
     def __init__(self) -> None:
