@@ -43,7 +43,7 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 def state() -> dict[str, object]:
-    """What a test puts in here stands in for the same entry of the application's state."""
+    """Return replacements for entries of the application's state, which a test may fill."""
     return {}
 
 

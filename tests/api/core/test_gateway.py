@@ -102,7 +102,7 @@ async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBro
 
 
 async def test_queue_limit_without_asking_each_time(gateway: Gateway, broker: FakeBroker) -> None:
-    """Of jobs that come at once those that fit are taken, and the broker is not asked how many there are for each."""
+    """Jobs submitted at once are accepted while they fit, and the broker is not asked for its depth for each of them."""
     taken = await asyncio.gather(*(submitted(gateway, BODY) for _ in range(9)), return_exceptions=True)
     assert sum(isinstance(each, QueueFull) for each in taken) == 4
     assert broker.asked == 1
@@ -362,7 +362,7 @@ async def test_cancel_writes_the_manifest(gateway: Gateway, backends: Backends) 
 
 
 async def test_removed_twice_at_once(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two requests that remove a live job at the same moment neither is told that there is none."""
+    """Two requests that remove a live job at the same moment both succeed."""
     record = await submitted(gateway, BODY)
     bury = gateway._manifests.bury
 
@@ -379,7 +379,7 @@ async def test_removed_twice_at_once(gateway: Gateway, monkeypatch: pytest.Monke
 
 
 async def test_unknown_job(gateway: Gateway) -> None:
-    """What is no id of ours is simply not found, however it is spelt."""
+    """A string that is no job id is not found, however it is spelt."""
     for job_id in ("", "x", "../../etc/passwd", "00000000-0000-4000-8000-000000000000"):
         with pytest.raises(JobNotFound):
             await gateway.read(job_id)

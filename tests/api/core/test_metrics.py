@@ -1,4 +1,4 @@
-"""What the gateway counts where things go wrong, and that measuring a backend changes nothing it does."""
+"""The gateway's metrics when something fails; measuring a backend changes nothing it does."""
 
 import asyncio
 import math
@@ -149,7 +149,7 @@ async def test_queues_out_of_sight(
 async def test_loop_lag(
     backends: Backends, catalogue: Catalogue, settings: Settings, metrics: Metrics, count: Callable[..., float]
 ) -> None:
-    """What holds up the event loop is seen, by how long it did."""
+    """A callback that blocks the event loop is measured by the time it blocked."""
     async with serve_metrics(settings, metrics, QueuePositions(backends, catalogue), backends):
         async with asyncio.timeout(PATIENCE_SECONDS):
             while count("studio_loop_lag_seconds_sum") < 0.3:

@@ -20,7 +20,7 @@ CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
 
 
 def job(number: int) -> StatusRecord:
-    """Those with an odd number are bulk."""
+    """Make a live job; jobs with an odd number are bulk."""
     job_id, long_ago = f"00000000-0000-7000-8000-{number:012d}", time.time() - 60
     message = JobMessage(
         job_id=job_id,
@@ -47,7 +47,7 @@ def test_position_never_grows(polls: list[Poll]) -> None:
 
 
 def test_bulk_is_behind_the_others() -> None:
-    """Of what waits, bulk comes after all that is not, whatever its age; what runs is before both."""
+    """Waiting bulk jobs come after all other waiting jobs, whatever their age; running jobs come before both."""
     jobs = [job(number) for number in range(6)]
     jobs[1] = jobs[1].model_copy(update={"state": State.RUNNING})
     queue = ModelQueue(MODEL, [LiveJob.of(each) for each in jobs], [])

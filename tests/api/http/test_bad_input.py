@@ -95,7 +95,7 @@ def _answered(connection: socket.socket) -> bool:
     "rest", [b"", b"\xff" * 200, b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x05\x01\x25\0\0\0\x01\xff\xff\xff\xff\xff"]
 )
 def test_broken_http_2(live: LiveGateway, rest: bytes) -> None:
-    """What begins as HTTP/2 and goes on as something else disturbs nobody."""
+    """A connection that begins as HTTP/2 and goes on as something else disturbs no other client."""
     with socket.create_connection(live.address, 10) as connection:
         connection.sendall(PREFACE + rest)
         assert connection.recv(9)[3:4] == b"\x04"  # settings: it speaks HTTP/2

@@ -60,7 +60,7 @@ async def test_rate_is_by_key(client: httpx2.AsyncClient) -> None:
 
 @few_an_hour
 async def test_every_way_to_submit_counts(client: httpx2.AsyncClient) -> None:
-    """What is refused for its content counts as well, and so does OpenAI's route, whose refusal is in its own shape."""
+    """A submit refused for its content is counted, and so is OpenAI's route, which refuses in its own shape."""
     asked = {"prompt": "cup", "model": "nope"}
     first = await client.post("/v1/jobs", json={}, headers=bearer("alice"))
     second = await client.post("/v1/images/generations", json=asked, headers=bearer("alice"))
@@ -112,7 +112,7 @@ async def test_limits_that_are_set_are_for_everybody(client: httpx2.AsyncClient)
 
 @pytest.mark.parametrize("settings", [{"rate_limit": "1/hour"}], indirect=True)
 async def test_page_says_when_to_come_back(app: ASGIApp) -> None:
-    """Who orders too fast by the page has the form again with what was typed, and is told for how long."""
+    """A person who orders too fast on the page gets the form back as it was typed, and the time to wait."""
     async with client_at(app, AWAY, **{"Sec-Fetch-Site": "same-origin"}) as browser:
         await order(browser)
         answer = await browser.post("/", data={"product": "a tea pot", "token": "another-form"})
@@ -158,7 +158,7 @@ async def test_jobs_at_once_are_by_key(client: httpx2.AsyncClient, worker: FakeW
 
 @pytest.mark.parametrize("settings", [{"keys": LINES, "queue_limit": 3}], indirect=True)
 async def test_refused_jobs_do_not_count(client: httpx2.AsyncClient) -> None:
-    """What the full queue did not take leaves nothing behind, so whoever tries on is not locked out afterwards."""
+    """A job that a full queue refused counts for no limit, so a client that retries is not locked out afterwards."""
     statuses = [(await client.post("/v1/jobs", json=MUG, headers=bearer("alice"))).status_code for _ in range(6)]
 
     assert statuses == [202] * 3 + [503] * 3
@@ -167,7 +167,7 @@ async def test_refused_jobs_do_not_count(client: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize("settings", [{"keys": LINES}], indirect=True)
 async def test_the_crowd_waits_in_the_other_lane(client: httpx2.AsyncClient, backends: Backends) -> None:
-    """Of one key's many jobs the first few go where another's first one goes, and the rest behind them."""
+    """The first few jobs of a key share the lane with the first job of another key; the rest go to the bulk lane."""
     made = [(await client.post("/v1/jobs", json=MUG, headers=bearer("alice"))).json()["id"] for _ in range(6)]
     made.append((await client.post("/v1/jobs", json=MUG, headers=bearer("bob"))).json()["id"])
     lanes: dict[str, bool] = {}

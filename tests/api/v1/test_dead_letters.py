@@ -136,7 +136,7 @@ async def test_replay_that_cannot_be(operator: httpx2.AsyncClient, backends: Bac
 
 
 async def test_letter_of_a_newer_version(operator: httpx2.AsyncClient, backends: Backends) -> None:
-    """What a newer version wrote is shown as that, and replayed as it is: whoever is of that version can read it."""
+    """A message of a newer version is shown as such, and replayed unchanged: a worker of that version can read it."""
     message = new_message("other").model_copy(update={"schema_version": 999})
     await dead_letter(backends, message)
 
@@ -166,7 +166,7 @@ async def test_dropped_letter_is_gone(operator: httpx2.AsyncClient, backends: Ba
 async def test_nobody_else_is_let_in(
     operator: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    """Who asks by another name than the machine's own, or through a proxy, is no operator."""
+    """A caller that uses another name than the machine's own, or a proxy, is no operator."""
     answer = await operator.request(method, f"/v1/dead-letters{path}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 

@@ -28,7 +28,7 @@ async def made(client: httpx2.AsyncClient, worker: FakeWorker, data: bytes | Non
 
 
 def made_how(image: Image.Image) -> dict[str, str]:
-    """What the file's EXIF comment says."""
+    """Return the facts in the EXIF comment of a file."""
     exif = image.getexif()
     assert exif[0x0131] == HOW["software"]
     comment: bytes = exif.get_ifd(0x8769)[0x9286]
@@ -138,7 +138,7 @@ async def test_other_formats_are_not_redirected(
 async def test_too_many_at_once(
     client: httpx2.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits too long for a picture in another format is asked to come back; the stored one comes at once."""
+    """A client that waits too long for a rendition is asked to come back; the stored file comes at once."""
     path = await made(client, worker)
     monkeypatch.setattr(renditions, "SECONDS", 0.05)
     hung = asyncio.Event()

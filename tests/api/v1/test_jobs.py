@@ -134,7 +134,7 @@ async def test_links_come_from_the_public_url(client: httpx2.AsyncClient) -> Non
 
 
 async def test_unknown_jobs_are_not_found(client: httpx2.AsyncClient) -> None:
-    """What never was a job is 404, whatever is asked of it."""
+    """An id that never was a job's is 404 on every route."""
     # An old enough UUIDv7: a fresh one could be of a job that a lost status record hides.
     for job_id in ("01890a5d-ac96-774b-bcce-b302099a8057", str(uuid4()), "1", "..%2f..%2fetc"):
         for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/artifacts/0")):

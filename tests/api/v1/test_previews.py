@@ -76,7 +76,7 @@ async def test_cache_down_is_no_preview(
     settings: Settings,
     state: dict[str, object],
 ) -> None:
-    """What nobody can look up is not there, and the job can still be removed."""
+    """A preview is absent while the cache is down, and the job can still be removed."""
     job_id = await submit(client)
     await worker.show(job_id, b"preview")
     state["gateway"] = Gateway(without(backends, "cache"), catalogue, settings)

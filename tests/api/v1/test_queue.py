@@ -75,7 +75,7 @@ async def test_time_is_a_range_around_what_calls_took(client: httpx2.AsyncClient
 
 
 async def test_what_is_done_is_not_waited_for(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """Of a running job only the rest counts."""
+    """Only the remaining steps of a running job count."""
     await worker.announce(MODEL, "busy", paces={SIZE: PACE})
     await worker.begin(await submit(client), Progress(step=6, total=8))
     job_id = await submit(client)
@@ -146,7 +146,7 @@ async def test_polls_share_a_look(
 
 
 async def test_store_that_hangs_is_asked_once(backends: Backends, catalogue: Catalogue) -> None:
-    """Those who want a look at a store that does not answer do not wait for it one after the other."""
+    """Requests that need a hung store wait for it together, not one after the other."""
 
     class Hung(CountingStatuses):
         async def list(self, after: str = "", limit: int = 100) -> list[StatusRecord]:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_waiting_jobs_share_calls() -> None:
-    """What waits while a call runs joins the next ones, oldest first and at most `max_batch` at a time."""
+    """Jobs that wait during a call share the next ones, oldest first and at most `max_batch` at a time."""
     async with rig() as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcdefg"]
@@ -95,7 +95,7 @@ async def test_job_that_comes_while_the_last_outputs_are_made() -> None:
 
 @pytest.mark.parametrize("suspect", ["the first", "the next"])
 async def test_what_came_back_is_begun_beside_nothing(suspect: str) -> None:
-    """What perhaps takes the worker down is charged with no other: neither is begun before the other is over."""
+    """A redelivered job and another are never held together: neither is begun before the other is over."""
     decoded = threading.Event()
     async with rig(decoded=decoded) as jobs:
         first = jobs.submit("a", alone=suspect == "the first")
@@ -146,7 +146,7 @@ async def test_job_that_leaves_at_its_turn_is_not_made() -> None:
 
 
 async def test_half_made_job_goes_before_one_that_came_back() -> None:
-    """What perhaps takes the worker down is called when no job is half made, and no new one is begun before it."""
+    """A redelivered job is called when no job is half made, and no new job is begun before it."""
     async with rig() as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit("b"), jobs.submit("s", count=4, alone=True), jobs.submit("c", count=4), jobs.submit("d")]

@@ -26,7 +26,7 @@ async def test_out_of_memory_halves_the_batch() -> None:
 
 
 async def test_what_fitted_is_remembered_for_odd_batches() -> None:
-    """Of three that do not fit, two do: what is remembered is two."""
+    """If three items do not fit, two are tried, and the limit of two is remembered."""
     async with rig(fits(2)) as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit(name) for name in "bcd"]
@@ -37,7 +37,7 @@ async def test_what_fitted_is_remembered_for_odd_batches() -> None:
 
 
 async def test_too_large_by_itself() -> None:
-    """What does not fit alone either is out of memory, and only that."""
+    """An item that does not fit alone fails as out of memory, and no other does."""
     async with rig(refuses("huge0", MemoryError())) as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit(name) for name in ("b", "huge", "c")]
@@ -48,7 +48,7 @@ async def test_too_large_by_itself() -> None:
 
 
 async def test_one_more_try_with_the_memory_emptied() -> None:
-    """What did not fit beside what was cached is made once that has been given back."""
+    """An item that did not fit beside cached memory is made once the cache has been freed."""
     fault = Mock(side_effect=[MemoryError, None])
     async with rig(fault) as jobs:
         jobs.adapter.go()

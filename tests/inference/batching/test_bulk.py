@@ -1,4 +1,4 @@
-"""Whose turn it is where some jobs are bulk: the others' first, but not for ever, and no room is left empty."""
+"""The turns of the bulk lane: other jobs go first, but not for ever, and no room is left empty."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_bulk_lets_others_go_first() -> None:
-    """What comes later and is no bulk is made in the next call, which bulk fills up."""
+    """A later job of the first lane is made in the next call, and bulk jobs fill that call up."""
     async with rig() as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit(name, bulk=True) for name in "bcdefg"] + [jobs.submit("y"), jobs.submit("z")]
@@ -20,7 +20,7 @@ async def test_bulk_lets_others_go_first() -> None:
 
 
 async def test_bulk_has_its_turn() -> None:
-    """Of calls that cannot be shared every fourth is the bulk's, so that it is not passed over for ever."""
+    """Every fourth call that cannot be shared is led by the bulk lane."""
     async with rig() as jobs:
         first = await jobs.at_work()
         rest = [jobs.submit(name, bulk=True, width=128) for name in "bc"]

@@ -1,4 +1,4 @@
-"""What is remembered of how long calls took."""
+"""The timings of calls that are remembered."""
 
 from contextlib import suppress
 
@@ -52,7 +52,7 @@ def test_pace_follows_what_calls_take(timings: CallTimings, clock: Clock) -> Non
 
 
 def test_warming_up_is_not_counted(timings: CallTimings, clock: Clock) -> None:
-    """What the first call of all took beyond the second is forgotten with the second."""
+    """The extra time of the very first call is forgotten with the second."""
     call(timings, clock, 40)
     call(timings, clock, 4)
     assert timings.paces == {"64x64": Pace(call=1, each=1, spread=0.25)}

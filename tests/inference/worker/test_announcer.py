@@ -1,4 +1,4 @@
-"""What a worker tells the gateways of itself, and that it costs nothing when nobody can be told."""
+"""The announcement of a worker, which costs nothing while the cache is down."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -45,7 +45,7 @@ def plain(colour: str, size: tuple[int, int] = (16, 16)) -> Preview:
 
 
 async def test_newest_is_shown_until_it_is_over() -> None:
-    """Of pictures that come faster than they are stored the newest is shown, and none once the job is over."""
+    """The newest of previews that come faster than they are stored is shown, and none once the job is over."""
     board, shown = InMemoryCache(), Shown()
     showing = previews(board, shown)
     for colour in ("black", "red", "white"):

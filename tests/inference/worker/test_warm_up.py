@@ -1,4 +1,4 @@
-"""What a worker does before its first job."""
+"""The warm-up of a worker before its first job."""
 
 import pytest
 
