@@ -102,7 +102,7 @@ async def test_queue_limit(gateway: Gateway, backends: Backends, broker: FakeBro
 
 
 async def test_queue_limit_without_asking_each_time(gateway: Gateway, broker: FakeBroker) -> None:
-    """Jobs submitted at once are accepted while they fit, and the broker is not asked for its depth for each of them."""
+    """Jobs submitted at once are accepted while they fit, and the broker is not asked for its depth each time."""
     taken = await asyncio.gather(*(submitted(gateway, BODY) for _ in range(9)), return_exceptions=True)
     assert sum(isinstance(each, QueueFull) for each in taken) == 4
     assert broker.asked == 1
