@@ -58,9 +58,7 @@ def worker(
 
 
 @app.command()
-def health(
-    context: typer.Context, service: Annotated[Service, typer.Argument(help="Which of the two to ask.")]
-) -> None:
+def health(context: typer.Context, service: Annotated[Service, typer.Argument(help="The service to ask.")]) -> None:
     """Exit with 0 if the gateway or worker on this machine is ready, else with 1."""
     settings, _ = context.obj
     try:

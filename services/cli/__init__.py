@@ -1,1 +1,1 @@
-"""What the `studio` commands do, below the command line itself."""
+"""The `studio` commands, below the command line itself."""

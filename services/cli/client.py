@@ -1,4 +1,4 @@
-"""Talks to a gateway over HTTP, like everyone else does: submits a job and saves what comes of it, lists, cancels."""
+"""Talks to a gateway over HTTP, like any client: submits a job and saves its artifacts, lists jobs, cancels one."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ async def submit(
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    Pictures are saved in `image_format`, None for the one they are stored in. Raises Refused, Unreachable.
+    Images are saved in `image_format`; None keeps the stored format. Raises Refused, Unreachable.
     """
     async with open_client(gateway) as client:
         job = await _accepted(client, body)
@@ -44,7 +44,7 @@ async def submit(
 
 
 async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
-    """The newest jobs made with this key; on a gateway without keys, those submitted without a browser.
+    """Return the newest jobs made with this key; on a gateway without keys, those submitted without a browser.
 
     Raises Refused, Unreachable.
     """
@@ -54,7 +54,7 @@ async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
 
 
 async def cancel_job(gateway: GatewayAccess, job_id: str) -> JobJson:
-    """The job, canceled or about to be. Raises Refused, Unreachable."""
+    """Cancel the job and return it, canceled or about to be. Raises Refused, Unreachable."""
     async with open_client(gateway) as client:
         job: JobJson = (await ask(client, "POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")).json()
         return job
@@ -65,7 +65,7 @@ async def _accepted(client: httpx2.AsyncClient, body: Mapping[str, Any]) -> JobJ
     try:
         response = await ask(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
     except httpx2.TransportError:
-        # It may have been accepted all the same: with its key it is not made twice.
+        # The job may have been accepted all the same: its key keeps it from being made twice.
         await asyncio.sleep(RETRY_SECONDS)
         response = await ask(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
     job: JobJson = response.json()
@@ -73,11 +73,11 @@ async def _accepted(client: httpx2.AsyncClient, body: Mapping[str, Any]) -> JobJ
 
 
 async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) -> JobJson:
-    """The job once it is over."""
+    """Poll until the job is over, and return it."""
     with _progress(console) as show:
         while job["state"] in ("queued", "running"):
             show(job)
-            # Held by the gateway until the job is over, but never longer than a progress bar should stand still.
+            # The gateway holds the answer until the job is over, but no longer than a progress bar should stand still.
             job = (await get_with_retries(client, job["links"]["self"], headers={"Prefer": "wait=1"})).json()
         show(job)
     return job
@@ -98,7 +98,7 @@ async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, image_fo
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[JobJson], None]]:
-    """A bar that follows the job, called with each new representation of it. Silent unless on a terminal."""
+    """Yield a function that shows a representation of the job in a bar. Silent unless on a terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -1,6 +1,6 @@
-"""`studio dead`: what no worker could do, for whoever runs the system.
+"""`studio dead`: the dead letters, for operators.
 
-Asks the backends themselves, as the settings name them: it works while no gateway runs, and takes no key.
+The commands ask the backends that the settings name: they work while no gateway runs, and take no key.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from services.api.core.dead_letters import DeadLetters
 
 T = TypeVar("T")
-MessageId = Annotated[str, typer.Argument(help="The letter's message id, as `list` says it.")]
+MessageId = Annotated[str, typer.Argument(help="The letter's message id, as `list` shows it.")]
 
 dead_commands = typer.Typer(help="Dead letters: messages that no worker understood, or that took every worker down.")
 
@@ -29,7 +29,7 @@ dead_commands = typer.Typer(help="Dead letters: messages that no worker understo
 def list_(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_DEAD_LETTERS, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_DEAD_LETTERS, help="Most letters to list.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the oldest first.
@@ -66,10 +66,10 @@ def show(context: typer.Context, message_id: MessageId) -> None:
 
 @dead_commands.command()
 def replay(context: typer.Context, message_id: MessageId) -> None:
-    """Have a dead letter tried again, and say what became of it.
+    """Try a dead letter again, and print the outcome.
 
-    It goes back to its queue as it is. Where its job is over, which is for good, a new job with the same parameters is
-    made instead, and its id printed.
+    The letter goes back to its queue unchanged. If its job is over, a new job with the same parameters is made instead,
+    and its id is printed.
 
     Exit codes: 0 done, 2 there is no such letter or no job can be made of it, 3 the backends cannot be reached.
     """
@@ -79,7 +79,7 @@ def replay(context: typer.Context, message_id: MessageId) -> None:
 
 @dead_commands.command()
 def drop(context: typer.Context, message_id: MessageId) -> None:
-    """Forget a dead letter for good; its job stays as it is.
+    """Delete a dead letter for good; its job stays unchanged.
 
     Exit codes: 0 done, 2 there is no such letter, 3 the backends cannot be reached.
     """

@@ -1,4 +1,4 @@
-"""`studio erase`: what a person asked for and was given, wherever it is kept. Needs the backends, no gateway."""
+"""`studio erase`: deletes an owner's jobs and artifacts from every backend. Needs no gateway."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ AT_ONCE: Final = 16  # manifests read at a time
 
 @dataclass
 class Erased:
-    """`live` of the `jobs` were waiting or running. Of `unknown` jobs nobody can tell yet whose they are."""
+    """The result. `live` of the `jobs` were waiting or running; the owner of `unknown` jobs cannot be read yet."""
 
     owner: str
     jobs: set[str] = field(default_factory=set)
@@ -32,19 +32,19 @@ class Erased:
     unknown: int = 0
 
     def summary(self) -> dict[str, str | int]:
-        """The numbers."""
+        """Return the counts."""
         counts = {"jobs": len(self.jobs), "live": len(self.live), "dead_letters": self.dead_letters}
         return {"owner": self.owner, **counts, "unknown": self.unknown}
 
 
 async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_progress: Callable[[str], None]) -> Erased:
-    """Can be repeated, and has to be where it raises BackendUnavailable."""
+    """Erase everything of the owner. Repeatable; must be repeated after it raises BackendUnavailable."""
     async with open_backends(settings) as backends:
         return await Eraser(backends, Gateway(backends, catalogue, settings), owner).erase(on_progress)
 
 
 class Eraser:
-    """Removes job by job, as a client would: the tombstone goes first, so whatever a worker still has is dropped."""
+    """Removes job by job, as a client would. The tombstone goes first, so a worker drops a job it still holds."""
 
     def __init__(self, backends: Backends, gateway: Gateway, owner: str) -> None:
         self._backends = backends
@@ -60,20 +60,20 @@ class Eraser:
         for start in range(0, len(job_ids), AT_ONCE):
             on_progress(f"jobs only the object store knows: {start} of {len(job_ids)} looked at")
             await asyncio.gather(*(self._archived(job_id) for job_id in job_ids[start : start + AT_ONCE]))
-        await self._records()  # ordered meanwhile
+        await self._records()  # made meanwhile
         on_progress("dead letters")
         await self._letters()
         return self._erased
 
     async def _records(self) -> None:
-        """From the first page each time: what was removed is not listed again, and its id leaves the owner's index."""
+        """Remove the recorded jobs, from the first page each time: removed jobs leave the owner's index."""
         owner, erased = self._erased.owner, self._erased
         while jobs := await self._backends.statuses.list(limit=PAGE, owner=owner):
             erased.live |= {job.job_id for job in jobs if not job.state.terminal}
             await self._remove(jobs)
 
     async def _letters(self) -> None:
-        """Also one no worker understood, as long as it says whose it is."""
+        """Drop the owner's dead letters, those no worker understood included if they name the owner."""
         for letter in await self._backends.broker.dead_letters(MAX_DEAD_LETTERS):
             if _owner_in(letter.body) == self._erased.owner and await self._backends.broker.drop(letter.message_id):
                 self._erased.dead_letters += 1
@@ -95,7 +95,7 @@ class Eraser:
             await self._remove([record])
         elif record is None:
             try:
-                await self._backends.statuses.get(job_id)  # a live one of somebody else's
+                await self._backends.statuses.get(job_id)  # a live job of another owner
             except JobNotFound:
                 self._erased.unknown += 1
 
@@ -103,7 +103,7 @@ class Eraser:
         for record in records:
             try:
                 await self._gateway.remove(record.job_id)
-            except (JobNotFound, JobRemoved):  # by somebody else, a moment ago
+            except (JobNotFound, JobRemoved):  # by another process, a moment ago
                 await self._manifests.clear(record.job_id)
             self._erased.jobs.add(record.job_id)
 

@@ -1,4 +1,4 @@
-"""How a command of `studio` ends: its work run on uvloop, and what went wrong as a sentence and an exit code."""
+"""Runs the work of a `studio` command on uvloop; an error becomes a sentence and an exit code."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,7 +17,7 @@ ROUND_SECONDS: Final = 1.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop, and turn what went wrong into a sentence and an exit code."""
+    """Run on uvloop. An error ends the command with a sentence and an exit code."""
     from services.cli.gateway_access import Refused, Unreachable
     from services.cli.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable

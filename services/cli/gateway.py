@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_gateway(settings: Settings, catalogue: Catalogue) -> None:
-    """Raises BackendUnavailable or OSError (the port is taken) when it cannot start."""
+    """Serve until SIGTERM. Raises BackendUnavailable, or OSError when the port is taken."""
     async with open_tracer("studio-gateway") as tracer:
         app = create_app(settings, catalogue, Failpoints(settings.failpoint), tracer)
         await serve(app, settings, stop_event(), _ready)

@@ -1,4 +1,4 @@
-"""Where a gateway is asked and how: over HTTP, with patience where it is worth it."""
+"""Requests to a gateway over HTTP, with retries for jobs it has accepted."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class GatewayAccess:
-    """Where commands look for a gateway, and the key they show it."""
+    """The URL of the gateway, and the key that commands send."""
 
     url: str
     key: SecretStr | None = None
@@ -47,7 +47,7 @@ class GatewayAccess:
 
 
 async def is_running(url: str) -> bool:
-    """Whether a gateway answers there."""
+    """Return whether a gateway answers at this URL."""
     try:
         async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=_leads_away(url)) as client:
             return (await client.get("/livez")).status_code == 200
@@ -57,7 +57,7 @@ async def is_running(url: str) -> bool:
 
 @asynccontextmanager
 async def open_client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
-    """Requests of the block go there. Raises Unreachable for a TransportError in it."""
+    """Open a client for the gateway. Raises Unreachable for a TransportError in the block."""
     headers = {"Authorization": f"Bearer {gateway.key.get_secret_value()}"} if gateway.key else {}
     try:
         async with httpx2.AsyncClient(
@@ -73,12 +73,12 @@ async def open_client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClien
 
 
 def _leads_away(url: str) -> bool:
-    """Whether a proxy of the environment may stand between: not on this machine."""
+    """Return whether the environment's proxy applies: not for this machine."""
     return not is_loopback(httpx2.URL(url).host)
 
 
 async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
-    """The answer of a request that was done. Raises Refused, httpx2.TransportError."""
+    """Send the request and return its successful answer. Raises Refused, httpx2.TransportError."""
     response = await client.request(method, path, **options)
     if response.is_success:
         return response
@@ -95,7 +95,7 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any
 
 
 async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:
-    """GET as `ask`, again and again for a while where nobody answers or the gateway cannot now."""
+    """GET as `ask`, and retry for RETRY_FOR_SECONDS while the gateway does not answer or is unavailable."""
     deadline = time.monotonic() + RETRY_FOR_SECONDS
     while True:
         try:

@@ -22,7 +22,7 @@ async def run_generate(
     saving: tuple[Path, OutputFormat | None],
     console: Console,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """The finished job and the files written; `saving` is as `destination` gives it.
+    """Make the job; return it, finished, and the files written. `saving` is as `destination` returns it.
 
     Raises Unreachable when STUDIO_URL names a gateway that is not there.
     """
@@ -33,7 +33,7 @@ async def run_generate(
         raise Unreachable(f"no gateway answers at {gateway.url}")
     from services.cli.studio import open_studio
 
-    # For nobody else and only as long as this takes: it needs no keys, and its links do not lead to a public site.
+    # This gateway serves one command: it needs no keys, and its links do not lead to a public site.
     addresses = {"host": "127.0.0.1", "port": 0, "public_url": None, "published_host": None}
     private = {**addresses, "keys": None, "keys_file": None}
     alone = settings.model_copy(update={**private, "workers": 1, "log_level": "warning"})
@@ -42,5 +42,5 @@ async def run_generate(
             status.stop()
             submitted = submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)
             made = asyncio.create_task(submitted)
-            await studio.until(made)  # no patience with a gateway or worker of our own that is gone for good
+            await studio.until(made)  # raises at once if our own gateway or worker is gone
             return made.result()

@@ -1,4 +1,4 @@
-"""`studio health`: asks the process beside it whether it is ready. What containers have instead of curl."""
+"""`studio health`: asks the gateway or worker on this machine whether it is ready, as curl would in a container."""
 
 import asyncio
 from typing import Literal
@@ -12,13 +12,13 @@ Service = Literal["gateway", "worker"]
 
 
 class NotReady(Exception):
-    """It does not answer, or answers that it is not ready; exit code 1."""
+    """The process does not answer, or answers that it is not ready; exit code 1."""
 
 
 async def ask_health(settings: Settings, service: Service) -> None:
     """Return if /readyz of the gateway or worker on this machine answers 200 in time.
 
-    Raises NotReady with what it said, ValueError when the worker has no port to be asked on.
+    Raises NotReady with its answer, ValueError when the worker has no port to be asked on.
     """
     import httpx2
 
@@ -29,7 +29,7 @@ async def ask_health(settings: Settings, service: Service) -> None:
             raise ValueError("STUDIO_WORKER_PORT is 0: the worker cannot be asked")
     url = f"{http_url(host, port)}/readyz"
     try:
-        # No proxy of the environment stands between a process and its neighbour.
+        # The environment's proxy does not apply on this machine.
         async with asyncio.timeout(DEADLINE_SECONDS), httpx2.AsyncClient(trust_env=False, timeout=None) as client:
             response = await client.get(url)
     except (httpx2.TransportError, TimeoutError) as exc:

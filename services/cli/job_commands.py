@@ -1,4 +1,4 @@
-"""The commands of `studio` that ask a gateway: make a photo, list jobs, cancel one."""
+"""The `studio` commands that talk to a gateway: make a photo, list jobs, cancel one."""
 
 import json
 from pathlib import Path
@@ -20,12 +20,12 @@ job_commands = typer.Typer()
 def jobs(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Most jobs to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs.
 
-    Those made with the key in STUDIO_API_KEY; on a gateway without keys those submitted by programs, not by the page.
+    Lists jobs made with the key in STUDIO_API_KEY; on a gateway without keys, those submitted by programs.
 
     Exit codes: 0 done, 3 no gateway answers.
     """
@@ -44,7 +44,7 @@ def jobs(
 def cancel(context: typer.Context, job_id: Annotated[str, typer.Argument(help="The job's id.")]) -> None:
     """Cancel a job and print its state.
 
-    One that waits is canceled at once, one that runs at its next step.
+    A waiting job is canceled at once, a running one at its next step.
 
     Exit codes: 0 done, 2 there is no such job or it is over, 3 no gateway answers.
     """
@@ -60,29 +60,33 @@ def generate(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The product to photograph.")],
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the photo goes; else photo.png.")] = None,
-    output_format: Annotated[OutputFormat | None, typer.Option(help="Of the file; else what its suffix says.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File of the photo; default: photo.png.")
+    ] = None,
+    output_format: Annotated[
+        OutputFormat | None, typer.Option(help="Format of the file; default: by its suffix.")
+    ] = None,
     model: ModelName = None,
     style: Annotated[str | None, typer.Option(help="A studio look; see /v1/styles.")] = None,
-    negative_prompt: Annotated[str | None, typer.Option("--negative", help="What not to draw.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option("--negative", help="What the photo must not show.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the model; more take longer.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely the photo keeps to the words.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely the photo follows the prompt.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same photo again.")] = None,
-    count: Annotated[int | None, typer.Option(help="How many pictures, 1 to 4.")] = None,
+    count: Annotated[int | None, typer.Option(help="Number of photos, 1 to 4.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, with the files written.")] = False,
 ) -> None:
     """Make a photo and print the file's path.
 
-    On the running gateway, or without one on this machine.
+    Uses the running gateway, or starts one on this machine for this photo.
 
-    Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway could take it or say what became of it.
+    Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway accepted the job or reported its end.
     """
     from services.cli.generate import run_generate
 
     saving = destination(output, output_format)
     settings, catalogue = context.obj
-    configure_logging("warning", settings.log_format)  # the photo is the output, not how it came about
+    configure_logging("warning", settings.log_format)  # the output is the photo
     body = {
         "model": model,
         "prompt": prompt,

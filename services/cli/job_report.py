@@ -1,4 +1,4 @@
-"""One job as on-call sees it: everything known of it, from records, manifests, queues and dead letters."""
+"""A report of one job for on-call: its record, manifest, queue and dead letters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ LETTERS: Final = 1000  # dead letters that are looked through
 
 @dataclass(frozen=True)
 class JobReport:
-    """`source` says where the record is from: statuses or manifest. Times in Unix seconds."""
+    """The facts of a job. `source` of the record is statuses or manifest. Times in Unix seconds."""
 
     job_id: str
     record: StatusRecord | None = None
     source: str | None = None
     removed_at: float | None = None
     rebuilding: bool = False  # the status store was emptied after the job was made: its message may still be queued
-    waiting: int | None = None  # messages ready in its model's queue, where it waits
+    waiting: int | None = None  # messages ready in its model's queue, while it is live
     dead_letters: tuple[str, ...] = ()  # ids of its messages among them
 
     @property
@@ -38,7 +38,7 @@ class JobReport:
 
     @classmethod
     async def of(cls, backends: Backends, job_id: str) -> Self:
-        """Raises BackendUnavailable."""
+        """Read all backends for this job. Raises BackendUnavailable."""
         manifests = Manifests(backends.objects)
         if not is_job_id(job_id):
             return cls(job_id)
@@ -57,7 +57,7 @@ class JobReport:
         return cls(job_id, record, source, waiting=waiting, dead_letters=await _letters(backends, record))
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as it is stored."""
+        """Return everything, as it is stored."""
         record = self.record.model_dump(mode="json") if self.record else None
         made = created_at(self.job_id) if is_job_id(self.job_id) else None
         known = {"id": self.job_id, "made_at": made, "source": self.source, "record": record}
@@ -66,13 +66,13 @@ class JobReport:
 
 
 async def read_job_report(settings: Settings, job_id: str) -> JobReport:
-    """Raises BackendUnavailable."""
+    """Open the backends and read the report. Raises BackendUnavailable."""
     async with open_backends(settings) as backends:
         return await JobReport.of(backends, job_id)
 
 
 async def _letters(backends: Backends, record: StatusRecord) -> tuple[str, ...]:
-    """Looked for only where there may be one: looking holds them back from others for a moment."""
+    """Return the job's dead letters. Looks only if there may be one: reading hides them from others meanwhile."""
     if record.error is None or record.error.code not in ("poison", "invalid-message"):
         return ()
     letters = await backends.broker.dead_letters(LETTERS)
@@ -80,7 +80,7 @@ async def _letters(backends: Backends, record: StatusRecord) -> tuple[str, ...]:
 
 
 def print_job_report(report: JobReport, console: Console) -> None:
-    """Nothing for a job that was not found."""
+    """Print the report; nothing for a job that was not found."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
         facts.add_row(name, escape(plain(value)))
@@ -93,7 +93,10 @@ def _facts(report: JobReport) -> Iterator[tuple[str, str]]:
     if report.removed_at is not None:
         yield "removed", _moment(report.removed_at)
     if report.rebuilding:
-        yield "lost", "the status store was emptied after the job was made; it is known again when a worker begins it"
+        yield (
+            "lost",
+            "the status store was emptied after the job was made; a worker that begins the job records it again",
+        )
     if (record := report.record) is not None:
         message = record.message
         yield "job", record.job_id
@@ -119,7 +122,7 @@ def _now(report: JobReport, record: StatusRecord) -> Iterator[tuple[str, str]]:
             f"{report.waiting} messages ready; expires {_moment(record.message.expires_at)} if not begun",
         )
     if record.lease_expires_at is not None:
-        end = "" if record.leased else ": nobody renews it, so its worker is gone or stuck"
+        end = "" if record.leased else ": no worker renews it, so its worker is gone or stuck"
         yield "leased until", _moment(record.lease_expires_at) + end
     if record.progress is not None:
         yield "progress", f"{record.progress.phase}, {record.progress.step} of {record.progress.total}"

@@ -9,23 +9,23 @@ from services.api.auth.keys import ApiKey, Role
 from services.cli.exits import USAGE, leave
 from services.cli.options import AsJson
 
-key_commands = typer.Typer(help="Keys that let people and programs into a gateway.")
+key_commands = typer.Typer(help="API keys for people and programs.")
 
 
 @key_commands.command()
 def new(
     *,
-    name: Annotated[str, typer.Option(help="Whose it is; keys of one name share their jobs.")] = "studio",
-    role: Annotated[Role, typer.Option(help="An operator sees everybody's jobs.")] = Role.USER,
+    name: Annotated[str, typer.Option(help="Owner of the key; keys of one name share their jobs.")] = "studio",
+    role: Annotated[Role, typer.Option(help="An operator sees the jobs of all owners.")] = Role.USER,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key and print it, once, with the line to keep.
 
-    The line goes into STUDIO_KEYS, or into the file that STUDIO_KEYS_FILE names, of every gateway: it holds a hash of
-    the key. The key itself goes to whoever is to use it and nowhere else. Taking the line away and starting the gateway
-    again takes back the key.
+    Put the line into STUDIO_KEYS, or into the file that STUDIO_KEYS_FILE names, of every gateway: it holds a hash of
+    the key. Give the key itself to its owner and keep no copy. To revoke the key, remove the line and start the
+    gateways again.
 
-    Exit codes: 0 done, 2 the name is none.
+    Exit codes: 0 done, 2 the name is not allowed.
     """
     try:
         key, text = ApiKey.new(name, role)

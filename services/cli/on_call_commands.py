@@ -1,4 +1,4 @@
-"""The commands of `studio` for whoever is on call. They ask the backends, so that they work when no gateway does."""
+"""The `studio` commands for on-call. They ask the backends, so they work when no gateway does."""
 
 import json
 from typing import Annotated
@@ -16,7 +16,7 @@ on_call_commands = typer.Typer()
 def job(
     context: typer.Context, job_id: Annotated[str, typer.Argument(help="The job's id.")], *, as_json: AsJson = False
 ) -> None:
-    """Show what became of a job: whose it is, when it did what, what came of it.
+    """Show a job: its owner, its timeline and its result.
 
     Reads the backends that the settings name; no gateway is needed.
 
@@ -38,21 +38,20 @@ def job(
 def erase(
     context: typer.Context,
     *,
-    owner: Annotated[str, typer.Option(help="Whose: `studio job` names the owner of a job.")],
+    owner: Annotated[str, typer.Option(help="The owner; `studio job` names the owner of a job.")],
     as_json: AsJson = False,
 ) -> None:
-    """Erase everything an owner asked for and was given, for good.
+    """Erase an owner's jobs and their results for good.
 
-    Live jobs are canceled; records, Idempotency-Keys, previews, pictures, manifests and dead letters are deleted.
-    Looks at every job in the object store, so it may take a while. It can be repeated, and must be where it failed or
-    says so.
+    Live jobs are canceled; records, Idempotency-Keys, previews, artifacts, manifests and dead letters are deleted.
+    The command reads every job in the object store, so it may take a while. Repeat it if it fails or says so.
 
     Exit codes: 0 done, 2 wrong usage, 3 a backend does not answer.
     """
     from services.cli.erase import run_erase
 
     if not owner.strip():
-        leave(USAGE, "name an owner: without one it would be everything that programs asked for")
+        leave(USAGE, "name an owner: without a name, all jobs of programs would be erased")
     settings, catalogue = context.obj
     with errors.status("erasing") as status:
         erased = run(run_erase(settings, catalogue, owner, status.update))
@@ -63,9 +62,9 @@ def erase(
     if erased.dead_letters:
         print(f"dropped {erased.dead_letters} dead letters")
     if erased.live:
-        print("messages of those that waited stay in their queues until a worker takes them up and drops them")
+        print("messages of waiting jobs stay in their queues until a worker drops them")
     if erased.unknown:
         print(
-            f"{erased.unknown} jobs may be anybody's: the status store lost them, or a newer version of the program "
+            f"{erased.unknown} jobs have no known owner: the status store lost them, or a newer version of the program "
             "ended them. Repeat this when the queues are empty, with that version"
         )

@@ -1,4 +1,4 @@
-"""What every long-lived process does: stop on a signal, and keep its garbage collector short."""
+"""A long-lived process: its stop on a signal, and its garbage collector."""
 
 import asyncio
 import gc

@@ -25,7 +25,7 @@ async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, con
         await asyncio.wait([stopped, running], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
-        running.cancel()  # which drains it
+        running.cancel()  # the cancellation drains the system
         await asyncio.wait([running])
     if not running.cancelled():
         running.result()
@@ -47,7 +47,7 @@ class Studio:
     parts: Sequence[asyncio.Task[None]]
 
     async def until(self, goal: asyncio.Future[Any]) -> None:
-        """Wait for `goal`, or raise what one of the parts ended with before."""
+        """Wait for `goal`. Raises the error of a part that ends before."""
         await _until(goal, self.parts)
 
 
@@ -55,14 +55,14 @@ class Studio:
 async def open_studio(
     settings: Settings, catalogue: Catalogue, model: Model, on_phase: Callable[[str], None]
 ) -> AsyncIterator[Studio]:
-    """Gateway and workers, ready when the block begins. Raises WorkerUnusable, BackendUnavailable, OSError."""
+    """Start gateway and workers, ready when the block begins. Raises WorkerUnusable, BackendUnavailable, OSError."""
     settings = settings.model_copy(update={"model": model.name})
     stop = asyncio.Event()
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_ready(url: str) -> None:
         freeze_heap()
-        if not bound.done():  # else nobody waits for it any more
+        if not bound.done():  # else the start was given up
             bound.set_result(url)
 
     parts = [asyncio.create_task(_serve(settings, catalogue, stop, on_ready))]
@@ -88,7 +88,7 @@ async def _serve(
 
 
 async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for `goal`. Raises what it ended with, or one of the parts before it."""
+    """Wait for `goal`. Raises its error, or the error of a part that ends before."""
     try:
         await asyncio.wait([goal, *parts], return_when=asyncio.FIRST_COMPLETED)
         ended = [part for part in parts if part.done()]

@@ -19,16 +19,16 @@ COMMAND = (sys.executable, "-m", "services", "worker", "--attended")
 
 
 class WorkerUnusable(Exception):
-    """The worker said that it cannot work; its own log line says why."""
+    """The worker exited because it cannot start; its log says why."""
 
 
 class Supervisor:
-    """One worker process. It stops when its standard input closes, so it never outlives us."""
+    """One worker process. It stops when its standard input closes, so it never outlives the supervisor."""
 
     def __init__(self, settings: Settings) -> None:
         self._port = _free_port()
         self._grace_seconds = settings.grace_seconds
-        # What the command line may have decided otherwise than the environment the worker inherits.
+        # Values that the command line may have changed from the environment that the worker inherits.
         self._environment = {
             "STUDIO_MODEL": str(settings.model),
             "STUDIO_WORKERS": str(settings.workers),
@@ -54,18 +54,18 @@ class Supervisor:
             await asyncio.sleep(BACKOFF_SECONDS)
 
     async def wait_until_ready(self, on_phase: Callable[[str], None]) -> None:
-        """Return once the worker consumes; `on_phase` hears what it is doing until then."""
+        """Return once the worker consumes; `on_phase` gets its phases until then."""
         import httpx2
 
         url = f"http://127.0.0.1:{self._port}"
-        # No proxy of the environment stands between a process and its neighbour.
+        # The environment's proxy does not apply on this machine.
         async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=False) as client:
             while True:
                 try:
                     response = await client.get("/readyz")
                     phase = response.json()["phase"]
                 except (httpx2.TransportError, ValueError, LookupError, TypeError):
-                    phase = "starting"  # it does not listen yet; its port may even be somebody else's still
+                    phase = "starting"  # it does not listen yet; another process may still have its port
                 else:
                     if response.status_code == 200:
                         return

@@ -9,17 +9,17 @@ from rich.table import Table
 
 from services.common.catalogue import Model
 
-# What others asked for must not command the terminal of whoever lists it.
+# A prompt must not command the terminal of the person who lists it.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def plain(text: str) -> str:
-    """The text without what a terminal takes for a command."""
+    """Return the text without control characters, which a terminal would obey."""
     return _CONTROL.sub(" ", text)
 
 
 def model_table(models: Iterable[Model]) -> Table:
-    """The models on offer."""
+    """Return a table of the models on offer."""
     table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
     for model in models:
         _add(table, model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
@@ -27,7 +27,7 @@ def model_table(models: Iterable[Model]) -> Table:
 
 
 def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
-    """Jobs as the API shows them."""
+    """Return a table of jobs, as the API represents them."""
     table = Table("job", "state", "model", "asked for", "made (UTC)", title="Jobs, the newest first")
     for job in jobs:
         asked = str(job["params"].get("prompt") or job["params"].get("text") or "")
@@ -37,7 +37,7 @@ def job_table(jobs: Iterable[dict[str, Any]]) -> Table:
 
 
 def dead_letter_table(letters: Iterable[dict[str, Any]]) -> Table:
-    """Dead letters as the API shows them."""
+    """Return a table of dead letters, as the API represents them."""
     table = Table("message", "model", "job", "died (UTC)", "what is wrong", title="Dead letters, the oldest first")
     for letter in letters:
         died = (letter["died_at"] or "").partition(".")[0].replace("T", " ").removesuffix("Z")

@@ -1,1 +1,1 @@
-"""What the gateway and the worker agree on; imports neither of them."""
+"""The code that gateway and worker share; it imports neither of them."""

@@ -1,4 +1,4 @@
-"""URLs of what listens on an address, and who reaches it."""
+"""Addresses: the URL of a listener, and the check for this machine."""
 
 from ipaddress import ip_address
 from typing import Final
@@ -8,7 +8,7 @@ _EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart
 
 
 def http_url(host: str, port: int) -> str:
-    """Where something bound to this host and port answers on this machine; `host` may be an IPv6 address."""
+    """Return the URL at which a server bound to this host and port answers on this machine; `host` may be IPv6."""
     reachable = _EVERY.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
@@ -19,7 +19,7 @@ def s3_endpoint(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this address, or name, is of this machine alone."""
+    """Return whether only this machine can reach this address or name."""
     try:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

@@ -48,7 +48,7 @@ async def _fault(ping: Awaitable[object]) -> str | None:
 
 @asynccontextmanager
 async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
-    """Raise ValueError for a URL scheme nobody serves, BackendUnavailable when one does not answer.
+    """Open all four. Raises ValueError for an unknown URL scheme, BackendUnavailable when one does not answer.
 
     Each client library is imported only when its URL asks for it.
     """
@@ -61,7 +61,7 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
 
 @asynccontextmanager
 async def open_cache(settings: Settings) -> AsyncIterator[Cache]:
-    """It is where the status store is. Raises as `open_backends` does."""
+    """Open the cache, which lies beside the status store. Raises as `open_backends` does."""
     url = settings.statuses_url
     match urlsplit(url).scheme:
         case "sqlite":
@@ -97,7 +97,7 @@ def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
 
 @asynccontextmanager
 async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusStore, Cache]]:
-    """In Redis both are asked over one link, so that a look at both is one round trip."""
+    """Open both; in Redis they share a link, so that one round trip asks both."""
     url = settings.statuses_url
     limits = Limits(settings.retention_seconds, settings.status_lease_seconds, settings.max_attempts)
     match urlsplit(url).scheme:
@@ -141,12 +141,12 @@ def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
 
 
 def _shown(url: str) -> str:
-    """Without its password."""
+    """Return the URL without its password."""
     before, at, after = url.rpartition("@")
     scheme, separator, _ = before.partition("://")
     return repr(f"{scheme if separator else ''}{separator}***@{after}" if at else url)
 
 
 def _path(url: str) -> Path:
-    """`sqlite:///relative.db` and `sqlite:////absolute.db`, as SQLAlchemy spells them."""
+    """Return the path of `sqlite:///relative.db` or `sqlite:////absolute.db`, as SQLAlchemy spells them."""
     return Path(urlsplit(url).path.removeprefix("/"))

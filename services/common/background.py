@@ -1,4 +1,4 @@
-"""Work that goes on beside other work."""
+"""Background tasks that end with a block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 @asynccontextmanager
 async def background_task(work: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
-    """The work goes on beside the block, and ends with it."""
+    """Run the work as a task while the block runs, and cancel it at the end."""
     task = asyncio.create_task(work)
     try:
         yield

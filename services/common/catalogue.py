@@ -15,7 +15,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 
 
 class Limits(BaseModel):
-    """What this model allows of what its modality allows; sides in pixels."""
+    """The limits of one model, within those of its modality; sides in pixels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,7 +27,7 @@ class Limits(BaseModel):
 
 
 class Model(BaseModel):
-    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` goes before the adapter's own."""
+    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` overrides the adapter's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,11 +48,11 @@ class Model(BaseModel):
     @model_validator(mode="after")
     def _hub_models_are_pinned(self) -> Self:
         if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub model needs a revision: a commit hash, so that it cannot change under us")
+            raise ValueError("a hub model needs a revision: a commit hash, so that the model cannot change")
         return self
 
     def parameters(self, given: Mapping[str, Any]) -> Params:
-        """The given parameters checked, and completed with this model's defaults. Raises InvalidRequest."""
+        """Check the given parameters and add this model's defaults. Raises InvalidRequest."""
         schema = PARAMS[self.modality]
         try:
             params = schema.model_validate(dict(given))
@@ -95,7 +95,7 @@ class Model(BaseModel):
 
 
 class Style(BaseModel):
-    """A studio look: `template` holds `{product}` once, and the product goes in literally; `example` shows it well."""
+    """A studio look: `template` holds `{product}` once; `example` is a product that suits it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -107,7 +107,7 @@ class Style(BaseModel):
     example: str = "red mug"
 
     def prompt(self, product: str) -> str:
-        """Not str.format: `{}` or `%s` in a product is just text."""
+        """Put the product into the template literally: `{}` or `%s` in it stays text, unlike with str.format."""
         before, _, after = self.template.partition("{product}")
         return before + product + after
 
@@ -143,7 +143,7 @@ def _table(path: Path, name: str) -> dict[str, Any]:
 
 
 def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:
-    """What InvalidRequest holds of an object that does not fit `schema`."""
+    """Return the entries of an InvalidRequest for an object that does not fit `schema`."""
     return [_fault(error, schema) for error in exc.errors(include_url=False)]
 
 

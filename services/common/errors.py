@@ -12,7 +12,7 @@ StudioError
 ├── DeadLetterNotFound          no dead letter with this message id (any more)
 ├── DeadLetterUnreadable        its job is over, and no new one can be made of it
 ├── ObjectNotFound              no object under this key
-├── LimitReached                whoever asks has had what it may have for now
+├── LimitReached                the caller has used up what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
 ├── TooBusy                     too many renditions are wanted at the same time
@@ -30,7 +30,7 @@ StudioError
     └── ThreadLost              the model thread can do no more; another process must take over
         ├── DeadlineExceeded    the job ran longer than allowed
         ├── DeviceFailed        the device reports an error that stays until the process ends
-        └── HandedBack          perhaps for no fault of the job's: it is tried again, alone
+        └── HandedBack          perhaps not the job's fault: it is tried again, alone
 """
 
 from typing import ClassVar
@@ -49,7 +49,7 @@ class InvalidRequest(StudioError):
 
 
 class InvalidMessage(StudioError):
-    """`job_id` is set when the message was readable enough to tell whose it is."""
+    """`job_id` is set when the message was readable enough to contain one."""
 
     def __init__(self, reason: str, job_id: str | None = None) -> None:
         super().__init__(reason)
@@ -67,7 +67,7 @@ class StatusRebuilding(JobNotFound):
 
 
 class JobRemoved(StudioError):
-    """`owner` is whose it was, None where nobody's or not known."""
+    """`owner` is the job's owner; None when it had none or the owner is unknown."""
 
     def __init__(self, job_id: str, owner: str | None = None) -> None:
         super().__init__(f"job {job_id} was removed")
@@ -153,7 +153,7 @@ class PublishUnconfirmed(BackendUnavailable):
 
 
 class NewerVersion(BackendUnavailable):
-    """Whoever is of that version can read it, so it is waited for and nothing is thrown away."""
+    """A program of that version can read the data, so the reader waits and throws nothing away."""
 
     def __init__(self, backend: str, what: str, version: int) -> None:
         super().__init__(backend, f"{what} of version {version}, which this version of the program cannot read")

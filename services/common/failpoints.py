@@ -1,4 +1,4 @@
-"""Named places between two writes of the protocol where a test can have the process killed.
+"""Named places between two writes of the protocol where a test can kill the process.
 
 Armed only by STUDIO_FAILPOINT (`NAME`, or `NAME@K` for the K-th pass). Unarmed, a failpoint is one comparison.
 """
@@ -47,10 +47,10 @@ class Failpoints:
 
 
 def check_failpoint(armed: str, places: Mapping[str, str | None]) -> None:
-    """Raise ValueError unless this failpoint may be armed: it exists, and all is on this machine.
+    """Raise ValueError unless this failpoint exists and every place is on this machine.
 
     `places` are addresses and URLs by the variable that names them. A process that listens to another machine, or
-    works with one, may be production, and is not to be killed by what somebody left in its environment.
+    works with one, may be production, where a variable left in the environment must not kill it.
     """
     name, _, count = armed.partition("@")
     if name not in FAILPOINTS or not (count or "1").isdecimal():
@@ -60,7 +60,7 @@ def check_failpoint(armed: str, places: Mapping[str, str | None]) -> None:
 
 
 def _is_here(place: str) -> bool:
-    """Of an address, or of a URL whose host is one; files are here, and S3 without an endpoint is Amazon's."""
+    """Return whether an address, or the host of a URL, is this machine; S3 without an endpoint is Amazon's."""
     if "://" in place:
         scheme = urlsplit(place).scheme
         if scheme in ("sqlite", "file"):

@@ -14,10 +14,10 @@ def new_job_id() -> str:
 
 
 def is_job_id(text: str) -> bool:
-    """Only the canonical spelling counts, so that one job has one URL and one object key."""
+    """Return whether this is a job id in its canonical spelling: one job has one URL and one object key."""
     return _CANONICAL.fullmatch(text) is not None
 
 
 def created_at(job_id: str) -> float:
-    """Unix seconds at which the id was made: the first 48 bits are milliseconds."""
+    """Return when the id was made, in Unix seconds: its first 48 bits are milliseconds."""
     return (UUID(job_id).int >> 80) / 1000

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# What libraries may put into a message or a traceback, and nobody may read there. The name before it stays.
+# Secrets that libraries put into messages and tracebacks. The name before a secret stays.
 _SECRETS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -20,7 +20,7 @@ _SECRETS: Final = tuple(
     )
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but tabs, and the line breaks of a traceback
-# They would say at their own level of detail what is in headers, bodies and files.
+# At the levels below warning they log headers, bodies and files.
 _CHATTY: Final = (
     *("aiormq", "aio_pika", "botocore", "aiobotocore", "urllib3", "httpx2", "httpcore2"),
     *("hpack", "h2", "python_multipart", "PIL"),
@@ -37,7 +37,7 @@ def configure_logging(level: str = "info", style: str = "auto") -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     structlog.configure(
-        # First whether anybody wants to know: the rest costs more than many a request.
+        # The level comes first: the other processors cost more than many a request.
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
@@ -90,7 +90,7 @@ def _renderers(console: bool) -> list[Processor]:
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The last resort: none of our own records has any."""
+    """Mask secrets, which only records of libraries may have."""
     return {key: _masked(value) for key, value in event.items()}
 
 
@@ -102,7 +102,7 @@ def _masked(value: Any) -> Any:
 
 
 def _without_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """What others sent must not command the terminal of whoever reads it, nor look like another record."""
+    """Replace what would command the reader's terminal, or look like another record."""
     return {
         key: _CONTROL.sub(" ", value if key == "exception" else value.replace("\n", " "))
         if isinstance(value, str)

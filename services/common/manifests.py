@@ -1,4 +1,4 @@
-"""Manifests and tombstones: what the object store alone can say of a job that is over.
+"""Manifests and tombstones: the record of a finished job in the object store.
 
 `jobs/<id>/manifest.json` is written after a job finished, `removed/<id>.json` before its result is removed. They
 are two keys because no S3 operation we may rely on would keep a late manifest from overwriting a tombstone.
@@ -31,19 +31,19 @@ class Manifests:
         try:
             tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
         except _Unreadable as exc:
-            raise JobRemoved(job_id) from exc  # its key alone says so, if not whose it was
+            raise JobRemoved(job_id) from exc  # the key alone says so; the owner is lost
         if tombstone is not None:
             raise JobRemoved(job_id, tombstone.owner)
         data = await self._read(f"{_folder(job_id)}manifest.json")
         return None if data is None else Manifest.decode(data).record
 
     async def write(self, record: StatusRecord) -> None:
-        """Repeatable. The record must be terminal."""
+        """Store the manifest of a terminal record. Repeatable."""
         key = f"{_folder(record.job_id)}manifest.json"
         await self._objects.put(key, Manifest(record=record).model_dump_json().encode(), JSON)
 
     async def bury(self, record: StatusRecord) -> None:
-        """Say that the result is gone, before it is."""
+        """Store the tombstone of a job, before its result is deleted."""
         tombstone = Tombstone(job_id=record.job_id, owner=record.message.owner, removed_at=time.time())
         await self._objects.put(f"{TOMBSTONES}{record.job_id}.json", tombstone.model_dump_json().encode(), JSON)
 
@@ -53,14 +53,14 @@ class Manifests:
             await self._objects.delete(keys)
 
     async def removed_at(self, job_id: str) -> float | None:
-        """When the job's result was removed, in Unix seconds; None when it was not."""
+        """Return when the job's result was removed, in Unix seconds; None when it was not."""
         tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
         return None if tombstone is None else tombstone.removed_at
 
     async def buried(self) -> list[Tombstone]:
-        """Every removal of the last while, so that one cut short by a crash can be completed.
+        """Return the tombstones, so that a removal cut short by a crash can be completed.
 
-        One that cannot be read is logged and keeps nobody from the others.
+        A tombstone that cannot be read is logged and left out.
         """
         found = []
         for key in await self._objects.list(TOMBSTONES):
@@ -74,7 +74,7 @@ class Manifests:
         return found
 
     async def forget(self, job_id: str) -> None:
-        """Drop the tombstone: the job is as if it had never been."""
+        """Delete the tombstone: the job counts as never made."""
         await self._objects.delete([f"{TOMBSTONES}{job_id}.json"])
 
     async def _tombstone(self, key: str) -> Tombstone | None:

@@ -1,7 +1,7 @@
-"""Parameters of a job, one class per modality, with the hard limits nobody may exceed.
+"""Parameters of a job, one class per modality, with the hard limits that no model may exceed.
 
 A model of the catalogue narrows these (its own sizes, steps and defaults); it never widens them. Titles and
-descriptions are what people read: the page builds its form from this schema, and `/v1/models` serves it.
+descriptions are for people: the page builds its form from this schema, and `/v1/models` serves it.
 """
 
 from enum import StrEnum
@@ -35,10 +35,10 @@ InputKey = Annotated[str, StringConstraints(min_length=1, max_length=200, patter
 
 
 class Params(BaseModel):
-    """What every modality has. Numbers are strict: "7", true and 1.5 are not integers.
+    """The parameters of every modality. Numbers are strict: "7", true and 1.5 are not integers.
 
-    `reproducibility` "strict" is made alone: the same bytes every time on the same build, device and threads, where a
-    batch may differ by 1 or 2 of 255 from one time to the next.
+    A job of `reproducibility` "strict" is made alone: its bytes are the same every time on the same build, device and
+    threads. In a batch they may differ by 1 or 2 of 255 from one time to the next.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

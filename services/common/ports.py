@@ -20,7 +20,7 @@ class Settlement(Enum):
     ACK = auto()
     REJECT = auto()  # to the dead letters
     REQUEUE = auto()  # not the message's fault
-    RETRY = auto()  # perhaps its fault: it counts as delivered, whatever broker it is
+    RETRY = auto()  # perhaps its fault: it counts as delivered, with every broker
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ MAX_DEAD_LETTERS: Final = 10_000  # the length that the shipped policy gives the
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that was not understood or used up its attempts. `died_at` in Unix seconds."""
+    """A message that no worker understood, or that used up its attempts. `died_at` in Unix seconds."""
 
     message_id: str
     model: str
@@ -74,8 +74,8 @@ class Broker(Protocol):
     ) -> None:
         """Return once the message is durably queued for `message.model`; `headers` travel beside it.
 
-        A model has two lanes. What is in the `bulk` one does not keep the other's messages from being delivered.
-        Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when nobody knows:
+        A model has two lanes. Messages in the `bulk` lane do not delay those of the other.
+        Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when that is unknown:
         publishing again with the same `message_id` is then right.
         """
 
@@ -88,13 +88,13 @@ class Broker(Protocol):
         """
 
     async def depth(self, model: str) -> int:
-        """Messages ready to be delivered, of both lanes; those in a consumer's hands are not counted."""
+        """Return the number of messages ready in both lanes, without those that a consumer holds."""
 
     async def dead_letter_count(self) -> int:
-        """Of all models."""
+        """Return the number of dead letters of all models."""
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The oldest dead letters, left where they are."""
+        """Return the oldest dead letters, and leave them in place."""
 
     async def replay(self, message_id: str) -> bool:
         """Move a dead letter back to its queue; False when there is none with this id."""
@@ -116,8 +116,8 @@ class Lease:
     token: str = field(default_factory=lambda: uuid4().hex)
 
     @classmethod
-    def nobody(cls, job_id: str) -> "Lease":
-        """The gateway's: it may finish a job only while that is queued; and give it up until it is published."""
+    def of_gateway(cls, job_id: str) -> "Lease":
+        """Return the gateway's lease: it may finish a queued job, and give up one that is not yet published."""
         return cls(job_id, token="")  # no password: it stands for having no lease  # nosec B106
 
 
@@ -132,7 +132,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ends; RELEASED hands the attempt back and queues it again."""
+    """The end of a job; RELEASED hands the attempt back and queues it again."""
 
     state: State
     artifacts: tuple[Artifact, ...] = ()
@@ -145,7 +145,7 @@ RELEASED = Outcome(State.QUEUED)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a status store enforces: how long terminal records stay, how long a lease lasts, how often a job begins."""
+    """The limits that a status store enforces: retention of terminal records, length of a lease, attempts of a job."""
 
     retention_seconds: float = 604_800
     lease_seconds: float = 30
@@ -154,7 +154,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Quota:
-    """How many live jobs a `party` may have (None: any number), and how many of them are not bulk."""
+    """The number of live jobs that a `party` may have (None: any), and how many of them are not bulk."""
 
     party: str
     most: int | None
@@ -179,7 +179,7 @@ class StatusStore(Protocol):
         """
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
-        """Live records behind `after`, the oldest first; of an `owner` ("" for none) ended ones too, newest first."""
+        """Return live records after `after`, oldest first; of an `owner` ("" for none) ended ones too, newest first."""
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, LOST (terminal) or MISSING.
@@ -193,7 +193,7 @@ class StatusStore(Protocol):
         """Store progress and renew the lease: HELD, CANCEL, LOST or MISSING."""
 
     async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
-        """HELD when this call ended (or released) the job; LOST or MISSING when it changed nothing."""
+        """End or release the job: HELD when this call did so, LOST or MISSING when it changed nothing."""
 
     async def request_cancel(self, job_id: str) -> StatusRecord:
         """Cancel a queued job at once, flag a running one, leave a terminal one; return the record. Raises as `get`."""
@@ -208,16 +208,16 @@ class ObjectStore(Protocol):
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 
     def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        """Chunks of the object; raises ObjectNotFound before the first."""
+        """Yield the object in chunks. Raises ObjectNotFound before the first."""
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:
-        """A presigned GET URL a browser can reach, or None where the store cannot make one."""
+        """Return a presigned GET URL for browsers, or None where the store cannot make one."""
 
     async def list(self, prefix: str) -> list[str]:
-        """Keys below the prefix, sorted."""
+        """Return the keys with this prefix, sorted."""
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Repeatable: a missing key is no error."""
+        """Delete the keys. Repeatable: a missing key is no error."""
 
     async def ping(self) -> None:
         """Raise BackendUnavailable unless the store answers and may be used."""

@@ -1,4 +1,4 @@
-"""What a worker tells of itself in the cache, again and again: when it stops, it is soon not there any more."""
+"""The presence of a worker: a record in the cache that it renews, and that expires soon after it stops."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, get_args
@@ -14,10 +14,10 @@ PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
 
 class Pace(BaseModel):
-    """How fast calls for things of one size are: seconds a step, and by which share of it they differ.
+    """The speed of calls for items of one size, in seconds a step; `spread` is the share by which they differ.
 
-    `call` is for the whole call and `each` for one of the things made in it. By step, because a call takes about as
-    long as it has steps; by size, because what a picture takes does not grow with its pixels alike on all models.
+    `call` is for the whole call and `each` for one item of it. By step, because a call's time is about proportional to
+    its steps; by size, because an image's time does not grow with its pixels alike on all models.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,7 +45,7 @@ class Presence(BaseModel):
 
 
 def read_presences(found: Iterable[bytes]) -> list[Presence]:
-    """Those that are understood: another version of a worker may be about."""
+    """Return the presences that can be read: a worker of another version may run, too."""
     presences: list[Presence] = []
     for body in found:
         try:

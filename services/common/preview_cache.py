@@ -1,4 +1,4 @@
-"""Previews of pictures being made: small JPEG files in the cache, for as long as their job runs."""
+"""Previews of images that a job makes: small JPEG files in the cache, kept while the job runs."""
 
 from contextlib import suppress
 
@@ -9,12 +9,12 @@ from services.common.workload import count_of
 
 
 def preview_key(job_id: str, index: int) -> str:
-    """Where that of the job's picture `index` is in the cache."""
+    """Return the cache key of the preview of the job's image `index`."""
     return f"previews/{job_id}/{index}"
 
 
 async def forget_previews(cache: Cache, job: StatusRecord) -> None:
-    """Of a job that is removed. What its worker stores after this it takes back when it finds the job gone."""
+    """Delete the previews of a removed job. The worker deletes those it stores later, once it finds the job gone."""
     if not job.state.terminal:
         with suppress(BackendUnavailable):
             await cache.delete([preview_key(job.job_id, index) for index in range(count_of(job.message.params))])

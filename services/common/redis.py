@@ -1,4 +1,4 @@
-"""The way to Redis: every call ends in time, its caller can be cancelled, and calls made at once share a round trip."""
+"""The link to Redis: every call has a deadline and can be cancelled, and concurrent calls share a round trip."""
 
 import asyncio
 import hashlib
@@ -15,11 +15,11 @@ from redis.exceptions import NoScriptError, RedisError
 from services.common.errors import BackendUnavailable
 
 SOCKET_SECONDS: Final = 1.0
-# uvloop says RuntimeError of a connection that was reset while it was written to, and redis-py lets that through.
+# uvloop raises RuntimeError for a connection reset during a write, and redis-py lets that through.
 OUTAGES: Final = (RedisError, OSError, RuntimeError, TimeoutError)
 ROUND_TRIP_SECONDS: Final = 2.5
-CONNECTIONS: Final = 4  # one for the round trips, the others for those who listen
-MOST_CALLS: Final = 64  # in one round trip: many share its cost, and nobody waits long for the others
+CONNECTIONS: Final = 4  # one for the round trips, the others for subscriptions
+MOST_CALLS: Final = 64  # in one round trip: many share its cost, and none waits long for the others
 
 Part = str | bytes | float  # of a command
 
@@ -39,10 +39,9 @@ class _Call:
 
 
 class RedisLink:
-    """What is asked for while an answer is on its way goes out together after it, as one pipeline.
+    """Collects the calls made during a round trip, and sends them as one pipeline in the next.
 
-    So those who call at the same time share a round trip and what it costs. Answers are bytes. Opened by
-    `open_redis_link`.
+    So concurrent callers share a round trip and its cost. Answers are bytes. Opened by `open_redis_link`.
     """
 
     def __init__(self, client: Redis) -> None:
@@ -51,7 +50,7 @@ class RedisLink:
         self._flushing: asyncio.Task[None] | None = None
 
     async def call(self, backend: str, seconds: float, *command: Part) -> Any:
-        """Raises BackendUnavailable, under the name `backend`, for what fails or takes longer."""
+        """Return the answer. Raises BackendUnavailable, named `backend`, for a call that fails or takes longer."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._answer(command)
@@ -59,7 +58,7 @@ class RedisLink:
             raise _unavailable(backend, seconds, exc) from exc
 
     async def run(self, backend: str, seconds: float, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
-        """What the script returns. Raises as `call`."""
+        """Return the answer of the script. Raises as `call`."""
         try:
             async with asyncio.timeout(seconds):
                 try:
@@ -77,11 +76,11 @@ class RedisLink:
         return call.answer
 
     async def _flush(self) -> None:
-        """Until nobody waits."""
+        """Send pipelines until no call waits."""
         try:
             while self._waiting:
                 calls, self._waiting = self._waiting[:MOST_CALLS], self._waiting[MOST_CALLS:]
-                await self._send([call for call in calls if not call.answer.done()])  # without those who gave up
+                await self._send([call for call in calls if not call.answer.done()])  # without cancelled ones
         finally:
             self._flushing = None
 
@@ -92,7 +91,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 answers = await pipeline.execute(raise_on_error=False)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
+        except Exception as exc:  # noqa: BLE001 - every caller gets it, whatever it is
             answers = [exc] * len(calls)
         for call, answer in zip(calls, answers, strict=True):
             if call.answer.done():
@@ -103,7 +102,7 @@ class RedisLink:
                 call.answer.set_result(answer)
 
     async def close(self) -> None:
-        """Nobody is answered any more."""
+        """Close the connections; calls that still wait get no answer."""
         self._waiting.clear()
         if self._flushing is not None:
             self._flushing.cancel()
@@ -114,7 +113,7 @@ class RedisLink:
 
 @asynccontextmanager
 async def open_redis_link(url: str) -> AsyncIterator[RedisLink]:
-    """Connects when it is first used.
+    """Open a link, which connects when it is first used.
 
     redis-py's own defaults are 10 retries of 5 s each, and a pool that raises when it is empty instead of waiting.
     """
@@ -135,7 +134,7 @@ async def open_redis_link(url: str) -> AsyncIterator[RedisLink]:
 
 @asynccontextmanager
 async def answering(backend: str, seconds: float) -> AsyncIterator[None]:
-    """Around one call of redis-py's own: raises as `RedisLink.call`, and CancelledError when that is due."""
+    """Give the block, one call of redis-py, a deadline. Raises as `RedisLink.call`, and CancelledError when due."""
     with _keeping_cancellation():
         try:
             async with asyncio.timeout(seconds):
@@ -150,10 +149,10 @@ def _unavailable(backend: str, seconds: float, reason: Exception) -> BackendUnav
 
 @contextmanager
 def _keeping_cancellation() -> Iterator[None]:
-    """Raise CancelledError when the task was cancelled inside the block, whatever became of that there.
+    """Raise CancelledError when the task was cancelled inside the block, even where the block swallowed it.
 
-    redis-py sends within asyncio.wait_for, which before Python 3.12 returns as if nothing had been when the
-    cancellation meets its result (https://github.com/python/cpython/issues/86296): a loop that ends by being
+    redis-py sends within asyncio.wait_for, which before Python 3.12 swallows a cancellation
+    that coincides with its result (https://github.com/python/cpython/issues/86296): a loop that ends by being
     cancelled then goes on for ever. Counts are compared because a task that is being cancelled may clean up with
     calls of its own. Not for the inside of an asyncio.timeout: that cancels, too, and takes it back at its end.
     """

@@ -1,8 +1,8 @@
 """The data both sides exchange: queue message, status record, artifact, manifest.
 
-Times are Unix seconds (UTC). Anything read from outside the process goes through one of these. What is new in them has
-a default, and what is not known is passed over: so versions of the program understand each other while some are
-upgraded before others. Only a change for which that is not enough makes a new SCHEMA_VERSION.
+Times are Unix seconds (UTC). Anything read from outside the process goes through one of these. New fields have
+a default, and unknown ones are ignored: so versions of the program understand each other while some are
+upgraded before others. Only a change that this cannot carry makes a new SCHEMA_VERSION.
 """
 
 import time
@@ -39,7 +39,7 @@ class _Frozen(BaseModel):
 
 
 class Artifact(_Frozen):
-    """One stored file of a job; `width` and `height` in pixels where it is a picture."""
+    """One stored file of a job; `width` and `height` in pixels for an image."""
 
     index: int
     key: str
@@ -52,7 +52,7 @@ class Artifact(_Frozen):
 
 
 class JobError(_Frozen):
-    """What the client is told of a failure: a stable code, a sentence, and whether trying again may help."""
+    """A failure as the client sees it: a stable code, a sentence, and whether trying again may help."""
 
     code: str
     message: str
@@ -60,7 +60,7 @@ class JobError(_Frozen):
 
 
 class Progress(_Frozen):
-    """`step` of `total` pipeline steps over all pictures of the job; 0 of 0 before the first. `previews` so far."""
+    """`step` of `total` pipeline steps over all images of the job; 0 of 0 before the first. `previews` so far."""
 
     phase: Literal["loading", "generating", "saving"] = "generating"
     step: int = 0
@@ -77,14 +77,14 @@ class Event(_Frozen):
 
 
 def _a_job_id(text: str) -> str:
-    """It becomes a part of keys in the object store."""
+    """Raise ValueError unless this is a job id: it becomes a part of keys in the object store."""
     if not is_job_id(text):
         raise ValueError("no job id")
     return text
 
 
 class _Kept(_Frozen):
-    """What other versions of this program may have written: bytes in one of the backends."""
+    """A document in one of the backends, which another version of this program may have written."""
 
     _backend: ClassVar[str]
     _name: ClassVar[str]
@@ -92,7 +92,7 @@ class _Kept(_Frozen):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Raise NewerVersion, or ValueError for what is nothing of the kind."""
+        """Read the document. Raises NewerVersion, or ValueError for any other body."""
         try:
             return cls.model_validate_json(body)
         except ValidationError as exc:
@@ -102,7 +102,7 @@ class _Kept(_Frozen):
 
 
 class JobMessage(_Kept):
-    """The body of a queue message: all that a worker needs, so a lost status record costs nothing."""
+    """The body of a queue message. It has all that a worker needs, so a lost status record costs nothing."""
 
     _backend = "broker"
     _name = "a message"
@@ -117,7 +117,7 @@ class JobMessage(_Kept):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Raise NewerVersion, or InvalidMessage with the job id where it can be made out."""
+        """Read the message. Raises NewerVersion, or InvalidMessage with the job id where the body has one."""
         try:
             return super().decode(body)
         except ValidationError as exc:
@@ -130,9 +130,9 @@ class JobMessage(_Kept):
 
 
 class StatusRecord(_Frozen):
-    """What is known of a job. `message` is whole, so that the job can be published again from here.
+    """Everything known of a job. `message` is whole, so that the job can be published again from it.
 
-    `bulk` while it lives: it waits behind the others' first few jobs, as its owner had enough before it.
+    `bulk` is true while a live job waits in the bulk lane, because its owner has enough jobs before it.
     """
 
     job_id: str

@@ -1,8 +1,8 @@
 """Settings: environment variables with the prefix STUDIO_, then `.env`, then these defaults.
 
-Read once, by `services.__main__`; everything else is handed what it needs. An unknown STUDIO_* name is refused,
-in the environment and in `.env` (which may hold other programs' variables too),
-because a setting misspelt is a setting silently ignored. `.env.example` is generated from this class.
+Read once, by `services.__main__`; all other code gets the values it needs. An unknown STUDIO_* name is refused,
+in the environment and in `.env` (which may hold other programs' variables, too),
+since a misspelt setting would be ignored silently. `.env.example` is generated from this class.
 """
 
 import os
@@ -21,7 +21,7 @@ PREFIX = "STUDIO_"
 
 
 def data_folder(name: str) -> Path:
-    """`web` and `models` lie inside an installed package, and at the root of a checkout."""
+    """Return the folder of `web` or `models`: inside an installed package, or at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data" / name
     return installed if installed.is_dir() else package.parent / name
@@ -43,37 +43,39 @@ class Settings(BaseSettings):
         default_factory=lambda data: f"file:///{data['data_dir']}/objects",
         description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME",
     )
-    s3_access_key: SecretStr | None = Field(None, description="Unset: the S3 client's own chain of credentials.")
-    s3_secret_key: SecretStr | None = Field(None, description="Goes with the access key.")
+    s3_access_key: SecretStr | None = Field(
+        None, description="S3 access key; unset: the S3 client looks for credentials itself."
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Secret of the S3 access key.")
     s3_public_endpoint: str | None = Field(
-        None, description="Endpoint that presigned URLs name, if browsers need another."
+        None, description="Endpoint named by presigned URLs, if browsers need a different one."
     )
 
     host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the gateway listens on.")
     url: str | None = Field(
-        None, description="Gateway `studio generate` submits to; unset: the one on HOST:PORT, if any."
+        None, description="Gateway that `studio generate` submits to; unset: the one on HOST:PORT, if it runs."
     )
     metrics_host: str = Field("127.0.0.1", description="Address of the gateway's /metrics.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the gateway's /metrics; 0: none.")
     published_host: str | None = Field(
-        None, description="Address a container's port is published on, where HOST is only the container's own."
+        None, description="Address on which a container's port is published, where HOST is the container's own."
     )
     public_url: str | None = Field(
-        None, description="Base of absolute links, and with a path in it of everything; unset: links are relative."
+        None, description="Base of absolute links; a path in it is the prefix of every URL. Unset: links are relative."
     )
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs the cookie by which a visitor finds his jobs again; the same on every gateway. "
-        "Unset: with records in SQLite one kept in the data folder, else one a process.",
+        description="Signs the cookie by which visitors find their jobs again; the same on every gateway. "
+        "Unset: one kept in the data folder if records are in SQLite, else a new one in each process.",
     )
     keys: SecretStr | None = Field(
-        None, description="API keys, as `studio keys new` prints them to be kept. With any, nobody gets in without one."
+        None, description="API keys: the lines that `studio keys new` prints. With any, every client needs a key."
     )
-    keys_file: Path | None = Field(None, description="A file of such lines, besides or instead.")
+    keys_file: Path | None = Field(None, description="A file of such lines, in addition to STUDIO_KEYS or instead.")
     allow_anonymous: bool = Field(
-        default=False, description="Listen on an address that is not loopback although there are no keys."
+        default=False, description="Allow an address that is not loopback although there are no keys."
     )
     api_key: SecretStr | None = Field(None, description="Key that `studio generate`, `jobs` and `cancel` send.")
     trusted_proxies: str = Field(
@@ -83,7 +85,7 @@ class Settings(BaseSettings):
         "", description="Other sites, such as https://shop.example.com, whose scripts may use the API; with commas."
     )
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
-    body_deadline_seconds: float = Field(10, gt=0, description="A request body must have arrived by then.")
+    body_deadline_seconds: float = Field(10, gt=0, description="Seconds within which a request body must arrive.")
     graceful_timeout_seconds: float = Field(
         35, gt=0, description="Time the gateway gives running requests at shutdown."
     )
@@ -96,21 +98,23 @@ class Settings(BaseSettings):
     )
     rate_limit: str | None = Field(
         None,
-        description="Submits of a key, or of an address without keys; empty: any. "
-        "Unset: 60/minute, and any for loopback without keys.",
+        description="Most submits of a key (without keys: of an address), as in 60/minute; empty: no limit. "
+        "Unset: 60/minute; no limit for loopback without keys.",
     )
     owner_limit: int | None = Field(
         None,
         ge=1,
-        description="Jobs one of them may have waiting and running at once. "
-        "Unset: 200, and any number for loopback without keys.",
+        description="Most jobs of a key or address that may wait or run at once. "
+        "Unset: 200; no limit for loopback without keys.",
     )
-    queue_limit: int = Field(1000, ge=1, description="Jobs waiting per model; more are refused with 503.")
-    job_ttl_seconds: float = Field(3600, gt=0, description="A job not begun by then expires.")
+    queue_limit: int = Field(1000, ge=1, description="Most jobs that wait for a model; more are refused with 503.")
+    job_ttl_seconds: float = Field(3600, gt=0, description="A job that has not begun after this time expires.")
     retention_seconds: float = Field(604_800, gt=0, description="How long status records of finished jobs are kept.")
-    sweep_seconds: float = Field(10, gt=0, description="How often the gateway mends what a crash left behind.")
+    sweep_seconds: float = Field(10, gt=0, description="How often the gateway repairs what a crash left behind.")
 
-    model: str | None = Field(None, description="Catalogue name of the model a worker serves; unset: the default one.")
+    model: str | None = Field(
+        None, description="Catalogue name of the model that a worker serves; unset: the default model."
+    )
     catalogue: Path = Field(data_folder("models") / "models.toml", description="The models on offer.")
     styles: Path = Field(data_folder("models") / "styles.toml", description="The studio looks on offer.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
@@ -118,15 +122,19 @@ class Settings(BaseSettings):
     worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
     worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health and metrics; 0: none.")
     prefetch: int | None = Field(
-        None, ge=1, le=200, description="Deliveries a worker holds, of each lane; unset: two of the model's batches."
+        None, ge=1, le=200, description="Deliveries that a worker holds of each lane; unset: two batches of the model."
     )
     job_deadline_seconds: float = Field(
-        600, gt=0, description="A call of the model that takes longer fails its job: `timeout`."
+        600, gt=0, description="A model call that takes longer fails its jobs with `timeout`."
     )
     grace_seconds: float = Field(60, ge=0, description="Time a stopping worker gives its running jobs.")
-    max_attempts: int = Field(3, ge=1, le=50, description="A job that takes its worker down this often is poison.")
+    max_attempts: int = Field(
+        3, ge=1, le=50, description="A job that takes its worker down this often fails as `poison`."
+    )
     status_lease_seconds: float = Field(30, gt=0, description="A worker silent for this long loses its job.")
-    broker_lease_seconds: float = Field(10, gt=0, description="The same for the embedded queue's deliveries.")
+    broker_lease_seconds: float = Field(
+        10, gt=0, description="A worker silent for this long loses its deliveries from the embedded queue."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
     log_format: Literal["auto", "console", "json"] = Field(
@@ -143,7 +151,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
-    """Raise ValueError naming every STUDIO_* variable that is no setting, with the nearest one that is."""
+    """Read the settings. Raises ValueError naming every unknown STUDIO_* variable with the nearest setting."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     filed = dotenv_values(env_file)
     given = {*environ, *filed}
@@ -158,8 +166,8 @@ def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path
 
 
 def env_example() -> str:
-    """The text of `.env.example`: every setting with what it is for and its default, commented out."""
-    lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment what you change."]
+    """Return the text of `.env.example`: every setting with its description and default, commented out."""
+    lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment the lines you change."]
     for name, info in Settings.model_fields.items():
         if info.exclude:
             continue

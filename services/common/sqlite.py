@@ -50,7 +50,7 @@ class SQLiteFile:
         await self._run(lambda: self._connect(path, schema), max(DEADLINE_SECONDS, self._deadline_seconds))
 
     async def close(self) -> None:
-        """Finish the work handed in, then close. The thread ends by itself, even where the file hangs."""
+        """Finish the work handed in, then close. The thread ends by itself, even when the file hangs."""
         try:
             await self._run(self._disconnect)
         finally:
@@ -127,7 +127,7 @@ async def open_sqlite(
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Two processes that make a new file at once: SQLite refuses one of them without waiting as it does elsewhere."""
+    """Retry while another process makes the same new file: here SQLite refuses at once instead of waiting."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,10 +1,10 @@
-"""How much work a job's parameters ask for, as far as that shows in how long it takes."""
+"""The amount of work in a job's parameters, as far as its time depends on it."""
 
 from collections.abc import Mapping
 
 
 def size_of(params: Mapping[str, object]) -> str:
-    """What, beside its steps, decides how long one thing takes."""
+    """Return the size that decides, with the steps, how long one item takes."""
     return f"{params.get('width')}x{params.get('height')}"
 
 
@@ -13,7 +13,7 @@ def steps_of(params: Mapping[str, object]) -> int:
 
 
 def count_of(params: Mapping[str, object]) -> int:
-    """How many things the job asks for."""
+    """Return how many items the job asks for."""
     return _number(params.get("num_images"))
 
 

@@ -205,8 +205,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         """The gateway does not know whether it was published."""
         job = self._job(pick)
         outcome = Outcome(State.CANCELED, release_key=True)
-        verdict = self.run(self.stores[0].finish(Lease.nobody(job.message.job_id), outcome))
-        assert verdict is job.finish(Lease.nobody(job.message.job_id), outcome)
+        verdict = self.run(self.stores[0].finish(Lease.of_gateway(job.message.job_id), outcome))
+        assert verdict is job.finish(Lease.of_gateway(job.message.job_id), outcome)
         if verdict is Verdict.HELD:
             self._free_key(job)
 

@@ -89,7 +89,7 @@ async def test_terminal_state_never_changes(statuses: StatusStore, state: State)
         assert await statuses.progress(taken, Progress(step=1)) is Verdict.LOST
         assert await statuses.finish(taken, other) is Verdict.LOST
         assert await statuses.finish(taken, RELEASED) is Verdict.LOST
-    assert await statuses.finish(Lease.nobody(message.job_id), other) is Verdict.LOST
+    assert await statuses.finish(Lease.of_gateway(message.job_id), other) is Verdict.LOST
     assert await statuses.request_cancel(message.job_id) == record
     assert await statuses.get(message.job_id) == record
 
@@ -112,10 +112,10 @@ async def test_gateway_ends_only_queued_jobs(statuses: StatusStore) -> None:
     other = await queued(statuses)
     error = JobError(code="not-accepted", message="not confirmed in time", retryable=True)
 
-    assert await statuses.finish(Lease.nobody(message.job_id), Outcome(State.CANCELED)) is Verdict.LOST
-    assert await statuses.progress(Lease.nobody(message.job_id), Progress()) is Verdict.LOST
-    assert await statuses.progress(Lease.nobody(other.job_id), Progress()) is Verdict.LOST
-    assert await statuses.finish(Lease.nobody(other.job_id), Outcome(State.CANCELED, error=error)) is Verdict.HELD
+    assert await statuses.finish(Lease.of_gateway(message.job_id), Outcome(State.CANCELED)) is Verdict.LOST
+    assert await statuses.progress(Lease.of_gateway(message.job_id), Progress()) is Verdict.LOST
+    assert await statuses.progress(Lease.of_gateway(other.job_id), Progress()) is Verdict.LOST
+    assert await statuses.finish(Lease.of_gateway(other.job_id), Outcome(State.CANCELED, error=error)) is Verdict.HELD
 
     assert await statuses.get(message.job_id) == record
     ended = await statuses.get(other.job_id)
@@ -128,7 +128,7 @@ async def test_gateway_and_worker_race_for_a_job(statuses: StatusStore, open_sta
         for _ in range(10):
             message = await queued(statuses)
             ended, begun = await asyncio.gather(
-                elsewhere.finish(Lease.nobody(message.job_id), Outcome(State.CANCELED)),
+                elsewhere.finish(Lease.of_gateway(message.job_id), Outcome(State.CANCELED)),
                 statuses.begin(message, lease_of(message)),
             )
             assert {ended, begun} == {Verdict.HELD, Verdict.LOST}

@@ -69,7 +69,7 @@ async def test_removal_leaves_a_key_that_went_to_another_job(statuses: StatusSto
     """Removing a job whose key was released and used again does not take the key from the other job."""
     first = await statuses.create(new_record(new_message(), key="k"))
     released = Outcome(State.CANCELED, release_key=True)
-    assert await statuses.finish(Lease.nobody(first.job_id), released) is Verdict.HELD
+    assert await statuses.finish(Lease.of_gateway(first.job_id), released) is Verdict.HELD
     second = await statuses.create(new_record(new_message(), key="k"))
     assert second.job_id != first.job_id
 
@@ -81,6 +81,6 @@ async def test_removal_leaves_a_key_that_went_to_another_job(statuses: StatusSto
 async def test_key_is_kept_unless_released(statuses: StatusStore) -> None:
     """A job canceled without `release_key` keeps its Idempotency-Key."""
     first = await statuses.create(new_record(new_message(), key="k"))
-    await statuses.finish(Lease.nobody(first.job_id), Outcome(State.CANCELED))
+    await statuses.finish(Lease.of_gateway(first.job_id), Outcome(State.CANCELED))
 
     assert (await statuses.create(new_record(new_message(), key="k"))).job_id == first.job_id

@@ -53,7 +53,7 @@ async def test_what_is_over_does_not_count(statuses: StatusStore, end: str) -> N
             late = first.message.model_copy(update={"expires_at": 1.0})
             assert await statuses.begin(late, Lease(first.job_id, "late")) is Verdict.LOST
         case "disowned":
-            await statuses.finish(Lease.nobody(first.job_id), Outcome(State.CANCELED))
+            await statuses.finish(Lease.of_gateway(first.job_id), Outcome(State.CANCELED))
         case "removed":
             await statuses.remove(first.job_id)
     await statuses.remove(first.job_id)

@@ -72,13 +72,13 @@ async def test_published_job_is_not_given_up(statuses: StatusStore) -> None:
     record = await statuses.create(new_record(new_message(), key="k"))
     accepted = await statuses.create(record.model_copy(update={"published": True}))
 
-    assert await statuses.finish(Lease.nobody(record.job_id), given_up) is Verdict.LOST
+    assert await statuses.finish(Lease.of_gateway(record.job_id), given_up) is Verdict.LOST
     assert await statuses.get(record.job_id) == accepted
     assert (await statuses.create(new_record(new_message(), key="k"))).job_id == record.job_id
-    assert await statuses.finish(Lease.nobody(record.job_id), Outcome(State.EXPIRED)) is Verdict.HELD
+    assert await statuses.finish(Lease.of_gateway(record.job_id), Outcome(State.EXPIRED)) is Verdict.HELD
 
     other = await statuses.create(new_record(new_message()))
-    assert await statuses.finish(Lease.nobody(other.job_id), given_up) is Verdict.HELD
+    assert await statuses.finish(Lease.of_gateway(other.job_id), given_up) is Verdict.HELD
 
 
 async def test_list_pages_through_live_records(statuses: StatusStore) -> None:

@@ -92,7 +92,7 @@ class Publisher:
         """
         error = JobError(code=NOT_ACCEPTED, message="the queue did not confirm the job in time", retryable=True)
         outcome = Outcome(State.CANCELED, error=error, release_key=True)
-        verdict = await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
+        verdict = await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome)
         if verdict is Verdict.HELD:
             raise reason
         found = await self._read(record.job_id)

@@ -105,7 +105,7 @@ class Sweeper:
     async def _expire(self, record: StatusRecord) -> None:
         error = JobError(code="expired", message="the job waited longer than it may", retryable=True)
         outcome = Outcome(State.EXPIRED, error=error)
-        if await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome) is Verdict.HELD:
+        if await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome) is Verdict.HELD:
             self._metrics.expired.labels(record.message.model).inc()
         finished = await self._backends.statuses.get(record.job_id)
         if finished.state is State.EXPIRED:
@@ -147,7 +147,7 @@ class Sweeper:
             return
         if finished is not None:
             outcome = Outcome(finished.state, finished.artifacts, finished.error)
-            await self._backends.statuses.finish(Lease.nobody(record.job_id), outcome)
+            await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome)
             return
         log.warning("job without a message, publishing it again", job_id=record.job_id)
         async with asyncio.timeout(PUBLISH_SECONDS):

@@ -85,7 +85,7 @@ class RabbitMQBroker:
         await self._call(CALL_SECONDS, lambda session: session.ping())
 
     async def close(self) -> None:
-        """Unsettled deliveries go back to their queues."""
+        """Close everything; unsettled deliveries go back to their queues."""
         for closing in self._retired.values():
             closing.cancel()
         owned: list[Session | Subscription] = [self._session, *self._retired, *self._subscriptions]
@@ -131,7 +131,7 @@ class RabbitMQBroker:
 
         async def call(session: Session) -> T:
             async with session.browsing:
-                if given_up:  # nobody is there for the answer, and others wait for their turn
+                if given_up:  # the caller is gone, and others wait for the lock
                     raise TimeoutError
                 channel = await session.new_channel()
                 try:
@@ -161,12 +161,12 @@ class RabbitMQBroker:
             self._retired[session] = asyncio.create_task(self._retire(session))
 
     async def _retire(self, session: Session) -> None:
-        await asyncio.sleep(CALL_SECONDS)  # others may be waiting for their answers on it
+        await asyncio.sleep(CALL_SECONDS)  # other calls may still get their answers on it
         await session.close()
         del self._retired[session]
 
     async def _subscribe(self, model: str, prefetch: int) -> Subscription:
-        """Try until the broker is there: a worker outlives it."""
+        """Try until the broker answers: a worker outlives its broker."""
         while True:
             subscription = Subscription()
             self._subscriptions.add(subscription)

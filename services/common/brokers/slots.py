@@ -1,10 +1,10 @@
-"""How many more deliveries of each lane a consumer takes."""
+"""The number of further deliveries that a consumer takes from each lane."""
 
 import asyncio
 
 
 class Slots:
-    """`prefetch` of either lane to begin with."""
+    """Begins with `prefetch` free slots for each lane."""
 
     def __init__(self, prefetch: int) -> None:
         self._free = {False: prefetch, True: prefetch}
@@ -16,7 +16,7 @@ class Slots:
 
     @property
     def most_at_once(self) -> int:
-        """How many may be taken at once, whichever of the free lanes they come from."""
+        """The number that may be taken at once, from any of the free lanes."""
         return min(free for free in self._free.values() if free)
 
     async def any_free(self) -> None:
@@ -28,7 +28,7 @@ class Slots:
         self._free[bulk] -= 1
 
     def give_back(self, *, bulk: bool) -> bool:
-        """True when the lane had none left."""
+        """Free a slot; return True if the lane had none left."""
         self._free[bulk] += 1
         self._changed.set()
         return self._free[bulk] == 1

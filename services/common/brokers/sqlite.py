@@ -1,6 +1,6 @@
 """The embedded broker: one table in an SQLite file, shared by the gateway's process and the workers'.
 
-A message in a consumer's hands carries a lease, renewed while its broker lives, so the messages of a killed
+A delivered message carries a lease, which its consumer's process renews, so the messages of a killed
 worker are delivered again when it runs out. Unlike RabbitMQ it holds a `message_id` only once: publishing it
 again while it is queued changes nothing, where RabbitMQ may deliver it twice. Unroutable cannot happen.
 """
@@ -24,7 +24,7 @@ from services.common.schemas import JobMessage
 from services.common.sqlite import SQLiteFile, open_sqlite
 
 POLL_SECONDS = 0.25  # behind the wake-up, and what notices leases that ran out
-CLAIMED_AT_ONCE = 4  # in one transaction; so few that workers with nothing to do share what comes together
+CLAIMED_AT_ONCE = 4  # in one transaction; so few that idle workers share messages that come together
 RETRY_SECONDS = 1.0  # a consumer's pause while the file cannot be used
 
 _log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class SQLiteBroker:
         await self._file.read(partial(sqlite_queue.depth, ""))
 
     async def renew_leases(self) -> None:
-        """Keep what is in hand from running out; runs until cancelled."""
+        """Renew the leases of unsettled deliveries, until cancelled."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             if self._in_hand:
@@ -100,7 +100,7 @@ class SQLiteBroker:
                     _log.warning("leases not renewed", reason=str(exc))
 
     async def give_back(self) -> None:
-        """Requeue what is still in hand, as a server does when a connection closes."""
+        """Requeue unsettled deliveries, as a server does when a connection closes."""
         tokens = tuple(self._in_hand)
         self._in_hand.clear()
         if tokens:
@@ -130,7 +130,7 @@ class SQLiteBroker:
                 woken.cancel()
 
     async def _claim(self, model: str, slots: Slots) -> dict[str, Delivery]:
-        """By token, in the order of the queue."""
+        """Lease messages; return the deliveries by token, in the order of the queue."""
         tokens = tuple(uuid4().hex for _ in range(min(CLAIMED_AT_ONCE, slots.most_at_once)))
         request = sqlite_queue.LeaseRequest(model, slots.free_lanes, tokens, time.time() + self._lease_seconds)
         try:
@@ -147,7 +147,7 @@ class SQLiteBroker:
         return claimed
 
     async def _unclaim(self, *tokens: str) -> None:
-        """What may have been claimed and was not handed out. Work is done in order; if this is not, leases run out."""
+        """Requeue messages that may be leased but were not handed out. If this fails, their leases run out."""
         for token in tokens:
             self._in_hand.pop(token, None)
         with suppress(BackendUnavailable):

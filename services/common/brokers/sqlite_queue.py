@@ -31,13 +31,13 @@ SCHEMA = (
 )
 
 
-# Body, id, how often it was delivered before, headers, and whether it is bulk.
+# Body, id, earlier deliveries, headers, and whether it is bulk.
 LeasedMessage: TypeAlias = tuple[bytes, str, int, Mapping[str, str], bool]
 
 
 @dataclass(frozen=True)
 class QueuedMessage:
-    """What is queued."""
+    """A message to be queued."""
 
     message_id: str
     model: str
@@ -48,9 +48,9 @@ class QueuedMessage:
 
 @dataclass(frozen=True)
 class LeaseRequest:
-    """Of a message for each token, which are the consumer's own choice: so it can undo a claim without its answer.
+    """A request for one message a token. The consumer chooses the tokens, so it can undo a request without its answer.
 
-    `lanes` are looked into one after the other, each by whether it is the bulk one.
+    `lanes` are searched in order; True stands for the bulk lane.
     """
 
     model: str
@@ -60,7 +60,7 @@ class LeaseRequest:
 
 
 def insert(message: QueuedMessage, limit: int, connection: sqlite3.Connection) -> bool:
-    """Queue it unless its id is queued already; False when the queue is full."""
+    """Queue the message unless its id is queued already; return False when the queue is full."""
     if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message.message_id,)).fetchone():
         return True
     if depth(message.model, connection) >= limit:
@@ -99,7 +99,7 @@ def _claim_one(request: LeaseRequest, token: str, connection: sqlite3.Connection
 
 
 def unclaim(tokens: tuple[str, ...], connection: sqlite3.Connection) -> None:
-    """They were never handed out, so it does not count as a delivery."""
+    """Requeue messages that were never handed out, without counting a delivery."""
     for token in tokens:
         connection.execute("UPDATE messages SET deliveries = deliveries - 1 WHERE token = ?", (token,))
         _requeue(token, connection)
@@ -118,7 +118,7 @@ def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -
 
 
 def depth(model: str, connection: sqlite3.Connection) -> int:
-    """How many messages of this model are ready, in both lanes."""
+    """Return how many messages of this model are ready, in both lanes."""
     query = "SELECT count(*) FROM messages WHERE model IN (?, ?) AND leased_until <= ?"
     lanes = (lane_of(model, bulk=False), lane_of(model, bulk=True))
     count: int = connection.execute(query, (*lanes, time.time())).fetchone()[0]

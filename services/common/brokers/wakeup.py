@@ -1,4 +1,4 @@
-"""How publishers wake idle consumers of the embedded queue: an empty datagram to every consumer's Unix socket.
+"""Wakes idle consumers of the embedded queue by an empty datagram to every consumer's Unix socket.
 
 Best effort by design: the consumer polls as well, so a datagram that does not arrive costs a little time.
 """
@@ -36,7 +36,7 @@ class Wakeup:
                     continue  # a full socket wakes its consumer anyway; one just closed has none
 
     def listen(self) -> None:
-        """Bind this process's socket. Repeatable; where it cannot be bound, polling alone does the work."""
+        """Bind this process's socket. Repeatable; if it cannot be bound, consumers only poll."""
         if self._socket is not None:
             return
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.common.redis import RedisLink, Script
 
-CALL_SECONDS: Final = 0.5  # what may be lost at any moment is not waited for
+CALL_SECONDS: Final = 0.5  # data that may be lost is not waited for
 VALUE: Final = "studio:cache:"
 FOLDER: Final = "studio:folder:"
 
@@ -56,6 +56,6 @@ class RedisCache:
         return dict(zip(names, flat[1::2], strict=True))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """The folder forgets the names when it is listed next, or with its time."""
+        """Delete the values; the folder's index drops their names when it is listed, or when it expires."""
         if keys:
             await self._link.call("cache", CALL_SECONDS, "DEL", *(VALUE + key for key in keys))

@@ -1,6 +1,6 @@
 """The embedded cache: a file beside the one of the status store, so that its writes keep no job waiting.
 
-SQLite lets one process write to a file at a time. The file may be deleted whenever nobody has it open.
+SQLite lets one process write to a file at a time. The file may be deleted while no process has it open.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Final
 from services.common.errors import BackendUnavailable
 from services.common.sqlite import SQLiteFile, open_sqlite
 
-CALL_SECONDS: Final = 0.5  # what may be lost at any moment is not waited for
+CALL_SECONDS: Final = 0.5  # data that may be lost is not waited for
 
 # `forget_at` in Unix seconds.
 _SCHEMA: Final = (
@@ -63,7 +63,7 @@ class SQLiteCache:
 
 @asynccontextmanager
 async def open_sqlite_cache(path: Path) -> AsyncIterator[SQLiteCache]:
-    """Made where missing, and anew where the file is damaged. Raises BackendUnavailable when it cannot be used."""
+    """Open the file, made if missing or damaged. Raises BackendUnavailable when it cannot be used."""
     async with AsyncExitStack() as stack:
         try:
             file = await stack.enter_async_context(_open(path))
@@ -81,5 +81,5 @@ def _open(path: Path) -> AbstractAsyncContextManager[SQLiteFile]:
 
 
 def _damaged(reason: BaseException | None) -> bool:
-    """Operational errors are of the disk, or of somebody who has the file open."""
+    """Return whether the file is damaged; operational errors come from the disk or from another process."""
     return isinstance(reason, sqlite3.DatabaseError) and not isinstance(reason, sqlite3.OperationalError)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 class FilesystemObjectStore:
     """See the port `ObjectStore`. Opened by `open_filesystem_object_store`.
 
-    A key that is no relative path of plain names is a ValueError, so that none leads out of the folder.
+    Raises ValueError for a key that is no relative path of plain names, so that none leads out of the folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -48,11 +48,11 @@ class FilesystemObjectStore:
             file.close()
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:  # noqa: ARG002
-        """There is no server which could serve one."""
+        """Return None: no server could serve such a URL."""
         return None
 
     async def list(self, prefix: str) -> list[str]:
-        """With a deadline for every thousand keys: a folder may hold millions."""
+        """List with a deadline for every thousand keys: a folder may hold millions."""
         found: list[str] = []
         keys = _keys_below(self._root, prefix)
         while some := await _in_thread(lambda: [*islice(keys, LISTED_AT_ONCE)]):
@@ -91,7 +91,7 @@ async def _in_thread(function: Callable[[], T], seconds: float = CALL_SECONDS) -
 
 
 def _prepare(root: Path) -> None:
-    """Also sweep up what writers killed half-way left behind."""
+    """Make the folder, and delete the partial files of killed writers."""
     (root / _PARTIAL).mkdir(parents=True, exist_ok=True)
     for file in (root / _PARTIAL).iterdir():
         with suppress(FileNotFoundError):
@@ -118,7 +118,7 @@ def _move(source: Path, path: Path) -> None:
 
 
 def _open(path: Path, key: str) -> tuple[FileIO, bytes]:
-    """The first chunk comes along: most objects have no more."""
+    """Open the object and read its first chunk: most objects have no more."""
     try:
         file = path.open("rb", buffering=0)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:

@@ -1,7 +1,7 @@
 """The distributed object store: any S3 server, by `s3://BUCKET?endpoint=URL&region=NAME`.
 
-Path-style addresses, signature version 4, no checksum headers unless the server asks: what older and smaller
-servers understand too. Without an endpoint it is Amazon's.
+Path-style addresses, signature version 4, no checksum headers unless the server asks: older and smaller servers
+understand these, too. Without an endpoint it is Amazon's.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class S3ObjectStore:
         return await _answer(self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
 
     async def list(self, prefix: str) -> list[str]:
-        """With a deadline for every thousand keys: a bucket may hold millions."""
+        """List with a deadline for every thousand keys: a bucket may hold millions."""
         found: list[str] = []
         pages = aiter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
         while page := await _answer(anext(pages, None)):
@@ -84,7 +84,7 @@ class S3ObjectStore:
         await _answer(self._client.head_bucket(Bucket=self._bucket))
 
     async def open(self) -> None:
-        """Make the bucket unless it is there; who may not make buckets can have it made beforehand."""
+        """Make the bucket unless it exists; without the right to make buckets, have it made beforehand."""
         try:
             await self.ping()
         except BackendUnavailable as exc:

@@ -1,4 +1,4 @@
-"""Records that cannot be read: those of another version of this service, or damaged by somebody's hand."""
+"""Records that cannot be read, because another version wrote them or they were damaged by hand."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def reading(job_id: str | None) -> Iterator[None]:
-    """Around the parsing of one record: raises RecordUnreadable, for the store has the job and cannot tell of it."""
+    """Raise RecordUnreadable for a ValueError in the block, which parses the record of this job."""
     try:
         yield
     except ValueError as exc:
@@ -24,7 +24,7 @@ def reading(job_id: str | None) -> Iterator[None]:
 
 
 def readable(read: Callable[[Row], StatusRecord], rows: Iterable[Row]) -> Iterator[StatusRecord]:
-    """What `read` makes of the rows; one that it cannot read is logged and keeps nobody from the others."""
+    """Yield what `read` returns for each row; a row that it cannot read is logged and left out."""
     for row in rows:
         try:
             yield read(row)

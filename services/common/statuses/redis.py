@@ -26,7 +26,7 @@ from services.common.statuses.waiters import Waiters
 
 CALL_SECONDS: Final = 2.5
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
-LISTEN_SECONDS: Final = 5.0  # between two looks whether the connection is still there
+LISTEN_SECONDS: Final = 5.0  # between two checks of the connection
 RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
 JOB_PREFIX: Final = "studio:job:"
@@ -113,7 +113,7 @@ class RedisStatusStore:
 
     async def _get(self, job_id: str) -> StatusRecord:
         found = await self._link.call("statuses", CALL_SECONDS, "HGETALL", JOB_PREFIX + job_id)
-        if found:  # else there is more to ask: since when this store remembers
+        if found:  # else the epoch of the store is needed, too
             return _read(tuple(found.items()))
         return self._known(job_id, await self._run("get", job_id))
 
@@ -141,13 +141,13 @@ def _record(row: Sequence[bytes]) -> StatusRecord:
 
 
 def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    """In a script's answer names and texts take turns."""
+    """Return the pairs of a script's answer, in which names and texts alternate."""
     return tuple(zip(row[::2], row[1::2], strict=True))
 
 
 @lru_cache(maxsize=MOST_PARSED)
 def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
-    """Most looks at a job find what the one before found: the very same record then."""
+    """Parse a record. Most reads of a job find the same row, and then get the same object."""
     fields = {name.decode(): text.decode() for name, text in row}
     with reading(fields.get("job_id")):
         return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
@@ -181,7 +181,7 @@ async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncItera
 
 
 async def _listen(link: RedisLink, waiters: Waiters) -> NoReturn:
-    """Tell those who wait what the scripts publish, over whatever becomes of the connection."""
+    """Tell waiting callers which jobs ended, as the scripts publish it; reconnect after a failure."""
     while True:
         await waiters.anyone()
         try:
@@ -195,4 +195,4 @@ async def _listen(link: RedisLink, waiters: Waiters) -> NoReturn:
                     if message is not None:
                         waiters.ended(message["data"].decode())
         except BackendUnavailable:
-            await asyncio.sleep(RESTART_SECONDS)  # they look by themselves meanwhile
+            await asyncio.sleep(RESTART_SECONDS)  # callers look by themselves meanwhile

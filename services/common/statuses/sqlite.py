@@ -120,7 +120,7 @@ class SQLiteStatusStore:
 
 
 def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection) -> StatusRecord:
-    """Raises TooManyJobs, which undoes the transaction."""
+    """Count the job as its party's. Raises TooManyJobs, which undoes the transaction."""
     live = sqlite_records.count_of(quota.party, connection)
     if quota.most is not None and live >= quota.most:
         raise TooManyJobs(quota.most)
@@ -139,7 +139,7 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
 
 
 async def _watch(file: SQLiteFile, waiters: Waiters) -> NoReturn:
-    """Tell those who wait what anybody wrote to the file; asking whether somebody did reads none of it."""
+    """Tell waiting callers which jobs ended. The check for a write by any process reads no row."""
     seen: object = None
     while True:
         await waiters.anyone()
@@ -150,5 +150,5 @@ async def _watch(file: SQLiteFile, waiters: Waiters) -> NoReturn:
                     waiters.ended(job_id)
             seen = version
         except BackendUnavailable:
-            seen = None  # they look by themselves meanwhile
+            seen = None  # callers look by themselves meanwhile
         await asyncio.sleep(WATCH_SECONDS)

@@ -1,6 +1,6 @@
 """The embedded status store's tables and every statement on them, as work within a transaction of `SQLiteFile`.
 
-A record is one JSON document; beside it stands only what is searched by.
+A record is one JSON document; the other columns exist to search by.
 """
 
 import json
@@ -38,7 +38,7 @@ SCHEMA = (
 
 
 def begin_epoch(connection: sqlite3.Connection) -> None:
-    """At the first use only. In whole milliseconds, like the time inside an id which is compared with it."""
+    """Set the epoch at the first use, in whole milliseconds like the time inside an id."""
     seconds = int(time.time() * 1000) / 1000
     connection.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (seconds,))
 
@@ -72,7 +72,7 @@ def find_live(after: str, limit: int, connection: sqlite3.Connection) -> list[St
 
 
 def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
-    """The newest first, those older than `before` where that is not empty."""
+    """Return the newest first, only those older than `before` unless that is empty."""
     rows = connection.execute(
         f"""SELECT job_id, record FROM statuses
             WHERE {_OWNER} = ? AND job_id < ? AND (forget_at IS NULL OR forget_at > ?)
@@ -83,25 +83,25 @@ def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connecti
 
 
 def version(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Another one when anything was written, by another connection or by this one."""
+    """Return a value that changes with every write, of any connection."""
     other: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return other, connection.total_changes
 
 
 def ended(job_ids: Sequence[str], connection: sqlite3.Connection) -> list[str]:
-    """Those of these jobs that are over or gone."""
+    """Return which of these jobs are over or gone."""
     query = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT job_id FROM statuses WHERE forget_at IS NULL)"
     return [job_id for (job_id,) in connection.execute(query, (json.dumps(job_ids),))]
 
 
 def count_of(party: str, connection: sqlite3.Connection) -> int:
-    """How many live jobs it has."""
+    """Return how many live jobs the party has."""
     count: int = connection.execute("SELECT count(*) FROM parties WHERE party = ?", (party,)).fetchone()[0]
     return count
 
 
 def join(party: str, job_id: str, connection: sqlite3.Connection) -> None:
-    """Count the job as the party's until it is over."""
+    """Count the job as the party's until it ends."""
     connection.execute("INSERT OR REPLACE INTO parties VALUES (?, ?)", (job_id, party))
 
 
@@ -135,7 +135,7 @@ def forget(job_id: str, connection: sqlite3.Connection) -> None:
 
 
 def purge(connection: sqlite3.Connection) -> None:
-    """Delete what is past its time; nothing to do costs two looks into an index."""
+    """Delete expired rows; without any, it costs two index look-ups."""
     now = time.time()
     connection.execute("DELETE FROM statuses WHERE forget_at <= ?", (now,))
     connection.execute("DELETE FROM idempotency_keys WHERE forget_at <= ?", (now,))
@@ -147,7 +147,7 @@ def _leave(job_id: str, connection: sqlite3.Connection) -> None:
 
 @lru_cache(maxsize=MOST_PARSED)
 def _record(row: tuple[str, str]) -> StatusRecord:
-    """Most looks at a job find what the one before found: the very same record then."""
+    """Parse a record. Most reads of a job find the same row, and then get the same object."""
     job_id, document = row
     with reading(job_id):
         return StatusRecord.model_validate_json(document)

@@ -1,7 +1,7 @@
-"""How a job's status changes, as functions of what is stored before: the rules every status store keeps.
+"""The transitions of a job's status, as pure functions: the rules of every status store.
 
 The SQLite store calls them inside a transaction; the Redis store has the same rules as server-side scripts.
-Each returns what is stored after (the same object when nothing changed) and the verdict. `now` is in Unix seconds.
+Each returns the record to store (the same object when nothing changed) and the verdict. `now` is in Unix seconds.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _UNLEASED = {"lease_token": None, "lease_message_id": None, "lease_expires_at": 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record, and what gives a call repeated for want of its answer the same answer again."""
+    """A record, and the facts by which a call repeated after a lost answer gets the same answer."""
 
     record: StatusRecord
     exhausted: bool = False  # the present lease was given without an attempt left
@@ -43,7 +43,7 @@ def begin(
 
 
 def progress(stored: StoredRecord | None, lease: Lease, made: Progress, limits: Limits, now: float) -> Decision:
-    """Store progress and renew the lease, whose time may have passed as long as nobody took the job over."""
+    """Store progress and renew the lease, which may have expired unless another worker took the job over."""
     if stored is None:
         return None, Verdict.MISSING
     if not _runs_under(stored.record, lease):
@@ -63,7 +63,7 @@ def finish(stored: StoredRecord | None, lease: Lease, outcome: Outcome, now: flo
     record = stored.record
     if lease.token and stored.ended_by == lease.token and record.state is outcome.state:
         return stored, Verdict.HELD
-    accepted = outcome.release_key and record.published  # by another gateway, as its client has been told
+    accepted = outcome.release_key and record.published  # by another gateway, and its client knows
     by_gateway = not lease.token and record.state is State.QUEUED and not accepted
     if not by_gateway and not _runs_under(record, lease):
         return stored, Verdict.LOST
@@ -87,7 +87,7 @@ def request_cancel(stored: StoredRecord, now: float) -> StoredRecord:
 
 
 def confirm(stored: StoredRecord, now: float) -> StoredRecord:
-    """The message is on its queue."""
+    """Note that the message is on its queue."""
     return stored if stored.record.published else replace(stored, record=_published(stored.record, now))
 
 

@@ -1,4 +1,4 @@
-"""Who in this process waits for the end of which job. A status store tells it what it hears of."""
+"""The callers of this process that wait for the end of a job; the status store tells which jobs ended."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Final
 
 from services.common.schemas import StatusRecord
 
-# What a store hears of may be lost on its way, so whoever waits looks by himself now and then.
+# A notification may be lost, so a waiting caller also looks by itself now and then.
 LOOK_SECONDS: Final = 1.0
 
 
@@ -22,7 +22,7 @@ class Waiters:
     async def until_ended(
         self, job_id: str, seconds: float, look: Callable[[], Awaitable[StatusRecord]]
     ) -> StatusRecord:
-        """What `look` finds once the job is over, or after so many seconds. Raises what `look` raises."""
+        """Return what `look` finds once the job is over, or after so many seconds. Raises what `look` raises."""
         if seconds <= 0:
             return await look()
         deadline = time.monotonic() + seconds
@@ -31,7 +31,7 @@ class Waiters:
         self._anyone.set()
         try:
             while True:
-                event.clear()  # before looking: what ends in between is heard of again
+                event.clear()  # before looking: an end in between sets it again
                 record = await look()
                 left = deadline - time.monotonic()
                 if record.state.terminal or left <= 0:
@@ -43,21 +43,21 @@ class Waiters:
             self._leave(job_id, event)
 
     async def anyone(self) -> None:
-        """Return once somebody waits."""
+        """Return once any caller waits."""
         await self._anyone.wait()
 
     @property
     def job_ids(self) -> list[str]:
-        """The jobs somebody waits for."""
+        """The jobs that callers wait for."""
         return list(self._events)
 
     def ended(self, job_id: str) -> None:
-        """The job is over; nobody needs to wait for it."""
+        """Wake the callers that wait for this job: it is over."""
         for event in self._events.get(job_id, ()):
             event.set()
 
     def look_again(self) -> None:
-        """Something may have been missed."""
+        """Wake all callers: a notification may have been lost."""
         for job_id in self.job_ids:
             self.ended(job_id)
 

@@ -1,4 +1,4 @@
-"""A few pages for whoever watches a service, on an address of their own that clients need not reach."""
+"""A few pages for operators, on an address of their own that clients need not reach."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -29,12 +29,14 @@ async def serve_admin(host: str, port: int, pages: Mapping[str, Page]) -> AsyncI
 
 
 def metrics_page(registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]] | None = None) -> Page:
-    """What Prometheus reads; `refresh` looks before at what is not counted as it happens."""
+    """Return the page that Prometheus reads; `refresh` first updates metrics not counted as they happen."""
 
     async def page(_request: web.Request) -> web.StreamResponse:
         if refresh is not None:
             await refresh()
-        body = await asyncio.to_thread(generate_latest, registry)  # some milliseconds, which nobody else should wait
+        body = await asyncio.to_thread(
+            generate_latest, registry
+        )  # some milliseconds, for which the loop should not wait
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return page

@@ -1,4 +1,4 @@
-"""Watches how late the event loop is: what keeps it busy keeps every request and every job waiting."""
+"""Watches how late the event loop is: work that blocks it delays every request and every job."""
 
 import asyncio
 from typing import Final, NoReturn
@@ -9,7 +9,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 async def watch_loop_lag(lag: Histogram) -> NoReturn:
-    """Sleep again and again, and note by how many seconds too long it was."""
+    """Sleep in a loop, and observe by how many seconds each sleep was too long."""
     now = asyncio.get_running_loop().time
     while True:
         due = now() + LOOK_SECONDS

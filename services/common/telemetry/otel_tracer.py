@@ -46,7 +46,7 @@ class OtelTracer(Tracer):
             parent,
             _KINDS[kind],
             attributes,
-            # What an exception says may be what somebody typed.
+            # The text of an exception may repeat what a client sent.
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -77,7 +77,7 @@ class OtelTracer(Tracer):
 
 
 def exporting_provider(service: str) -> TracerProvider:
-    """Sends spans by OTLP over HTTP, in a thread of its own; the OTEL_* variables say where, how many and how often."""
+    """Return a provider that sends spans by OTLP over HTTP, in a thread; OTEL_* variables say where and how often."""
     resource = Resource.create({"service.version": __version__})
     if str(resource.attributes["service.name"]).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": service}))

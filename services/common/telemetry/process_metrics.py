@@ -1,18 +1,18 @@
-"""What both services measure alike, in Prometheus' words: their backends, their event loop, their process."""
+"""Prometheus metrics of both services: their backends, their event loop, their process."""
 
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
-# From what a poll takes to the deadline of a job.
+# From the time of a poll to the deadline of a job.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class ProcessMetrics:
     """One registry a service, not the process-wide one, so that nothing is registered at import time.
 
-    Labels hold only what there are few of: no id, no prompt, no path with an id in it.
+    Labels have few values: no id, no prompt, no path with an id in it.
     """
 
     def __init__(self) -> None:

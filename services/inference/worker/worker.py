@@ -158,7 +158,7 @@ class Worker:
     async def _fail(self, job_id: str) -> None:
         statuses = self._runtime.backends.statuses
         error = JobError(code="invalid-message", message="the job's message cannot be understood by this worker")
-        await statuses.finish(Lease.nobody(job_id), Outcome(State.FAILED, error=error))
+        await statuses.finish(Lease.of_gateway(job_id), Outcome(State.FAILED, error=error))
         try:
             record = await statuses.get(job_id)
         except JobNotFound:

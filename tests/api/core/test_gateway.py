@@ -171,7 +171,7 @@ async def test_given_up_is_not_accepted(
     async def publish(message: JobMessage, *, bulk: bool) -> None:
         error = JobError(code="not-accepted", message="not confirmed in time")
         outcome = Outcome(State.CANCELED, error=error, release_key=True)
-        await backends.statuses.finish(Lease.nobody(message.job_id), outcome)
+        await backends.statuses.finish(Lease.of_gateway(message.job_id), outcome)
         if given_up_by == "itself":
             raise BackendUnavailable("broker", "away")
 

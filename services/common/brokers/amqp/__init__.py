@@ -1,1 +1,1 @@
-"""What `RabbitMQBroker` is made of: deadlines, names and arguments, one session, subscriptions, dead letters."""
+"""The parts of `RabbitMQBroker`: deadlines, names and arguments, one session, subscriptions, dead letters."""

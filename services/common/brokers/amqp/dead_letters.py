@@ -1,4 +1,4 @@
-"""Looking at dead letters without consuming them, and taking one away."""
+"""Read dead letters without consuming them, and take one away."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -13,7 +13,7 @@ from services.common.ports import MAX_DEAD_LETTERS, DeadLetter
 
 
 async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLetter]:
-    """The oldest first. Nobody else sees them meanwhile."""
+    """Return the oldest first. Other readers do not see them meanwhile."""
     async with aclosing(_browse(channel, limit)) as messages:
         return [_letter(message) async for message in messages]
 
@@ -21,7 +21,10 @@ async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLe
 async def take_dead_letter(
     channel: AbstractChannel, message_id: str, first: Callable[[DeadLetter], Awaitable[None]]
 ) -> bool:
-    """Whether there was one. `first` is done before it goes: where that publishes it, there are two for a moment."""
+    """Remove the letter after calling `first` with it; return False if there is none.
+
+    Where `first` publishes the letter, it exists twice for a moment.
+    """
     async with aclosing(_browse(channel, MAX_DEAD_LETTERS)) as messages:
         async for message in messages:
             if message_key(message) == message_id:

@@ -44,4 +44,4 @@ def _leave_behind(task: asyncio.Task[Any], seconds: float) -> None:
 def _forget(task: asyncio.Task[Any]) -> None:
     _left_behind.discard(task)
     if not task.cancelled():
-        task.exception()  # marks it as seen: nobody waits for it
+        task.exception()  # marks it as retrieved

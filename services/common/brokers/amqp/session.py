@@ -29,14 +29,14 @@ class Session:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = asyncio.Lock()
-        self.browsing = asyncio.Lock()  # whoever looks at the dead letters hides them from others meanwhile
+        self.browsing = asyncio.Lock()  # a reader of the dead letters hides them from others
         self._connection: AbstractConnection | None = None
         self._control: AbstractChannel | None = None
         self._publishing: AbstractChannel | None = None
         self._declared: set[str] = set()
 
     async def exchange(self, model: str) -> AbstractExchange:
-        """Where to publish, with confirms; the queues of the model exist."""
+        """Return the exchange to publish to, with confirms; the queues of the model exist."""
         async with self._lock:
             await self._declare(model)
             if self._publishing is None or self._publishing.is_closed:
@@ -44,7 +44,7 @@ class Session:
             return await self._publishing.get_exchange(JOBS, ensure=False)
 
     def forget_queue(self, model: str) -> None:
-        """Declare it again before the next message: somebody deleted it."""
+        """Declare the queue again before the next message, since it was deleted."""
         self._declared.discard(model)
 
     async def depth(self, model: str) -> int:
@@ -70,7 +70,7 @@ class Session:
             await declare_exchange(await self._open_control())
 
     async def new_channel(self) -> AbstractChannel:
-        """For one caller, who closes it."""
+        """Open a channel for one caller, which closes it."""
         async with self._lock:
             return await self._new_channel(confirms=False)
 
@@ -101,7 +101,7 @@ class Session:
 
 
 async def connect(url: str, name: str) -> AbstractConnection:
-    """`name` shows in RabbitMQ's list of connections.
+    """Connect; `name` shows in RabbitMQ's list of connections.
 
     Not a robust connection: that one makes calls wait without limit while it reconnects.
     """
@@ -109,7 +109,7 @@ async def connect(url: str, name: str) -> AbstractConnection:
 
 
 async def close_connection(connection: AbstractConnection | None) -> None:
-    """Never raises; a broker that does not answer is left alone after CLOSE_SECONDS."""
+    """Close the connection, within CLOSE_SECONDS even if the broker does not answer. Never raises."""
     if connection is not None:
         with suppress(*FAILURES):
             await within(CLOSE_SECONDS, connection.close())

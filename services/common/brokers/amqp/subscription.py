@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """A connection of its own: what goes wrong here disturbs no other consumer and no publisher."""
+    """Has a connection of its own: a failure here disturbs no other consumer and no publisher."""
 
     def __init__(self) -> None:
         self._connection: AbstractConnection | None = None
@@ -35,7 +35,7 @@ class Subscription:
         self._ended = False
 
     async def open(self, url: str, model: str, prefetch: int) -> None:
-        """Raises what aio-pika raises. The caller closes, then and if it has lost its patience."""
+        """Connect and consume. Raises what aio-pika raises; after that, or a timeout, the caller closes."""
         self._connection = await connect(url, f"studio consume {model}")
         self._connection.close_callbacks.add(self._lose)
         self._channel = self._connection.channel(publisher_confirms=False)
@@ -51,7 +51,7 @@ class Subscription:
             await self.close()
 
     async def next(self) -> Delivery | None:
-        """None once nothing more will come."""
+        """Return the next delivery, or None once the subscription is lost."""
         while not self._lost.is_set():
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
@@ -84,7 +84,7 @@ class Subscription:
             await self.close()
 
     async def close(self) -> None:
-        """The broker requeues whatever is unsettled."""
+        """Close the connection; the broker requeues unsettled deliveries."""
         self._ended = True
         await close_connection(self._connection)
 
@@ -103,7 +103,7 @@ class Subscription:
         self._inbox.put_nowait(None)
 
     async def _consuming(self) -> bool:
-        """Whether the broker answers and still knows a consumer of both lanes."""
+        """Return whether the broker answers and still has a consumer on both lanes."""
         if self._channel is None:
             return False
         for lane, _ in self._consumers:
@@ -159,7 +159,7 @@ async def _settle(message: AbstractIncomingMessage, settlement: Settlement) -> N
 
 
 def message_key(message: AbstractIncomingMessage) -> str:
-    """A message of foreign make may have no id, or one that fits into no URL; its content then stands for it."""
+    """Return the message id; a hash of the body if it has none, or one that does not fit into a URL."""
     if message.message_id and _SANE.fullmatch(message.message_id):
         return message.message_id
     return hashlib.sha256(message.body).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Exchanges and queues, declared by whoever comes first.
+"""Exchanges and queues, declared by the first process that needs them.
 
 Arguments cannot be changed on a queue that exists, so only what never changes is an argument: queue type, overflow
 and dead-letter exchange. Numbers (length, delivery limit) are policies: `deploy/rabbitmq/definitions.json`.
@@ -28,12 +28,12 @@ DEAD_ARGUMENTS: Final[FieldTable] = {
 
 
 def queue_name(key: str) -> str:
-    """Of the queue with this routing key."""
+    """Return the name of the queue with this routing key."""
     return f"{JOBS}.{key}"
 
 
 async def declare_exchange(channel: AbstractChannel) -> AbstractExchange:
-    """The exchange that jobs are published to."""
+    """Declare the exchange that jobs are published to."""
     return await channel.declare_exchange(JOBS, ExchangeType.DIRECT, durable=True)
 
 
@@ -45,7 +45,7 @@ async def declare_dead_queue(channel: AbstractChannel) -> AbstractQueue:
 
 
 async def declare_job_queues(channel: AbstractChannel, model: str) -> tuple[AbstractQueue, AbstractQueue]:
-    """Both lanes of one model, the bulk one last, bound; a dead letter always finds a place to go to."""
+    """Declare and bind both lanes of one model, the bulk one last, and the queue of dead letters."""
     await declare_dead_queue(channel)
     exchange = await declare_exchange(channel)
 
