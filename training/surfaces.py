@@ -63,7 +63,7 @@ def revolve(
 ) -> None:
     """Draw a surface of revolution. `profile` holds (height, radius) from the foot up.
 
-    `rounding` is the extent of rounded corners to each side, in units of 1/256 of the height. `decorate(rgb, across, height)`
+    `rounding` is the extent of rounded corners to each side, in 1/256 of the height. `decorate(rgb, across, height)`
     may change the colour; `across` is -1..1 over the width.
     """
     heights, radii = _smooth(profile, rounding)
