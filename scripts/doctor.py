@@ -1,6 +1,6 @@
-"""`just doctor`: is this machine ready for `just up`? One line a check, OK or FAIL, with the command that mends it.
+"""`just doctor` checks that this machine is ready for `just up`: OK or FAIL a check, with the command that mends it.
 
-Needs nothing but Python, because it is asked when things do not work.
+It needs nothing but Python, because it must work when other things do not.
 """
 
 from __future__ import annotations  # python3 may be older than the one of .venv
@@ -30,7 +30,7 @@ INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # with Compose, which
 
 
 class Failure(Exception):
-    """What is wrong, and the command that mends it."""
+    """A fault, and the command that fixes it."""
 
     def __init__(self, fault: str, mend: str) -> None:
         super().__init__(fault)
@@ -87,7 +87,7 @@ def env() -> str:
 
 
 def ports() -> str:
-    """Free, or taken by this very project."""
+    """Check that the ports are free, or in use by this project."""
     if _output("docker", "compose", "ps", "--quiet"):
         return "in use by this project, which is up"
     given = _env(ROOT / ".env")
@@ -108,7 +108,7 @@ def disk() -> str:
 
 
 def gpu() -> str:
-    """Only `just up-gpu` needs one."""
+    """Check Docker's GPU, which only `just up-gpu` needs."""
     profiles = os.environ.get("COMPOSE_PROFILES") or _env(ROOT / ".env").get("COMPOSE_PROFILES", "")
     if "gpu" not in profiles.split(","):
         return "not asked for in COMPOSE_PROFILES"
@@ -124,7 +124,7 @@ def gpu() -> str:
 
 
 def _output(*command: str) -> str | None:
-    """What it printed; None if it is not there or failed."""
+    """Return the output of the command, None if it is missing or failed."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -99,20 +99,20 @@ def test_one_that_is_canceled(system: System) -> None:
 
 
 def test_a_hundred_identical_jobs(system: System) -> None:
-    """A hundred identical jobs cost one call of the model; each has its own artifact, with the same bytes."""
+    """A hundred identical jobs cost one model call; each has its own artifact, with the same bytes."""
     system.start_gateway()
     ids = [str(system.submit("SLOW twin", seed=7)["id"]) for _ in range(100)]
     system.start_worker(prefetch="100")
     jobs = [system.wait(job_id) for job_id in ids]
     assert {job["state"] for job in jobs} == {"succeeded"}
     assert sum(system.generation_counts().values()) == 1
-    pictures = {system.client.get(job["artifacts"][0]["url"]).content for job in jobs}
-    assert len(pictures) == 1
+    images = {system.client.get(job["artifacts"][0]["url"]).content for job in jobs}
+    assert len(images) == 1
     assert len({job["artifacts"][0]["url"] for job in jobs}) == 100
 
 
 def test_twin_of_a_canceled_job(system: System) -> None:
-    """Canceling a job takes nothing from the one that asked for the same and waits for the same call."""
+    """The cancellation of a job does not affect an identical job that shares its call."""
     system.start_gateway()
     first, second = (str(system.submit("SLOW twin", seed=7)["id"]) for _ in range(2))
     system.start_worker()
@@ -123,7 +123,7 @@ def test_twin_of_a_canceled_job(system: System) -> None:
 
 
 def test_worker_counts(system: System) -> None:
-    """The worker's /metrics tell calls, what they made, and what was shared instead of made."""
+    """The worker's /metrics count calls, generated outputs and shared outputs."""
     system.start_gateway()
     vase, lamp = _submit(system, "vase", "lamp")
     ids = [vase, lamp, str(system.submit("vase", seed=0)["id"])]
