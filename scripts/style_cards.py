@@ -1,4 +1,4 @@
-"""`just style-cards` draws the example image of every studio look with the default model, into web/static/styles.
+"""`just style-cards` draws the example image of every studio style with the default model, into web/static/styles.
 
 Run it again when the model or the looks change; it takes a minute. It keeps the most typical of several images, so that
 a bad seed is no visitor's first impression.

@@ -25,22 +25,22 @@ def test_cli_reference_is_generated(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def population(tmp_path: Path) -> Iterator[SampleJobs]:
+def sample_jobs(tmp_path: Path) -> Iterator[SampleJobs]:
     catalogue = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
     with LiveGateway(embedded_settings(tmp_path / "live"), catalogue) as live, SampleJobs(live) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_readme_runs(population: SampleJobs, tmp_path: Path, number: int) -> None:
+def test_readme_runs(sample_jobs: SampleJobs, tmp_path: Path, number: int) -> None:
     """Each of the README's clients, a few lines of Python, gets its pictures."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    code = blocks[number].replace("http://127.0.0.1:8000", population.url)
+    code = blocks[number].replace("http://127.0.0.1:8000", sample_jobs.url)
     assert code != blocks[number]
-    with population.working():
+    with sample_jobs.working():
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "photo.png").exists() or done.stdout.count(population.url) == 2
+    assert (tmp_path / "photo.png").exists() or done.stdout.count(sample_jobs.url) == 2
     assert len([line for line in code.splitlines() if line]) <= 5

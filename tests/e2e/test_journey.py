@@ -57,11 +57,11 @@ def test_seeds(system: System) -> None:
     unseeded = system.wait(system.submit("blue vase")["id"])
 
     assert [artifact["seed"] for artifact in several["artifacts"]] == [2**32 - 2, 2**32 - 1, 0]
-    pictures = [_artifact(system, several, index) for index in range(3)]
-    assert len(set(pictures)) == 3
-    assert _artifact(system, again) == pictures[1]
+    images = [_artifact(system, several, index) for index in range(3)]
+    assert len(set(images)) == 3
+    assert _artifact(system, again) == images[1]
     assert unseeded["artifacts"][0]["seed"] == unseeded["params"]["seed"]
-    assert _artifact(system, unseeded) not in pictures
+    assert _artifact(system, unseeded) not in images
 
 
 def test_a_failing_pipeline_is_reported(system: System) -> None:

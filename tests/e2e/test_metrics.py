@@ -1,12 +1,12 @@
 """The metrics of both services after a known workload."""
 
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.support.metrics_scrape import Scrape
+from tests.support.polling import poll
 from tests.support.servers.server import free_port
 from tests.support.system import System
 
@@ -90,11 +90,12 @@ def test_waiting_and_dead(system: System, metrics_url: str) -> None:
 
 def _scrape_when(url: str, met: Callable[[Scrape], bool]) -> Scrape:
     """Scrape until the condition holds: the queues are read about once a second, and a broker may count late."""
-    deadline = time.monotonic() + 10
-    while not met(scrape := Scrape(url)):
-        assert time.monotonic() < deadline, scrape.text
-        time.sleep(0.1)
-    return scrape
+
+    def matching() -> Scrape | None:
+        scrape = Scrape(url)
+        return scrape if met(scrape) else None
+
+    return poll(matching, 10, lambda: Scrape(url).text)
 
 
 def test_not_public(system: System) -> None:

@@ -34,8 +34,8 @@ def test_images_by_url(client: openai.OpenAI) -> None:
     made = client.images.generate(prompt="red mug", n=2, size="64x64", extra_body={"seed": 3})
     assert made.data is not None
     assert made.size == "64x64"
-    pictures = [httpx2.get(str(image.url)).content for image in made.data]
-    assert [pixels_of(picture) for picture in pictures] == [
+    files = [httpx2.get(str(image.url)).content for image in made.data]
+    assert [pixels_of(file) for file in files] == [
         expected_pixels("red mug", 3),
         expected_pixels("red mug", 4),
     ]
@@ -105,7 +105,7 @@ def test_parameters_beyond_openais_own(client: openai.OpenAI, system: System) ->
 
 
 def test_models(client: openai.OpenAI) -> None:
-    """The models on offer are listed as the client expects them."""
+    """OpenAI's client lists the models on offer."""
     (model,) = client.models.list()
     assert model.id.startswith("scripted")
     assert (model.object, model.owned_by) == ("model", "studio")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.polling import poll
 from tests.support.system import System
 
 pytest_plugins = ["tests.support.system_fixtures"]
@@ -17,14 +18,12 @@ SECONDS = 30.0
 
 def queue_when(system: System, met: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Poll the only model's entry of /v1/queue until it meets the condition, and return it."""
-    deadline = time.monotonic() + SECONDS
-    entry: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        entry = system.client.get("/v1/queue").json()["data"][0]
-        if met(entry):
-            return entry
-        time.sleep(0.05)
-    raise AssertionError(f"not in {SECONDS} s: {entry}\n{system.log()[-3000:]}")
+
+    def matching() -> dict[str, Any] | None:
+        entry: dict[str, Any] = system.client.get("/v1/queue").json()["data"][0]
+        return entry if met(entry) else None
+
+    return poll(matching, SECONDS, lambda: f"{system.client.get('/v1/queue').text}\n{system.log()[-3000:]}")
 
 
 def test_positions_fall_and_times_are_given(system: System) -> None:

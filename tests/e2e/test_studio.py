@@ -12,6 +12,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.support.polling import poll
 from tests.support.servers.server import free_port
 from tests.support.system import System, running_system
 
@@ -36,14 +37,15 @@ def _studio(system: System, *arguments: str, **settings: str) -> subprocess.Comp
 
 def _worker_once_it_loads(system: System, studio: int) -> psutil.Process:
     """Return the worker that `studio` with this process id started, once its adapter waits for the gate."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def loading() -> psutil.Process | None:
         for worker in psutil.Process(studio).children():
             for connection in worker.net_connections():
                 if connection.status == psutil.CONN_LISTEN and _phase(connection.laddr.port) == "loading":
                     return worker
-        time.sleep(0.1)
-    raise AssertionError(system.log())
+        return None
+
+    return poll(loading, 60, system.log)
 
 
 def _phase(port: int) -> object:
@@ -55,10 +57,7 @@ def _phase(port: int) -> object:
 
 
 def _until_submitted(system: System) -> None:
-    deadline = time.monotonic() + 60
-    while not system.client.get("/v1/jobs").json()["data"]:
-        assert time.monotonic() < deadline, system.log()
-        time.sleep(0.1)
+    poll(lambda: system.client.get("/v1/jobs").json()["data"], 60, system.log)
 
 
 def test_one_command(system: System) -> None:

@@ -84,7 +84,7 @@ def test_not_wanted(system: System) -> None:
 
 
 def test_not_installed(system: System, collector: Collector) -> None:
-    """Where spans are wanted and the extra is missing, the log says so and jobs are made all the same."""
+    """If the extra for traces is missing, the log says so and jobs succeed all the same."""
     _without_opentelemetry(system.folder)
     system.environment["PYTHONPATH"] = f"{system.folder}:{ROOT}"
     _made(system, "red mug")

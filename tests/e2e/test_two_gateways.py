@@ -93,8 +93,8 @@ def test_jobs_hold_across_gateways(system: System, other: httpx2.Client) -> None
 
     job = other.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"}).json()
     assert job["state"] == "succeeded"
-    pictures = [client.get(job["artifacts"][0]["url"]).content for client in (system.client, other)]
-    assert pictures[0] == pictures[1]
+    images = [client.get(job["artifacts"][0]["url"]).content for client in (system.client, other)]
+    assert images[0] == images[1]
     assert other.delete(f"/v1/jobs/{job_id}").status_code == 204
     assert system.client.get(f"/v1/jobs/{job_id}").status_code == 410
 

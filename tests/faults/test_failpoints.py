@@ -11,6 +11,7 @@ import pytest
 
 from services.common.failpoints import FAILPOINTS
 from tests.support.models.scripted_adapter import expected_pixels, pixels_of
+from tests.support.polling import poll
 from tests.support.system import ROOT, System
 
 pytest_plugins = ["tests.support.system_fixtures"]
@@ -117,9 +118,7 @@ def test_gateway_killed_and_the_client_gone(system: System, failpoint: str) -> N
     _died_there(gateway)
     system.start_gateway()
 
-    deadline = time.monotonic() + 40
-    while not system.generation_counts() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    poll(system.generation_counts, 40, system.log)
     job = system.wait(system.submit("left behind", key="left", seed=5)["id"])
     assert (job["state"], job["attempt"]) == ("succeeded", 1)
     assert system.generation_counts() == {job["id"]: 1}
@@ -187,7 +186,4 @@ def test_gateway_killed_while_removing(system: System, failpoint: str) -> None:
 
 
 def _await_gone(system: System, url: str) -> None:
-    deadline = time.monotonic() + 20
-    while system.client.get(url).status_code != 410:
-        assert time.monotonic() < deadline, f"{url} is still there"
-        time.sleep(0.1)
+    poll(lambda: system.client.get(url).status_code == 410, 20, lambda: f"{url} is still there")

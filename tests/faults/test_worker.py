@@ -39,7 +39,7 @@ def test_job_whose_output_is_none(system: System) -> None:
 
     assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "generation-failed", 1)
     assert system.generation_counts()[job["id"]] == 1
-    assert "no picture, with a secret in it" in system.log()
+    assert "no image, with a secret in it" in system.log()
     assert "secret" not in job["error"]["message"]
 
 
@@ -73,7 +73,7 @@ def test_worker_that_was_suspended(system: System) -> None:
     suspended.send_signal(signal.SIGSTOP)
     other = system.start_worker()
     done = system.wait(job["id"])
-    picture = system.client.get(done["artifacts"][0]["url"]).content
+    image = system.client.get(done["artifacts"][0]["url"]).content
     other.send_signal(signal.SIGTERM)
     assert other.wait(timeout=30) == 0
     suspended.send_signal(signal.SIGCONT)
@@ -82,5 +82,5 @@ def test_worker_that_was_suspended(system: System) -> None:
     system.wait_for_log("job was taken over", seconds=20)
     assert (done["state"], done["attempt"], following["state"]) == ("succeeded", 2, "succeeded")
     assert system.client.get(f"/v1/jobs/{job['id']}").json() == done
-    assert system.client.get(done["artifacts"][0]["url"]).content == picture
+    assert system.client.get(done["artifacts"][0]["url"]).content == image
     assert system.generation_counts()[job["id"]] == 2

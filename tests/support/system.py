@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.support.polling import poll
 from tests.support.servers.server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,11 +138,9 @@ class System:
 
     def wait_for_log(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """Wait until the log of all processes has a match of this regular expression, and return it."""
-        deadline = time.monotonic() + seconds
-        while (found := re.search(pattern, self.log())) is None:
-            assert time.monotonic() < deadline, f"no {pattern!r} in {seconds} s\n{self.log()[-3000:]}"
-            time.sleep(0.05)
-        return found
+        return poll(
+            lambda: re.search(pattern, self.log()), seconds, lambda: f"{pattern!r} in the log:\n{self.log()[-3000:]}"
+        )
 
     def close(self) -> None:
         self.client.close()

@@ -1,8 +1,7 @@
 """Receives spans in tests: a collector of OpenTelemetry's protocol over HTTP, which keeps them in memory."""
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,16 +27,22 @@ class Collector:
     def __init__(self, url: str) -> None:
         self.url = url
         self.received: list[Span] = []
+        self._changed = threading.Condition()
+
+    def add(self, spans: Iterable[Span]) -> None:
+        with self._changed:
+            self.received += spans
+            self._changed.notify_all()
 
     def of_trace(self, trace_id: str, names: Sequence[str], seconds: float = 15) -> list[Span]:
         """Wait until the trace has a span of each of these names, and return all its spans."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = [span for span in self.received if span.trace_id == trace_id]
-            if {span.name for span in found} >= set(names):
-                return found
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+
+        def found() -> list[Span]:
+            return [span for span in self.received if span.trace_id == trace_id]
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: {span.name for span in found()} >= set(names), seconds), found()
+            return found()
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make a service send its spans here within 0.1 s."""
@@ -50,7 +55,7 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:
             assert self.path == "/v1/traces"
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            collector.received += _spans(ExportTraceServiceRequest.FromString(body))
+            collector.add(_spans(ExportTraceServiceRequest.FromString(body)))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -25,7 +25,7 @@ STATES = {"POST /v1/jobs/{job_id}/cancel": "running", "GET /v1/jobs/{job_id}/pre
 
 
 @pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[SampleJobs]:
+def sample_jobs(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[SampleJobs]:
     with LiveGateway(embedded_settings(tmp_path_factory.mktemp("docs")), catalogue) as live:
         with SampleJobs(live) as opened:
             yield opened
@@ -33,17 +33,17 @@ def population(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -
 
 @pytest.mark.parametrize("language", ["shell", "python"])
 @pytest.mark.parametrize("endpoint", TABLE.values(), ids=TABLE.keys())
-def test_examples_run(endpoint: Endpoint, language: str, population: SampleJobs, tmp_path: Path) -> None:
+def test_examples_run(endpoint: Endpoint, language: str, sample_jobs: SampleJobs, tmp_path: Path) -> None:
     """Every example works when it is pasted behind the two lines at the top of the page."""
-    job_id = population.create(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
-    message_id = population.create_dead_letter(ended=True)
+    job_id = sample_jobs.create(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
+    message_id = sample_jobs.create_dead_letter(ended=True)
     if language == "shell":
         command = ["bash", "-euc", curl_example(endpoint)]
     else:
-        begin = f"BASE, JOB_ID, MESSAGE_ID = {population.url!r}, {job_id!r}, {message_id!r}\n"
+        begin = f"BASE, JOB_ID, MESSAGE_ID = {sample_jobs.url!r}, {job_id!r}, {message_id!r}\n"
         command = [sys.executable, "-c", begin + python_example(endpoint)]
-    environment = {**os.environ, "BASE": population.url, "JOB_ID": job_id, "MESSAGE_ID": message_id}
-    with population.working():
+    environment = {**os.environ, "BASE": sample_jobs.url, "JOB_ID": job_id, "MESSAGE_ID": message_id}
+    with sample_jobs.working():
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
         )

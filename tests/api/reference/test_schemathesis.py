@@ -39,7 +39,7 @@ thorough = settings(
 
 
 @pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleJobs]:
+def sample_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleJobs]:
     folder = tmp_path_factory.mktemp("schemathesis")
     with LiveGateway(
         embedded_settings(folder, queue_limit=1_000_000, sweep_seconds=3600, image_wait_seconds=10), CATALOGUE
@@ -49,20 +49,20 @@ def population(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleJobs]
 
 
 @pytest.fixture(scope="module")
-def worker(population: SampleJobs) -> Iterator[None]:
-    with population.working():
+def worker(sample_jobs: SampleJobs) -> Iterator[None]:
+    with sample_jobs.working():
         yield
 
 
 @operations.parametrize()
 @thorough
-def test_operation(case: schemathesis.Case[Any], population: SampleJobs) -> None:
+def test_operation(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> None:
     """Every answer is one that the document describes, and a request is refused exactly where the document says so."""
-    population.send(case)
+    sample_jobs.send(case)
 
 
 @images.parametrize()
 @thorough
-def test_images(case: schemathesis.Case[Any], population: SampleJobs, worker: None) -> None:
+def test_images(case: schemathesis.Case[Any], sample_jobs: SampleJobs, worker: None) -> None:
     """The answers of OpenAI's route keep to the document too, while a worker makes the images."""
-    population.send(case)
+    sample_jobs.send(case)

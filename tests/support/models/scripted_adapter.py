@@ -80,7 +80,7 @@ class UnencodableOutput:
     """An output that cannot be encoded."""
 
     def encode(self, metadata: dict[str, str]) -> Encoded:
-        raise ValueError("no picture, with a secret in it")
+        raise ValueError("no image, with a secret in it")
 
 
 def _image(item: Item) -> ImageOutput:
