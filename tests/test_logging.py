@@ -1,4 +1,4 @@
-"""One record is one line, and nothing in it is secret, whoever wrote it."""
+"""Every record is one line without secrets, of our own code and of libraries."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SECRETS = [
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
+    """Yield the stream of the records."""
     root = logging.getLogger()
     before = root.handlers, root.level
     configure_logging("debug", request.param)
@@ -50,14 +50,14 @@ def test_secrets_are_masked(written: io.StringIO, text: str) -> None:
 
 
 def test_what_is_no_secret_stays(written: io.StringIO) -> None:
-    """Addresses, names and ordinary words are told as they are."""
+    """Addresses, names and ordinary words are logged unchanged."""
     for text in ("amqp://studio@rabbit:5672/", "http://127.0.0.1:8000", "basic usage", "password of 16 letters"):
         structlog.get_logger("ours").info("told", reason=text)
         assert text in written.getvalue()
 
 
 def test_one_record_is_one_line(written: io.StringIO) -> None:
-    """What others sent can neither begin another line nor command the terminal it is shown on."""
+    """A client's text can neither begin another line nor control the terminal that shows it."""
     structlog.get_logger("ours").info("told\nnot a record", reason="a\r\nnot a record\x1b[31m\x9b2J")
     logging.getLogger("library").info("told\r\nnot a record")
 
@@ -69,7 +69,7 @@ def test_one_record_is_one_line(written: io.StringIO) -> None:
 
 
 def test_local_variables_are_not_told(written: io.StringIO) -> None:
-    """A traceback has the lines, not what was in them: that may be a request, or the settings."""
+    """A traceback has no local variables: they may hold a request, or the settings."""
 
     def fail(prompt: str) -> None:
         raise RuntimeError("it broke")

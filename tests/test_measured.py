@@ -113,7 +113,7 @@ async def test_every_failure_is_counted(name: str, method: str) -> None:
 
 
 async def test_waiting_is_not_measured() -> None:
-    """How long a caller waits for the end of a job says nothing of the status store."""
+    """A wait for the end of a job is not measured: it says nothing of the status store."""
     recorders, backends, metrics = _measured()
 
     await backends.statuses.get("job", wait=5)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_env_example_is_generated() -> None:
-    """`.env.example` is exactly what the settings class says; `just env-example` writes it."""
+    """`.env.example` is generated from the settings class; `just env-example` writes it."""
     assert (ROOT / ".env.example").read_text() == env_example()
 
 

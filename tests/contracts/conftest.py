@@ -1,4 +1,4 @@
-"""Both backends of each port. `open_*` opens one more on the same data, as another process would."""
+"""Fixtures with both backends of each port. `open_*` opens another on the same data, as a second process would."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager

@@ -1,7 +1,7 @@
-"""Any order of what gateways, workers, clients and crashes do to a status store and a broker, against a simple model.
+"""A state machine: gateways, workers, clients and crashes act in any order, and a simple model checks the result.
 
-The model is what the ports' docstrings say; the machine asks both stores of one file, one of whose leases run out at
-once, as those of a worker do that was asleep.
+The model follows the ports' docstrings. The machine uses two stores on one file. The leases of one run out at once,
+as do those of a worker that was suspended.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ picks = st.integers(0, 11)
 
 @dataclass
 class Job:
-    """What the ports promise of one job. `fresh` says whether its holder's lease has time left."""
+    """The model of one job. `fresh` is true while its holder's lease has time left."""
 
     message: JobMessage
     expired: bool
@@ -94,7 +94,7 @@ class Job:
 
 @dataclass
 class Hand:
-    """A delivery in a worker's hands. `over` once it may be acked."""
+    """A delivery that a worker holds. `over` is true once it may be acked."""
 
     delivery: Delivery
     job: Job
@@ -104,14 +104,14 @@ class Hand:
 
 @dataclass
 class Queue:
-    """Where the messages are, by their ids."""
+    """The model of the queue: the place of each message, by its id."""
 
     ready: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
 
 
 class ProtocolMachine(RuleBasedStateMachine):
-    """Made for one pair of backends by `of`."""
+    """The machine; `of` makes one for a pair of backends."""
 
     open_broker: OpenBroker
     open_statuses: OpenStatuses
@@ -168,7 +168,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(pick=picks, other=st.booleans())
     def publish(self, pick: int, other: bool) -> None:
-        """The sweeper may do so at any time, under the message's own id or, after a replay, another."""
+        """Publish again, as the sweeper may at any time, under the same message id or, after a replay, another."""
         job = self._job(pick)
         message = job.message.model_copy(update={"message_id": uuid4().hex}) if other else job.message
         somewhere = {*self.queue.ready.elements(), *self.queue.dead.elements()}
@@ -202,7 +202,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(pick=picks)
     def disown(self, pick: int) -> None:
-        """The gateway does not know whether it was published."""
+        """Give a job up whose publish was not confirmed, as a gateway does."""
         job = self._job(pick)
         outcome = Outcome(State.CANCELED, release_key=True)
         verdict = self.run(self.stores[0].finish(Lease.of_gateway(job.message.job_id), outcome))
@@ -252,7 +252,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(hand.lease for hand in self.hands))
     @rule(pick=picks, asleep=st.booleans())
     def follow(self, pick: int, asleep: bool) -> None:
-        """One that began a job loses it, and another begins what comes next, mostly the same: the first is a zombie."""
+        """Let another worker begin the next message, mostly of the same job: the first worker is then a zombie."""
         begun = [hand for hand in self.hands if hand.lease]
         self._put_back(begun[pick % len(begun)], Settlement.RETRY)
         self.deliver()
@@ -268,7 +268,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.leases)
     @rule(pick=picks, outcome=st.sampled_from((*ENDS, RELEASED)))
     def finish(self, pick: int, outcome: Outcome) -> None:
-        """By the worker that has the job, or by one that had it and woke up."""
+        """End a job by the worker that has it, or by a zombie."""
         job, lease = self.leases[-1 - pick % len(self.leases)]
         verdict = self.run(self.stores[0].finish(lease, outcome))
         assert verdict is job.finish(lease, outcome)
@@ -279,7 +279,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.hands)
     @rule(pick=picks, settlement=st.sampled_from(Settlement))
     def settle(self, pick: int, settlement: Settlement) -> None:
-        """A worker acks, or rejects, only what is over."""
+        """Settle a delivery that is over, by an ack or a reject."""
         hand = self._hand(pick)
         if settlement in (Settlement.ACK, Settlement.REJECT) and not hand.over:
             settlement = Settlement.REQUEUE
@@ -296,7 +296,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.hands)
     @rule()
     def crash(self) -> None:
-        """All workers at once: what they had in hand is delivered again, and their leases stay."""
+        """Kill all workers: their deliveries come again, and their leases stay."""
 
         async def reopen() -> None:
             await self.connection.aclose()
@@ -336,7 +336,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             self.runner.close()
 
     def _drain(self) -> None:
-        """Workers that do their duty then end every job whose message is somewhere, and leave nothing behind."""
+        """Let workers end every job that still has a message, and check that nothing is left."""
         self.crash()
         alive = {self.by_message[message_id].message.job_id for message_id in self.queue.ready.elements()}
         while self.queue.ready.total():
@@ -378,7 +378,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             job.last = record
 
     async def _settled(self) -> None:
-        """A server may take a moment to count."""
+        """Wait until the server's counts are up to date."""
         ready, dead = self.queue.ready.total(), sorted(self.queue.dead.elements())
         while await self.broker.depth(self.model) != ready or dead != await self._dead():
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What every broker promises of messages, embedded or distributed."""
+"""Every broker, embedded or distributed, keeps its promises about messages."""
 
 import asyncio
 from contextlib import aclosing
@@ -26,7 +26,7 @@ async def test_message_arrives_as_published(broker: Broker) -> None:
 
 
 async def test_headers_travel_beside_the_message(broker: Broker) -> None:
-    """What was published with headers comes with them, also again, and what was published without has none."""
+    """A message comes with the headers it was published with, on every delivery, or with none."""
     model, headers = new_model(), {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "é": "☕"}
     await broker.publish(new_message(model), headers)
     await publish(broker, model, 1)
@@ -59,7 +59,7 @@ async def test_waiting_consumer_gets_what_another_broker_publishes(broker: Broke
 
 
 async def test_messages_outlive_the_broker_that_published_them(open_broker: OpenBroker) -> None:
-    """What was published before a restart is delivered after it."""
+    """A message published before a restart is delivered after it."""
     model = new_model()
     async with open_broker() as before:
         published = await publish(before, model, 3)
@@ -106,7 +106,7 @@ async def test_depth_counts_ready_messages(broker: Broker) -> None:
 
 
 async def test_consumers_share_a_queue(broker: Broker, open_broker: OpenBroker) -> None:
-    """Of two brokers' consumers, each message reaches exactly one."""
+    """Each message reaches exactly one of two brokers' consumers."""
     model, received = new_model(), list[str]()
     published = await publish(broker, model, 40)
 
@@ -131,7 +131,7 @@ async def test_consumers_share_a_queue(broker: Broker, open_broker: OpenBroker) 
 
 
 async def test_cancelled_pull_loses_no_message(broker: Broker) -> None:
-    """However a pulling task is cancelled around the arrival of a message, the message is not lost."""
+    """A message is not lost when the pulling task is cancelled around its arrival."""
     model, published, received = new_model(), list[str](), list[str]()
 
     async def pull() -> None:

@@ -1,4 +1,4 @@
-"""What every cache promises while it keeps a thing, embedded or distributed."""
+"""Every cache, embedded or distributed, keeps its promises while it keeps a value."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ async def test_deleted_value_is_gone(cache: Cache) -> None:
 
 
 async def test_other_processes_see_it(cache: Cache, open_cache: OpenCache) -> None:
-    """What one process puts, another one reads, lists and deletes."""
+    """A value that one process puts can be read, listed and deleted by another."""
     await cache.put("workers/a", b"1", 60)
     async with open_cache() as other:
         assert await other.list("workers") == {"workers/a": b"1"}

@@ -1,4 +1,4 @@
-"""What every status store promises of how a job ends: who may end it, and that it stays so."""
+"""Every status store keeps its promises about the end of a job: only its holder ends it, and it stays ended."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ async def test_finished_record_is_read_as_finished(statuses: StatusStore) -> Non
 
 
 async def test_released_job_gets_its_attempt_back(open_statuses: OpenStatuses) -> None:
-    """However often it is released, a job is queued again with the attempt it had, and any message may begin it."""
+    """A released job is queued again with the attempt it had, and any message may begin it."""
     async with open_statuses(Limits(max_attempts=1)) as statuses:
         message = await queued(statuses)
         for _ in range(3):
@@ -106,7 +106,7 @@ async def test_finish_can_be_repeated(statuses: StatusStore) -> None:
 
 
 async def test_gateway_ends_only_queued_jobs(statuses: StatusStore) -> None:
-    """The lease of nobody ends a queued job and is nothing to a running one."""
+    """The gateway's lease ends a queued job and changes nothing of a running one."""
     message, _ = await running(statuses)
     record = await statuses.get(message.job_id)
     other = await queued(statuses)
@@ -123,7 +123,7 @@ async def test_gateway_ends_only_queued_jobs(statuses: StatusStore) -> None:
 
 
 async def test_gateway_and_worker_race_for_a_job(statuses: StatusStore, open_statuses: OpenStatuses) -> None:
-    """Of a gateway that disowns a job and a worker that begins it at once, exactly one gets it."""
+    """If a gateway gives a job up while a worker begins it, exactly one of them gets it."""
     async with open_statuses(Limits()) as elsewhere:
         for _ in range(10):
             message = await queued(statuses)

@@ -1,4 +1,4 @@
-"""What every status store promises of an owner's jobs, embedded or distributed."""
+"""Every status store, embedded or distributed, keeps its promises about an owner's jobs."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def create(statuses: StatusStore, owner: str | None, count: int = 1) -> list[str]:
-    """Ids of new jobs of this owner, the newest first."""
+    """Create jobs of this owner; return their ids, the newest first."""
     made = [(await statuses.create(new_record(new_message(owner=owner)))).job_id for _ in range(count)]
     return sorted(made, reverse=True)
 
@@ -90,7 +90,7 @@ async def test_a_record_made_again_is_its_owners(statuses: StatusStore) -> None:
 
 
 async def test_ended_jobs_are_not_listed_past_their_retention(open_statuses: OpenStatuses) -> None:
-    """What `get` does not find any more is in no list either, though nothing was written since."""
+    """A job that `get` no longer finds is in no list either, though nothing was written since."""
     async with open_statuses(Limits(retention_seconds=0.2)) as statuses:
         (ended,) = await create(statuses, "me")
         await statuses.request_cancel(ended)

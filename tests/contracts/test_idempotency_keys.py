@@ -1,4 +1,4 @@
-"""What every status store promises of Idempotency-Keys, embedded or distributed."""
+"""Every status store, embedded or distributed, keeps its promises about Idempotency-Keys."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def finish(statuses: StatusStore, message: JobMessage, outcome: Outcome = DONE) -> StatusRecord:
-    """The record after one whole attempt."""
+    """Run one whole attempt and return the record."""
     lease = Lease(message.job_id, message.message_id)
     assert await statuses.begin(message, lease) is Verdict.HELD
     assert await statuses.finish(lease, outcome) is Verdict.HELD
@@ -42,7 +42,7 @@ async def test_idempotency_keys_belong_to_owners(statuses: StatusStore) -> None:
 
 
 async def test_one_of_many_records_with_a_key_is_stored(statuses: StatusStore, open_statuses: OpenStatuses) -> None:
-    """However many create records with one key at once, over two stores, all get the same one."""
+    """Many concurrent creates with one key, over two stores, all return the same record."""
     async with open_statuses(Limits()) as elsewhere:
         stored = await asyncio.gather(
             *(one.create(new_record(new_message(), key="k")) for _ in range(20) for one in (statuses, elsewhere))

@@ -1,4 +1,4 @@
-"""What every broker promises of a model's two lanes, embedded or distributed."""
+"""Every broker, embedded or distributed, keeps its promises about a model's two lanes."""
 
 import asyncio
 from contextlib import aclosing
@@ -21,7 +21,7 @@ async def publish_bulk(broker: Broker, model: str, count: int) -> list[str]:
 
 
 async def test_a_crowd_keeps_nobody_from_being_delivered(broker: Broker) -> None:
-    """A consumer whose hands are full of bulk is handed what comes later in the other lane at once, and only that."""
+    """A consumer that holds its limit of bulk messages still gets later messages of the other lane, and only those."""
     model = new_model()
     crowd = await publish_bulk(broker, model, 5)
     async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 2)) as deliveries:

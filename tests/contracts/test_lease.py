@@ -1,4 +1,4 @@
-"""What every status store promises of attempts: which worker may run a job."""
+"""Every status store keeps its promises about attempts: only one worker may run a job."""
 
 import asyncio
 import time
@@ -86,7 +86,7 @@ async def test_other_message_takes_over_a_lease_that_ran_out(open_statuses: Open
 
 
 async def test_late_worker_keeps_a_job_nobody_took(open_statuses: OpenStatuses) -> None:
-    """A worker whose lease ran out goes on with the job as long as nobody took it over."""
+    """A worker whose lease ran out keeps the job as long as no other worker took it over."""
     async with open_statuses(Limits(lease_seconds=0.05)) as statuses:
         _, lease = await running(statuses)
         await asyncio.sleep(0.1)
@@ -97,7 +97,7 @@ async def test_late_worker_keeps_a_job_nobody_took(open_statuses: OpenStatuses) 
 
 
 async def test_one_of_many_messages_holds_the_job(statuses: StatusStore, open_statuses: OpenStatuses) -> None:
-    """Of 50 messages that begin one job at once, over two stores, exactly one holds it."""
+    """When 50 messages begin one job at once, over two stores, exactly one holds it."""
     message = await queued(statuses)
     messages = [again(message) for _ in range(50)]
     async with open_statuses(Limits()) as elsewhere:

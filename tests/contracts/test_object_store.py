@@ -1,4 +1,4 @@
-"""What every object store promises, embedded or distributed."""
+"""Every object store, embedded or distributed, keeps its promises."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 def new_folder() -> str:
-    """A prefix no other test uses: objects outlive a test."""
+    """Return a prefix that no other test uses, since objects outlive a test."""
     return f"jobs/{uuid4()}"
 
 
@@ -27,7 +27,7 @@ async def read(objects: ObjectStore, key: str) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 1_000_003])
 async def test_object_is_read_as_written(objects: ObjectStore, size: int) -> None:
-    """What was put is what is got, whatever its size."""
+    """An object is read as it was put, at any size."""
     key, data = f"{new_folder()}/a.png", random.Random(size).randbytes(size)  # noqa: S311 - data, not a secret
     await put(objects, key, data)
 
@@ -46,7 +46,7 @@ async def test_large_object_comes_in_chunks(objects: ObjectStore) -> None:
 
 
 async def test_put_replaces(objects: ObjectStore) -> None:
-    """A second put under a key is what is got from then on."""
+    """A second put under a key replaces the object."""
     key = f"{new_folder()}/manifest.json"
     await put(objects, key, b"a longer first text")
     await put(objects, key, b"second")

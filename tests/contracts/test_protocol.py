@@ -24,5 +24,5 @@ DISTRIBUTED = settings(EMBEDDED, max_examples=12, stateful_step_count=25)
 def test_any_order_keeps_the_promises(
     open_broker: OpenBroker, open_statuses: OpenStatuses, thoroughly: settings
 ) -> None:
-    """No terminal state changes, no zombie's word counts, attempts are bounded, and every message is in one place."""
+    """No terminal state changes, no zombie changes a job, attempts are bounded, and every message is in one place."""
     run_state_machine_as_test(ProtocolMachine.of(open_broker, open_statuses), settings=thoroughly)

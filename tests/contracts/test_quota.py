@@ -1,4 +1,4 @@
-"""What every status store promises of how many jobs a party has, embedded or distributed."""
+"""Every status store, embedded or distributed, keeps its promises about the number of a party's jobs."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def begin(statuses: StatusStore, record: StatusRecord) -> Lease:
 
 
 async def test_who_has_enough_gets_no_more(statuses: StatusStore) -> None:
-    """With as many live jobs as it may have a party gets no other, of which nothing is stored; others do."""
+    """A party at its limit of live jobs gets no other, and nothing of it is stored; other parties do."""
     mine = [await create(statuses) for _ in range(3)]
     refused = new_record(new_message(), key="again")
     with pytest.raises(TooManyJobs, match="3 jobs"):
@@ -42,7 +42,7 @@ async def test_who_has_enough_gets_no_more(statuses: StatusStore) -> None:
 
 @pytest.mark.parametrize("end", ["canceled", "done", "expired", "disowned", "removed"])
 async def test_what_is_over_does_not_count(statuses: StatusStore, end: str) -> None:
-    """However a job ends, it makes room for another, and for one only."""
+    """A job that ends, in any way, makes room for one other."""
     first, *_ = [await create(statuses) for _ in range(3)]
     match end:
         case "canceled":
@@ -88,7 +88,7 @@ async def test_a_repeat_is_no_other_job(statuses: StatusStore) -> None:
 
 
 async def test_the_first_few_are_not_bulk(statuses: StatusStore) -> None:
-    """What comes on top of a party's first few live jobs is bulk until it is over, wherever it is looked at."""
+    """A job beyond a party's first few live jobs is bulk until it is over, in every view of it."""
     made = [await create(statuses) for _ in range(3)]
     last = made[-1]
 
@@ -104,7 +104,7 @@ async def test_the_first_few_are_not_bulk(statuses: StatusStore) -> None:
 
 
 async def test_many_at_once_are_counted_right(statuses: StatusStore) -> None:
-    """Of many jobs created at the same moment no more than allowed are taken."""
+    """When many jobs are created at once, no more than the allowed number are taken."""
     results = await asyncio.gather(
         *(create(statuses, Quota("crowd", most=5, ahead=2)) for _ in range(20)), return_exceptions=True
     )

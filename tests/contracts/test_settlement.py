@@ -1,4 +1,4 @@
-"""What every broker promises of deliveries and how they are settled, embedded or distributed."""
+"""Every broker, embedded or distributed, keeps its promises about deliveries and their settlement."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ async def test_failed_delivery_comes_back_first_and_is_counted(broker: Broker) -
 
 
 async def test_message_handed_back_is_counted(broker: Broker) -> None:
-    """A message that may have been at fault is delivered again, and says so: it is to be handled alone then."""
+    """A message that may be at fault is delivered again and counted, so that a worker handles it alone."""
     model = new_model()
     [message_id] = await publish(broker, model, 1)
     async with asyncio.timeout(DEADLINE_SECONDS), aclosing(broker.consume(model, 1)) as deliveries:
@@ -91,7 +91,7 @@ async def test_invalid_message_becomes_a_dead_letter(broker: Broker) -> None:
 
 
 async def test_dead_letters_are_seen_by_everybody(broker: Broker) -> None:
-    """Who looks at the dead letters while others do, or after somebody gave up looking, sees all of them too."""
+    """Concurrent readers, and a reader after one that was cancelled, see all dead letters."""
     model = new_model()
     published = await publish(broker, model, 20)
     await reject(broker, model, 20)

@@ -1,4 +1,4 @@
-"""What every status store promises of records, embedded or distributed."""
+"""Every status store, embedded or distributed, keeps its promises about records."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 def job_id_made_at(seconds: float) -> str:
-    """A job id as it would have been made at that Unix time."""
+    """Return a job id as it would have been made at that Unix time."""
     job_id = str(UUID(int=int(seconds * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | secrets.randbits(62)))
     assert is_job_id(job_id)
     return job_id
@@ -67,7 +67,7 @@ async def test_confirming_leaves_a_terminal_state(statuses: StatusStore) -> None
 
 
 async def test_published_job_is_not_given_up(statuses: StatusStore) -> None:
-    """The gateway gives up a job with its key until somebody has published it; after that it can only end it."""
+    """The gateway gives up a job and its key until another gateway has published it; after that it can only end it."""
     given_up = Outcome(State.CANCELED, release_key=True)
     record = await statuses.create(new_record(new_message(), key="k"))
     accepted = await statuses.create(record.model_copy(update={"published": True}))
@@ -118,7 +118,7 @@ async def test_terminal_records_are_forgotten_after_their_retention(open_statuse
 
 @pytest.mark.parametrize("age_seconds", [-60.0, 3600.0])
 async def test_unknown_job_is_not_found(open_statuses: OpenStatuses, age_seconds: float) -> None:
-    """An id younger than the store, or older than the retention, never existed as far as anybody knows."""
+    """An id younger than the store, or older than the retention, is unknown: the job counts as never made."""
     job_id = job_id_made_at(time.time() - age_seconds)
     async with open_statuses(Limits(retention_seconds=600)) as statuses:
         for read in (statuses.get, statuses.request_cancel):
@@ -138,7 +138,7 @@ async def test_job_older_than_an_emptied_store_may_exist(open_statuses: OpenStat
 
 @pytest.mark.parametrize("text", ["", "x", "00000000-0000-4000-8000-000000000000", "é" * 50, "../../etc/passwd"])
 async def test_text_that_is_no_job_id_is_not_found(statuses: StatusStore, text: str) -> None:
-    """What is no job id at all is not found, without further questions."""
+    """A text that is no job id is not found, even in an emptied store."""
     for read in (statuses.get, statuses.request_cancel):
         with pytest.raises(JobNotFound) as caught:
             await read(text)
@@ -160,7 +160,7 @@ async def test_records_outlive_the_store_object(open_statuses: OpenStatuses) -> 
 
 
 async def test_cancelled_calls_leave_the_store_usable(statuses: StatusStore) -> None:
-    """Calls cancelled at any moment disturb nobody: later callers get their own answers, and nothing is half done."""
+    """Calls cancelled at any moment disturb no other: later callers get their own answers, and nothing is half done."""
     records = [await statuses.create(new_record(new_message())) for _ in range(2)]
     message = records[0].message
     lease = Lease(message.job_id, message.message_id)

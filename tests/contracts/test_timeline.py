@@ -1,4 +1,4 @@
-"""What a status store notes of when a job did what, embedded or distributed."""
+"""Every status store, embedded or distributed, notes the moments of a job."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def told(statuses: StatusStore, job_id: str) -> list[tuple[str, int]]:
-    """What happened, in which attempt; and the times are in order."""
+    """Return the events with their attempts, and check that their times are in order."""
     record = await statuses.get(job_id)
     times = [record.created_at - 1, *(event.at for event in record.timeline)]
     assert times == sorted(times)
@@ -19,7 +19,7 @@ async def told(statuses: StatusStore, job_id: str) -> list[tuple[str, int]]:
 
 
 async def test_timeline_tells_every_attempt(statuses: StatusStore) -> None:
-    """A job begun, handed back, begun again and lost to a third worker tells all of it, each phase once an attempt."""
+    """The timeline has every begin, release and takeover of a job, and each phase once an attempt."""
     record = await statuses.create(new_record(new_message()))
     for _ in range(2):
         await statuses.create(record.model_copy(update={"published": True}))
@@ -45,7 +45,7 @@ async def test_timeline_tells_every_attempt(statuses: StatusStore) -> None:
 
 
 async def test_timeline_of_a_poison_job(open_statuses: OpenStatuses) -> None:
-    """An attempt that is not made any more is not told as one; who begins before the gateway confirms, published."""
+    """A refused attempt is no event of its own; a begin before the gateway's confirmation implies `published`."""
     async with open_statuses(Limits(max_attempts=1)) as statuses:
         record = await statuses.create(new_record(new_message()))
         await statuses.begin(record.message, Lease(record.job_id, record.message.message_id))

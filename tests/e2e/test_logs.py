@@ -1,4 +1,4 @@
-"""What the processes write while they are asked for things nobody else is to know."""
+"""The logs of the processes keep the secrets of clients and operators."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ CANARY = "canary-7f3a9c21"
 
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_logs_keep_secrets(system: System, style: str) -> None:
-    """At the level of debug too, no prompt, key or cookie is written, and every record is one line."""
+    """Even at debug level no prompt, key or cookie is written, and every record is one line."""
     system.start_gateway(log_level="debug", log_format=style, secret_key=f"{CANARY}-secret")
     worker = system.start_worker(log_level="debug", log_format=style, secret_key=f"{CANARY}-secret")
     headers = {"Authorization": f"Bearer {CANARY}", "Cookie": f"studio_visitor={CANARY}", "X-Api-Key": CANARY}
@@ -66,7 +66,7 @@ def _leave_half_way(system: System) -> None:
 def test_what_cannot_start_keeps_its_secrets(
     system: System, command: str, wrong: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
-    """A process that cannot reach what it was told to use, or does not understand it, says so without the password."""
+    """A process that cannot reach or parse a backend's URL says so without the password."""
     environment = {**system.environment, "STUDIO_LOG_LEVEL": "debug", **wrong}
     if "STUDIO_S3_SECRET_KEY" in wrong:
         environment["STUDIO_S3_ACCESS_KEY"] = "studio"

@@ -1,4 +1,4 @@
-"""What only the embedded object store has: a folder that keys must not lead out of, and files half written."""
+"""The embedded object store alone has a folder that keys must not lead out of, and half-written files."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ async def test_key_that_is_no_plain_path_is_refused(objects: FilesystemObjectSto
 
 @pytest.mark.parametrize("prefix", ["../", "/etc/", "a/../../", ".partial/"])
 async def test_prefix_that_is_no_plain_path_is_refused(objects: FilesystemObjectStore, prefix: str) -> None:
-    """What lies outside the folder cannot be listed."""
+    """A prefix outside the folder cannot be listed."""
     with pytest.raises(ValueError, match="no prefix"):
         await objects.list(prefix)
 
@@ -68,7 +68,7 @@ async def test_readers_see_whole_objects(objects: FilesystemObjectStore) -> None
 
 
 async def test_files_half_written_are_swept_up(objects: FilesystemObjectStore, tmp_path: Path) -> None:
-    """What a killed writer left is never listed, and gone at the first opening an hour later; a young file stays."""
+    """A killed writer's file is never listed, and is deleted at the first opening an hour later; a young one stays."""
     old, young = (tmp_path / "objects" / ".partial" / name for name in ("old", "young"))
     old.write_bytes(b"half")
     young.write_bytes(b"half")

@@ -20,7 +20,7 @@ LEASE_SECONDS = 0.6
 
 
 class OtherConsumer(Thread):
-    """Has an event loop of its own; takes one message, holds it until told to leave, and requeues it."""
+    """A consumer with its own event loop: it takes one message, holds it until told to leave, and requeues it."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ async def broker(file: Path) -> AsyncIterator[SQLiteBroker]:
 
 
 async def test_lease_is_renewed_while_the_broker_lives(broker: SQLiteBroker, file: Path) -> None:
-    """A delivery handled for longer than a lease lasts is given to nobody else."""
+    """A delivery handled for longer than a lease lasts is given to no other consumer."""
     await publish(broker, MODEL, 1)
     async with (
         aclosing(broker.consume(MODEL, 1)) as deliveries,

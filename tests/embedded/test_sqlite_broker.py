@@ -1,4 +1,4 @@
-"""What only the embedded broker has: its own queue limit, wake-ups between processes, and kill -9."""
+"""The embedded broker alone has a queue limit of its own, wake-ups between processes, and leases after kill -9."""
 
 import asyncio
 import os
@@ -55,12 +55,12 @@ async def broker(file: Path) -> AsyncIterator[SQLiteBroker]:
 
 
 def sockets_of(file: Path, process_id: int) -> list[Path]:
-    """Only in this queue's folder: an earlier process of the same number may have left some in another."""
+    """Return the sockets in this queue's folder: an earlier process of that number may have left others elsewhere."""
     return list(Wakeup(file)._folder.glob(f"{process_id}-*.sock"))
 
 
 async def run_killed_program(file: Path) -> tuple[int, list[str]]:
-    """Its process id, and the message ids it printed: three published, one taken in hand."""
+    """Run a program and kill it; return its process id and the message ids it printed: three published, one held."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -70,7 +70,7 @@ async def run_killed_program(file: Path) -> tuple[int, list[str]]:
 
 
 async def test_messages_survive_kill_9(file: Path) -> None:
-    """After SIGKILL everything published is delivered, what was in hand when its lease ran out, in its old place."""
+    """After SIGKILL everything published is delivered; a held message comes in its old place once its lease ran out."""
     _, [*published, in_hand] = await run_killed_program(file)
     assert published[0] == in_hand
 
@@ -125,7 +125,7 @@ async def test_idle_consumer_is_woken(broker: SQLiteBroker, file: Path) -> None:
 
 
 async def test_consumer_polls_without_wake_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no socket can be bound, a waiting consumer finds a message all the same."""
+    """A consumer without a socket still finds a message, by polling."""
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     async with open_sqlite_broker(file, queue_limit=3, lease_seconds=LEASE_SECONDS) as broker:
         receiving = asyncio.create_task(receive(broker, MODEL, 1))
@@ -189,7 +189,7 @@ async def test_claimed_together_and_not_handed_out(file: Path) -> None:
 
 
 async def test_burst_is_shared(file: Path) -> None:
-    """However many messages a consumer has room for, it leaves some for one that asks right after it."""
+    """A consumer with room for many messages leaves some for one that asks right after it."""
     async with open_sqlite_broker(file, queue_limit=10, lease_seconds=LEASE_SECONDS) as broker:
         await publish(broker, MODEL, 8)
         async with aclosing(broker.consume(MODEL, 8)) as one, aclosing(broker.consume(MODEL, 8)) as other:

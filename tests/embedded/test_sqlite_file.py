@@ -1,4 +1,4 @@
-"""What the embedded backends do when their file is held up, unusable, or made by several processes at once."""
+"""The embedded backends cope with a file that is locked, unusable, or made by several processes at once."""
 
 import asyncio
 import sqlite3
@@ -91,7 +91,7 @@ async def test_closed_store_is_unavailable(tmp_path: Path) -> None:
 
 
 async def test_unusable_file_is_named_at_open(tmp_path: Path) -> None:
-    """Opening what is no database, or no file, raises BackendUnavailable."""
+    """Opening a path that is no database, or no file, raises BackendUnavailable."""
     (tmp_path / "text.db").write_text("no database" * 100)
     for path in (tmp_path, tmp_path / "text.db", tmp_path / "text.db" / "studio.db"):
         with pytest.raises(BackendUnavailable, match="broker"):
@@ -117,7 +117,7 @@ async def test_processes_make_and_fill_one_file_at_once(tmp_path: Path) -> None:
 
 
 async def test_forgotten_records_leave_the_file(tmp_path: Path) -> None:
-    """What is past its retention is not only hidden: the next job that is created clears it away."""
+    """A record past its retention is not only hidden: the next job that is created deletes it."""
     file = tmp_path / "studio.db"
     async with open_sqlite_status_store(file, Limits(retention_seconds=0.1)) as statuses:
         ended = await statuses.create(new_record(new_message()))
@@ -130,7 +130,7 @@ async def test_forgotten_records_leave_the_file(tmp_path: Path) -> None:
 
 
 async def test_damaged_cache_is_made_anew(tmp_path: Path) -> None:
-    """What is in the cache may be lost at any moment, so a file that is no database costs no more than that."""
+    """A damaged cache file is made anew, since its content may be lost at any moment."""
     file = tmp_path / "studio.cache.db"
     file.write_bytes(b"no database at all " * 100)
     async with open_sqlite_cache(file) as cache:

@@ -1,4 +1,4 @@
-"""What only RabbitMQ has: real crashes, hangs, policies and queues deleted by somebody else."""
+"""RabbitMQ alone has real crashes, hangs, policies, and queues that others delete."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ async def broker(stack: Stack) -> AsyncIterator[RabbitMQBroker]:
 
 
 async def receive(broker: Broker, model: str, count: int) -> list[str]:
-    """Message ids in order of arrival, acked."""
+    """Return message ids in order of arrival, and ack the messages."""
     received: list[str] = []
     async with aclosing(broker.consume(model, prefetch=1)) as deliveries:
         async for delivery in deliveries:
@@ -36,7 +36,7 @@ async def receive(broker: Broker, model: str, count: int) -> list[str]:
 
 
 async def publish_patiently(broker: Broker, model: str) -> str:
-    """As the gateway does: the same message again until the broker answers."""
+    """Publish the same message until the broker answers, as the gateway does."""
     message = new_message(model)
     async with asyncio.timeout(15):
         while True:
@@ -49,14 +49,14 @@ async def publish_patiently(broker: Broker, model: str) -> str:
 
 
 async def declare(broker: Broker, stack: Stack, *models: str) -> None:
-    """Queues that a crash will not find unborn."""
+    """Declare queues, and wait until a crash cannot lose them."""
     for model in models:
         await broker.depth(model)
     await asyncio.to_thread(stack.rabbitmq.sync)
 
 
 async def refused(expected: type[Exception], call: Awaitable[object]) -> None:
-    """The call raises within 3 s."""
+    """Check that the call raises within 3 s."""
     started = time.monotonic()
     with pytest.raises(expected):
         await call
@@ -126,7 +126,7 @@ async def test_deliveries_of_a_lost_connection_settle_to_nothing(broker: RabbitM
 
 
 async def test_hung_broker_is_answered_in_time(broker: RabbitMQBroker, stack: Stack) -> None:
-    """With the broker stopped in its tracks every call raises within 3 s, and works again once it goes on."""
+    """While the broker is suspended every call raises within 3 s; it works again afterwards."""
     model = new_model()
     await broker.publish(new_message(model))
 
@@ -178,7 +178,7 @@ async def test_full_queue_refuses(broker: RabbitMQBroker, stack: Stack) -> None:
 
 
 async def test_shipped_policies_apply(broker: RabbitMQBroker, stack: Stack) -> None:
-    """The definitions we ship bound every queue of jobs."""
+    """The shipped definitions limit every queue of jobs."""
     model = new_model()
     await broker.publish(new_message(model))
 
@@ -189,7 +189,7 @@ async def test_shipped_policies_apply(broker: RabbitMQBroker, stack: Stack) -> N
 
 
 async def test_deleted_queue_is_unroutable_once(broker: RabbitMQBroker, stack: Stack) -> None:
-    """A publish to a queue deleted behind our back is refused; the next one makes the queue again."""
+    """A publish to a deleted queue is refused; the next publish makes the queue again."""
     model = new_model()
     await broker.publish(new_message(model))
     await asyncio.to_thread(stack.rabbitmq.ctl, "delete_queue", f"studio.jobs.{model}")
@@ -205,7 +205,7 @@ async def test_deleted_queue_is_unroutable_once(broker: RabbitMQBroker, stack: S
 
 
 async def test_lost_consumer_is_told(broker: RabbitMQBroker, stack: Stack) -> None:
-    """A consumer whose broker does not answer says so until it is back, so that nobody takes it for ready."""
+    """A consumer whose broker does not answer is not `consuming`, so the worker is not taken for ready."""
     model, consuming = new_model(), asyncio.Event()
     waiting = asyncio.ensure_future(anext(broker.consume(model, 1, consuming)))
     await asyncio.wait_for(consuming.wait(), 15)

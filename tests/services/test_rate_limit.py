@@ -1,4 +1,4 @@
-"""Rates that gateways share by Redis: one count, and nobody kept waiting or refused when it does not answer."""
+"""Gateways share rates by Redis: one count, and no client waits or is refused when Redis does not answer."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -41,7 +41,7 @@ async def _used(limit: RateLimit, party: str) -> int:
 
 
 async def test_gateways_share_one_count(gateways: list[RateLimit], client: Redis) -> None:
-    """What one gateway counted the other goes on from, by party; in one round trip, and it is forgotten in time."""
+    """Two gateways share a party's count, at one round trip, and it expires in time."""
     one, other = gateways
     await _used(one, "key:alice")
     before = client.info("stats")["total_commands_processed"]

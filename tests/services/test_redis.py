@@ -1,4 +1,4 @@
-"""What only Redis has: hangs, flushes, restarts, times to live, and connections shared by callers."""
+"""Redis alone has hangs, flushes, restarts, times to live, and connections that callers share."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ async def client(stack: Stack) -> AsyncIterator[Redis]:
 
 
 async def test_hung_redis_is_answered_in_time(statuses: RedisStatusStore, stack: Stack) -> None:
-    """With Redis stopped in its tracks a call raises within 3 s, and works again once it goes on."""
+    """While Redis is suspended a call raises within 3 s; it works again afterwards."""
     record = await statuses.create(new_record(new_message()))
     stack.redis.pause()
     try:
@@ -66,7 +66,7 @@ async def test_slow_close_is_no_fault(stack: Stack, monkeypatch: pytest.MonkeyPa
 
 
 async def test_waiting_outlives_its_connection(statuses: RedisStatusStore, client: Redis) -> None:
-    """Whoever waits for a job hears of its end although the connection that would have told it was cut."""
+    """A caller that waits for a job learns of its end although the subscription's connection was cut."""
     record = await statuses.create(new_record(new_message()))
     waiting = asyncio.create_task(statuses.get(record.job_id, 60))
     async with asyncio.timeout(20):
@@ -211,7 +211,7 @@ async def test_cleaning_up_may_call(statuses: RedisStatusStore) -> None:
 
 
 async def test_answer_lost_on_the_way_is_given_again(statuses: RedisStatusStore) -> None:
-    """A worker that does not hear the answer to `begin` or `finish` gets the same one when it asks again."""
+    """A worker that loses the answer to `begin` or `finish` gets the same one when it asks again."""
     message = new_message()
     lease = Lease(message.job_id, message.message_id)
     await statuses.create(new_record(message))
@@ -248,7 +248,7 @@ async def test_unreachable_redis_is_named_at_open() -> None:
 
 
 async def test_hung_redis_does_not_hold_up_the_cache(stack: Stack) -> None:
-    """What may be lost at any moment is given up within a second, and there again once Redis goes on."""
+    """While Redis is suspended a call of the cache gives up within a second; it works again afterwards."""
     async with open_cache_at(stack.statuses_url) as cache:
         await cache.put("workers/a", b"1", 60)
         stack.redis.pause()

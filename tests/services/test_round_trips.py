@@ -1,4 +1,4 @@
-"""How often a request has to wait for Redis: counted by Redis itself, which reads once a round trip."""
+"""Requests wait for few round trips to Redis. Redis itself counts them: it reads once a round trip."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def redis(stack: Stack) -> AsyncIterator[Redis]:
 
 
 async def round_trips(redis: Redis) -> int:
-    """So far, without the one that asks."""
+    """Return the round trips so far, without the one that asks."""
     return int((await redis.info("stats"))["total_reads_processed"]) - 1
 
 
@@ -50,7 +50,7 @@ async def submitted(gateway: httpx2.AsyncClient) -> str:
 
 
 async def test_poll(gateway: httpx2.AsyncClient, redis: Redis) -> None:
-    """To look at a job that waits, with its place in the line, takes one round trip."""
+    """A poll of a queued job, with its position, takes one round trip."""
     path = await submitted(gateway)
     while (await gateway.get(path)).json()["queue"] is None:
         pass
@@ -63,7 +63,7 @@ async def test_poll(gateway: httpx2.AsyncClient, redis: Redis) -> None:
 
 
 async def test_submit(gateway: httpx2.AsyncClient, redis: Redis) -> None:
-    """To submit a job takes two: its record before its message, and the mark that the message is in the queue."""
+    """A submit takes two round trips: the record before the message, and the mark that the message is queued."""
     await submitted(gateway)
     before = await round_trips(redis)
 
@@ -74,7 +74,7 @@ async def test_submit(gateway: httpx2.AsyncClient, redis: Redis) -> None:
 
 
 async def test_many_at_once(gateway: httpx2.AsyncClient, redis: Redis) -> None:
-    """Those who look at the same time share round trips, and each is told of its own job."""
+    """Concurrent polls share round trips, and each gets its own job."""
     paths = [await submitted(gateway) for _ in range(TIMES)]
     before = await round_trips(redis)
 

@@ -1,4 +1,4 @@
-"""What only S3 has: a server that stops, presigned addresses and credentials."""
+"""S3 alone has a server that stops, presigned URLs and credentials."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ async def read(objects: S3ObjectStore, key: str) -> bytes:
 
 
 async def refused(call: Awaitable[object]) -> None:
-    """The call raises within 3 s."""
+    """Check that the call raises within 3 s."""
     started = time.monotonic()
     with pytest.raises(BackendUnavailable):
         await call
@@ -39,7 +39,7 @@ async def refused(call: Awaitable[object]) -> None:
 
 
 async def test_silent_server_is_answered_in_time(objects: S3ObjectStore, stack: Stack) -> None:
-    """With the server stopped in its tracks every call, a put above all, raises within 3 s."""
+    """While the server is suspended every call, a put above all, raises within 3 s."""
     key = f"jobs/{uuid4()}/a.bin"
     await objects.put(key, b"data", "application/octet-stream")
     stack.s3.pause()
@@ -71,7 +71,7 @@ async def test_restarted_server_is_used_at_once(objects: S3ObjectStore, stack: S
 
 
 async def test_presigned_address_fetches(objects: S3ObjectStore) -> None:
-    """Anybody who has the presigned address gets the bytes, type and name; without the signature nobody does."""
+    """Any client with the presigned URL gets the bytes, type and name; without the signature none does."""
     key = f"jobs/{uuid4()}/a.png"
     await objects.put(key, b"picture", "application/octet-stream")
 
@@ -87,7 +87,7 @@ async def test_presigned_address_fetches(objects: S3ObjectStore) -> None:
 
 
 async def test_presigned_address_names_the_public_endpoint(stack: Stack) -> None:
-    """What a browser is given names the endpoint it can reach, not the one inside."""
+    """A presigned URL names the endpoint that browsers reach, not the internal one."""
     async with open_s3_object_store(
         stack.objects_url,
         access_key=SecretStr(stack.s3_access_key),
