@@ -61,7 +61,8 @@ def run() -> Iterator[Figure]:
                         yield _compare(change, workload, changed, plain)
                     if change in MEMORY:
                         more = changed.megabytes() - plain.megabytes()
-                        yield Figure.of(f"changes.{change}.memory ({workloads[0].name})", more, "MB", "", [more])
+                        model = workloads[0].name.partition(",")[0]
+                        yield Figure.of(f"changes.{change}.memory ({model})", more, "MB", "", [more])
 
 
 def _compare(change: str, workload: Workload, changed: TimedAdapter, plain: TimedAdapter) -> Figure:
