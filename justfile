@@ -49,11 +49,11 @@ eval-studio-tiny *ARGS: (_install "runtime")
 style-cards: setup
     @exec {{ python }} -m scripts.style_cards
 
-# Format, lint, type-check and check the architecture; writes nothing
+# Check format, lint, types, architecture, English and what deploys; writes nothing
 [group("check")]
 check: setup
     .venv/bin/ruff format --check . && .venv/bin/ruff check .
-    .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/typos && sh scripts/check_deploy.sh
+    .venv/bin/mypy && .venv/bin/lint-imports && .venv/bin/typos && {{ python }} -m scripts.prose && sh scripts/check_deploy.sh
     .venv/bin/bandit --quiet --configfile pyproject.toml --recursive services scripts training && {{ python }} -m scripts.audit
 
 # Ask PyPI which of the pinned versions have known vulnerabilities; unlike `check`, fails where PyPI does not answer

@@ -1,4 +1,4 @@
-"""What the layout promises: no model library in the gateway, one-way imports, small files."""
+"""The promises of the layout: no model library in the gateway, one-way imports, small files."""
 
 import subprocess
 import sys
