@@ -23,7 +23,7 @@ from services.inference.diffusers.changes import PIPELINE, PROCESS
 from tests.support.system import ROOT
 
 CHANGES: Final = tuple(change.name for change in (*PROCESS, *PIPELINE) if change.cpu)
-MEMORY: Final = ("traced-denoiser",)  # paid for with it
+MEMORY: Final = ("traced-denoiser", "kept-memory")  # those that are paid for with it
 SIZED: Final = ROOT / "build" / "sized" / "models.toml"
 
 

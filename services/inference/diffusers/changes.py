@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.common.errors import ModelUnavailable
+from services.inference.diffusers.allocator import keep_memory
 from services.inference.diffusers.decoder import decode_one_by_one
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.openmp import spin_briefly
@@ -35,6 +36,12 @@ PROCESS: Final = (
         "thread-spin",
         "Other processes on the same cores slow a call down by their share, not several times.",
         spin_briefly,
+        cpu=True,
+    ),
+    Change(
+        "kept-memory",
+        "glibc keeps the memory of large tensors for the next call, instead of having its pages cleared anew.",
+        keep_memory,
         cpu=True,
     ),
 )
