@@ -12,7 +12,7 @@ from tests.support.fast import MODEL_LIBRARIES, PROCESSES, SLOW, imports_of
     [
         ("import subprocess", PROCESSES),
         ("async def test_it():\n    await asyncio.create_subprocess_exec('true')", PROCESSES),
-        ("from tests.system import System", PROCESSES),
+        ("from tests.support.system import System", PROCESSES),
         ("from scripts import k8s", PROCESSES),
         ("def test_it():\n    from torch.nn import Linear", MODEL_LIBRARIES),
     ],

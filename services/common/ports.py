@@ -1,5 +1,4 @@
-"""Three of the four ports between the services and the outside; `cache.py` has the fourth. Each has an embedded and a
-distributed backend, and one contract suite in `tests/contracts` that runs over both.
+"""Three of the four ports to the outside; `cache.py` has the fourth. Each has an embedded and a distributed backend.
 
 Every method has its own deadline inside the backend and raises BackendUnavailable when it passes.
 """
@@ -74,17 +73,15 @@ class Broker(Protocol):
     ) -> None:
         """Return once the message is durably queued for `message.model`; `headers` travel beside it.
 
-        A model has two lanes. Messages in the `bulk` lane do not delay those of the other.
-        Raises QueueFull or Unroutable when it was definitely refused, PublishUnconfirmed when that is unknown:
-        publishing again with the same `message_id` is then right.
+        A model has two lanes: messages in the `bulk` lane do not delay the others.
+        Raises QueueFull or Unroutable when refused, PublishUnconfirmed when unknown: publish the same id again then.
         """
 
     def consume(self, model: str, prefetch: int, consuming: Event | None = None) -> AsyncGenerator[Delivery, None]:
         """Deliver until closed (`aclose`, or cancellation of the pulling task), over reconnections.
 
-        `consuming` is set while deliveries can come: cleared within 20 s of when they cannot.
-        At most `prefetch` deliveries of each lane are unsettled at a time. Closing stops new deliveries and requeues
-        those not yet handed out; handed-out ones can still be settled until the broker itself is closed.
+        `consuming` is set while deliveries can come, and cleared within 20 s. At most `prefetch` deliveries of a lane
+        are unsettled at a time. Closing requeues those not yet handed out; the others can still be settled.
         """
 
     async def depth(self, model: str) -> int:
@@ -97,10 +94,10 @@ class Broker(Protocol):
         """Return the oldest dead letters, and leave them in place."""
 
     async def replay(self, message_id: str) -> bool:
-        """Move a dead letter back to its queue; False when there is none with this id."""
+        """Move a dead letter back to its queue. Return False when there is none with this id."""
 
     async def drop(self, message_id: str) -> bool:
-        """Forget a dead letter for good; False when there is none with this id."""
+        """Forget a dead letter for good. Return False when there is none with this id."""
 
     async def ping(self) -> None:
         """Raise BackendUnavailable unless the broker answers."""

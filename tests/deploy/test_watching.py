@@ -38,7 +38,7 @@ def test_queries(known: dict[str, set[str]]) -> None:
         ('sum(studio_workers{state="busy"})', "studio_workers has no label state"),
         ("sum by (route) (studio_workers)", "nothing has the label route"),
         ("sum by (le) (studio_job_run_seconds_sum)", "nothing has the label le"),
-        ("up == 0", "it asks for nothing of ours"),
+        ("up == 0", "it queries no metric of the services"),
     ],
 )
 def test_wrong_queries_are_found(known: dict[str, set[str]], query: str, fault: str) -> None:

@@ -143,6 +143,8 @@ class Batcher:
         parts, failed_before = [batch], False
         while parts:
             part = parts.pop(0)
+            if failed_before:
+                part = part.wanted()  # jobs may have left during the calls before
             if not part:
                 continue
             try:
