@@ -38,7 +38,10 @@ def test_known_workload(system: System, metrics_url: str) -> None:
     system.wait(running)
     assert system.client.post("/v1/jobs", json={"prompt": ""}).status_code == 422
     assert system.client.get("/v1/jobs/nonsense/at/all").status_code == 404
-    gateway = _scrape_when(metrics_url, lambda scrape: scrape("studio_workers", phase="ready") == 1)
+    gateway = _scrape_when(
+        metrics_url,
+        lambda scrape: scrape("studio_workers", phase="ready") == 1 and scrape("studio_jobs_running") == 0,
+    )
     worker = Scrape(system.worker_url)
 
     assert gateway("studio_jobs_submitted_total", outcome="accepted") == 4

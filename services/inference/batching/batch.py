@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.common.errors import HandedBack, ThreadLost
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.throttle import PreviewThrottle
 from services.inference.batching.timings import CallTimings
@@ -52,6 +53,13 @@ class Batch(list[BatchItem]):
         """The items whose jobs still want them."""
         return Batch(each for each in self if each.wanted)
 
+    async def begin(self) -> None:
+        """Call the jobs, and return when each of them has begun or withdrawn."""
+        for request in self.requests():
+            request.call()
+        for request in self.requests():
+            await request.settled()
+
     async def make(self, executor: ModelExecutor, timings: CallTimings, ending: asyncio.Event) -> Stages:
         """Call the model thread for this batch, hand each job its outputs, and return the stages of the call.
 
@@ -63,6 +71,17 @@ class Batch(list[BatchItem]):
         for each, output in zip(self, outputs, strict=True):
             each.request.deliver(each.index, output, stages)
         return stages
+
+    def give_up(self, kind: type[ThreadLost], reason: str) -> ThreadLost:
+        """Fail the jobs of a call that lost the thread, and return the loss.
+
+        A job that asked for the whole call is at fault. Where it asked for a part, the fault may be another's: the
+        job is handed back.
+        """
+        for request, count in self.requests().items():
+            at_fault = count == len(self)
+            request.fail(kind(f"the job {reason}") if at_fault else HandedBack(f"its batch {reason}"))
+        return kind(f"a call {reason}")
 
     def _context(self, stages: Stages, ending: asyncio.Event) -> Context:
         """Return the context of the call, made on the event loop and used in the model thread."""

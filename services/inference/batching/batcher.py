@@ -129,7 +129,7 @@ class Batcher:
             self._changed.clear()
             found = self._scheduler.next(self._now(), batch)
             if isinstance(found, list):
-                await _begin(Batch(found))
+                await Batch(found).begin()
                 batch = Batch([*batch, *found]).wanted()
             elif batch and found <= self._now():
                 return batch
@@ -165,9 +165,9 @@ class Batcher:
                 stages = await batch.make(self._executor, self.timings, ending)
         except TimeoutError as exc:
             took = f"took longer than {self.deadline_seconds:g} seconds"
-            raise _give_up(batch, DeadlineExceeded, took) from exc
+            raise batch.give_up(DeadlineExceeded, took) from exc
         except DeviceFailed as exc:
-            raise _give_up(batch, DeviceFailed, f"broke off: {exc}") from exc
+            raise batch.give_up(DeviceFailed, f"broke off: {exc}") from exc
         self._metrics.called(len(batch), self._now() - began, stages.so_far())
 
     def _smaller(self, batch: Batch, exc: Exception, *, failed_before: bool) -> list[Batch]:
@@ -199,23 +199,3 @@ class Batcher:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-async def _begin(batch: Batch) -> None:
-    """Call the jobs of a batch, and return when each of them has begun or withdrawn."""
-    for request in batch.requests():
-        request.call()
-    for request in batch.requests():
-        await request.settled()
-
-
-def _give_up(batch: Batch, kind: type[ThreadLost], reason: str) -> ThreadLost:
-    """Fail the jobs of a call that lost the thread, and return the loss.
-
-    A job that asked for the whole call is at fault. Where it asked for a part, the fault may be another's: the job
-    is handed back.
-    """
-    for request, count in batch.requests().items():
-        at_fault = count == len(batch)
-        request.fail(kind(f"the job {reason}") if at_fault else HandedBack(f"its batch {reason}"))
-    return kind(f"a call {reason}")
