@@ -12,8 +12,9 @@ from services.cli.supervisor import UNUSABLE
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.settings import Settings
+from services.inference.runtime.executor import ModelExecutor
 from services.inference.worker.worker import Worker
-from services.inference.worker.worker_runtime import StoppedWhileLoading, open_worker_runtime
+from services.inference.worker.worker_runtime import StoppedWhileLoading, model_executor, open_worker_runtime
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +33,30 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
     if attended:
         _stop_at_end_of_input(stop)
     try:
-        async with open_worker_runtime(settings, catalogue, model, stop) as runtime:
+        executor = model_executor(settings, model)
+    except ModelUnavailable as exc:
+        log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
+        return UNUSABLE
+    code = await _work(settings, catalogue, model, executor, stop, hurry)
+    if executor.busy or code == HUNG:
+        _leave(code)  # the jobs it held are handed back, or their end is stored
+    return code
+
+
+async def _work(
+    settings: Settings,
+    catalogue: Catalogue,
+    model: Model,
+    executor: ModelExecutor,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+) -> int:
+    """Load the model and work until `stop` is set. Return the exit code."""
+    lost = "leaving, the model thread cannot be used"
+    try:
+        async with open_worker_runtime(settings, catalogue, model, executor, stop) as runtime:
             freeze_heap()
+            lost += " any more"
             await Worker(runtime).run(stop, hurry)
     except BackendUnavailable as exc:
         log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
@@ -42,13 +65,11 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
         log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
         return UNUSABLE
     except StoppedWhileLoading:
-        _leave(0)  # nothing has begun
+        return 0  # nothing has begun
     except ThreadLost as exc:
-        log.error("leaving, the model thread cannot be used any more", reason=str(exc))  # noqa: TRY400
-        _leave(HUNG)
+        log.error(lost, reason=str(exc))  # noqa: TRY400
+        return HUNG
     log.info("drained")
-    if runtime.executor.busy:
-        _leave(0)  # what it had begun is handed back
     return 0
 
 

@@ -104,7 +104,7 @@ class Batcher:
         while True:
             ending = asyncio.Event()
             following = asyncio.create_task(self._form(ending))
-            self._scheduler.call_began()
+            self._scheduler.call_began(batch)
             try:
                 await self._make(batch.wanted(), ending)
                 self._scheduler.call_ended(self._now())
@@ -130,7 +130,9 @@ class Batcher:
             found = self._scheduler.next(self._now(), batch)
             if isinstance(found, list):
                 await Batch(found).begin()
-                batch = Batch([*batch, *found]).wanted()
+                batch = Batch([*batch, *found])
+                if not batch.wanted():
+                    batch = Batch()  # every job of it withdrew; until then they take up room, so that rounds end
             elif batch and found <= self._now():
                 return batch
             else:
@@ -148,11 +150,12 @@ class Batcher:
             if not part:
                 continue
             try:
-                await self._call(part, ending)
+                # The first jobs of the next batch begin beside the last steps of a whole batch, not beside its parts.
+                await self._call(part, asyncio.Event() if failed_before else ending)
             except ThreadLost:
                 raise
             except Exception as exc:  # noqa: BLE001 - an adapter may raise anything, and the job's attempt logs it
-                parts = [*self._smaller(part.wanted(), exc, failed_before=failed_before), *parts]
+                parts = [*self._smaller(part, exc, failed_before=failed_before), *parts]
                 failed_before = True
 
     async def _call(self, batch: Batch, ending: asyncio.Event) -> None:
@@ -175,6 +178,8 @@ class Batcher:
 
         Halves may fit where the whole did not, and they keep one job's fault from the others.
         """
+        if not batch.wanted():
+            return []
         out_of_memory, half = isinstance(exc, OutOfMemory), (len(batch) + 1) // 2
         if len(batch) > 1 and (out_of_memory or len(batch.job_ids) > 1):
             log.warning("batch halved", size=len(batch), reason=type(exc).__name__)

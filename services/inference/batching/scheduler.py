@@ -61,7 +61,7 @@ class BatchScheduler:
         """Return the items that join `batch` now, or else the time until which it waits for more.
 
         A time that is not after `now` says that the batch is complete. Infinity says that time alone brings nothing:
-        ask again after `add`, `remove`, `call_ended`, or when a job is done.
+        ask again after `add`, `remove` or `call_ended`.
         """
         self._drop(lambda item: not item.wanted)
         first = batch[0] if batch else self._first()
@@ -73,7 +73,7 @@ class BatchScheduler:
         if joining := self._joining(first)[:room]:
             if not batch:
                 self._opened_at = now
-                self._passed_over = self._passed_over + 1 if self._bulk and not first.request.bulk else 0
+                self._count_turn(first)
             self._joined_at = now
             self._take(joining)
             return joining
@@ -82,11 +82,13 @@ class BatchScheduler:
         opened_at, joined_at = max(self._opened_at, self._idle_since), max(self._joined_at, self._idle_since)
         return self._window.until(len(batch), opened_at, joined_at)
 
-    def call_began(self) -> None:
+    def call_began(self, batch: Sequence[BatchItem]) -> None:
         self._busy = True
+        self._isolation.call_began(item.request for item in batch)
 
     def call_ended(self, now: float) -> None:
         self._busy, self._idle_since = False, now
+        self._isolation.call_ended()
 
     def limit(self, item: BatchItem, room: int) -> None:
         """Remember that no more than `room` items like this one fit into the memory."""
@@ -99,6 +101,13 @@ class BatchScheduler:
         bulk_leads = self._bulk and (not self._fast or self._passed_over >= BULK_TURN - 1)
         lane = self._bulk if bulk_leads else self._fast
         return lane[0] if lane else None
+
+    def _count_turn(self, first: BatchItem) -> None:
+        """Count the calls that leave the bulk lane waiting. A blocked head keeps its turn while held jobs go on."""
+        if not self._bulk or first is self._bulk[0]:
+            self._passed_over = 0
+        elif first is self._head():
+            self._passed_over += 1
 
     def _first(self) -> BatchItem | None:
         """The item that decides the next call; None while the one whose turn it is has to wait for others.

@@ -42,11 +42,6 @@ class Worker:
         self._deliveries: dict[asyncio.Task[None], Attempt | None] = {}  # with the attempt that each leads to
         self._in_hand: dict[str, asyncio.Event] = {}  # by job; set when its attempt is over
 
-    @property
-    def consuming(self) -> bool:
-        """True if jobs can come, as far as the broker said when last asked."""
-        return self._consuming.is_set()
-
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         """Work until `stop` is set, then drain, at once if `hurry` is. Raise ThreadLost when another must go on."""
         batcher = self._runtime.batcher

@@ -50,7 +50,7 @@ class WorkerRuntime:
 
 @asynccontextmanager
 async def open_worker_runtime(
-    settings: Settings, catalogue: Catalogue, model: Model, stop: asyncio.Event
+    settings: Settings, catalogue: Catalogue, model: Model, executor: ModelExecutor, stop: asyncio.Event
 ) -> AsyncIterator[WorkerRuntime]:
     """Open the health page, traces, the cache, the announcement, the model, the backends and the batcher, in order.
 
@@ -65,7 +65,6 @@ async def open_worker_runtime(
         cache = BestEffort(await enter(open_cache(settings)))
         announcer = await enter(Announcer(cache, model.name).announcing())
         readiness.phase = "loading"
-        executor = _executor(settings, model)
         batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
         await _load(executor, batcher, metrics, stop)
         stack.push_async_callback(_close, executor, batcher)
@@ -106,7 +105,8 @@ async def _close(executor: ModelExecutor, batcher: Batcher) -> None:
         await executor.close()
 
 
-def _executor(settings: Settings, model: Model) -> ModelExecutor:
+def model_executor(settings: Settings, model: Model) -> ModelExecutor:
+    """Return the executor of the model's adapter, not loaded. Raise ModelUnavailable saying what to do."""
     try:
         adapter = resolve_adapter(model.adapter)
         source = resolve_source(model, catalogue_folder=settings.catalogue.parent)

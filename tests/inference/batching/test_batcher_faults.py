@@ -88,6 +88,22 @@ async def test_one_jobs_fault_is_its_own() -> None:
     assert [results[number] for number in (0, 1, 3, 4)] == [["a0"], ["b0"], ["c0"], ["d0"]]
 
 
+async def test_fault_of_a_canceled_mate_is_not_the_others() -> None:
+    """A job is made alone after a call that failed, although the other job of that call was canceled meanwhile."""
+    async with rig(refuses("bad0", RuntimeError("cannot draw this"))) as jobs:
+        first = await jobs.at_work()
+        rest = [jobs.submit(name) for name in ("b", "bad")]
+        jobs.adapter.gate.release(STEPS)
+        assert await first == ["a0"]
+        await jobs.under_way(2)
+        jobs.cancel("bad")
+        jobs.adapter.go()
+        with pytest.raises(Cancelled):
+            await rest[1]
+        assert await rest[0] == ["b0"]
+    assert jobs.adapter.calls == [["a0"], ["b0", "bad0"], ["b0"]]
+
+
 async def test_adapter_that_makes_too_few() -> None:
     """Nobody gets another job's output when the adapter leaves one out: only the job it left out fails."""
     async with rig() as jobs:

@@ -114,7 +114,7 @@ def test_window_is_from_the_last_item_and_bounded() -> None:
 def test_window_begins_when_the_model_is_idle() -> None:
     """While a call is under way the next one takes what comes; its window begins with the end of that call."""
     line = Line(window_seconds=1)
-    line.scheduler.call_began()
+    line.scheduler.call_began([])
     line.add("a1")
     line.add("a2")
     batch = line.next(1)
@@ -162,6 +162,43 @@ def test_redelivered_job_waits_until_the_worker_holds_nothing_else() -> None:
     assert line.waits() == math.inf  # nothing is called beside it
     suspect.withdraw()  # done: from now on it takes no worker down
     assert names(line.next()) == ["a3.0"]
+
+
+def test_canceled_job_is_held_until_its_call_ends() -> None:
+    """The model thread may still be busy with a canceled job, so a redelivered job waits for the end of that call."""
+    line = Line()
+    first = line.add("a1")
+    line.scheduler.call_began(line.next())
+    finish(first)
+    line.add("a2", redelivered=True)
+    assert line.waits() == math.inf
+    line.scheduler.call_ended(1)
+    assert names(line.next(1)) == ["a2.0"]
+
+
+def test_no_job_is_called_beside_the_call_of_a_canceled_redelivered_job() -> None:
+    """A redelivered job that was canceled may take the worker down until its call has ended."""
+    line = Line()
+    suspect = line.add("a1", redelivered=True)
+    line.scheduler.call_began(line.next())
+    finish(suspect)
+    line.add("a2")
+    assert line.waits() == math.inf
+    line.scheduler.call_ended(1)
+    assert names(line.next(1)) == ["a2.0"]
+
+
+def test_blocked_bulk_job_keeps_its_turn() -> None:
+    """A redelivered bulk job whose turn has come leads the next call that it may, after the jobs that are held."""
+    line = Line(max_batch=3)
+    line.add("z1", bulk=True, redelivered=True)
+    held = [line.add("a1"), line.add("a2", count=4, bulk=True), line.add("b1"), line.add("c1")]
+    assert [names(line.next())[0] for _ in range(4)] == ["a1.0", "b1.0", "c1.0", "a2.2"]
+    line.add("d1")
+    assert line.waits() == math.inf
+    for request in held:
+        finish(request)
+    assert names(line.next()) == ["z1.0"]
 
 
 def test_half_made_job_goes_before_a_redelivered_one() -> None:
