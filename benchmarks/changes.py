@@ -2,8 +2,8 @@
 
 Two processes, one without the change, make the same call in turn, so a machine that is slow today slows both. A ratio
 is taken in each turn; above 1 the change saves time. Two models: studio-tiny at its usual size, and random weights of
-Stable Diffusion 1.5's size, which are made in `build/sized` at first. At 256 pixels these images are a quarter of that
-model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a process
+Stable Diffusion 1.5's size, which are made in `build/sized` at first. At 128 pixels these images are a sixteenth of
+that model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a process
 that takes one core. `memory` is what the process with the change has more, after its calls.
 """
 
@@ -44,7 +44,7 @@ TINY: Final = (
     Workload("studio-tiny, 16 images", 16, 4),
 )
 BUSY: Final = Workload("studio-tiny, 1 image, busy", 1, 10, busy=True)
-LARGE: Final = (Workload("sd15-sized 256x256, 1 image", 1, 3, {"width": 256, "height": 256, "steps": 2}),)
+LARGE: Final = (Workload("sd15-sized 128x128, 1 image", 1, 3, {"width": 128, "height": 128, "steps": 2}),)
 
 
 def run() -> Iterator[Figure]:
