@@ -3,8 +3,8 @@
 Two processes, one without the change, make the same call in turn, so a machine that is slow today slows both. A ratio
 is taken in each turn; above 1 the change saves time. Two models: studio-tiny at its usual size, and random weights of
 Stable Diffusion 1.5's size, which are made in `build/sized` at first. At 128 pixels these images are a sixteenth of
-that model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a process
-that takes one core. `memory` is what the process with the change has more, after its calls.
+that model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a
+process that takes one core. `memory` is what the process with the change has more, after its calls.
 """
 
 import statistics
