@@ -65,7 +65,7 @@ async def _work(
         log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
         return UNUSABLE
     except StoppedWhileLoading:
-        return 0  # nothing has begun
+        _leave(0)  # nothing has begun, and loading goes on in the thread
     except ThreadLost as exc:
         log.error(lost, reason=str(exc))  # noqa: TRY400
         return HUNG
