@@ -3,15 +3,12 @@
 Two processes, one without the change, make the same call in turn, so a machine that is slow today slows both. A ratio
 is taken in each turn; above 1 the change saves time. Two models: studio-tiny at its usual size, and random weights of
 Stable Diffusion 1.5's size, which are made in `build/sized` at first. At 128 pixels these images are a sixteenth of
-that model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `busy` is beside a
-process that takes one core. `memory` is what the process with the change has more, after its calls.
+that model's usual ones, so what a change saves apart from arithmetic weighs more here than there. `memory` is what
+the process with the change has more, after its calls.
 """
 
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +20,6 @@ from services.inference.diffusers.changes import PIPELINE, PROCESS
 from tests.support.system import ROOT
 
 CHANGES: Final = tuple(change.name for change in (*PROCESS, *PIPELINE) if change.cpu)
-MEMORY: Final = ("traced-denoiser", "kept-memory")  # those that are paid for with it
 SIZED: Final = ROOT / "build" / "sized" / "models.toml"
 
 
@@ -35,7 +31,6 @@ class Workload:
     count: int
     rounds: int
     given: dict[str, int] = field(default_factory=dict)
-    busy: bool = False
 
 
 TINY: Final = (
@@ -43,7 +38,6 @@ TINY: Final = (
     Workload("studio-tiny, 4 images", 4, 6),
     Workload("studio-tiny, 16 images", 16, 4),
 )
-BUSY: Final = Workload("studio-tiny, 1 image, busy", 1, 10, busy=True)
 LARGE: Final = (Workload("sd15-sized 128x128, 1 image", 1, 3, {"width": 128, "height": 128, "steps": 2}),)
 
 
@@ -55,31 +49,18 @@ def run() -> Iterator[Figure]:
     for models, workloads in ((MODELS, TINY), (SIZED, LARGE)):
         with timed(models) as changed:
             for change in CHANGES:
-                busy = (BUSY,) if change == "thread-spin" and models == MODELS else ()
                 with timed(models, change) as plain:
-                    for workload in (*workloads, *busy):
+                    for workload in workloads:
                         yield _compare(change, workload, changed, plain)
-                    if change in MEMORY:
-                        more = changed.megabytes() - plain.megabytes()
-                        model = workloads[0].name.partition(",")[0]
-                        yield Figure.of(f"changes.{change}.memory ({model})", more, "MB", "", [more])
+                    more = changed.megabytes() - plain.megabytes()
+                    model = workloads[0].name.partition(",")[0]
+                    yield Figure.of(f"changes.{change}.memory ({model})", more, "MB", "", [more])
 
 
 def _compare(change: str, workload: Workload, changed: TimedAdapter, plain: TimedAdapter) -> Figure:
     ratios = []
-    with _busy() if workload.busy else nullcontext():
-        for number in range(-1, workload.rounds):  # the first warms up
-            without, with_it = (each.seconds(workload.count, workload.given) for each in (plain, changed))
-            if number >= 0:
-                ratios.append(without / with_it)
+    for number in range(-1, workload.rounds):  # the first warms up
+        without, with_it = (each.seconds(workload.count, workload.given) for each in (plain, changed))
+        if number >= 0:
+            ratios.append(without / with_it)
     return Figure.of(f"changes.{change} ({workload.name})", statistics.median(ratios), "ratio", "", ratios)
-
-
-@contextmanager
-def _busy() -> Iterator[None]:
-    """Take one core."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
-        try:
-            yield
-        finally:
-            process.kill()

@@ -1,8 +1,8 @@
 """Ten requests at once to 1, 2 and 4 workers on one device, as in the chart of this project's predecessor.
 
-The predecessor's workers took one job at a time, each with all cores and with the thread settings of the library. Our
-workers do the same with that setting and with jobs that demand their own call (`strict`). The other bar is one worker
-with default settings. All systems run all the time, each on its own backends, and are idle except for their turns.
+The predecessor's workers took one job at a time, each with all cores. Our workers do the same with jobs that demand
+their own call (`strict`). The other bar is one worker with default settings. All systems run all the time, each on its
+own backends, and are idle except for their turns.
 """
 
 import statistics
@@ -18,8 +18,6 @@ from tests.support.system import System
 REQUESTS = 10
 ROUNDS = 5
 WORKERS = (1, 2, 4)  # that take one job at a time
-# libgomp's default; our workers set a lower count, see services/inference/diffusers/openmp.py
-DEFAULT_SPINS = {"GOMP_SPINCOUNT": "300000"}
 
 
 def run(subject: Subject, rounds: int) -> Iterator[Figure]:
@@ -48,7 +46,6 @@ def run(subject: Subject, rounds: int) -> Iterator[Figure]:
 
 def _one_at_a_time(stack: ExitStack, subject: Subject, workers: int) -> System:
     system = stack.enter_context(open_system("embedded", subject=subject))
-    system.environment.update(DEFAULT_SPINS)
     system.start_gateway()
     with ThreadPoolExecutor(workers) as starting:  # each worker takes seconds to load the model
         list(starting.map(lambda _: system.start_worker(prefetch="1"), range(workers)))

@@ -14,7 +14,6 @@ import psutil
 from benchmarks.peer_environment import make_environment
 from benchmarks.peer_load import Ask, Load, ask_peer, ask_studio
 from benchmarks.rig import CORES
-from services.inference.diffusers.openmp import SPINS
 from tests.support.servers.server import free_port
 from tests.support.system import ROOT, System
 
@@ -122,7 +121,6 @@ class Peer(Contender):
             **{key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")},
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": str(CORES),
-            "GOMP_SPINCOUNT": SPINS,  # as in our worker
             "HF_HUB_OFFLINE": "1",
             "PEER_PORT": str(self.port),
             "PEER_PID_FILE": str(self._pid_file),

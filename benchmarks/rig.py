@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http.client import HTTPConnection
@@ -101,9 +101,8 @@ def ask(client: HTTPConnection, method: str, path: str, body: object = None) -> 
 class BarePipeline:
     """The adapter of a subject's model in its own thread, as in the worker, without the rest of the system."""
 
-    def __init__(self, subject: Subject, threads: int, off: Sequence[str] = ()) -> None:
-        options = {**subject.model.options, "off": off} if off else subject.model.options
-        self.model = subject.model.model_copy(update={"options": options})
+    def __init__(self, subject: Subject, threads: int, options: Mapping[str, Any] | None = None) -> None:
+        self.model = subject.model.model_copy(update={"options": {**subject.model.options, **(options or {})}})
         adapter = resolve_adapter(self.model.adapter)
         source = resolve_source(self.model, catalogue_folder=subject.models.parent)
         self.executor = ModelExecutor(adapter(self.model, source), device=subject.device, threads=threads)

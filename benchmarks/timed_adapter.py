@@ -1,7 +1,8 @@
 """`python -m benchmarks.timed_adapter MODELS OFF`: makes calls of one adapter and says how long they take.
 
-`OFF` is the name of a change that it leaves out, or empty. For every line on standard input, a JSON list of a number of
-images and their parameters, it prints the seconds of a call for them.
+`OFF` is the name of a change that it leaves out, or empty. It makes all others, also those that an entry asks for. For
+every line on standard input, a JSON list of a number of images and their parameters, it prints the seconds of a call
+for them.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import psutil
 
 from benchmarks.rig import CORES, BarePipeline
 from benchmarks.subject import Subject
+from services.inference.diffusers.changes import PIPELINE
 from tests.support.system import ROOT
 
 
@@ -54,7 +56,8 @@ def timed(models: Path, off: str = "") -> Iterator[TimedAdapter]:
 
 async def main() -> None:
     models, off = sys.argv[1:]
-    bare = BarePipeline(Subject(Path(models)), threads=CORES, off=[off] if off else [])
+    changes = {"on": [change.name for change in PIPELINE if change.asked], "off": [off] if off else []}
+    bare = BarePipeline(Subject(Path(models)), threads=CORES, options=changes)
     await bare.executor.load()
     for line in sys.stdin:
         count, given = json.loads(line)

@@ -1,8 +1,13 @@
 """Fixtures every suite shares."""
 
+import os
+
 import pytest
 
 pytest_plugins = ["tests.support.servers.stack", "tests.support.fast"]
+
+# Several processes of a suite calculate on the same cores. libgomp reads this when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 @pytest.fixture(scope="session")

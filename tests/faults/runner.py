@@ -22,6 +22,7 @@ SETTINGS: Final = {
     "STUDIO_STATUS_LEASE_SECONDS": "3",
     "STUDIO_LOG_LEVEL": "warning",
     "STUDIO_RATE_LIMIT": "",  # a client may repeat its requests as often as needed
+    "GOMP_SPINCOUNT": "3000",  # the workers of a scenario share the cores
 }
 
 

@@ -1,7 +1,7 @@
 """The list of all that is changed about a diffusers pipeline and about the process it runs in.
 
-A catalogue entry leaves changes out by name: `options = { off = ["traced-denoiser"] }`. The name `cpu` stands for all
-that only save time on a CPU.
+A catalogue entry leaves changes out by name: `options = { off = ["kept-memory"] }`. The name `cpu` stands for all that
+only save time on a CPU. A change that costs some models time is made only for an entry that asks for it: `on = [...]`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,7 +12,6 @@ from services.common.errors import ModelUnavailable
 from services.inference.diffusers.allocator import keep_memory
 from services.inference.diffusers.decoder import decode_one_by_one
 from services.inference.diffusers.hardware import Hardware
-from services.inference.diffusers.openmp import spin_briefly
 from services.inference.diffusers.rounding import confine_rounding
 from services.inference.diffusers.timestep import embed_timestep_once
 from services.inference.diffusers.traced_denoiser import trace_denoiser
@@ -22,22 +21,17 @@ CPU: Final = "cpu"
 
 @dataclass(frozen=True)
 class Change:
-    """One change. `cpu` says that it does nothing but save time on a CPU."""
+    """One change. `cpu`: it does nothing but save time on a CPU. `asked`: it is made for entries that ask for it."""
 
     name: str
     reason: str
     apply: Callable[..., object]
     cpu: bool = False
+    asked: bool = False
 
 
 # Applied in the model thread before torch is loaded, without arguments. They hold for the whole process.
 PROCESS: Final = (
-    Change(
-        "thread-spin",
-        "Other processes on the same cores slow a call down by their share, not several times.",
-        spin_briefly,
-        cpu=True,
-    ),
     Change(
         "kept-memory",
         "glibc keeps the memory of large tensors for the next call, instead of having its pages cleared anew.",
@@ -62,10 +56,12 @@ PIPELINE: Final = (
     ),
     Change(
         "traced-denoiser",
-        "A step on a CPU runs without Python (ADR 30). It replaces `forward` once more, so that the casts of "
-        "`rounding` are part of the program, and the `forward` of the layers `attn2.to_k` and `attn2.to_v`.",
+        "A step of a small denoiser on a CPU runs without Python (ADR 30); a large one gets slower. It replaces "
+        "`forward` once more, so that the casts of `rounding` are part of the program, and the `forward` of the layers "
+        "`attn2.to_k` and `attn2.to_v`.",
         lambda _pipeline, denoiser, hardware: trace_denoiser(denoiser, hardware),
         cpu=True,
+        asked=True,
     ),
     Change(
         "decoder",
@@ -76,16 +72,25 @@ PIPELINE: Final = (
 
 
 def changes_off(options: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of the changes that the `options` of a catalogue entry leave out.
+    """Return the names of the changes that a catalogue entry with these `options` goes without.
 
     Raise ModelUnavailable for a name that no change has.
     """
     changes = (*PROCESS, *PIPELINE)
-    known = [*(change.name for change in changes), CPU]
-    given = options.get("off", [])
+    off = _names(options, "off", [*(change.name for change in changes), CPU])
+    on = _names(options, "on", [change.name for change in changes if change.asked])
+    return frozenset(
+        change.name
+        for change in changes
+        if change.name in off or (change.cpu and CPU in off) or (change.asked and change.name not in on)
+    )
+
+
+def _names(options: Mapping[str, Any], option: str, known: Collection[str]) -> list[str]:
+    given = options.get(option, [])
     if not isinstance(given, list) or not all(name in known for name in given):
-        raise ModelUnavailable(f"the option `off` is {given!r}; it takes a list of any of {', '.join(known)}")
-    return frozenset(change.name for change in changes if change.name in given or (change.cpu and CPU in given))
+        raise ModelUnavailable(f"the option `{option}` is {given!r}; it takes a list of any of {', '.join(known)}")
+    return given
 
 
 def change_process(off: Collection[str] = ()) -> None:

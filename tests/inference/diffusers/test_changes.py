@@ -7,7 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
-from services.common.catalogue import Model
+from services.common.catalogue import Model, load_catalogue
 from services.common.errors import ModelUnavailable
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.diffusers.changes import PIPELINE, PROCESS, changes_off
@@ -26,7 +26,7 @@ from services.inference.runtime.sources import Source
 from tests.support.models.items import draw, item, tiny_model
 
 source, off = sys.argv[1:]
-options = {"precision": "float32", "off": json.loads(off)}
+options = {"precision": "float32", "on": ["traced-denoiser"], "off": json.loads(off)}
 adapter = Txt2Img(tiny_model(source).model_copy(update={"options": options}), Source(source))
 adapter.prepare_thread(2)
 adapter.load("cpu")
@@ -64,7 +64,21 @@ def test_cpu_stands_for_all_that_save_time_on_one() -> None:
     """The name `cpu` leaves out what only saves time on a CPU, and none of what a promise rests on."""
     assert changes_off({"off": ["cpu"]}) == {change.name for change in (*PROCESS, *PIPELINE) if change.cpu}
     assert changes_off({"off": ["cpu"]}).isdisjoint({"timestep", "rounding"})
-    assert changes_off({}) == frozenset()
+
+
+def test_a_change_that_costs_some_models_time_is_asked_for() -> None:
+    """The denoiser is traced for an entry that asks for it, as the model that ships does, and `off` outweighs `on`."""
+    assert changes_off({}) == {"traced-denoiser"}
+    assert changes_off({"on": ["traced-denoiser"]}) == frozenset()
+    assert changes_off({"on": ["traced-denoiser"], "off": ["cpu"]}) == {"kept-memory", "traced-denoiser"}
+    assert (
+        changes_off(
+            load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
+            .models["studio-tiny"]
+            .options
+        )
+        == frozenset()
+    )
 
 
 @pytest.mark.parametrize("given", [["tracing"], "cpu", ["decoder", "CPU"], True])
@@ -72,10 +86,12 @@ def test_unknown_name_is_refused(given: object) -> None:
     """A name that no change has is refused with those that there are."""
     with pytest.raises(ModelUnavailable, match=r"it takes a list of any of .*traced-denoiser"):
         changes_off({"off": given})
+    with pytest.raises(ModelUnavailable, match=r"the option `on` is .*traced-denoiser"):
+        changes_off({"on": given})
 
 
 def _drawn(tiny: Model, off: list[str]) -> list[Image.Image]:
-    options = {"precision": "float32", "off": off}
+    options = {"precision": "float32", "on": ["traced-denoiser"], "off": off}
     adapter = Txt2Img(tiny.model_copy(update={"options": options}), Source(tiny.source))
     adapter.load("cpu")
     images = draw(adapter, *(item(seed, f"product {seed}") for seed in range(3)))
