@@ -82,6 +82,10 @@ class SQLiteStatusStore:
             return await self._file.read(partial(sqlite_records.find_live, after, limit))
         return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
 
+    async def ping(self) -> None:
+        await self._file.ping()
+        await self.list(limit=1)
+
     def _create(self, record: StatusRecord, quota: Quota | None, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
         if known := sqlite_records.find(record.job_id, connection):
@@ -132,7 +136,6 @@ def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection)
 async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[SQLiteStatusStore]:
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
-        await file.write(sqlite_records.begin_epoch)
         waiters = Waiters()
         async with background_task(_watch(file, waiters)):
             yield SQLiteStatusStore(file, limits, waiters)
