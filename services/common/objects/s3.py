@@ -116,7 +116,7 @@ class S3ObjectStore:
         """List one object: unlike HEAD, a refusal has a body here that says why."""
         await self._answer(self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1), self._bucket, absent=absent)
 
-    async def _names(self, prefix: str) -> list[str]:
+    async def _names(self, prefix: str) -> Sequence[str]:
         """Return all names with this prefix, also those that are no keys."""
         found: list[str] = []
         pages = aiter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
