@@ -13,10 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
 from services.common.errors import BackendUnavailable, NewerVersion
-from services.common.faults.disk import is_stale, sqlite_fault
+from services.common.faults.disk import is_stale, moved_file, sqlite_fault
 from services.common.faults.refusals import Refusals
 
 DEADLINE_SECONDS = 2.5
@@ -26,8 +24,6 @@ BUSY_SECONDS = 2.0  # how long a statement waits for another process's transacti
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-log = structlog.get_logger(__name__)
-
 
 class SQLiteFile:
     """Runs units of work one after the other; opened by `open_sqlite`.
@@ -35,8 +31,8 @@ class SQLiteFile:
     Every method raises BackendUnavailable when the file cannot be used or the deadline passes. After a passed
     deadline the work may still be done.
 
-    The connection is opened anew when it is of no use any more: after an error of the disk, or when the file was moved,
-    replaced or deleted, since SQLite would go on with one that no other process sees.
+    After an error of the disk the connection is opened anew, since it keeps what it knew of the file. If another file
+    lies at the path by then, nothing is written: SQLite would mix that file with the write-ahead log of this one.
     """
 
     def __init__(self, backend: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
@@ -44,7 +40,7 @@ class SQLiteFile:
         self._deadline_seconds = deadline_seconds
         self._thread = ThreadPoolExecutor(1, f"{backend}-sqlite")
         self._connection: sqlite3.Connection | None = None
-        self._connected: tuple[int, int] | None = None  # device and inode of the file
+        self._opened: tuple[int, int] | None = None  # device and inode of the file
         self._path: Path | None = None
         self._schema: Sequence[str] = ()
         self._refusals = Refusals(backend)
@@ -56,7 +52,7 @@ class SQLiteFile:
 
     async def write(self, work: Work[T]) -> T:
         """Do the work as one transaction, undone when it raises."""
-        return await self._run(lambda: _transact(self._current_connection(), work))
+        return await self._run(lambda: _transact(self._writable_connection(), work))
 
     async def ping(self) -> None:
         """Write what is there already: a full or read-only disk says nothing to a reader."""
@@ -101,16 +97,20 @@ class SQLiteFile:
     def _open_connection(self) -> sqlite3.Connection:
         return self._connection or self._connect()
 
-    def _current_connection(self) -> sqlite3.Connection:
-        """Return a connection to the file that lies at the path now."""
-        if self._connection is not None and self._path is not None and self._connected != _identity(self._path):
-            log.error("database was moved, replaced or deleted: opening what is there", file=str(self._path))
-            self._disconnect()
+    def _writable_connection(self) -> sqlite3.Connection:
+        self._refuse_another_file()
         return self._open_connection
+
+    def _refuse_another_file(self) -> None:
+        """Raise BackendRefused if another file lies at the path than was opened, or none."""
+        if self._path is not None and self._opened not in (None, _identity(self._path)):
+            reason = f"{self._path} was moved, replaced or deleted while it was in use"
+            raise self._refusals.error(reason, moved_file(self._path))
 
     def _connect(self) -> sqlite3.Connection:
         if self._path is None:
             raise sqlite3.ProgrammingError("the file is not open")
+        self._refuse_another_file()
         path = self._path
         path.parent.mkdir(parents=True, exist_ok=True)
         # isolation_level=None: transactions begin where this module says, not where the driver guesses.
@@ -125,7 +125,7 @@ class SQLiteFile:
         except BaseException:
             connection.close()
             raise
-        self._connection, self._connected = connection, _identity(path)
+        self._connection, self._opened = connection, _identity(path)
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:

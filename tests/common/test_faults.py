@@ -41,6 +41,7 @@ BROKER = "amqp://studio:secret@mq.example/photos"
         ("NOAUTH Authentication required.", "redis://:PASSWORD@HOST"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "ACL SETUSER"),
         ("NOPERM this user has no permissions to run the 'set' command", "~studio:*"),
+        ("ERR The user executing the script can't run this command or subcommand script: 1, on @user_script:1.", "+@all"),
         ("DENIED Redis is running in protected mode because protected mode is enabled", "requirepass"),
         ("ERR DB index is out of range", "/0"),
         ("BUSY Redis is busy running a script.", "SCRIPT KILL"),

@@ -138,35 +138,35 @@ async def test_damaged_cache_is_made_anew(tmp_path: Path) -> None:
         assert await cache.get("folder/key") == b"value"
 
 
-@pytest.mark.parametrize("how", ["replaced", "deleted", "moved away"])
-async def test_another_file_at_the_path_is_opened(tmp_path: Path, how: str) -> None:
-    """A file that is replaced or taken away under a running process is left for the one that lies there now."""
-    file, other = tmp_path / "studio.db", tmp_path / "restored.db"
+@pytest.mark.parametrize("how", ["replaced", "moved away"])
+async def test_another_file_at_the_path_is_not_written(tmp_path: Path, how: str) -> None:
+    """While another file lies at the path, or none, nothing is written to either, and the cure is told."""
+    file, other, away = tmp_path / "studio.db", tmp_path / "restored.db", tmp_path / "away.db"
     async with open_sqlite_status_store(other, Limits()) as restored:
-        kept = await restored.create(new_record(new_message()))
+        await restored.create(new_record(new_message()))
+    content = other.read_bytes()
     async with open_sqlite_status_store(file, Limits()) as statuses:
-        lost = await statuses.create(new_record(new_message()))
+        record = await statuses.create(new_record(new_message()))
+        file.rename(away)
         if how == "replaced":
             other.rename(file)
-        elif how == "deleted":
-            file.unlink()
+        for call in (statuses.ping(), statuses.create(new_record(new_message()))):
+            with pytest.raises(BackendRefused, match="moved, replaced or deleted") as caught:
+                await call
+            assert f"{file}-wal" in caught.value.cure
+        if how == "replaced":
+            assert file.read_bytes() == content
         else:
-            file.rename(tmp_path / "away.db")
+            assert not file.exists()
+        away.replace(file)
         await statuses.ping()
-
-        expected = [kept.job_id] if how == "replaced" else []
-        assert [record.job_id for record in await statuses.list()] == expected
-        created = await statuses.create(new_record(new_message()))
-        with pytest.raises(JobNotFound):
-            await statuses.get(lost.job_id)
-    async with open_sqlite_status_store(file, Limits()) as reader:
-        assert created.job_id in [record.job_id for record in await reader.list()]
+        assert await statuses.list() == [record]
 
 
 async def test_connection_that_only_reads_is_left(tmp_path: Path) -> None:
     """After an error that a new connection does not have, the next call has a new connection."""
     async with open_sqlite_status_store(tmp_path / "studio.db", Limits()) as statuses:
-        await statuses._file.read(lambda connection: connection.execute("PRAGMA query_only=1"))
+        await statuses._file.read(lambda connection: connection.execute("PRAGMA query_only=1").fetchall())
         with pytest.raises(BackendRefused) as caught:
             await statuses.ping()
         assert f"ls -ld {tmp_path / 'studio.db'}" in caught.value.cure
@@ -178,7 +178,7 @@ async def test_full_disk_is_told(tmp_path: Path) -> None:
     """A database that cannot grow says so, and how to look for room; what is there can be read."""
     async with open_sqlite_status_store(tmp_path / "studio.db", Limits()) as statuses:
         record = await statuses.create(new_record(new_message()))
-        await statuses._file.read(lambda connection: connection.execute("PRAGMA max_page_count=1"))
+        await statuses._file.read(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchall())
 
         async def fill() -> None:
             for _ in range(100):

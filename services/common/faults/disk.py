@@ -9,7 +9,7 @@ from services.common.faults.refusals import Fault
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-# A connection keeps what it knew of the file: with these a new one may find it mended, moved or replaced.
+# A connection keeps what it knew of the file: with these a new one may find it mended.
 _STALE: Final = (
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
@@ -45,6 +45,14 @@ def sqlite_fault(exc: Exception, file: Path | None) -> Fault | None:
                 lasting=True,
             )
     return file_fault(exc, file or Path()) if isinstance(exc, OSError) else None
+
+
+def moved_file(file: Path) -> Fault:
+    """Return the fault of a file that is another one than was opened."""
+    return Fault(
+        f"Put the file back, or stop gateway and workers, delete {file}-wal and {file}-shm, and start them again",
+        lasting=True,
+    )
 
 
 def is_stale(exc: Exception) -> bool:

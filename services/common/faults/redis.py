@@ -10,6 +10,9 @@ from services.common.faults.refusals import Fault
 
 URL: Final = "STUDIO_STATUSES_URL"
 _CLUSTER: Final = Fault(f"This is a Redis Cluster: point {URL} at a single or a replicated Redis", lasting=True)
+_RIGHTS: Final = Fault(
+    f"The user in {URL} may not do this: CLI ACL SETUSER NAME on '~studio:*' '&studio:*' +@all -@admin", lasting=True
+)
 
 # By the word that the answer begins with. `CLI` stands for redis-cli with the address.
 _FAULTS: Final[Mapping[str, Fault]] = {
@@ -35,11 +38,9 @@ _FAULTS: Final[Mapping[str, Fault]] = {
         f"User or password in {URL} is wrong: correct it, or set the password: CLI ACL SETUSER NAME '>PASSWORD'",
         lasting=True,
     ),
-    "NOPERM": Fault(
-        f"The user in {URL} may not do this: CLI ACL SETUSER NAME on '~studio:*' '&studio:*' +@all -@admin",
-        lasting=True,
-    ),
+    "NOPERM": _RIGHTS,
     "DENIED": Fault(f"Redis is in protected mode: set a password (CLI CONFIG SET requirepass) and put it into {URL}"),
+    "The user executing the script": _RIGHTS,  # so Redis 7 says it of a command inside a script
     "DB index": Fault(f"There is no database of this number: end {URL} with /0", lasting=True),
 }
 _WORD: Final = re.compile(rf"\b({'|'.join(_FAULTS)})\b")

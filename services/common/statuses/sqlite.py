@@ -136,6 +136,7 @@ def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection)
 async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[SQLiteStatusStore]:
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
+        await file.write(sqlite_records.begin_epoch)
         waiters = Waiters()
         async with background_task(_watch(file, waiters)):
             yield SQLiteStatusStore(file, limits, waiters)

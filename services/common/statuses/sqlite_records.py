@@ -34,9 +34,13 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS parties (job_id TEXT PRIMARY KEY, party TEXT NOT NULL) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS jobs_of_party ON parties (party)",
     "CREATE TABLE IF NOT EXISTS epoch (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seconds REAL NOT NULL)",
-    # Set at the first use, in whole milliseconds like the time inside an id.
-    "INSERT OR IGNORE INTO epoch VALUES (1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) / 1000.0)",
 )
+
+
+def begin_epoch(connection: sqlite3.Connection) -> None:
+    """Set the epoch at the first use, in whole milliseconds like the time inside an id."""
+    seconds = int(time.time() * 1000) / 1000
+    connection.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (seconds,))
 
 
 def epoch(connection: sqlite3.Connection) -> float:
