@@ -50,7 +50,7 @@ def erase(
     Live jobs are canceled; records, Idempotency-Keys, previews, artifacts, manifests and dead letters are deleted.
     The command reads every job in the object store, so it may take a while. Repeat it if it fails or says so.
 
-    Exit codes: 0 done, 1 there is no such owner or a job could not be erased, 2 wrong usage, 3 a backend does not answer.
+    Exit codes: 0 done, 1 no such owner, or a job could not be erased, 2 wrong usage, 3 a backend does not answer.
     """
     from services.cli.erase import run_erase
 
@@ -66,7 +66,10 @@ def erase(
     if erased.owner_unknown:
         leave(FAILED, _no_such_owner(erased))
     if erased.failed:
-        leave(FAILED, f"{len(erased.failed)} jobs could not be erased, the log says why: {', '.join(sorted(erased.failed))}")
+        leave(
+            FAILED,
+            f"{len(erased.failed)} jobs could not be erased, the log says why: {', '.join(sorted(erased.failed))}",
+        )
 
 
 def _print_erased(erased: "Erased") -> None:

@@ -84,8 +84,7 @@ def _own(job_id: str, what: str, body: bytes, decode: Callable[[bytes], Document
         document = decode(body)
     except ValueError as exc:
         raise RecordUnreadable(job_id, "objects", what) from exc
-    named = document.job_id if isinstance(document, Tombstone) else document.record.job_id
-    if named != job_id:
+    if document.job_id != job_id:
         raise RecordUnreadable(job_id, "objects", what)
     return document
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.common.brokers.sqlite import open_sqlite_broker
 from services.common.caches.sqlite import open_sqlite_cache
-from services.common.errors import BackendRefused, BackendUnavailable, JobNotFound, PublishUnconfirmed
+from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed
 from services.common.ports import Limits
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.messages import new_message, new_record

@@ -123,7 +123,7 @@ def test_client_that_waits_outlives_a_failover(system: System, pair: Pair) -> No
     system.start_worker()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(system.client.post, "/v1/images/generations", json={"prompt": "SLOW bowl"})
-        poll(lambda: system.generation_counts(), SOON_SECONDS, system.log)
+        poll(system.generation_counts, SOON_SECONDS, system.log)
         pair.fail_over()
         answer = asked.result()
     assert answer.status_code == 200, answer.text
@@ -191,7 +191,7 @@ REFUSALS: dict[str, tuple[Callable[[Pair], Any], str]] = {
 
 @pytest.mark.parametrize("word", REFUSALS)
 def test_refusing_redis_is_not_ready(system: System, pair: Pair, word: str) -> None:
-    """While Redis answers and refuses, nothing is ready; the cure is told once by a link; then all goes on by itself."""
+    """While Redis refuses, nothing is ready, and each link tells the cure once; then all goes on by itself."""
     system.start_gateway()
     system.start_worker()
     refusing, cure = REFUSALS[word]

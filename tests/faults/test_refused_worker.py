@@ -28,7 +28,7 @@ async def _declare(url: str, queue: str) -> None:
 
 
 def test_queue_declared_otherwise(system: System, stack: Stack) -> None:
-    """Where its queue exists with other arguments the worker leaves with 78 and names the command; so does a gateway."""
+    """Where a queue exists with other arguments, worker and gateway leave and name the command."""
     queue = f"studio.jobs.{system.model}"
     asyncio.run(_declare(stack.broker_url, queue))
     try:

@@ -251,11 +251,11 @@ async def test_broker_with_an_alarm_is_not_ready(broker: RabbitMQBroker, stack: 
                 try:
                     await broker.ping(publishing=True)
                 except BackendUnavailable as exc:
-                    if exc.cure:
+                    if cure := exc.cure:
                         break
                 await asyncio.sleep(0.1)
         assert time.monotonic() - started < 2
-        assert "rabbitmq-diagnostics alarms" in exc.cure
+        assert "rabbitmq-diagnostics alarms" in cure
         await broker.ping()
     finally:
         await asyncio.to_thread(stack.rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
@@ -305,6 +305,14 @@ async def test_queue_declared_otherwise_is_refused(broker: RabbitMQBroker, stack
             assert f"rabbitmqctl delete_queue -p / studio.jobs.{model}" in caught.value.cure
 
 
+async def _ping_for_long(broker: Broker) -> None:
+    """Ask for readiness until it fails."""
+    async with asyncio.timeout(15):
+        while True:
+            await broker.ping(publishing=True)
+            await asyncio.sleep(0.1)
+
+
 async def test_lost_rights_are_not_ready(broker: RabbitMQBroker, stack: Stack) -> None:
     """A user that may not write any more is told the command that allows it, and is ready again after it."""
     model = new_model()
@@ -313,11 +321,7 @@ async def test_lost_rights_are_not_ready(broker: RabbitMQBroker, stack: Stack) -
     try:
         await broker._session.close()  # rights are kept with a channel for a while
         with pytest.raises(BackendRefused) as caught:
-            async with asyncio.timeout(15):
-                while True:
-                    with suppress(ConnectionError):
-                        await broker.ping(publishing=True)
-                    await asyncio.sleep(0.1)
+            await _ping_for_long(broker)
         assert "rabbitmqctl set_permissions -p / studio" in caught.value.cure
     finally:
         await asyncio.to_thread(stack.rabbitmq.ctl, "set_permissions", "studio", ".*", ".*", ".*")

@@ -1,4 +1,4 @@
-"""The gateway's own readiness: broker, status store and object store do what it asks of them, and its sweeper sweeps."""
+"""The gateway's own readiness: its backends do what it asks of them, and its sweeper sweeps."""
 
 from typing import Literal
 

@@ -76,8 +76,9 @@ class Sweeper:
             try:
                 outcome = await self._outcome()
             except Exception:
-                log.exception("sweep failed")
                 outcome = "failed"
+                log.exception("sweep failed")
+                begin = time.monotonic()  # it ended early, and writing its traceback needs no rest
             self._failures = self._failures + 1 if outcome == "failed" else 0
             self._metrics.swept(outcome, len(self._jobs.found | self._removals.found))
             await asyncio.sleep(max(self._sweep_seconds, REST * (time.monotonic() - begin)))

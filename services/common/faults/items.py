@@ -26,7 +26,7 @@ class FaultyItems:
 
     @asynccontextmanager
     async def apart(self, item: str) -> AsyncIterator[None]:
-        """Keep what the block raises from the other items. Raise only for a backend that answers no other call either."""
+        """Keep what the block raises from the other items. Raise only for a backend that does not answer at all."""
         try:
             yield
         except (StudioError, TimeoutError) as exc:

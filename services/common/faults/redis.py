@@ -16,7 +16,9 @@ _RIGHTS: Final = Fault(
 
 # By the word that the answer begins with. `CLI` stands for redis-cli with the address.
 _FAULTS: Final[Mapping[str, Fault]] = {
-    "READONLY": Fault(f"This Redis is a replica: point {URL} at the primary, or make this one it: CLI REPLICAOF NO ONE"),
+    "READONLY": Fault(
+        f"This Redis is a replica: point {URL} at the primary, or make this one it: CLI REPLICAOF NO ONE"
+    ),
     "MASTERDOWN": Fault(f"This replica has lost its primary: point {URL} at the primary, or CLI REPLICAOF NO ONE"),
     "LOADING": Fault("Redis loads its data: wait for it; CLI INFO persistence says how far it is"),
     "MISCONF": Fault(

@@ -74,7 +74,9 @@ class S3ObjectStore:
             "ResponseContentType": media_type,
             "ResponseContentDisposition": f'inline; filename="{filename}"',
         }
-        return await self._answer(self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
+        return await self._answer(
+            self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
+        )
 
     async def list(self, prefix: str) -> list[str]:
         """List with a deadline for every thousand keys: a bucket may hold millions."""
