@@ -22,7 +22,7 @@ OUTAGES: Final = (RedisError, OSError, RuntimeError, TimeoutError)
 ROUND_TRIP_SECONDS: Final = 2.5
 CONNECTIONS: Final = 4  # one for the round trips, the others for subscriptions
 MOST_CALLS: Final = 64  # in one round trip: many share its cost, and none waits long for the others
-RENEW_SECONDS: Final = 0.5  # between two renewals: a server that goes on refusing must not eat up the ports
+RENEW_SECONDS: Final = 0.1  # between two renewals: a server that goes on refusing must not eat up the ports
 
 Part = str | bytes | float  # of a command
 

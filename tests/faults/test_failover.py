@@ -38,9 +38,9 @@ class Pair:
     def fail_over(self, *, follow: bool = True) -> None:
         """Make `old` a replica of `new`, with connections left open; the name follows unless told otherwise."""
         command(self.new, "REPLICAOF", "NO", "ONE")
-        command(self.old, "REPLICAOF", "127.0.0.1", str(self.new.port))
         if follow:
             self.name.lead_to(self.new.port)
+        command(self.old, "REPLICAOF", "127.0.0.1", str(self.new.port))
 
 
 def command(server: RedisServer, *words: str) -> Any:

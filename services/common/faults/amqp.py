@@ -27,7 +27,7 @@ def amqp_fault(exc: BaseException, url: str) -> Fault | None:
         return Fault(f"User or password in {URL} is wrong: correct it, or {change}, or {add} and {allow}", lasting=True)
     if isinstance(exc, ChannelAccessRefused) or "refused for user" in text:
         return Fault(f"The user in {URL} may not do this: {allow}", lasting=True)
-    if "vhost" in text and "not found" in text:
+    if ("vhost" in text and "not found" in text) or "Connection.OpenOk" in text:  # as aiormq tells it
         return Fault(f"There is no such virtual host: rabbitmqctl add_vhost {vhost}, then {allow}", lasting=True)
     if isinstance(exc, ChannelPreconditionFailed) and "inequivalent" in text:
         return _declared_otherwise(text, vhost)

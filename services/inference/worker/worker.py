@@ -70,7 +70,7 @@ class Worker:
         log.info("worker consumes", max_batch=batcher.max_batch, prefetch=self._prefetch)
 
     async def _consume(self) -> None:
-        """Consume until cancelled, again after the broker was away. Raise BackendRefused if it refuses from the start."""
+        """Consume until cancelled, over outages of the broker. Raise BackendRefused if it refuses from the start."""
         while True:
             try:
                 broker, model = self._runtime.backends.broker, self._runtime.model.name
