@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NoReturn
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -55,8 +53,6 @@ from services.common.failpoints import Failpoints
 from services.common.settings import Settings
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
-
-log = structlog.get_logger(__name__)
 
 
 def create_app(
@@ -110,14 +106,14 @@ async def _open_core(
     async with (
         open_renditions() as renditions,
         serve_metrics(settings, metrics, positions, backends),
-        background_task(_sweeping(sweeper, settings.sweep_seconds)),
+        background_task(sweeper.run()),
     ):
         yield {
             "gateway": gateway,
             "positions": positions,
             "artifacts": Artifacts(backends.objects, renditions),
             "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
-            "health": BackendHealth(backends),
+            "health": BackendHealth(backends, sweeper),
         }
 
 
@@ -146,16 +142,6 @@ def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRou
         *reference_routes(table, catalogue, settings, templates),
         *page_routes(settings, templates),
     ]
-
-
-async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
-    """Log a defect of the sweeper, and start the sweeper again after `restart_seconds`."""
-    while True:
-        try:
-            await sweeper.run()
-        except Exception:
-            log.exception("sweeper failed, starting it again")
-        await asyncio.sleep(restart_seconds)
 
 
 def _authenticator(

@@ -26,7 +26,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return uvloop.run(_to_its_end(work))
     except Refused as exc:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
-    except (Unreachable, BackendUnavailable, WorkerUnusable) as exc:
+    except BackendUnavailable as exc:
+        leave(UNREACHABLE, exc.advice)
+    except (Unreachable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
     except (ValueError, OSError) as exc:
         leave(USAGE, str(exc))

@@ -1,13 +1,17 @@
 """The `studio` commands for on-call. They ask the backends, so they work when no gateway does."""
 
 import json
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from services.cli.exits import USAGE, errors, leave, run
+from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from services.cli.erase import Erased
 
 on_call_commands = typer.Typer()
 
@@ -46,7 +50,7 @@ def erase(
     Live jobs are canceled; records, Idempotency-Keys, previews, artifacts, manifests and dead letters are deleted.
     The command reads every job in the object store, so it may take a while. Repeat it if it fails or says so.
 
-    Exit codes: 0 done, 2 wrong usage, 3 a backend does not answer.
+    Exit codes: 0 done, 1 no such owner, or a job could not be erased, 2 wrong usage, 3 a backend does not answer.
     """
     from services.cli.erase import run_erase
 
@@ -57,14 +61,34 @@ def erase(
         erased = run(run_erase(settings, catalogue, owner, status.update))
     if as_json:
         print(json.dumps(erased.summary(), indent=2))
-        return
-    print(f"erased {len(erased.jobs)} jobs of {owner}, {len(erased.live)} of them waiting or running")
+    else:
+        _print_erased(erased)
+    if erased.owner_unknown:
+        leave(FAILED, _no_such_owner(erased))
+    if erased.failed:
+        leave(
+            FAILED,
+            f"{len(erased.failed)} jobs could not be erased, the log says why: {', '.join(sorted(erased.failed))}",
+        )
+
+
+def _print_erased(erased: "Erased") -> None:
+    if not erased.owner_unknown:
+        print(f"erased {len(erased.jobs)} jobs of {erased.owner}, {len(erased.live)} of them waiting or running")
     if erased.dead_letters:
         print(f"dropped {erased.dead_letters} dead letters")
     if erased.live:
         print("messages of waiting jobs stay in their queues until a worker drops them")
     if erased.unknown:
         print(
-            f"{erased.unknown} jobs have no known owner: the status store lost them, or a newer version of the program "
-            "ended them. Repeat this when the queues are empty, with that version"
+            f"{erased.unknown} jobs have no known owner: the status store lost them, their manifests are damaged, or a "
+            "newer version of the program ended them. Repeat this when the queues are empty, with that version"
         )
+
+
+def _no_such_owner(erased: "Erased") -> str:
+    start = f"nothing was erased: no job is of an owner called {erased.owner}"
+    if alike := erased.alike:
+        again = f"studio erase --owner {shlex.quote(alike[0])}"
+        return f"{start}. Owners with names like it: {', '.join(alike)}. Give the whole name: {again}"
+    return f"{start}. `studio job ID` names the owner of a job"

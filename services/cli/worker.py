@@ -10,7 +10,7 @@ import structlog
 from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import UNUSABLE
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import BackendUnavailable, ModelUnavailable, ThreadLost
+from services.common.errors import BackendRefused, BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.settings import Settings
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.worker.worker import Worker
@@ -18,12 +18,13 @@ from services.inference.worker.worker_runtime import StoppedWhileLoading, model_
 
 log = structlog.get_logger(__name__)
 
-UNAVAILABLE = 69  # EX_UNAVAILABLE: a backend did not answer at the start
+UNAVAILABLE = 69  # EX_UNAVAILABLE: a backend did not answer at the start; it may the next time
 HUNG = 70  # EX_SOFTWARE: the model thread can do no more; another process must take over
 
 
 async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, attended: bool) -> int:
-    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job or the device hung, 78 no model.
+    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job or the device hung, 78 no model, or a
+    backend that refuses this worker until an operator mends it.
 
     `attended` also stops when standard input closes: the supervisor holds the other end.
     """
@@ -58,8 +59,11 @@ async def _work(
             freeze_heap()
             lost += " any more"
             await Worker(runtime).run(stop, hurry)
+    except BackendRefused as exc:
+        log.error("backend refuses this worker", reason=str(exc), cure=exc.cure)  # noqa: TRY400 - the cure says what to do
+        return UNUSABLE
     except BackendUnavailable as exc:
-        log.error("backend unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
+        log.error("backend unavailable", reason=exc.advice)  # noqa: TRY400 - the sentence says what to do
         return UNAVAILABLE
     except ModelUnavailable as exc:
         log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do

@@ -24,17 +24,25 @@ class Backends:
     cache: Cache
 
 
-async def ping_all(backends: Backends) -> dict[str, str | None]:
-    """Ask broker, statuses and objects for a sign of life, PING_SECONDS each.
+async def ping_all(backends: Backends, *, publishing: bool = False) -> dict[str, str | None]:
+    """Have broker, statuses and objects do what is asked of them, a write above all, in PING_SECONDS each.
 
-    Return by name the reason why a backend is not ready, None for one that is.
+    Return by name the reason why a backend is not ready, None for one that is. Only gateways need `publishing`.
     """
     pings: dict[str, Awaitable[object]] = {
-        "broker": backends.broker.ping(),
-        "statuses": backends.statuses.list(limit=1),
+        "broker": backends.broker.ping(publishing=publishing),
+        "statuses": backends.statuses.ping(),
         "objects": backends.objects.ping(),
     }
     return dict(zip(pings, await asyncio.gather(*map(_fault, pings.values())), strict=True))
+
+
+async def ping(backends: Backends, name: str) -> None:
+    """Ask one backend by its name. Raises BackendUnavailable or TimeoutError; the cache is not asked."""
+    pings = {"broker": backends.broker.ping, "statuses": backends.statuses.ping, "objects": backends.objects.ping}
+    if name in pings:
+        async with asyncio.timeout(PING_SECONDS):
+            await pings[name]()
 
 
 async def _fault(ping: Awaitable[object]) -> str | None:

@@ -23,7 +23,8 @@ StudioError
 │   ├── PublishUnconfirmed      the broker did not answer: the message may or may not be queued
 │   ├── NewerVersion            there, but a newer version of this program wrote it
 │   ├── RecordUnreadable        there, but the record of this one job cannot be read
-│   └── StorageDenied           the object store answered that we may not do this, so trying again will not help
+│   └── BackendRefused          it answers, and refuses for as long as an operator does not mend it
+│       └── StorageDenied       the object store answered that we may not do this, so trying again will not help
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
@@ -140,11 +141,17 @@ class Unroutable(NotAccepted):
 
 
 class BackendUnavailable(StudioError):
-    """`backend` is "broker", "statuses", "objects" or "cache"."""
+    """`backend` is "broker", "statuses", "objects" or "cache"; `cure` is for the operator, if time is none."""
 
-    def __init__(self, backend: str, reason: object) -> None:
+    def __init__(self, backend: str, reason: object, cure: str = "") -> None:
         super().__init__(f"{backend} unavailable: {reason}" if str(reason) else f"{backend} unavailable")
         self.backend = backend
+        self.cure = cure
+
+    @property
+    def advice(self) -> str:
+        """The reason and the cure, for the person who started the program."""
+        return f"{self}. {self.cure}" if self.cure else str(self)
 
 
 class PublishUnconfirmed(BackendUnavailable):
@@ -160,13 +167,17 @@ class NewerVersion(BackendUnavailable):
 
 
 class RecordUnreadable(BackendUnavailable):
-    def __init__(self, job_id: str | None) -> None:
-        super().__init__("statuses", f"the record of job {job_id} cannot be read")
+    def __init__(self, job_id: str | None, backend: str = "statuses", what: str = "record") -> None:
+        super().__init__(backend, f"the {what} of job {job_id} cannot be read")
 
 
-class StorageDenied(BackendUnavailable):
-    def __init__(self, reason: object) -> None:
-        super().__init__("objects", reason)
+class BackendRefused(BackendUnavailable):
+    pass
+
+
+class StorageDenied(BackendRefused):
+    def __init__(self, reason: object, cure: str = "") -> None:
+        super().__init__("objects", reason, cure)
 
 
 class GenerationError(StudioError):

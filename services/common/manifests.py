@@ -5,21 +5,18 @@ are two keys because no S3 operation we may rely on would keep a late manifest f
 """
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
-import structlog
-
-from services.common.errors import BackendUnavailable, JobRemoved, NewerVersion, ObjectNotFound
+from services.common.errors import JobRemoved, ObjectNotFound, RecordUnreadable
+from services.common.ids import is_job_id
 from services.common.ports import ObjectStore
 from services.common.schemas import Manifest, StatusRecord, Tombstone
 
 TOMBSTONES = "removed/"
 JSON = "application/json"
 
-log = structlog.get_logger(__name__)
-
-
-class _Unreadable(BackendUnavailable):
-    pass
+Document = TypeVar("Document", Manifest, Tombstone)
 
 
 class Manifests:
@@ -29,60 +26,50 @@ class Manifests:
     async def read(self, job_id: str) -> StatusRecord | None:
         """The record of a finished job, or None. Raises JobRemoved when its result was removed."""
         try:
-            tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
-        except _Unreadable as exc:
+            tombstone = await self._tombstone(job_id)
+        except RecordUnreadable as exc:
             raise JobRemoved(job_id) from exc  # the key alone says so; the owner is lost
         if tombstone is not None:
             raise JobRemoved(job_id, tombstone.owner)
-        data = await self._read(f"{_folder(job_id)}manifest.json")
-        return None if data is None else Manifest.decode(data).record
+        data = await self._read(f"{_folder(job_id)}/manifest.json")
+        return None if data is None else _own(job_id, "manifest", data, Manifest.decode).record
 
     async def write(self, record: StatusRecord) -> None:
         """Store the manifest of a terminal record. Repeatable."""
-        key = f"{_folder(record.job_id)}manifest.json"
+        key = f"{_folder(record.job_id)}/manifest.json"
         await self._objects.put(key, Manifest(record=record).model_dump_json().encode(), JSON)
 
     async def bury(self, record: StatusRecord) -> None:
         """Store the tombstone of a job, before its result is deleted."""
         tombstone = Tombstone(job_id=record.job_id, owner=record.message.owner, removed_at=time.time())
-        await self._objects.put(f"{TOMBSTONES}{record.job_id}.json", tombstone.model_dump_json().encode(), JSON)
+        await self._objects.put(_grave(record.job_id), tombstone.model_dump_json().encode(), JSON)
 
     async def clear(self, job_id: str) -> None:
-        """Delete the artifacts and the manifest. Repeatable."""
-        if keys := await self._objects.list(_folder(job_id)):
-            await self._objects.delete(keys)
+        """Delete the artifacts and the manifest, and what others put beside them. Repeatable."""
+        await self._objects.clear(_folder(job_id))
 
     async def removed_at(self, job_id: str) -> float | None:
         """Return when the job's result was removed, in Unix seconds; None when it was not."""
-        tombstone = await self._tombstone(f"{TOMBSTONES}{job_id}.json")
+        tombstone = await self._tombstone(job_id)
         return None if tombstone is None else tombstone.removed_at
 
-    async def buried(self) -> list[Tombstone]:
-        """Return the tombstones, so that a removal cut short by a crash can be completed.
+    async def stored(self) -> list[str]:
+        """Return the ids of the jobs that have objects."""
+        parts = [key.split("/") for key in await self._objects.list("jobs/")]
+        return sorted({part[1] for part in parts if len(part) > 2 and is_job_id(part[1])})
 
-        A tombstone that cannot be read is logged and left out.
-        """
-        found = []
-        for key in await self._objects.list(TOMBSTONES):
-            try:
-                tombstone = await self._tombstone(key)
-            except (NewerVersion, _Unreadable) as exc:
-                log.warning("tombstone left out", key=key, reason=str(exc))
-                continue
-            if tombstone is not None:
-                found.append(tombstone)
-        return found
+    async def buried(self) -> list[str]:
+        """Return the ids of the jobs that have tombstones, so that a removal cut short by a crash can be completed."""
+        names = [key.removeprefix(TOMBSTONES).removesuffix(".json") for key in await self._objects.list(TOMBSTONES)]
+        return [name for name in names if is_job_id(name)]
 
     async def forget(self, job_id: str) -> None:
         """Delete the tombstone: the job counts as never made."""
-        await self._objects.delete([f"{TOMBSTONES}{job_id}.json"])
+        await self._objects.delete([_grave(job_id)])
 
-    async def _tombstone(self, key: str) -> Tombstone | None:
-        body = await self._read(key)
-        try:
-            return None if body is None else Tombstone.decode(body)
-        except ValueError as exc:
-            raise _Unreadable("objects", f"{key} cannot be read") from exc
+    async def _tombstone(self, job_id: str) -> Tombstone | None:
+        body = await self._read(_grave(job_id))
+        return None if body is None else _own(job_id, "tombstone", body, Tombstone.decode)
 
     async def _read(self, key: str) -> bytes | None:
         try:
@@ -91,5 +78,20 @@ class Manifests:
             return None
 
 
+def _own(job_id: str, what: str, body: bytes, decode: Callable[[bytes], Document]) -> Document:
+    """Decode the document of this job. Raise RecordUnreadable for a damaged one, and for a copy of another job's."""
+    try:
+        document = decode(body)
+    except ValueError as exc:
+        raise RecordUnreadable(job_id, "objects", what) from exc
+    if document.job_id != job_id:
+        raise RecordUnreadable(job_id, "objects", what)
+    return document
+
+
 def _folder(job_id: str) -> str:
-    return f"jobs/{job_id}/"
+    return f"jobs/{job_id}"
+
+
+def _grave(job_id: str) -> str:
+    return f"{TOMBSTONES}{job_id}.json"

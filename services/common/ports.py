@@ -99,8 +99,8 @@ class Broker(Protocol):
     async def drop(self, message_id: str) -> bool:
         """Forget a dead letter for good. Return False when there is none with this id."""
 
-    async def ping(self) -> None:
-        """Raise BackendUnavailable unless the broker answers."""
+    async def ping(self, *, publishing: bool = False) -> None:
+        """Raise BackendUnavailable unless the broker answers and, if asked so, would take a message now."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,15 @@ class StatusStore(Protocol):
     async def remove(self, job_id: str) -> None:
         """Forget the record and its Idempotency-Key. Repeatable."""
 
+    async def ping(self) -> None:
+        """Raise BackendUnavailable unless records can be read and written now."""
+
 
 class ObjectStore(Protocol):
-    """Keys are relative paths of [a-z0-9._/-]; every write can be repeated. Refused ones raise StorageDenied."""
+    """Keys are relative paths of [a-z0-9._/-]; every write can be repeated. Refused ones raise StorageDenied.
+
+    Others put things there as well (a file manager, a console, a backup). Their names are no keys and are passed over.
+    """
 
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 
@@ -214,7 +220,10 @@ class ObjectStore(Protocol):
         """Return the keys with this prefix, sorted."""
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete the keys. Repeatable: a missing key is no error."""
+        """Delete the keys. Repeatable: a missing key is no error. Others go although one cannot be deleted."""
+
+    async def clear(self, folder: str) -> None:
+        """Delete all that is below the folder, also what is not ours. Repeatable, as `delete`."""
 
     async def ping(self) -> None:
-        """Raise BackendUnavailable unless the store answers and may be used."""
+        """Raise BackendUnavailable unless objects can be read and written now."""

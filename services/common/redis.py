@@ -13,6 +13,8 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from services.common.errors import BackendUnavailable
+from services.common.faults.redis import redis_fault, refuses
+from services.common.faults.refusals import Refusals
 
 SOCKET_SECONDS: Final = 1.0
 # uvloop raises RuntimeError for a connection reset during a write, and redis-py lets that through.
@@ -20,6 +22,7 @@ OUTAGES: Final = (RedisError, OSError, RuntimeError, TimeoutError)
 ROUND_TRIP_SECONDS: Final = 2.5
 CONNECTIONS: Final = 4  # one for the round trips, the others for subscriptions
 MOST_CALLS: Final = 64  # in one round trip: many share its cost, and none waits long for the others
+RENEW_SECONDS: Final = 0.1  # between two renewals: a server that goes on refusing must not eat up the ports
 
 Part = str | bytes | float  # of a command
 
@@ -42,10 +45,17 @@ class RedisLink:
     """Collects the calls made during a round trip, and sends them as one pipeline in the next.
 
     So concurrent callers share a round trip and its cost. Answers are bytes. Opened by `open_redis_link`.
+
+    A server that serves us no more (a replica after a failover, a full disk or memory, other credentials) is left: the
+    calls it refused are made again over a new connection, since the name may stand for another server by now.
+    `renewals` counts these changes.
     """
 
     def __init__(self, client: Redis) -> None:
         self.client = client
+        self.renewals = 0
+        self._renewed_at = -RENEW_SECONDS
+        self._refusals = Refusals("redis")
         self._waiting: list[_Call] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -55,7 +65,7 @@ class RedisLink:
             async with asyncio.timeout(seconds):
                 return await self._answer(command)
         except OUTAGES as exc:
-            raise _unavailable(backend, seconds, exc) from exc
+            raise self._unavailable(backend, seconds, exc) from exc
 
     async def run(self, backend: str, seconds: float, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
         """Return the answer of the script. Raises as `call`."""
@@ -66,7 +76,23 @@ class RedisLink:
                 except NoScriptError:
                     return await self._answer(("EVAL", script.text, len(keys), *keys, *args))
         except OUTAGES as exc:
-            raise _unavailable(backend, seconds, exc) from exc
+            raise self._unavailable(backend, seconds, exc) from exc
+
+    @asynccontextmanager
+    async def answering(self, backend: str, seconds: float) -> AsyncIterator[None]:
+        """Give the block, one call of redis-py, a deadline. Raises as `call`, and CancelledError when due."""
+        with _keeping_cancellation():
+            try:
+                async with asyncio.timeout(seconds):
+                    yield
+            except OUTAGES as exc:
+                if refuses(exc):
+                    await self._renew()
+                raise self._unavailable(backend, seconds, exc) from exc
+
+    def mended(self) -> None:
+        """Take note that Redis has just read and written: a fault that comes back is told again."""
+        self._refusals.mended()
 
     def _answer(self, command: Sequence[Part]) -> asyncio.Future[Any]:
         call = _Call(command, asyncio.get_running_loop().create_future())
@@ -85,14 +111,11 @@ class RedisLink:
             self._flushing = None
 
     async def _send(self, calls: Sequence[_Call]) -> None:
-        pipeline = self.client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call.command)
-        try:
-            async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                answers = await pipeline.execute(raise_on_error=False)
-        except Exception as exc:  # noqa: BLE001 - every caller gets it, whatever it is
-            answers = [exc] * len(calls)
+        answers = await self._round_trip(calls)
+        refused = [index for index, answer in enumerate(answers) if refuses(answer)]
+        if refused and await self._renew():
+            for index, answer in zip(refused, await self._round_trip([calls[each] for each in refused]), strict=True):
+                answers[index] = answer
         for call, answer in zip(calls, answers, strict=True):
             if call.answer.done():
                 continue
@@ -100,6 +123,32 @@ class RedisLink:
                 call.answer.set_exception(answer)
             else:
                 call.answer.set_result(answer)
+
+    async def _round_trip(self, calls: Sequence[_Call]) -> list[Any]:
+        """Return the answer to each call, or the exception that is its answer."""
+        pipeline = self.client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.command)
+        try:
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                return await pipeline.execute(raise_on_error=False)
+        except Exception as exc:  # noqa: BLE001 - every caller gets it, whatever it is
+            return [exc] * len(calls)
+
+    async def _renew(self) -> bool:
+        """Close idle connections, so that the next calls look up the name anew. Return False if it was just done."""
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed_at < RENEW_SECONDS:
+            return False
+        self._renewed_at = now
+        self.renewals += 1
+        with suppress(*OUTAGES):  # a connection that does not close in time is given up all the same
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+        return True
+
+    def _unavailable(self, backend: str, seconds: float, exc: Exception) -> BackendUnavailable:
+        fault = redis_fault(exc, self.client.connection_pool.connection_kwargs)
+        return self._refusals.error(str(exc) or f"no answer within {seconds:g} s", fault, backend)
 
     async def close(self) -> None:
         """Close the connections; calls that still wait get no answer."""
@@ -130,21 +179,6 @@ async def open_redis_link(url: str) -> AsyncIterator[RedisLink]:
         yield link
     finally:
         await link.close()
-
-
-@asynccontextmanager
-async def answering(backend: str, seconds: float) -> AsyncIterator[None]:
-    """Give the block, one call of redis-py, a deadline. Raises as `RedisLink.call`, and CancelledError when due."""
-    with _keeping_cancellation():
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except OUTAGES as exc:
-            raise _unavailable(backend, seconds, exc) from exc
-
-
-def _unavailable(backend: str, seconds: float, reason: Exception) -> BackendUnavailable:
-    return BackendUnavailable(backend, str(reason) or f"no answer within {seconds:g} s")
 
 
 @contextmanager

@@ -167,6 +167,10 @@ class Manifest(_Kept):
     _name = "a manifest"
     record: StatusRecord
 
+    @property
+    def job_id(self) -> str:
+        return self.record.job_id
+
 
 class Tombstone(_Kept):
     """`removed/<id>.json`: this job existed and its result was removed. Written once, never overwritten."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.common.errors import BackendUnavailable, NewerVersion
+from services.common.faults.disk import is_stale, moved_file, sqlite_fault
+from services.common.faults.refusals import Refusals
 
 DEADLINE_SECONDS = 2.5
 FILE_VERSION = 1  # of the tables, kept in the file as its user_version; 0 is that of files from before it was kept
@@ -28,6 +30,9 @@ class SQLiteFile:
 
     Every method raises BackendUnavailable when the file cannot be used or the deadline passes. After a passed
     deadline the work may still be done.
+
+    After an error of the disk the connection is opened anew, since it keeps what it knew of the file. If another file
+    lies at the path by then, nothing is written: SQLite would mix that file with the write-ahead log of this one.
     """
 
     def __init__(self, backend: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
@@ -35,6 +40,10 @@ class SQLiteFile:
         self._deadline_seconds = deadline_seconds
         self._thread = ThreadPoolExecutor(1, f"{backend}-sqlite")
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None  # device and inode of the file
+        self._path: Path | None = None
+        self._schema: Sequence[str] = ()
+        self._refusals = Refusals(backend)
         self.closed = False
 
     async def read(self, work: Work[T]) -> T:
@@ -43,11 +52,17 @@ class SQLiteFile:
 
     async def write(self, work: Work[T]) -> T:
         """Do the work as one transaction, undone when it raises."""
-        return await self._run(lambda: self._transact(work))
+        return await self._run(lambda: _transact(self._writable_connection(), work))
+
+    async def ping(self) -> None:
+        """Write what is there already: a full or read-only disk says nothing to a reader."""
+        await self.write(_rewrite_version)
+        self._refusals.mended()
 
     async def connect(self, path: Path, schema: Sequence[str]) -> None:
         """`schema` holds statements which may be repeated. Raises NewerVersion for the file of a newer program."""
-        await self._run(lambda: self._connect(path, schema), max(DEADLINE_SECONDS, self._deadline_seconds))
+        self._path, self._schema = path, schema
+        await self._run(self._connect, max(DEADLINE_SECONDS, self._deadline_seconds))
 
     async def close(self) -> None:
         """Finish the work handed in, then close. The thread ends by itself, even when the file hangs."""
@@ -63,54 +78,68 @@ class SQLiteFile:
             raise BackendUnavailable(self._backend, "closed")
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+                return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, function)
         except TimeoutError as exc:
             raise BackendUnavailable(self._backend, f"no answer in {seconds:g} s") from exc
         except (sqlite3.Error, OSError) as exc:
-            raise BackendUnavailable(self._backend, exc) from exc
+            fault = None if self._backend == "cache" else sqlite_fault(exc, self._path)  # nothing in a cache is mended
+            raise self._refusals.error(exc, fault) from exc
+
+    def _in_thread(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        except sqlite3.Error as exc:
+            if is_stale(exc):
+                self._disconnect()
+            raise
 
     @property
     def _open_connection(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise sqlite3.ProgrammingError("the file is not open")
-        return self._connection
+        return self._connection or self._connect()
 
-    def _connect(self, path: Path, schema: Sequence[str]) -> None:
+    def _writable_connection(self) -> sqlite3.Connection:
+        self._refuse_another_file()
+        return self._open_connection
+
+    def _refuse_another_file(self) -> None:
+        """Raise BackendRefused if another file lies at the path than was opened, or none."""
+        if self._path is not None and self._opened not in (None, _identity(self._path)):
+            reason = f"{self._path} was moved, replaced or deleted while it was in use"
+            raise self._refusals.error(reason, moved_file(self._path))
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._path is None:
+            raise sqlite3.ProgrammingError("the file is not open")
+        self._refuse_another_file()
+        path = self._path
         path.parent.mkdir(parents=True, exist_ok=True)
         # isolation_level=None: transactions begin where this module says, not where the driver guesses.
         busy_seconds = min(BUSY_SECONDS, 0.8 * self._deadline_seconds)
-        self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-        _enter_wal(self._connection)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        # What was deleted is written over, or a prompt could be read from the file long after it was erased.
-        self._connection.execute("PRAGMA secure_delete=ON")
+        connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+        try:
+            _enter_wal(connection)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            # What was deleted is written over, or a prompt could be read from the file long after it was erased.
+            connection.execute("PRAGMA secure_delete=ON")
+            _transact(connection, self._create)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._opened = connection, _identity(path)
+        return connection
 
-        def create(connection: sqlite3.Connection) -> None:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > FILE_VERSION:
-                raise NewerVersion(self._backend, str(path), version)
-            connection.execute(f"PRAGMA user_version={FILE_VERSION}")
-            for statement in schema:
-                connection.execute(statement)
-
-        self._transact(create)
+    def _create(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FILE_VERSION:
+            raise NewerVersion(self._backend, str(self._path), version)
+        connection.execute(f"PRAGMA user_version={FILE_VERSION}")
+        for statement in self._schema:
+            connection.execute(statement)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    def _transact(self, work: Work[T]) -> T:
-        connection = self._open_connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # SQLite itself rolls back when the disk is full
-                connection.execute("ROLLBACK")
-            raise
-        return result
 
 
 @asynccontextmanager
@@ -138,3 +167,29 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _transact(connection: sqlite3.Connection, work: Work[T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _rewrite_version(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version={version}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the file; None where it is not there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -135,3 +135,21 @@ async def test_half_read_object_can_be_left(objects: ObjectStore) -> None:
 async def test_open_store_answers(objects: ObjectStore) -> None:
     """A store that can be used answers a ping by returning."""
     await objects.ping()
+
+
+async def test_cleared_folder_is_gone(objects: ObjectStore) -> None:
+    """Clearing removes all below the folder at any depth and no neighbour; it can be repeated, and undone by a put."""
+    folder = new_folder()
+    for name in ("a.png", "manifest.json", "deep/er/c.png"):
+        await put(objects, f"{folder}/{name}")
+    neighbours = [f"{folder}-2/a.png", f"{folder}2"]
+    for key in neighbours:
+        await put(objects, key)
+
+    for _ in range(2):
+        await objects.clear(folder)
+
+        assert await objects.list(f"{folder}/") == []
+        assert sorted(neighbours) == await objects.list(folder)
+    await put(objects, f"{folder}/a.png")
+    assert await read(objects, f"{folder}/a.png") == b"data"

@@ -1,13 +1,18 @@
 """The commands for operators on call, with and without a gateway: `studio job` and `studio erase`."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord
+from tests.support.messages import new_message, new_record
+from tests.support.odd_entries import ODD_ENTRIES
 from tests.support.operator import SECRET, erase, on_backends, studio, visitor
-from tests.support.system import System
+from tests.support.system import System, running_system
 
 pytest_plugins = ["tests.support.system_fixtures"]
 
@@ -115,3 +120,96 @@ async def traces(backends: Backends, jobs: list[str]) -> list[str]:
 def test_erasing_an_empty_name(system: System) -> None:
     """`studio erase` refuses an empty owner, which stands for many programs."""
     assert studio(system, "erase", "--owner", " ").returncode == 2
+
+
+async def made_for(backends: Backends, owner: str, count: int = 1) -> list[str]:
+    """Store finished jobs of this owner, as gateway and worker do."""
+    job_ids = []
+    for _ in range(count):
+        record = await backends.statuses.create(new_record(new_message(owner=owner)))
+        await backends.statuses.request_cancel(record.job_id)
+        await Manifests(backends.objects).write(await backends.statuses.get(record.job_id))
+        job_ids.append(record.job_id)
+    return job_ids
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("alice", "key:alice"),
+        ("KEY:Alice", "key:alice"),
+        ("key:alcie", "key:alice"),
+        ("visitor:alice", "key:alice"),
+        ("0b5c4", "visitor:0b5c4f7e"),
+    ],
+)
+def test_owner_that_is_not_there_names_those_like_it(system: System, given: str, meant: str) -> None:
+    """`studio erase` of an owner without any job exits with 1, erases nothing, and names the owners meant perhaps."""
+    on_backends(system, lambda backends: made_for(backends, "key:alice"))
+    on_backends(system, lambda backends: made_for(backends, "visitor:0b5c4f7e"))
+    on_backends(system, lambda backends: made_for(backends, "key:zoe"))
+
+    done = studio(system, "erase", "--owner", given)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"studio erase --owner {meant}" in done.stderr
+    assert "key:zoe" not in done.stderr
+    assert "erased 0 jobs" not in done.stdout
+    assert erase(system, meant)["jobs"] == 1
+    assert erase(system, meant)["jobs"] == 0  # an owner all of whose jobs are gone is still known
+
+
+def test_owner_that_nothing_is_like(system: System) -> None:
+    """An owner that is like no other exits with 1, and says how to find out the name."""
+    on_backends(system, lambda backends: made_for(backends, "key:alice"))
+    done = studio(system, "erase", "--owner", "quartz", "--json")
+    assert (done.returncode, json.loads(done.stdout)["jobs"]) == (1, 0)
+    assert "studio job ID" in done.stderr
+
+
+def test_key_without_jobs_is_named(system: System) -> None:
+    """A key that made no job yet is an owner, too: its name is known, and there is nothing to erase."""
+    system.environment["STUDIO_KEYS"] = f"bob:user:{'0' * 64}"
+    assert erase(system, "key:bob")["jobs"] == 0
+    done = studio(system, "erase", "--owner", "bob")
+    assert (done.returncode, "--owner key:bob" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("odd", ODD_ENTRIES)
+def test_odd_entries_stop_no_erasure(odd: str, tmp_path: Path) -> None:
+    """With odd entries in every folder all jobs of the owner go, and their folders with them."""
+    with running_system(tmp_path, {}) as system:
+        jobs = on_backends(system, lambda backends: made_for(backends, "key:alice", 2))
+        folder = tmp_path / "objects"
+        for within in (folder, folder / "jobs", folder / "removed", *(folder / "jobs" / job_id for job_id in jobs)):
+            within.mkdir(exist_ok=True)
+            ODD_ENTRIES[odd](within)
+
+        assert erase(system, "key:alice")["jobs"] == 2
+
+        assert [job_id for job_id in jobs if (folder / "jobs" / job_id).exists()] == []
+
+
+@pytest.mark.parametrize("fault", ["tombstone", "manifest", "copied manifest"])
+def test_one_bad_job_stops_no_erasure(fault: str, tmp_path: Path) -> None:
+    """A job that cannot be erased is named with exit code 1, or counted as unknown; the others are erased."""
+    with running_system(tmp_path, {}) as system:
+        bad, *others = on_backends(system, lambda backends: made_for(backends, "key:alice", 3))
+        manifest = tmp_path / "objects" / "jobs" / bad / "manifest.json"
+        if fault == "tombstone":
+            (tmp_path / "objects" / "removed" / f"{bad}.json").mkdir(parents=True)
+        else:
+            on_backends(system, lambda backends: backends.statuses.remove(bad))
+            text = manifest.read_text().replace(bad, others[0])
+            manifest.write_text("{" if fault == "manifest" else text)
+
+        done = studio(system, "erase", "--owner", "key:alice", "--json")
+
+        report = json.loads(done.stdout)
+        assert report["jobs"] == 2
+        assert not any((tmp_path / "objects" / "jobs" / job_id).exists() for job_id in others)
+        assert manifest.exists()
+        if fault == "tombstone":
+            assert (done.returncode, report["failed"], bad in done.stderr) == (1, 1, True)
+        else:
+            assert (done.returncode, report["unknown"]) == (0, 1)

@@ -1,6 +1,7 @@
 """The embedded object store alone has a folder that keys must not lead out of, and half-written files."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import pytest
 
 from services.common.errors import BackendUnavailable
 from services.common.objects.filesystem import FilesystemObjectStore, open_filesystem_object_store
+from tests.support.odd_entries import ODD_ENTRIES
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +114,46 @@ async def test_unusable_folder_is_named_at_open(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="objects"):
         async with open_filesystem_object_store(tmp_path / "file" / "objects"):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+async def test_disk_that_takes_nothing_is_not_ready(
+    objects: FilesystemObjectStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full or read-only disk answers everything but a write: so readiness writes, and leaves nothing behind."""
+    await objects.ping()
+
+    def refuse(self: Path, _data: bytes) -> int:
+        raise OSError(number, os.strerror(number), str(self))
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(BackendUnavailable) as caught:
+            await objects.ping()
+    assert caught.value.cure
+    assert await objects.list("") == []
+    assert [*(objects._root / ".partial").iterdir()] == []
+
+
+async def test_odd_entries_among_partial_files_are_left(objects: FilesystemObjectStore) -> None:
+    """A folder that lies among the partial files keeps no store from opening."""
+    odd = objects._root / ".partial" / "@eaDir"
+    (odd / "photo").mkdir(parents=True)
+    os.utime(odd, (0, 0))
+
+    async with open_filesystem_object_store(objects._root) as opened:
+        await opened.ping()
+
+
+@pytest.mark.parametrize("odd", ODD_ENTRIES)
+async def test_odd_entries_are_no_objects(objects: FilesystemObjectStore, odd: str) -> None:
+    """A listing passes over what is not ours, and each key it gives can be read."""
+    await put(objects, b"data")
+    for folder in (objects._root, objects._root / "jobs", objects._root / "jobs" / "x"):
+        ODD_ENTRIES[odd](folder)
+
+    keys = await objects.list("")
+
+    assert KEY in keys
+    for key in keys:
+        assert b"".join([chunk async for chunk in objects.get(key)]) in (b"data", b"odd")

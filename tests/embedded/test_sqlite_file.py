@@ -11,7 +11,7 @@ import pytest
 
 from services.common.brokers.sqlite import open_sqlite_broker
 from services.common.caches.sqlite import open_sqlite_cache
-from services.common.errors import BackendUnavailable, PublishUnconfirmed
+from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed
 from services.common.ports import Limits
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.messages import new_message, new_record
@@ -136,3 +136,79 @@ async def test_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     async with open_sqlite_cache(file) as cache:
         await cache.put("folder/key", b"value", 60)
         assert await cache.get("folder/key") == b"value"
+
+
+@pytest.mark.parametrize("how", ["replaced", "moved away"])
+async def test_another_file_at_the_path_is_not_written(tmp_path: Path, how: str) -> None:
+    """While another file lies at the path, or none, nothing is written to either, and the cure is told."""
+    file, other, away = tmp_path / "studio.db", tmp_path / "restored.db", tmp_path / "away.db"
+    async with open_sqlite_status_store(other, Limits()) as restored:
+        await restored.create(new_record(new_message()))
+    content = other.read_bytes()
+    async with open_sqlite_status_store(file, Limits()) as statuses:
+        record = await statuses.create(new_record(new_message()))
+        file.rename(away)
+        if how == "replaced":
+            other.rename(file)
+        for call in (statuses.ping(), statuses.create(new_record(new_message()))):
+            with pytest.raises(BackendRefused, match="moved, replaced or deleted") as caught:
+                await call
+            assert f"{file}-wal" in caught.value.cure
+        if how == "replaced":
+            assert file.read_bytes() == content
+        else:
+            assert not file.exists()
+        away.replace(file)
+        await statuses.ping()
+        assert await statuses.list() == [record]
+
+
+async def test_connection_that_only_reads_is_left(tmp_path: Path) -> None:
+    """After an error that a new connection does not have, the next call has a new connection."""
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits()) as statuses:
+        await statuses._file.read(lambda connection: connection.execute("PRAGMA query_only=1").fetchall())
+        with pytest.raises(BackendRefused) as caught:
+            await statuses.ping()
+        assert f"ls -ld {tmp_path / 'studio.db'}" in caught.value.cure
+        await statuses.ping()
+        await statuses.create(new_record(new_message()))
+
+
+async def test_full_disk_is_told(tmp_path: Path) -> None:
+    """A database that cannot grow says so, and how to look for room; what is there can be read."""
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits()) as statuses:
+        record = await statuses.create(new_record(new_message()))
+        await statuses._file.read(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchall())
+
+        async def fill() -> None:
+            for _ in range(100):
+                await statuses.create(new_record(new_message()))
+
+        with pytest.raises(BackendUnavailable, match="full") as caught:
+            await fill()
+        assert "df -h" in caught.value.cure
+        assert await statuses.get(record.job_id) == record
+
+
+@pytest.mark.parametrize("junk", [b"no database at all " * 300, b"SQLite format 3\0" + b"\xff" * 5000])
+async def test_damaged_file_has_its_cure(tmp_path: Path, junk: bytes) -> None:
+    """A file that is no database, or a damaged one, is refused with what can be done about it."""
+    file = tmp_path / "studio.db"
+    file.write_bytes(junk)
+    with pytest.raises(BackendRefused) as caught:
+        async with open_sqlite_status_store(file, Limits()):
+            pass
+    assert "backup" in caught.value.cure
+    assert file.read_bytes() == junk
+
+
+async def test_locked_file_is_not_ready(tmp_path: Path) -> None:
+    """While another program holds the lock, what reads works and readiness, which writes, fails."""
+    file = tmp_path / "studio.db"
+    async with open_sqlite_status_store(file, Limits()) as statuses:
+        with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            assert await statuses.list() == []
+            with pytest.raises(BackendUnavailable):
+                await statuses.ping()
+        await statuses.ping()

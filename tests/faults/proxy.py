@@ -49,6 +49,10 @@ class Proxy:
         finally:
             self._call(self.listen())
 
+    def lead_to(self, port: int) -> None:
+        """Forward new connections to this port, as a name does after a fail-over; open ones stay where they are."""
+        self._upstream_port = port
+
     def cut(self) -> None:
         """Reset every open connection."""
         self._call(self._reset())

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 
+import aio_pika
 import pytest
 
 from services.common.brokers.rabbitmq import RabbitMQBroker, open_rabbitmq_broker
-from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
+from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.ports import Broker
 from tests.support.messages import new_message, new_model
 from tests.support.servers.rabbitmq import RabbitMQServer
@@ -236,3 +237,93 @@ async def test_unreachable_broker_is_named_at_open() -> None:
     with pytest.raises(BackendUnavailable, match="broker"):
         async with open_rabbitmq_broker("amqp://studio:studio@127.0.0.1:1/"):
             pass
+
+
+async def test_broker_with_an_alarm_is_not_ready(broker: RabbitMQBroker, stack: Stack) -> None:
+    """While memory runs low RabbitMQ answers, and takes no message: a gateway is told so in time, a worker is not."""
+    model = new_model()
+    await broker.publish(new_message(model))
+    await asyncio.to_thread(stack.rabbitmq.ctl, "set_vm_memory_high_watermark", "0.000001")
+    try:
+        async with asyncio.timeout(15):
+            while True:
+                started = time.monotonic()
+                try:
+                    await broker.ping(publishing=True)
+                except BackendUnavailable as exc:
+                    if cure := exc.cure:
+                        break
+                await asyncio.sleep(0.1)
+        assert time.monotonic() - started < 2
+        assert "rabbitmq-diagnostics alarms" in cure
+        await broker.ping()
+    finally:
+        await asyncio.to_thread(stack.rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+    async with asyncio.timeout(15):
+        while True:
+            with suppress(BackendUnavailable):
+                await broker.ping(publishing=True)
+                break
+    await publish_patiently(broker, model)
+
+
+async def test_probe_goes_to_no_queue(broker: RabbitMQBroker) -> None:
+    """To ask for readiness leaves nothing in any queue."""
+    model = new_model()
+    await broker.depth(model)
+    for _ in range(3):
+        await broker.ping(publishing=True)
+    assert await broker.depth(model) == 0
+
+
+@pytest.mark.parametrize(
+    ("was", "cure"),
+    [
+        ("studio:studio@", "change_password studio"),
+        ("/%2F", "add_vhost nowhere"),
+    ],
+)
+async def test_refused_broker_is_named_at_open(stack: Stack, was: str, cure: str) -> None:
+    """A wrong password or virtual host is told with the command that sets it right."""
+    url = stack.broker_url.replace(was, {"studio:studio@": "studio:wrong@", "/%2F": "/nowhere"}[was])
+    with pytest.raises(BackendRefused) as caught:
+        async with open_rabbitmq_broker(url):
+            pass
+    assert f"rabbitmqctl {cure}" in caught.value.cure
+    assert "wrong@" not in str(caught.value)
+
+
+async def test_queue_declared_otherwise_is_refused(broker: RabbitMQBroker, stack: Stack) -> None:
+    """A queue that exists with other arguments ends a new consumer, and a submit, with the command that deletes it."""
+    model = new_model()
+    connection = await aio_pika.connect(stack.broker_url)
+    async with connection:
+        await (await connection.channel()).declare_queue(f"studio.jobs.{model}", durable=True)
+        for call in (broker.depth(model), anext(broker.consume(model, 1))):
+            with pytest.raises(BackendRefused) as caught:
+                await call
+            assert f"rabbitmqctl delete_queue -p / studio.jobs.{model}" in caught.value.cure
+
+
+async def _ping_for_long(broker: Broker) -> None:
+    """Ask for readiness until it fails."""
+    async with asyncio.timeout(15):
+        while True:
+            await broker.ping(publishing=True)
+            await asyncio.sleep(0.1)
+
+
+async def test_lost_rights_are_not_ready(broker: RabbitMQBroker, stack: Stack) -> None:
+    """A user that may not write any more is told the command that allows it, and is ready again after it."""
+    model = new_model()
+    await broker.publish(new_message(model))
+    await asyncio.to_thread(stack.rabbitmq.ctl, "set_permissions", "studio", ".*", "^$", ".*")
+    try:
+        await broker._session.close()  # rights are kept with a channel for a while
+        with pytest.raises(BackendRefused) as caught:
+            await _ping_for_long(broker)
+        assert "rabbitmqctl set_permissions -p / studio" in caught.value.cure
+    finally:
+        await asyncio.to_thread(stack.rabbitmq.ctl, "set_permissions", "studio", ".*", ".*", ".*")
+    await publish_patiently(broker, model)
+    await broker.ping(publishing=True)

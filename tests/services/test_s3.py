@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from services.common.errors import BackendUnavailable, ObjectNotFound
+from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 from services.common.objects.s3 import S3ObjectStore, open_s3_object_store
 from tests.support.servers.stack import Stack
 
@@ -133,3 +133,34 @@ async def test_missing_bucket_is_no_missing_object(objects: S3ObjectStore, stack
     other = S3ObjectStore(objects._client, objects._client, f"gone-{uuid4().hex[:8]}")
     with pytest.raises(BackendUnavailable):
         await read(other, "jobs/none")
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "._photo.png", "notes/Caf\u00e9 & tea.txt"])
+async def test_foreign_names_go_with_their_folder(objects: S3ObjectStore, name: str) -> None:
+    """What others put below a job is no object of ours, and goes with the job."""
+    folder = f"jobs/{uuid4()}"
+    await objects.put(f"{folder}/manifest.json", b"{}", "application/json")
+    await objects._client.put_object(Bucket="studio", Key=f"{folder}/{name}", Body=b"odd")
+
+    assert await objects.list(f"{folder}/") == [f"{folder}/manifest.json"]
+    await objects.clear(folder)
+
+    assert await objects._names(f"{folder}/") == []
+
+
+async def test_revoked_credentials_are_not_ready(objects: S3ObjectStore, stack: Stack) -> None:
+    """When the server refuses a client that it served, a ping says what to correct; it is ready again afterwards."""
+    await objects.ping()
+    with stack.s3.other_keys():
+        with pytest.raises(StorageDenied) as caught:
+            await objects.ping()
+        assert "STUDIO_S3_SECRET_KEY" in caught.value.cure
+    await objects.ping()
+
+
+async def test_vanished_bucket_is_not_ready(objects: S3ObjectStore, stack: Stack) -> None:
+    """A bucket that was deleted is named, with the command that makes it."""
+    other = S3ObjectStore(objects._client, objects._client, f"gone-{uuid4().hex[:8]}")
+    with pytest.raises(BackendUnavailable) as caught:
+        await other.ping()
+    assert f"aws s3 mb s3://{other._bucket} --endpoint-url {stack.s3.endpoint}" in caught.value.cure

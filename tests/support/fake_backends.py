@@ -98,7 +98,7 @@ class FakeBroker:
     async def drop(self, message_id: str) -> bool:
         return False
 
-    async def ping(self) -> None:
+    async def ping(self, *, publishing: bool = False) -> None:
         pass
 
 
@@ -150,7 +150,7 @@ class PresigningObjects:
 class HungBroker:
     """A broker that never answers."""
 
-    async def ping(self) -> None:
+    async def ping(self, *, publishing: bool = False) -> None:
         await asyncio.Event().wait()
 
 

@@ -37,6 +37,8 @@ class Metrics(ProcessMetrics):
         self._submissions = self.counter("studio_jobs_submitted", "Jobs asked for, valid ones", "model", "outcome")
         self.requests = self.histogram("studio_http_request_seconds", "HTTP requests", "method", "route", "status")
         self.expired = self.counter("studio_jobs_expired", "Jobs that no worker took in time", "model")
+        self._sweeps = self.counter("studio_sweeps", "Sweeps that complete what a crash cut short", "outcome")
+        self._left_out = self._gauge("studio_sweep_left_out", "Jobs and removals that the last sweep left out")
         self._depth = self._gauge("studio_queue_depth", "Jobs that wait", "model")
         self._running = self._gauge("studio_jobs_running", "Jobs that are being made", "model")
         self._oldest = self._gauge("studio_oldest_job_age_seconds", "Age of the job that waits longest", "model")
@@ -55,6 +57,11 @@ class Metrics(ProcessMetrics):
         """Count a valid job that was not taken, by the reason."""
         outcome = next(_REFUSALS[cls] for cls in type(reason).__mro__ if cls in _REFUSALS)
         self._submissions.labels(model, outcome).inc()
+
+    def swept(self, outcome: str, left_out: int) -> None:
+        """Count a sweep; `left_out` are the items that it could not do."""
+        self._sweeps.labels(outcome).inc()
+        self._left_out.set(left_out)
 
     def see(self, queues: Mapping[str, ModelQueue], dead_letters: int) -> None:
         """Set the gauges of the queues."""

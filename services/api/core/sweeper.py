@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 from uuid import uuid4
 
 import structlog
@@ -13,8 +14,9 @@ import structlog
 from services.api.core.gateway import Gateway
 from services.api.core.metrics import Metrics
 from services.api.core.publisher import PUBLISH_SECONDS
-from services.common.backends import Backends
-from services.common.errors import JobNotFound, JobRemoved, StudioError
+from services.common.backends import Backends, ping_all
+from services.common.errors import JobNotFound, JobRemoved, RecordUnreadable, StudioError
+from services.common.faults.items import FaultyItems
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobError, State, StatusRecord
@@ -25,6 +27,7 @@ UNCONFIRMED_SECONDS = 10.0  # far longer than a gateway takes between the record
 TOMBSTONE_SECONDS = 30 * 86_400.0
 TOMBSTONE_SWEEP_SECONDS = 3600.0
 PAGE = 200
+FAILURES = 2  # in a row: a fault that passes keeps no gateway from its work
 REST = 20  # times as long as a sweep took: with long queues it must leave time for submits
 
 
@@ -42,7 +45,10 @@ class _Live:
 
 
 class Sweeper:
-    """Publishes jobs left behind, expires old ones, republishes lost messages and completes removals."""
+    """Publishes jobs left behind, expires old ones, republishes lost messages and completes removals.
+
+    A job or a removal that fails is left out and told; the sweep goes on with the others.
+    """
 
     def __init__(
         self, gateway: Gateway, backends: Backends, sweep_seconds: float, metrics: Metrics | None = None
@@ -54,28 +60,70 @@ class Sweeper:
         self._metrics = metrics or Metrics()
         self._suspects: set[str] = set()
         self._tombstones_due = 0.0
+        self._jobs = FaultyItems(backends, "the sweep over jobs")
+        self._removals = FaultyItems(backends, "the sweep over removals")
+        self._failures = 0  # sweeps in a row that failed although the backends answered
 
-    async def run(self) -> None:
+    @property
+    def failing(self) -> bool:
+        """True if the last sweeps failed, and not for a backend that is away: that shows by itself."""
+        return self._failures >= FAILURES
+
+    async def run(self) -> NoReturn:
         """Sweep until cancelled. A pass that fails is logged; the next one tries again."""
         while True:
             begin = time.monotonic()
             try:
-                await self.sweep()
-            except (StudioError, TimeoutError) as exc:
-                log.warning("sweep failed", reason=str(exc))
+                outcome = await self._outcome()
+            except Exception:
+                outcome = "failed"
+                log.exception("sweep failed")
+                begin = time.monotonic()  # it ended early, and writing its traceback needs no rest
+            self._failures = self._failures + 1 if outcome == "failed" else 0
+            self._metrics.swept(outcome, len(self._jobs.found | self._removals.found))
             await asyncio.sleep(max(self._sweep_seconds, REST * (time.monotonic() - begin)))
 
+    async def _outcome(self) -> str:
+        """Sweep, and return done, failed, or unavailable for a backend that is away."""
+        try:
+            await self.sweep()
+        except (StudioError, TimeoutError) as exc:
+            log.warning("sweep failed", reason=str(exc))
+            return "unavailable" if any((await ping_all(self._backends)).values()) else "failed"
+        return "done"
+
     async def sweep(self) -> None:
-        """Make one pass over the live records and, every TOMBSTONE_SWEEP_SECONDS, over the tombstones."""
+        """Make one pass over the live records and, every TOMBSTONE_SWEEP_SECONDS, over the tombstones.
+
+        Neither keeps the other from its turn. Raise the first fault of a whole pass.
+        """
+        fault: Exception | None = None
+        for step in (self._sweep_jobs, self._sweep_removals):
+            try:
+                await step()
+            except Exception as exc:  # noqa: BLE001 - raised below
+                fault = fault or exc
+        if fault is not None:
+            raise fault
+
+    async def _sweep_jobs(self) -> None:
+        self._jobs.begin()
         by_model: dict[str, _Live] = defaultdict(_Live)
         async for record in self._live():
             if record.state is State.QUEUED:
-                await self._mend(record)
+                async with self._jobs.apart(record.job_id):
+                    await self._mend(record)
             by_model[record.message.model].add(record)
         await self._republish_lost(by_model)
-        if time.monotonic() >= self._tombstones_due:
-            await self._complete_removals()
-            self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
+
+    async def _sweep_removals(self) -> None:
+        if time.monotonic() < self._tombstones_due:
+            return
+        self._removals.begin()
+        for job_id in await self._manifests.buried():
+            async with self._removals.apart(job_id):
+                await self._complete_removal(job_id)
+        self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
 
     async def _live(self) -> AsyncIterator[StatusRecord]:
         """Yield the live records a page at a time: there may be too many for memory."""
@@ -87,13 +135,10 @@ class Sweeper:
 
     async def _mend(self, record: StatusRecord) -> None:
         now = time.time()
-        try:
-            if record.attempt == 0 and now > record.message.expires_at:
-                await self._expire(record)
-            elif not record.published and now - record.created_at > UNCONFIRMED_SECONDS:
-                await self._publish_left_behind(record.job_id)
-        except StudioError as exc:
-            log.warning("job not mended", job_id=record.job_id, reason=str(exc))
+        if record.attempt == 0 and now > record.message.expires_at:
+            await self._expire(record)
+        elif not record.published and now - record.created_at > UNCONFIRMED_SECONDS:
+            await self._publish_left_behind(record.job_id)
 
     async def _publish_left_behind(self, job_id: str) -> None:
         with suppress(JobNotFound):  # removed since it was listed: publishing it would bring it back
@@ -120,24 +165,34 @@ class Sweeper:
         """
         suspects: set[str] = set()
         for model, live in by_model.items():
-            if live.leased or await self._backends.broker.depth(model):
+            if live.leased:
                 continue
-            for job_id in live.published:
-                if job_id not in self._suspects:
-                    suspects.add(job_id)
-                    continue
+            async with self._jobs.apart(model):
+                if not await self._backends.broker.depth(model):
+                    suspects |= await self._republish_of_old(live.published)
+        self._suspects = suspects
+
+    async def _republish_of_old(self, published: Sequence[str]) -> set[str]:
+        """Republish those that were suspects in the last sweep; return those that are new."""
+        for job_id in filter(self._suspects.__contains__, published):
+            async with self._jobs.apart(job_id):
                 with suppress(JobNotFound):  # removed a moment ago
                     record = await self._backends.statuses.get(job_id)
                     if not record.state.terminal:
                         await self._republish(record)
-        self._suspects = suspects
+        return set(published) - self._suspects
 
-    async def _complete_removals(self) -> None:
-        for tombstone in await self._manifests.buried():
-            await self._backends.statuses.remove(tombstone.job_id)
-            await self._manifests.clear(tombstone.job_id)
-            if time.time() - tombstone.removed_at > TOMBSTONE_SECONDS:
-                await self._manifests.forget(tombstone.job_id)
+    async def _complete_removal(self, job_id: str) -> None:
+        try:
+            removed_at = await self._manifests.removed_at(job_id)
+        except RecordUnreadable:
+            removed_at = time.time()  # the key alone says so, as it does to a reader
+        if removed_at is None:  # another gateway's sweeper was faster
+            return
+        await self._backends.statuses.remove(job_id)
+        await self._manifests.clear(job_id)
+        if time.time() - removed_at > TOMBSTONE_SECONDS:
+            await self._manifests.forget(job_id)
 
     async def _republish(self, record: StatusRecord) -> None:
         try:

@@ -7,7 +7,7 @@ without a question. The price: around the end of a window, twice the number may 
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from services.common.errors import BackendUnavailable
-from services.common.redis import answering, open_redis_link
+from services.common.redis import RedisLink, open_redis_link
 from services.common.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,9 +69,10 @@ def set_allowance(request: Request[Any], allowance: Allowance) -> None:
 class RateLimit:
     """Opened by `open_rate_limit`."""
 
-    def __init__(self, storage: Storage, rate: RateLimitItem) -> None:
+    def __init__(self, storage: Storage, rate: RateLimitItem, link: RedisLink | None = None) -> None:
         self._storage = storage
         self._rate = rate
+        self._link = link
 
     async def count(self, party: str) -> Allowance | None:
         """Count one more submit of the party. Return None while Redis is down.
@@ -81,7 +82,7 @@ class RateLimit:
         now, window = time.time(), self._rate.get_expiry()
         number = int(now // window)
         try:
-            async with answering("rate limit", CALL_SECONDS):
+            async with self._link.answering("rate limit", CALL_SECONDS) if self._link else nullcontext():
                 used = await self._storage.incr(self._rate.key_for(party, number), window)
         except BackendUnavailable as exc:
             log.warning("submit not counted", reason=str(exc))
@@ -109,6 +110,7 @@ async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> Asy
         return
     async with AsyncExitStack() as stack:
         storage: Storage = MemoryStorage()
+        link: RedisLink | None = None
         url = settings.statuses_url
         if urlsplit(url).scheme in ("redis", "rediss"):
             link = await stack.enter_async_context(open_redis_link(url))
@@ -116,4 +118,4 @@ async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> Asy
             storage = RedisStorage(
                 f"async+{url}", implementation="redispy", key_prefix="studio:rate", connection_pool=pool
             )
-        yield RateLimit(storage, rate)
+        yield RateLimit(storage, rate, link)

@@ -1,4 +1,4 @@
-"""/livez answers while the event loop runs, /readyz while every backend answers."""
+"""/livez answers while the event loop runs, /readyz while the backends can be used and the sweeper sweeps."""
 
 from typing import Final, Literal
 
@@ -60,9 +60,12 @@ async def livez(_request: Request[AppState]) -> Response:
 
 
 async def readyz(request: Request[AppState]) -> Response:
-    """200, or 503 with the names of the backends that are not ready; the reasons are in the log only."""
-    states = await request.state["health"].states()
+    """200, or 503 with the names of what is not ready, a backend or the sweeper; the reasons are in the log only."""
+    health = request.state["health"]
+    states = await health.states()
     missing = [name for name, state in states.items() if state != "ready"]
+    if not health.sweeping:
+        missing.append("sweeper")
     if missing:
         detail = f"not ready: {', '.join(missing)}"
         return problem(request, "not-ready", detail, dependencies=states, not_ready=missing)

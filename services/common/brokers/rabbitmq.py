@@ -19,13 +19,16 @@ from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
 from services.common.brokers.lanes import lane_of
-from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
+from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
+from services.common.faults.amqp import BLOCKED, amqp_fault
+from services.common.faults.refusals import Refusals
 from services.common.ports import DeadLetter, Delivery
 from services.common.schemas import JobMessage
 
 T = TypeVar("T")
 
 CALL_SECONDS = 2.5
+PROBE_SECONDS = 1.5  # readiness is asked with 2 s in all
 SUBSCRIBE_SECONDS = 5.0
 DEAD_LETTER_SECONDS = 10.0  # an operator's call, over up to ten thousand messages
 PAUSE_SECONDS = 1.0
@@ -39,6 +42,7 @@ class RabbitMQBroker:
     def __init__(self, url: str) -> None:
         self._url = url
         self._session = Session(url)
+        self._refusals = Refusals("broker")
         self._subscriptions: set[Subscription] = set()
         self._retired: dict[Session, asyncio.Task[None]] = {}
 
@@ -51,10 +55,13 @@ class RabbitMQBroker:
     async def consume(
         self, model: str, prefetch: int, consuming: asyncio.Event | None = None
     ) -> AsyncGenerator[Delivery, None]:
+        """Raises BackendRefused when it is refused from the start: then it never will without an operator."""
         consuming = consuming or asyncio.Event()
+        subscribed = False
         while True:
-            subscription = await self._subscribe(model, prefetch)
+            subscription = await self._subscribe(model, prefetch, again=subscribed)
             consuming.set()
+            subscribed = True
             try:
                 while delivery := await subscription.next():
                     yield delivery
@@ -79,10 +86,13 @@ class RabbitMQBroker:
         return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, publish))
 
     async def drop(self, message_id: str) -> bool:
-        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id, _ignore))
+        return await self._on_channel(lambda channel: take_dead_letter(channel, message_id))
 
-    async def ping(self) -> None:
+    async def ping(self, *, publishing: bool = False) -> None:
         await self._call(CALL_SECONDS, lambda session: session.ping())
+        if publishing:
+            await self._probe()
+        self._refusals.mended()
 
     async def close(self) -> None:
         """Close everything; unsettled deliveries go back to their queues."""
@@ -91,13 +101,17 @@ class RabbitMQBroker:
         owned: list[Session | Subscription] = [self._session, *self._retired, *self._subscriptions]
         await asyncio.gather(*(each.close() for each in owned))
 
+    async def _probe(self) -> None:
+        """Publish for nothing. With an alarm RabbitMQ answers everything but this."""
+        try:
+            await self._call(PROBE_SECONDS, lambda session: session.probe())
+        except BackendUnavailable as exc:
+            if isinstance(exc.__cause__, TimeoutError):
+                raise self._refusals.error("it takes no messages", BLOCKED) from exc
+            raise
+
     async def _publish(
-        self,
-        model: str,
-        message_id: str,
-        body: bytes,
-        headers: Mapping[str, str] | None = None,
-        key: str | None = None,
+        self, model: str, message_id: str, body: bytes, headers: Mapping[str, str] | None = None, key: str | None = None
     ) -> None:
         sending = False
 
@@ -153,7 +167,7 @@ class RabbitMQBroker:
             raise  # an answer, not a failure
         except FAILURES as exc:
             self._discard(session)
-            raise BackendUnavailable("broker", exc) from exc
+            raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
 
     def _discard(self, session: Session) -> None:
         if session is self._session:
@@ -165,7 +179,7 @@ class RabbitMQBroker:
         await session.close()
         del self._retired[session]
 
-    async def _subscribe(self, model: str, prefetch: int) -> Subscription:
+    async def _subscribe(self, model: str, prefetch: int, *, again: bool) -> Subscription:
         """Try until the broker answers: a worker outlives its broker."""
         while True:
             subscription = Subscription()
@@ -173,8 +187,12 @@ class RabbitMQBroker:
             try:
                 await within(SUBSCRIBE_SECONDS, subscription.open(self._url, model, prefetch))
             except FAILURES as exc:
-                log.warning("cannot consume", model=model, reason=str(exc))
                 await self._drop(subscription)
+                error = self._refusals.error(exc, amqp_fault(exc, self._url))
+                if isinstance(error, BackendRefused) and not again:
+                    raise error from exc
+                if not error.cure:  # else it was told
+                    log.warning("cannot consume", model=model, reason=str(exc))
                 spread = random.uniform(0.5, 1.5)  # noqa: S311 - of reconnections, nothing secret  # nosec B311
                 await asyncio.sleep(PAUSE_SECONDS * spread)
             except BaseException:
@@ -187,10 +205,6 @@ class RabbitMQBroker:
     async def _drop(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
         await subscription.close()
-
-
-async def _ignore(_letter: DeadLetter) -> None:
-    pass
 
 
 @asynccontextmanager

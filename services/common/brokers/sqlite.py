@@ -85,8 +85,9 @@ class SQLiteBroker:
     async def drop(self, message_id: str) -> bool:
         return await self._file.write(partial(sqlite_queue.drop, message_id))
 
-    async def ping(self) -> None:
-        await self._file.read(partial(sqlite_queue.depth, ""))
+    async def ping(self, *, publishing: bool = False) -> None:  # noqa: ARG002 - to consume is to write as well
+        await self._file.ping()
+        await self.depth("")
 
     async def renew_leases(self) -> None:
         """Renew the leases of unsettled deliveries, until cancelled."""
@@ -109,6 +110,7 @@ class SQLiteBroker:
             self._wakeup.notify()
 
     async def _next(self, model: str, slots: Slots, consuming: asyncio.Event) -> dict[str, Delivery]:
+        told = False
         while True:
             await slots.any_free()
             woken = self._wakeup.arm()  # before looking, so that nothing published in between is slept through
@@ -124,7 +126,9 @@ class SQLiteBroker:
                 if self._file.closed:
                     raise
                 consuming.clear()
-                _log.warning("queue out of reach", model=model, reason=str(exc))
+                if not told:
+                    _log.warning("queue out of reach", model=model, reason=str(exc))
+                told = True
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
                 woken.cancel()

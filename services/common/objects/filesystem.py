@@ -1,10 +1,8 @@
 """The embedded object store: one file an object below a folder. Readers see a whole object or none."""
 
 import asyncio
-import os
-import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from io import FileIO
@@ -13,7 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
+import structlog
+
+from services.common.errors import BackendUnavailable, ObjectNotFound
+from services.common.faults.disk import file_fault
+from services.common.faults.refusals import Refusals
+from services.common.objects.folder import delete_files, delete_folder, keys_below
+from services.common.objects.keys import is_object_key
 
 CALL_SECONDS = 2.5
 PUT_SECONDS = 10.0
@@ -21,9 +25,10 @@ CHUNK_BYTES = 256 * 1024
 STALE_SECONDS = 3600.0
 LISTED_AT_ONCE = 1000
 _PARTIAL = ".partial"  # where writes begin; no key segment starts with a dot
-_KEY = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class FilesystemObjectStore:
@@ -34,16 +39,17 @@ class FilesystemObjectStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._refusals = Refusals("objects")
 
     async def put(self, key: str, data: bytes, media_type: str) -> None:  # noqa: ARG002 - a file has no media type
-        await _in_thread(partial(_write, self._root, self._path(key), data), PUT_SECONDS)
+        await self._in_thread(partial(_write, self._root, self._path(key), data), PUT_SECONDS)
 
     async def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        file, chunk = await _in_thread(partial(_open, self._path(key), key))
+        file, chunk = await self._in_thread(partial(_open, self._path(key), key))
         try:
             while chunk:
                 yield chunk
-                chunk = b"" if len(chunk) < CHUNK_BYTES else await _in_thread(partial(file.read, CHUNK_BYTES))
+                chunk = b"" if len(chunk) < CHUNK_BYTES else await self._in_thread(partial(file.read, CHUNK_BYTES))
         finally:
             file.close()
 
@@ -54,49 +60,58 @@ class FilesystemObjectStore:
     async def list(self, prefix: str) -> list[str]:
         """List with a deadline for every thousand keys: a folder may hold millions."""
         found: list[str] = []
-        keys = _keys_below(self._root, prefix)
-        while some := await _in_thread(lambda: [*islice(keys, LISTED_AT_ONCE)]):
+        keys = keys_below(self._root, prefix)
+        while some := await self._in_thread(lambda: [*islice(keys, LISTED_AT_ONCE)]):
             found += some
         return sorted(found)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        await _in_thread(partial(_delete, self._root, [self._path(key) for key in keys]))
+        await self._in_thread(partial(delete_files, self._root, [self._path(key) for key in keys]))
+
+    async def clear(self, folder: str) -> None:
+        await self._in_thread(partial(delete_folder, self._root, self._path(folder)))
 
     async def ping(self) -> None:
-        await _in_thread(partial(_check, self._root))
+        await self._in_thread(partial(_probe, self._root))
+        self._refusals.mended()
+
+    async def open(self) -> None:
+        """Make the folder, and delete the partial files of killed writers."""
+        await self._in_thread(partial(_prepare, self._root))
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
+        if not is_object_key(key):
             raise ValueError(f"{key!r} is no object key")
         return self._root / key
+
+    async def _in_thread(self, function: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.to_thread(function)
+        except TimeoutError as exc:
+            raise BackendUnavailable("objects", f"no answer in {seconds:g} s") from exc
+        except OSError as exc:
+            raise self._refusals.error(exc, file_fault(exc, self._root)) from exc
 
 
 @asynccontextmanager
 async def open_filesystem_object_store(root: Path) -> AsyncIterator[FilesystemObjectStore]:
     """Open the folder, made where missing. Raises BackendUnavailable when it cannot be used."""
-    await _in_thread(partial(_prepare, root))
-    yield FilesystemObjectStore(root)
-
-
-async def _in_thread(function: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
-    try:
-        async with asyncio.timeout(seconds):
-            return await asyncio.to_thread(function)
-    except TimeoutError as exc:
-        raise BackendUnavailable("objects", f"no answer in {seconds:g} s") from exc
-    except PermissionError as exc:
-        raise StorageDenied(exc) from exc
-    except OSError as exc:
-        raise BackendUnavailable("objects", exc) from exc
+    store = FilesystemObjectStore(root)
+    await store.open()
+    yield store
 
 
 def _prepare(root: Path) -> None:
-    """Make the folder, and delete the partial files of killed writers."""
     (root / _PARTIAL).mkdir(parents=True, exist_ok=True)
     for file in (root / _PARTIAL).iterdir():
-        with suppress(FileNotFoundError):
+        try:
             if file.stat().st_mtime < time.time() - STALE_SECONDS:
                 file.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as exc:  # a folder, or another user's
+            log.warning("left in the folder of partial files", file=ascii(file.name), reason=str(exc))
 
 
 def _write(root: Path, path: Path, data: bytes) -> None:
@@ -119,37 +134,19 @@ def _move(source: Path, path: Path) -> None:
 
 def _open(path: Path, key: str) -> tuple[FileIO, bytes]:
     """Open the object and read its first chunk: most objects have no more."""
+    if not path.is_file():  # a folder, or a pipe, which would be waited for
+        raise ObjectNotFound(key)
     try:
         file = path.open("rb", buffering=0)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+    except FileNotFoundError as exc:
         raise ObjectNotFound(key) from exc
     return file, file.read(CHUNK_BYTES)
 
 
-def _keys_below(root: Path, prefix: str) -> Iterator[str]:
-    folder = prefix.rpartition("/")[0]
-    if folder and not _KEY.fullmatch(folder):
-        raise ValueError(f"{prefix!r} is no prefix of object keys")
-    for parent, folders, files in os.walk(root / folder):
-        within = Path(parent).relative_to(root)
-        folders[:] = [name for name in folders if name != _PARTIAL]
-        keys = ((within / name).as_posix() for name in files)
-        yield from (key for key in keys if key.startswith(prefix))
-
-
-def _delete(root: Path, paths: Sequence[Path]) -> None:
-    for path in paths:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
-        for folder in path.parents:
-            if folder == root:
-                break
-            try:
-                folder.rmdir()
-            except OSError:  # others' objects are in it
-                break
-
-
-def _check(root: Path) -> None:
-    if not os.access(root / _PARTIAL, os.W_OK | os.X_OK):
-        raise PermissionError(f"{root} cannot be written")
+def _probe(root: Path) -> None:
+    """Write as `_write` does: a full or read-only disk says nothing before that."""
+    probe = root / _PARTIAL / uuid4().hex
+    try:
+        probe.write_bytes(b"\0")
+    finally:
+        probe.unlink(missing_ok=True)

@@ -5,7 +5,8 @@ understand these, too. Without an endpoint it is Amazon's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,9 @@ from pydantic import SecretStr
 
 from services.common.addresses import s3_endpoint
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
+from services.common.faults.refusals import Refusals
+from services.common.faults.s3 import ABSENT, KEYS, NO_BUCKET, s3_code, s3_fault
+from services.common.objects.keys import is_object_key
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client  # of the development dependencies
@@ -31,8 +35,8 @@ BYTES_A_SECOND: Final = 1_000_000  # a put gets this much longer, or a large one
 CHUNK_BYTES: Final = 64 * 1024
 CONNECTIONS: Final = 50
 DELETE_AT_ONCE: Final = 1000  # what one DeleteObjects request may name
-ABSENT: Final = ("NoSuchKey", "404", "NotFound")
-REFUSED: Final = ("403", "401")  # a HEAD has no body to say more
+PROBE: Final = "probe/ready"
+PROBE_SECONDS: Final = 30.0  # between two writes that only tell whether writing is allowed: they are billed
 OURS_ALREADY: Final = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
@@ -43,18 +47,22 @@ class S3ObjectStore:
         self._client = client
         self._presigner = presigner
         self._bucket = bucket
+        self._refusals = Refusals("objects")
+        self._written_at = -PROBE_SECONDS  # the last put that succeeded
 
     async def put(self, key: str, data: bytes, media_type: str) -> None:
-        await _answer(
+        self._written_at = -PROBE_SECONDS
+        await self._answer(
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=media_type),
             seconds=CALL_SECONDS + len(data) / BYTES_A_SECOND,
         )
+        self._written_at = time.monotonic()
 
     async def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        answer = await _answer(self._client.get_object(Bucket=self._bucket, Key=key), key)
+        answer = await self._answer(self._client.get_object(Bucket=self._bucket, Key=key), key)
         body = answer["Body"]
         try:
-            while chunk := await _answer(body.read(CHUNK_BYTES), seconds=CHUNK_SECONDS):
+            while chunk := await self._answer(body.read(CHUNK_BYTES), seconds=CHUNK_SECONDS):
                 yield chunk
         finally:
             body.close()  # a half-read one would hold its connection
@@ -66,35 +74,57 @@ class S3ObjectStore:
             "ResponseContentType": media_type,
             "ResponseContentDisposition": f'inline; filename="{filename}"',
         }
-        return await _answer(self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
+        return await self._answer(
+            self._presigner.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
+        )
 
     async def list(self, prefix: str) -> list[str]:
         """List with a deadline for every thousand keys: a bucket may hold millions."""
-        found: list[str] = []
-        pages = aiter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
-        while page := await _answer(anext(pages, None)):
-            found += [each["Key"] for each in page.get("Contents", ())]
-        return sorted(found)
+        return sorted(filter(is_object_key, await self._names(prefix)))
 
     async def delete(self, keys: Sequence[str]) -> None:
+        errors: list[Mapping[str, Any]] = []
         for start in range(0, len(keys), DELETE_AT_ONCE):
-            await _answer(self._delete(keys[start : start + DELETE_AT_ONCE]))
+            errors += await self._answer(self._delete(keys[start : start + DELETE_AT_ONCE]))
+        if errors:
+            raise self._error(errors[0].get("Message", "not deleted"), {"Error": errors[0]})
+
+    async def clear(self, folder: str) -> None:
+        names = await self._names(f"{folder}/")
+        await self.delete([name for name in names if is_object_key(name)])
+        for name in names:
+            if not is_object_key(name):  # one at a time: some names have no place in the XML of a longer request
+                await self._answer(self._client.delete_object(Bucket=self._bucket, Key=name))
 
     async def ping(self) -> None:
-        await _answer(self._client.head_bucket(Bucket=self._bucket))
+        await self._look()
+        if time.monotonic() - self._written_at >= PROBE_SECONDS:
+            await self.put(PROBE, b"", "text/plain")
+        self._refusals.mended()
 
     async def open(self) -> None:
         """Make the bucket unless it exists; without the right to make buckets, have it made beforehand."""
         try:
-            await self.ping()
-        except BackendUnavailable as exc:
-            code = _code(exc.__cause__)
-            if code in REFUSED:
-                reason = f"these credentials are wrong, or may not use the bucket {self._bucket}"
-                raise BackendUnavailable("objects", reason) from exc
-            if code not in ABSENT:
-                raise
+            await self._look(absent=(*ABSENT, NO_BUCKET))
+        except ObjectNotFound:
             await self._create_bucket()
+        except StorageDenied as exc:
+            if KEYS not in exc.cure:
+                raise
+            reason = f"these credentials are wrong, or may not use the bucket {self._bucket}: {exc.__cause__}"
+            raise StorageDenied(reason, exc.cure) from exc
+
+    async def _look(self, absent: Sequence[str] = ()) -> None:
+        """List one object: unlike HEAD, a refusal has a body here that says why."""
+        await self._answer(self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1), self._bucket, absent=absent)
+
+    async def _names(self, prefix: str) -> Sequence[str]:
+        """Return all names with this prefix, also those that are no keys."""
+        found: list[str] = []
+        pages = aiter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+        while page := await self._answer(anext(pages, None)):
+            found += [each["Key"] for each in page.get("Contents", ())]
+        return found
 
     async def _create_bucket(self) -> None:
         region: Any = self._client.meta.region_name
@@ -102,18 +132,41 @@ class S3ObjectStore:
         if region != "us-east-1":  # the one region that may not be named
             place["CreateBucketConfiguration"] = {"LocationConstraint": region}
         try:
-            await _answer(self._client.create_bucket(Bucket=self._bucket, **place))
+            await self._answer(self._client.create_bucket(Bucket=self._bucket, **place))
         except BackendUnavailable as exc:
             if _code(exc.__cause__) not in OURS_ALREADY:  # another process was faster
                 raise
 
-    async def _delete(self, keys: Sequence[str]) -> None:
-        answer = await self._client.delete_objects(
+    async def _delete(self, keys: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """Delete the keys, and return the errors of those that stay."""
+        if not keys:
+            return []
+        answer: Any = await self._client.delete_objects(
             Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
         )
-        errors = [error for error in answer.get("Errors", ()) if error.get("Code") not in ABSENT]
-        if errors:
-            raise BackendUnavailable("objects", errors[0].get("Message", "not deleted"))
+        return [error for error in answer.get("Errors", ()) if error.get("Code") not in ABSENT]
+
+    async def _answer(
+        self,
+        call: Awaitable[T],
+        key: str = "",
+        *,
+        seconds: float = CALL_SECONDS,
+        absent: Sequence[str] = ABSENT,
+    ) -> T:
+        """Return the answer. Raise ObjectNotFound for this key if the code of the error is one of `absent`."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except ClientError as exc:
+            if key and _code(exc) in absent:
+                raise ObjectNotFound(key) from exc
+            raise self._error(exc, exc.response) from exc
+        except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as exc:
+            raise BackendUnavailable("objects", str(exc) or f"no answer within {seconds:g} s") from exc
+
+    def _error(self, reason: object, answer: Mapping[str, Any]) -> BackendUnavailable:
+        return self._refusals.error(reason, s3_fault(answer, self._bucket, self._client.meta.endpoint_url))
 
 
 @asynccontextmanager
@@ -162,24 +215,5 @@ def _client(session: AioSession, endpoint: str | None, common: dict[str, Any]) -
     return session.create_client("s3", endpoint_url=endpoint, config=config, **common)
 
 
-async def _answer(call: Awaitable[T], key: str = "", *, seconds: float = CALL_SECONDS) -> T:
-    try:
-        async with asyncio.timeout(seconds):
-            return await call
-    except ClientError as exc:
-        if key and _code(exc) in ABSENT:
-            raise ObjectNotFound(key) from exc
-        if _is_denied(exc):
-            raise StorageDenied(exc) from exc
-        raise BackendUnavailable("objects", exc) from exc
-    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise BackendUnavailable("objects", str(exc) or f"no answer within {seconds:g} s") from exc
-
-
-def _is_denied(exc: ClientError) -> bool:
-    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status in (401, 403) or _code(exc) == "NoSuchBucket"
-
-
 def _code(exc: BaseException | None) -> str:
-    return str(exc.response.get("Error", {}).get("Code", "")) if isinstance(exc, ClientError) else ""
+    return s3_code(exc.response) if isinstance(exc, ClientError) else ""

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from services.common.background import background_task
 from services.common.errors import BackendUnavailable, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
-from services.common.redis import Part, RedisLink, Script, answering
+from services.common.redis import Part, RedisLink, Script
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
@@ -29,9 +29,11 @@ LIVE_SECONDS: Final = 30 * 24 * 3600.0
 LISTEN_SECONDS: Final = 5.0  # between two checks of the connection
 RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
+PROBE: Final = "studio:probe"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
 SCRIPTS: Final = ("create", "confirm", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
+_WRITE: Final = Script("redis.call('SET', KEYS[1], '', 'PX', ARGV[1])")
 
 
 class RedisStatusStore:
@@ -106,6 +108,11 @@ class RedisStatusStore:
 
     async def remove(self, job_id: str) -> None:
         await self._run("remove", job_id, OWNER_PREFIX)
+
+    async def ping(self) -> None:
+        writing = self._link.run("statuses", CALL_SECONDS, _WRITE, (PROBE,), (_milliseconds(CALL_SECONDS),))
+        await asyncio.gather(writing, self.list(limit=1))
+        self._link.mended()
 
     async def open(self) -> None:
         """Set the epoch on a store that is empty."""
@@ -186,11 +193,12 @@ async def _listen(link: RedisLink, waiters: Waiters) -> NoReturn:
         await waiters.anyone()
         try:
             async with link.client.pubsub(ignore_subscribe_messages=True) as channel:
-                async with answering("statuses", CALL_SECONDS):
+                async with link.answering("statuses", CALL_SECONDS):
                     await channel.subscribe(ENDED)
                 waiters.look_again()
-                while True:
-                    async with answering("statuses", 2 * LISTEN_SECONDS):
+                renewals = link.renewals
+                while link.renewals == renewals:  # else it is subscribed to a server that was left
+                    async with link.answering("statuses", 2 * LISTEN_SECONDS):
                         message = await channel.get_message(timeout=LISTEN_SECONDS)
                     if message is not None:
                         waiters.ended(message["data"].decode())

@@ -82,6 +82,10 @@ class SQLiteStatusStore:
             return await self._file.read(partial(sqlite_records.find_live, after, limit))
         return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
 
+    async def ping(self) -> None:
+        await self._file.ping()
+        await self.list(limit=1)
+
     def _create(self, record: StatusRecord, quota: Quota | None, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
         if known := sqlite_records.find(record.job_id, connection):

@@ -96,9 +96,9 @@ class MeasuredBroker:
         with self._calls.measure("drop"):
             return await self._broker.drop(message_id)
 
-    async def ping(self) -> None:
+    async def ping(self, *, publishing: bool = False) -> None:
         with self._calls.measure("ping"):
-            await self._broker.ping()
+            await self._broker.ping(publishing=publishing)
 
 
 class MeasuredStatusStore:
@@ -142,6 +142,10 @@ class MeasuredStatusStore:
         with self._calls.measure("remove"):
             await self._statuses.remove(job_id)
 
+    async def ping(self) -> None:
+        with self._calls.measure("ping"):
+            await self._statuses.ping()
+
 
 class MeasuredObjectStore:
     """See the port `ObjectStore`."""
@@ -175,6 +179,10 @@ class MeasuredObjectStore:
     async def delete(self, keys: Sequence[str]) -> None:
         with self._calls.measure("delete"):
             await self._objects.delete(keys)
+
+    async def clear(self, folder: str) -> None:
+        with self._calls.measure("clear"):
+            await self._objects.clear(folder)
 
     async def ping(self) -> None:
         with self._calls.measure("ping"):

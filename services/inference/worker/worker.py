@@ -7,6 +7,7 @@ from typing import cast
 import structlog
 
 from services.common.errors import (
+    BackendRefused,
     BackendUnavailable,
     HandedBack,
     InvalidMessage,
@@ -69,13 +70,15 @@ class Worker:
         log.info("worker consumes", max_batch=batcher.max_batch, prefetch=self._prefetch)
 
     async def _consume(self) -> None:
-        """Consume until cancelled: a broker that goes away is consumed again."""
+        """Consume until cancelled, over outages of the broker. Raise BackendRefused if it refuses from the start."""
         while True:
             try:
                 broker, model = self._runtime.backends.broker, self._runtime.model.name
                 async with aclosing(broker.consume(model, self._prefetch, self._consuming)) as deliveries:
                     async for delivery in deliveries:
                         self._start(delivery)
+            except BackendRefused:
+                raise
             except BackendUnavailable as exc:
                 log.warning("consuming interrupted", reason=str(exc))
             await asyncio.sleep(RETRY_SECONDS)

@@ -29,10 +29,7 @@ class Patient:
         await asyncio.sleep(3600)
         yield cast("Delivery", None)
 
-    async def ping(self) -> None:
-        pass
-
-    async def list(self, **_: Any) -> None:
+    async def ping(self, **_: Any) -> None:
         pass
 
 

@@ -19,16 +19,17 @@ async def read_dead_letters(channel: AbstractChannel, limit: int) -> list[DeadLe
 
 
 async def take_dead_letter(
-    channel: AbstractChannel, message_id: str, first: Callable[[DeadLetter], Awaitable[None]]
+    channel: AbstractChannel, message_id: str, first: Callable[[DeadLetter], Awaitable[None]] | None = None
 ) -> bool:
-    """Remove the letter after calling `first` with it; return False if there is none.
+    """Remove the letter, after calling `first` with it; return False if there is none.
 
     Where `first` publishes the letter, it exists twice for a moment.
     """
     async with aclosing(_browse(channel, MAX_DEAD_LETTERS)) as messages:
         async for message in messages:
             if message_key(message) == message_id:
-                await first(_letter(message))
+                if first is not None:
+                    await first(_letter(message))
                 await message.ack()
                 return True
     return False

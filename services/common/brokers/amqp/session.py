@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import aio_pika
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelNotFoundEntity
 
@@ -18,6 +19,7 @@ from services.common.brokers.amqp.topology import (
 from services.common.brokers.lanes import lane_of
 
 CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
+NOWHERE = "probe_nowhere"  # no lane ends like this
 
 
 class Session:
@@ -39,9 +41,7 @@ class Session:
         """Return the exchange to publish to, with confirms; the queues of the model exist."""
         async with self._lock:
             await self._declare(model)
-            if self._publishing is None or self._publishing.is_closed:
-                self._publishing = await self._new_channel(confirms=True)
-            return await self._publishing.get_exchange(JOBS, ensure=False)
+            return await self._exchange()
 
     def forget_queue(self, model: str) -> None:
         """Declare the queue again before the next message, since it was deleted."""
@@ -69,6 +69,12 @@ class Session:
         async with self._lock:
             await declare_exchange(await self._open_control())
 
+    async def probe(self) -> None:
+        """Publish a message to no queue, and return once it is confirmed: a broker with an alarm does not."""
+        async with self._lock:
+            exchange = await self._exchange()
+        await exchange.publish(Message(b""), routing_key=NOWHERE, mandatory=False)
+
     async def new_channel(self) -> AbstractChannel:
         """Open a channel for one caller, which closes it."""
         async with self._lock:
@@ -83,6 +89,11 @@ class Session:
             await declare_job_queues(control, model)
             self._declared.add(model)
         return control
+
+    async def _exchange(self) -> AbstractExchange:
+        if self._publishing is None or self._publishing.is_closed:
+            self._publishing = await self._new_channel(confirms=True)
+        return await self._publishing.get_exchange(JOBS, ensure=False)
 
     async def _open_control(self) -> AbstractChannel:
         if self._control is None or self._control.is_closed:

@@ -1,0 +1,74 @@
+"""What a disk refuses, as Python and SQLite report it."""
+
+import errno
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from services.common.faults.refusals import Fault
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+# A connection keeps what it knew of the file: with these a new one may find it mended.
+_STALE: Final = (
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+)
+
+
+def file_fault(exc: OSError, root: Path) -> Fault | None:
+    """Return the fault of a file below the folder `root`."""
+    if exc.errno in FULL:
+        return _full(root)
+    if exc.errno in FORBIDDEN:
+        where = exc.filename or root
+        return Fault(f"Give this user the right to read and write: ls -ld {where}; mount | grep 'ro,'", lasting=True)
+    return None
+
+
+def sqlite_fault(exc: Exception, file: Path | None) -> Fault | None:
+    """Return the fault of the database file, None for one that passes."""
+    match _code(exc):
+        case sqlite3.SQLITE_FULL:
+            return _full(file)
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return Fault(_rights(file), lasting=True)
+        case sqlite3.SQLITE_CANTOPEN:  # also where the disk is full, or a folder missing
+            return Fault(_rights(file))
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return Fault(
+                f"Stop the program and restore {file} from a backup, or save what can be read: "
+                f"sqlite3 {file} .recover | sqlite3 saved.db",
+                lasting=True,
+            )
+    return file_fault(exc, file or Path()) if isinstance(exc, OSError) else None
+
+
+def moved_file(file: Path) -> Fault:
+    """Return the fault of a file that is another one than was opened."""
+    return Fault(
+        f"Put the file back, or stop gateway and workers, delete {file}-wal and {file}-shm, and start them again",
+        lasting=True,
+    )
+
+
+def is_stale(exc: Exception) -> bool:
+    """Return whether a new connection to the file may not have this fault."""
+    return _code(exc) in _STALE
+
+
+def _rights(file: Path | None) -> str:
+    return f"Give this user the right to write {file} and the folder it is in: ls -ld {file}*"
+
+
+def _full(where: Path | None) -> Fault:
+    return Fault(f"The disk is full: free some of it: df -h {where}")
+
+
+def _code(exc: Exception) -> int:
+    """Return SQLite's primary result code, 0 for any other error."""
+    code: int = getattr(exc, "sqlite_errorcode", 0)
+    return code & 0xFF

@@ -1,0 +1,196 @@
+"""Faults of servers and disks are recognised by what they answer, and told once with their cure."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import pytest
+from aio_pika.exceptions import ProbableAuthenticationError
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from redis._parsers.base import BaseParser
+from structlog.testing import capture_logs
+
+from services.common.errors import BackendRefused, BackendUnavailable, StorageDenied
+from services.common.faults.amqp import amqp_fault
+from services.common.faults.disk import file_fault, sqlite_fault
+from services.common.faults.redis import redis_fault, refuses
+from services.common.faults.refusals import Fault, Refusals
+from services.common.faults.s3 import s3_fault
+
+ADDRESS = {"host": "db.example", "port": 6380}
+BROKER = "amqp://studio:secret@mq.example/photos"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cure"),
+    [
+        ("READONLY You can't write against a read only replica.", "redis-cli -h db.example -p 6380 REPLICAOF NO ONE"),
+        ("ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write", "REPLICAOF NO ONE"),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "primary"),
+        ("LOADING Redis is loading the dataset in memory", "INFO persistence"),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.", "BGSAVE"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "CONFIG SET maxmemory"),
+        ("NOREPLICAS Not enough good replicas to write.", "min-replicas-to-write"),
+        ("CLUSTERDOWN The cluster is down", "single or a replicated Redis"),
+        ("MOVED 3999 127.0.0.1:6381", "single or a replicated Redis"),
+        ("CROSSSLOT Keys in request don't hash to the same slot", "single or a replicated Redis"),
+        ("NOAUTH Authentication required.", "redis://:PASSWORD@HOST"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "ACL SETUSER"),
+        ("NOPERM this user has no permissions to run the 'set' command", "~studio:*"),
+        (
+            "ERR The user executing the script can't run this command or subcommand script: 1, on @user_script:1.",
+            "+@all",
+        ),
+        ("DENIED Redis is running in protected mode because protected mode is enabled", "requirepass"),
+        ("ERR DB index is out of range", "/0"),
+        ("BUSY Redis is busy running a script.", "SCRIPT KILL"),
+    ],
+)
+def test_redis_refuses(answer: str, cure: str) -> None:
+    """Each of Redis' words by which it serves no one like us has a cure, with the server's address in it."""
+    exc = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
+
+    fault = redis_fault(exc, ADDRESS)
+
+    assert refuses(exc)
+    assert fault is not None
+    assert cure in fault.cure
+    assert "CLI" not in fault.cure
+
+
+@pytest.mark.parametrize(
+    "answer", ["NOSCRIPT No matching script.", "WRONGTYPE Operation against a key", "ERR syntax error"]
+)
+def test_redis_answers(answer: str) -> None:
+    """What is wrong with the call itself is no fault of the server, and closes no connection."""
+    exc = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
+    assert not refuses(exc)
+    assert redis_fault(exc, ADDRESS) is None
+
+
+@pytest.mark.parametrize(
+    ("exc", "cure"),
+    [
+        (ProbableAuthenticationError("ACCESS_REFUSED - Login was refused"), "rabbitmqctl change_password studio"),
+        (
+            ChannelAccessRefused("ACCESS_REFUSED - access to exchange 'x'"),
+            "rabbitmqctl set_permissions -p photos studio",
+        ),
+        (
+            ChannelPreconditionFailed(
+                "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'studio.jobs.sd15' in vhost 'photos'"
+            ),
+            "rabbitmqctl delete_queue -p photos studio.jobs.sd15",
+        ),
+        (
+            ChannelPreconditionFailed(
+                "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'studio.jobs' in vhost 'photos'"
+            ),
+            "rabbitmqadmin -V photos delete exchange name=studio.jobs",
+        ),
+        (ConnectionError("NOT_ALLOWED - vhost photos not found"), "rabbitmqctl add_vhost photos"),
+        (ConnectionError("NOT_ALLOWED - access to vhost 'photos' refused for user 'studio'"), "set_permissions"),
+    ],
+)
+def test_rabbitmq_refuses(exc: Exception, cure: str) -> None:
+    """What RabbitMQ refuses has the command that allows it, which never holds the password."""
+    fault = amqp_fault(exc, BROKER)
+    assert fault is not None
+    assert fault.lasting
+    assert cure in fault.cure
+    assert "secret" not in fault.cure
+
+
+@pytest.mark.parametrize(
+    "exc", [ConnectionRefusedError("refused"), ChannelPreconditionFailed("unknown delivery tag 1")]
+)
+def test_rabbitmq_is_away(exc: Exception) -> None:
+    """A broker that is away needs no operator's decision."""
+    assert amqp_fault(exc, BROKER) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "cure"),
+    [
+        ("InvalidAccessKeyId", 403, "STUDIO_S3_ACCESS_KEY"),
+        ("SignatureDoesNotMatch", 403, "STUDIO_S3_SECRET_KEY"),
+        ("AccessDenied", 403, "s3:PutObject"),
+        ("Whatever", 403, "s3:PutObject"),
+        ("NoSuchBucket", 404, "aws s3 mb s3://photos --endpoint-url http://s3"),
+        ("RequestTimeTooSkewed", 403, "timedatectl"),
+        ("ExpiredToken", 400, "renew"),
+        ("AuthorizationHeaderMalformed", 400, "region="),
+        ("PermanentRedirect", 301, "region="),
+        ("XMinioStorageFull", 507, "no room"),
+    ],
+)
+def test_s3_refuses(code: str, status: int, cure: str) -> None:
+    """Each refusal of an S3 server has a cure."""
+    fault = s3_fault({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "photos", "http://s3")
+    assert fault is not None
+    assert cure in fault.cure
+
+
+@pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500), ("NoSuchKey", 404)])
+def test_s3_answers(code: str, status: int) -> None:
+    """What passes, or is an answer, is no fault."""
+    assert s3_fault({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "photos", None) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "cure", "lasting"),
+    [
+        (errno.ENOSPC, "df -h", False),
+        (errno.EDQUOT, "df -h", False),
+        (errno.EROFS, "mount", True),
+        (errno.EACCES, "ls -ld /data/jobs/x", True),
+    ],
+)
+def test_disk_refuses(number: int, cure: str, lasting: bool) -> None:
+    """A full disk is to be freed, a read-only one to be made writable."""
+    fault = file_fault(OSError(number, "no", "/data/jobs/x"), Path("/data"))
+    assert fault is not None
+    assert (cure in fault.cure, fault.lasting) == (True, lasting)
+    assert file_fault(OSError(errno.EIO, "no"), Path("/data")) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        (sqlite3.SQLITE_FULL, "df -h"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "ls -ld"),
+        (sqlite3.SQLITE_CORRUPT, ".recover"),
+        (sqlite3.SQLITE_NOTADB, "backup"),
+        (sqlite3.SQLITE_CANTOPEN, "ls -ld"),
+    ],
+)
+def test_sqlite_refuses(code: int, cure: str) -> None:
+    """Each fault of the database file has a cure that names the file."""
+    exc = sqlite3.OperationalError("no")
+    exc.sqlite_errorcode = code
+    fault = sqlite_fault(exc, Path("/data/studio.db"))
+    assert fault is not None
+    assert cure in fault.cure
+    assert "/data/studio.db" in fault.cure
+
+
+def test_cure_is_told_once() -> None:
+    """A fault is told once until it is mended, with its reason and its cure; one that passes is not told."""
+    refusals, fault = Refusals("statuses"), Fault("CONFIG SET maxmemory")
+    with capture_logs() as logs:
+        errors = [refusals.error(f"full {number}", fault) for number in range(3)]
+        refusals.error("away", None)
+        refusals.mended()
+        refusals.error("full again", fault)
+    assert [line["reason"] for line in logs] == ["full 0", "full again"]
+    assert {line["cure"] for line in logs} == {fault.cure}
+    assert {type(error) for error in errors} == {BackendUnavailable}
+    assert errors[0].advice == "statuses unavailable: full 0. CONFIG SET maxmemory"
+
+
+def test_lasting_fault_has_its_error() -> None:
+    """What no time mends is refused; of the object store it is denied, as a worker must know."""
+    fault = Fault("chmod", lasting=True)
+    assert type(Refusals("broker").error("no", fault)) is BackendRefused
+    assert type(Refusals("objects").error("no", fault)) is StorageDenied
+    assert Refusals("redis").error("no", fault, "cache").backend == "cache"
