@@ -132,7 +132,7 @@ def _bindings(env_file: Path) -> list[Binding]:
 def _ours_in(text: str) -> str | None:
     """Return the first name with our prefix that begins one of these lines."""
     for line in text.splitlines():
-        words = line.replace("=", " ").replace(":", " ").removeprefix("export ").split()
+        words = line.replace("=", " ").replace(":", " ").strip().removeprefix("export ").split()
         if words and words[0].startswith(PREFIX):
             return words[0]
     return None
