@@ -102,7 +102,7 @@ async def _prove(url: str, answer: httpx2.Response) -> None:
     shown, media_type = without_password(url), answer.headers.get("Content-Type", "no type")
     if answer.status_code >= 500 or answer.status_code == 429:
         title = f"{shown} answers {answer.status_code} {answer.reason_phrase}"
-        raise Refused({"title": title}, unavailable=True)
+        raise Refused({"title": title}, unavailable=True, retry_after=RETRY_SECONDS)
     if answer.status_code == 200 and media_type.startswith("application/json"):
         with suppress(TimeoutError):  # an answer without an end is none of ours
             async with asyncio.timeout(REQUEST_SECONDS):

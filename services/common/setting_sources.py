@@ -64,12 +64,15 @@ class SettingSources:
         return "; ".join(self._fault(error, schema, secret) for error in faults)
 
     def _fault(self, error: ErrorDetails, schema: Mapping[str, Any], secret: Collection[str]) -> str:
-        reason = error.get("ctx", {}).get("error")  # of a validator of ours, whose sentence is whole
+        context = error.get("ctx", {})
+        reason = context.get("error")  # of a validator of ours, whose sentence is whole
         if not error["loc"]:
             return str(reason or error["msg"])
         name, got = str(error["loc"][0]), str(error["input"])
         shown = f"{len(got)} characters, which are not shown" if name in secret else repr(got[:SHOWN])
-        fault = str(reason) if reason else f"got {shown}; allowed is {allowed(schema['properties'][name])}"
+        least = context.get("min_length")
+        may_be = f"at least {least} characters" if least else allowed(schema["properties"][name])
+        fault = str(reason) if reason else f"got {shown}; allowed is {may_be}"
         variable = PREFIX + name.upper()
         if got.startswith(("tcp://", "udp://")):
             fault += (
@@ -88,7 +91,7 @@ def allowed(schema: Mapping[str, Any]) -> str:
     if kind["type"] == "boolean":
         return "true or false"
     if kind["type"] == "string":
-        return f"at least {kind['minLength']} characters" if "minLength" in kind else str(schema["description"])
+        return str(schema["description"])
     number = "a whole number" if kind["type"] == "integer" else "a number"
     least, above, most = (kind.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
     bounds = [

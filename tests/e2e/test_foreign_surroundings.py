@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_modules_in_the_folder_are_not_run(system: System) -> None:
 class _Page(BaseHTTPRequestHandler):
     """Another program: it answers each request with a page, and keeps what it was sent."""
 
-    sent: list[str]
+    sent: ClassVar[list[str]]
 
     def do_GET(self) -> None:
         self.sent.append(f"{self.command} {self.path}\n{self.headers}")
@@ -74,12 +75,12 @@ class _Page(BaseHTTPRequestHandler):
 @contextmanager
 def _another_program(port: int) -> Iterator[list[str]]:
     """Serve pages on this port while the block runs; yield the requests."""
-    handler = type("Page", (_Page,), {"sent": []})
-    with HTTPServer(("127.0.0.1", port), handler) as server:
+    _Page.sent = sent = []
+    with HTTPServer(("127.0.0.1", port), _Page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield handler.sent
+            yield sent
         finally:
             server.shutdown()
             thread.join()
