@@ -88,7 +88,9 @@ class Settings(BaseSettings):
     keys: SecretStr | None = Field(
         None, description="API keys: the lines that `studio keys new` prints. With any, every client needs a key."
     )
-    keys_file: LocalPath | None = Field(None, description="A file of such lines, in addition to STUDIO_KEYS or instead.")
+    keys_file: LocalPath | None = Field(
+        None, description="A file of such lines, in addition to STUDIO_KEYS or instead."
+    )
     allow_anonymous: bool = Field(
         default=False, description="Allow an address that is not loopback although there are no keys."
     )
@@ -134,7 +136,8 @@ class Settings(BaseSettings):
         data_folder("models") / "models.toml", description="The models on offer; unset: models.toml of this program."
     )
     styles: LocalPath = Field(
-        data_folder("models") / "styles.toml", description="The studio looks on offer; unset: styles.toml of this program."
+        data_folder("models") / "styles.toml",
+        description="The studio looks on offer; unset: styles.toml of this program.",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
     workers: int = Field(1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores.")

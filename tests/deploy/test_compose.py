@@ -95,6 +95,7 @@ def test_modules_of_a_mounted_folder_are_not_run(name: str) -> None:
     """`python -m services` of an image, and of its health command, looks for no module in the current folder."""
     assert of_ours(name)["environment"]["PYTHONSAFEPATH"] == "1"
 
+
 @pytest.mark.parametrize(("name", "service"), services().items())
 def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
     """Ports are published on this host only, unless the operator names another address."""

@@ -92,13 +92,16 @@ def test_env(checkout: Path, change: Callable[[Path], object], fault: str, mend:
     assert mend in failure
 
 
-@pytest.mark.parametrize("lines", ["STUDIO_JDK=1\nSTUDIO_FOREIGN_VARIABLES=STUDIO_JDK", "STUDIO_PROT=", "GATEWAY_PORT="])
+@pytest.mark.parametrize(
+    "lines", ["STUDIO_JDK=1\nSTUDIO_FOREIGN_VARIABLES=STUDIO_JDK", "STUDIO_PROT=", "GATEWAY_PORT="]
+)
 def test_env_with_nothing_wrong(checkout: Path, lines: str) -> None:
     """The doctor allows declared variables of other programs, and takes an empty value for none."""
     _adding(lines)(checkout / ".env")
-    code, checks = _doctor(checkout)
+    checks = _doctor(checkout)[1]
     assert checks["env"].startswith("OK")
     assert "8000" in checks["ports"]
+
 
 def test_taken_port(checkout: Path) -> None:
     """A port on which another program listens is named."""

@@ -66,7 +66,7 @@ class _Page(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<html>It works!</html>")
 
-    do_POST = do_GET  # noqa: N815 - the name of the base class
+    do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""
@@ -75,7 +75,8 @@ class _Page(BaseHTTPRequestHandler):
 @contextmanager
 def _another_program(port: int) -> Iterator[list[str]]:
     """Serve pages on this port while the block runs; yield the requests."""
-    _Page.sent = sent = []
+    sent: list[str] = []
+    _Page.sent = sent
     with HTTPServer(("127.0.0.1", port), _Page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -26,9 +26,7 @@ def _studio(folder: Path, *arguments: str, **settings: str) -> subprocess.Comple
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
     environment |= {"PYTHONPATH": str(ROOT), **{f"STUDIO_{name}": value for name, value in settings.items()}}
     command = [sys.executable, "-P", "-m", "services", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_whole_example(tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ class KeyRing:
         if settings.keys_file is not None:
             keys += _parsed(f"STUDIO_KEYS_FILE {settings.keys_file}", _text_of(settings.keys_file))
             if not keys:
-                raise ValueError(f"STUDIO_KEYS_FILE: {settings.keys_file} holds no API key: `studio keys new` makes one")
+                raise ValueError(
+                    f"STUDIO_KEYS_FILE: {settings.keys_file} holds no API key: `studio keys new` makes one"
+                )
         return cls(keys) if keys else None
 
     def find(self, text: str) -> ApiKey | None:
