@@ -24,7 +24,7 @@ def http_url(host: str, port: int) -> str:
 def is_ours(body: bytes, service: str) -> bool:
     """Return whether this body of /livez or /readyz names `service`: GATEWAY or WORKER.
 
-    Any program may answer 200 on a port that was ours a moment ago, or that somebody mistyped.
+    Any program may answer 200 on a port that was ours a moment ago, or that was mistyped.
     """
     try:
         told = json.loads(body)

@@ -1,4 +1,4 @@
-"""What lies in the folder, or answers on the port, is not ours because of its name or its place."""
+"""A module in the folder or an answer on the port is not ours because of its name or its place."""
 
 import subprocess
 import sys
