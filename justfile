@@ -3,6 +3,9 @@
 
 set dotenv-load := false
 
+# `python -m` would else import modules of the current folder first, whatever they are.
+export PYTHONSAFEPATH := "1"
+
 python := ".venv/bin/python"
 side_by_side := "--numprocesses=logical --maxprocesses=4 --dist=worksteal"
 

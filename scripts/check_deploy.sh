@@ -2,6 +2,7 @@
 # Checks the files that a container engine, a cluster or the forge reads, without any of them.
 set -eu
 cd "$(dirname "$0")/.."
+export PYTHONSAFEPATH=1 # no module of this folder is taken for one of Python's
 PATH="$PWD/.venv/bin:$PATH"
 for program in hadolint zizmor; do
     command -v "$program" >/dev/null || {

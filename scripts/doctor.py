@@ -74,9 +74,13 @@ def env() -> str:
     if file.stat().st_mode & 0o077:
         raise Failure(".env holds secrets and others may read it", "chmod 600 .env")
     example = (ROOT / ".env.example").read_text()
-    unknown = [name for name in given if name.startswith("STUDIO_") and f"# {name}=" not in example]
+    foreign = given.get("STUDIO_FOREIGN_VARIABLES", "").replace(",", " ").split()
+    ours = [name for name, value in given.items() if name.startswith("STUDIO_") and value and name not in foreign]
+    unknown = [name for name in ours if f"# {name}=" not in example]
     if unknown:
-        raise Failure(f".env names no setting of ours: {', '.join(unknown)}", f"sed -i.bak '/^{unknown[0]}=/d' .env")
+        names = ", ".join(unknown)
+        fault = f".env names no setting of ours: {names} (of another program? STUDIO_FOREIGN_VARIABLES allows it)"
+        raise Failure(fault, f"sed -i.bak '/^{unknown[0]}=/d' .env")
     return f"{len(given)} variables"
 
 
@@ -86,7 +90,7 @@ def ports() -> str:
         return "in use by this project, which is up"
     given = _env(ROOT / ".env")
     profiles = given.get("COMPOSE_PROFILES", "").split(",")
-    wanted = [int(given.get("GATEWAY_PORT", "8000")), 15672]
+    wanted = [int(given.get("GATEWAY_PORT") or "8000"), 15672]
     wanted += [port for profile, own in PORTS.items() if profile in profiles for port in own]
     taken = [port for port in wanted if _taken(port)]
     if taken:
@@ -127,9 +131,9 @@ def _output(*command: str) -> str | None:
 
 
 def _env(file: Path) -> dict[str, str]:
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text("utf-8-sig").splitlines() if file.exists() else []
     pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
 
 
 def _taken(port: int) -> bool:

@@ -5,6 +5,7 @@
 # Installs a part again only when the requirements changed: .venv/installed-PART keeps their checksum.
 set -eu
 cd "$(dirname "$0")/.."
+export PYTHONSAFEPATH=1 # no module of this folder is taken for one of Python's
 sh scripts/secrets.sh
 wanted=$(cat pyproject.toml constraints.txt | cksum)
 missing='' extras=api,otel group=''

@@ -7,7 +7,12 @@ umask 077
 touch .env
 [ -z "$(tail -c 1 .env)" ] || echo >>.env
 random() { od -An -N10 -tx1 /dev/urandom | tr -d ' \n'; }
-add() { grep -q "^$1=" .env || echo "$1=$2" >>.env; }
+# An empty value is none: it is filled in.
+add() {
+    if grep -q "^$1=[^[:space:]]" .env; then return; fi
+    { sed "/^$1=[[:space:]]*$/d" .env && echo "$1=$2"; } >.env.new
+    cat .env.new >.env && rm .env.new
+}
 add COMPOSE_PROFILES cpu,minio
 add S3_ACCESS_KEY "$(random)" # 20 characters, the most that every S3 server takes
 for name in RABBITMQ_PASSWORD REDIS_PASSWORD S3_SECRET_KEY GATEWAY_SECRET GRAFANA_PASSWORD; do add "$name" "$(random)$(random)"; done

@@ -2,7 +2,7 @@
 # `just up` and `just up-gpu` start the profiles that .env names, the latter with the worker on a GPU.
 set -eu
 cd "$(dirname "$0")/.."
-COMPOSE_PROFILES=$(sed -n 's/^COMPOSE_PROFILES=//p' .env)
+COMPOSE_PROFILES=$(sed -n 's/^COMPOSE_PROFILES=//p' .env | tail -n 1 | tr -d "\r\"'")
 if [ "${1:-}" = --gpu ]; then
     shift
     # Without a GPU Compose would fail half-way.
@@ -14,7 +14,7 @@ if [ "${1:-}" = --gpu ]; then
 fi
 export COMPOSE_PROFILES
 build=--build
-grep -q '^IMAGE_PREFIX=.' .env && build=--no-build # published images are pulled
+grep -q '^IMAGE_PREFIX=[^[:space:]]' .env && build=--no-build # published images are pulled
 # Both S3 servers have the name s3: with both running, a photo would go to either.
 case $COMPOSE_PROFILES in
 *seaweedfs*) docker compose --profile "*" rm --stop --force minio ;;

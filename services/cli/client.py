@@ -39,6 +39,8 @@ async def submit(
             return job, await _save(client, job, output, image_format)
         except httpx2.TransportError as exc:
             raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}") from exc
+        except Unreachable as exc:
+            raise Unreachable(f"job {job['id']} was accepted, but {exc}") from exc
         except Refused as exc:
             raise Refused({"detail": f"job {job['id']} was accepted, but: {exc}"}, unavailable=exc.unavailable) from exc
 
@@ -56,7 +58,7 @@ async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
 async def cancel_job(gateway: GatewayAccess, job_id: str) -> JobJson:
     """Cancel the job and return it, canceled or about to be. Raises Refused, Unreachable."""
     async with open_client(gateway) as client:
-        job: JobJson = (await ask(client, "POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")).json()
+        job: JobJson = (await ask(client, "POST", f"{_path(job_id)}/cancel")).json()
         return job
 
 
@@ -73,12 +75,12 @@ async def _accepted(client: httpx2.AsyncClient, body: Mapping[str, Any]) -> JobJ
 
 
 async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) -> JobJson:
-    """Poll until the job is over, and return it."""
+    """Poll until the job is over, and return it. The job's links may lead to a public address: see `_path`."""
     with _progress(console) as show:
         while job["state"] in ("queued", "running"):
             show(job)
             # The gateway holds the answer until the job is over, but no longer than a progress bar should stand still.
-            job = (await get_with_retries(client, job["links"]["self"], headers={"Prefer": "wait=1"})).json()
+            job = (await get_with_retries(client, _path(job["id"]), headers={"Prefer": "wait=1"})).json()
         show(job)
     return job
 
@@ -87,13 +89,18 @@ async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, image_fo
     paths = []
     for artifact in job["artifacts"]:
         wanted = {"format": image_format} if image_format and artifact["media_type"].startswith("image/") else {}
-        response = await get_with_retries(client, artifact["url"], params=wanted)
+        response = await get_with_retries(client, f"{_path(job['id'])}/artifacts/{artifact['index']}", params=wanted)
         path = output
         if len(job["artifacts"]) > 1:
             path = output.with_stem(f"{output.stem}-{artifact['index'] + 1}")
         await asyncio.to_thread(path.write_bytes, response.content)
         paths.append(path)
     return paths
+
+
+def _path(job_id: str) -> str:
+    """Return the job's path below the gateway's URL. Only that URL is known to lead there, and may get the key."""
+    return f"/v1/jobs/{quote(job_id, safe='')}"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import structlog
 from services.api.app import create_app
 from services.api.server import serve
 from services.cli.process import freeze_heap, stop_event
+from services.common.addresses import GATEWAY
 from services.common.catalogue import Catalogue
 from services.common.failpoints import Failpoints
 from services.common.settings import Settings
@@ -15,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 async def run_gateway(settings: Settings, catalogue: Catalogue) -> None:
     """Serve until SIGTERM. Raises BackendUnavailable, or OSError when the port is taken."""
-    async with open_tracer("studio-gateway") as tracer:
+    async with open_tracer(GATEWAY) as tracer:
         app = create_app(settings, catalogue, Failpoints(settings.failpoint), tracer)
         await serve(app, settings, stop_event(), _ready)
 

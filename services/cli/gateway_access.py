@@ -1,19 +1,21 @@
-"""Requests to a gateway over HTTP, with retries for jobs it has accepted."""
+"""Requests to a gateway over HTTP: it proves what it is before each, and jobs it has accepted are asked for again."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx2
 from pydantic import SecretStr
 
-from services.common.addresses import http_url, is_loopback
+from services.common.addresses import GATEWAY, http_url, is_loopback, is_ours, without_password
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
+FOUND_SECONDS = 2.0  # within which a gateway on this machine answers /livez
 RETRY_FOR_SECONDS = 60.0  # of an accepted job: a gateway that does not answer may be started again
 RETRY_SECONDS = 1.0
 
@@ -46,30 +48,88 @@ class GatewayAccess:
         return cls(settings.url or http_url(settings.host, settings.port), settings.api_key)
 
 
-async def is_running(url: str) -> bool:
-    """Return whether a gateway answers at this URL."""
+async def check_gateway(url: str) -> None:
+    """Return if a gateway answers at this URL. Raises Unreachable for anything else, Refused when it is unavailable."""
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=_leads_away(url)) as client:
-            return (await client.get("/livez")).status_code == 200
-    except httpx2.TransportError:
-        return False
+        async with (
+            httpx2.AsyncClient(timeout=FOUND_SECONDS, trust_env=_leads_away(url)) as client,
+            client.stream("GET", _livez(url), headers=_credentials(url)) as answer,
+        ):
+            await _prove(url, answer)
+    except httpx2.TransportError as exc:
+        raise Unreachable(f"no gateway answers at {without_password(url)}: {exc}") from exc
 
 
 @asynccontextmanager
 async def open_client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
-    """Open a client for the gateway. Raises Unreachable for a TransportError in the block."""
-    headers = {"Authorization": f"Bearer {gateway.key.get_secret_value()}"} if gateway.key else {}
+    """Open a client for the gateway, to be used by `ask`. Raises Unreachable for a TransportError in the block."""
     try:
         async with httpx2.AsyncClient(
             base_url=gateway.url,
-            headers=headers,
+            auth=_ProvenGateway(gateway),
             timeout=REQUEST_SECONDS,
-            follow_redirects=True,
             trust_env=_leads_away(gateway.url),
         ) as client:
             yield client
     except httpx2.TransportError as exc:
-        raise Unreachable(f"no gateway answers at {gateway.url}: {exc}") from exc
+        raise Unreachable(f"no gateway answers at {without_password(gateway.url)}: {exc}") from exc
+
+
+class _ProvenGateway(httpx2.Auth):
+    """Asks /livez before each request and gives away neither key nor job where no gateway answers.
+
+    Before each one: a gateway may end, and another program take its port, while a job is waited for. Both requests
+    usually use the same connection.
+    """
+
+    def __init__(self, gateway: GatewayAccess) -> None:
+        self._url = gateway.url
+        self._credentials = _credentials(gateway.url)
+        self._key = gateway.key
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        # The extensions hold the timeouts.
+        asked = httpx2.Request("GET", _livez(self._url), headers=self._credentials, extensions=request.extensions)
+        await _prove(self._url, (yield asked))
+        request.headers.update(self._credentials)
+        if self._key is not None:
+            request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        yield request
+
+
+async def _prove(url: str, answer: httpx2.Response) -> None:
+    """Raise Unreachable unless this answer of /livez is a gateway's, Refused if it is that of a proxy without one."""
+    shown, media_type = without_password(url), answer.headers.get("Content-Type", "no type")
+    if answer.status_code >= 500 or answer.status_code == 429:
+        title = f"{shown} answers {answer.status_code} {answer.reason_phrase}"
+        raise Refused({"title": title}, unavailable=True, retry_after=RETRY_SECONDS)
+    if answer.status_code == 200 and media_type.startswith("application/json"):
+        with suppress(TimeoutError):  # an answer without an end is none of ours
+            async with asyncio.timeout(REQUEST_SECONDS):
+                if is_ours(await answer.aread(), GATEWAY):
+                    return
+    if answer.has_redirect_location:
+        there = answer.headers["Location"].partition("?")[0]
+        raise Unreachable(
+            f"{shown} leads to {there}, and nothing was sent there: if that is the gateway, name it in STUDIO_URL"
+        )
+    raise Unreachable(
+        f"at {shown} is no gateway of this program (its /livez answers {answer.status_code}, {media_type}), and "
+        "nothing was sent to it: name the gateway's URL in STUDIO_URL, or its address in STUDIO_HOST and STUDIO_PORT"
+    )
+
+
+def _livez(url: str) -> str:
+    return f"{url.rstrip('/')}/livez"
+
+
+def _credentials(url: str) -> dict[str, str]:
+    """Return the header for a user and a password in the URL: those of a proxy in front of the gateway."""
+    parts = httpx2.URL(url)
+    if not parts.userinfo:
+        return {}
+    pair = b64encode(f"{parts.username}:{parts.password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
 
 
 def _leads_away(url: str) -> bool:
@@ -78,8 +138,13 @@ def _leads_away(url: str) -> bool:
 
 
 async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
-    """Send the request and return its successful answer. Raises Refused, httpx2.TransportError."""
+    """Send the request and return its successful answer, from elsewhere where a GET is redirected.
+
+    Raises Refused, Unreachable, httpx2.TransportError.
+    """
     response = await client.request(method, path, **options)
+    if response.has_redirect_location and method == "GET":
+        response = await _redirected(response)
     if response.is_success:
         return response
     content_type = response.headers.get("Content-Type", "")
@@ -92,6 +157,19 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any
         unavailable=response.status_code >= 500 or response.status_code == 429,
         retry_after=max(RETRY_SECONDS, float(asked)) if asked.isdecimal() else RETRY_SECONDS,
     )
+
+
+async def _redirected(response: httpx2.Response) -> httpx2.Response:
+    """Follow a redirect, as to a file in S3, without the key. Raises Refused, httpx2.TransportError."""
+    try:
+        url = response.url.join(response.headers["Location"])
+        async with httpx2.AsyncClient(
+            timeout=REQUEST_SECONDS, follow_redirects=True, trust_env=_leads_away(str(url))
+        ) as client:
+            return await client.get(url, auth=httpx2.Auth())  # which sends no credentials of the URL either
+    except (httpx2.InvalidURL, httpx2.TooManyRedirects) as exc:
+        title = f"{response.status_code} {response.reason_phrase}: {exc}"
+        raise Refused({"title": title}, unavailable=False) from exc
 
 
 async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from services.cli.client import submit
-from services.cli.gateway_access import GatewayAccess, Unreachable, is_running
+from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, check_gateway
 from services.cli.image_options import OutputFormat
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
@@ -24,13 +24,16 @@ async def run_generate(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Make the job; return it, finished, and the files written. `saving` is as `destination` returns it.
 
-    Raises Unreachable when STUDIO_URL names a gateway that is not there.
+    Raises Unreachable or Refused when STUDIO_URL names a gateway that is not there.
     """
     gateway = GatewayAccess.of(settings)
-    if await is_running(gateway.url):
+    try:
+        await check_gateway(gateway.url)
+    except (Unreachable, Refused):
+        if settings.url is not None:
+            raise
+    else:
         return await submit(gateway, body, *saving, console)
-    if settings.url is not None:
-        raise Unreachable(f"no gateway answers at {gateway.url}")
     from services.cli.studio import open_studio
 
     # This gateway serves one command: it needs no keys, and its links do not lead to a public site.

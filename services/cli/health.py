@@ -1,12 +1,13 @@
 """`studio health`: asks the gateway or worker on this machine whether it is ready, as curl would in a container."""
 
 import asyncio
-from typing import Literal
+from typing import Final, Literal
 
-from services.common.addresses import http_url
+from services.common.addresses import GATEWAY, WORKER, http_url, is_ours
 from services.common.settings import Settings
 
 DEADLINE_SECONDS = 4.0  # the gateway gives each of its backends 2 s
+SHOWN: Final = 500  # characters of an answer
 
 Service = Literal["gateway", "worker"]
 
@@ -18,13 +19,14 @@ class NotReady(Exception):
 async def ask_health(settings: Settings, service: Service) -> None:
     """Return if /readyz of the gateway or worker on this machine answers 200 in time.
 
-    Raises NotReady with its answer, ValueError when the worker has no port to be asked on.
+    Raises NotReady with its answer, or when another program answers; ValueError when the worker has no port to be
+    asked on.
     """
     import httpx2
 
-    host, port = settings.host, settings.port
+    host, port, name = settings.host, settings.port, GATEWAY
     if service == "worker":
-        host, port = settings.worker_host, settings.worker_port
+        host, port, name = settings.worker_host, settings.worker_port, WORKER
         if port == 0:
             raise ValueError("STUDIO_WORKER_PORT is 0: the worker cannot be asked")
     url = f"{http_url(host, port)}/readyz"
@@ -32,7 +34,15 @@ async def ask_health(settings: Settings, service: Service) -> None:
         # The environment's proxy does not apply on this machine.
         async with asyncio.timeout(DEADLINE_SECONDS), httpx2.AsyncClient(trust_env=False, timeout=None) as client:
             response = await client.get(url)
-    except (httpx2.TransportError, TimeoutError) as exc:
+    except (httpx2.RequestError, TimeoutError) as exc:
         raise NotReady(f"{url}: {str(exc) or 'no answer in time'}") from exc
-    if response.status_code != 200:
-        raise NotReady(f"{url}: {response.status_code} {response.text}")
+    if response.status_code != 200 or not is_ours(response.content, name):
+        media_type = response.headers.get("Content-Type", "no type")
+        raise NotReady(f"{url}: {_told(service, response.status_code, media_type, response.text)}")
+
+
+def _told(service: Service, status: int, media_type: str, text: str) -> str:
+    """Return the answer if it may be the service's own, else what it is instead."""
+    if status != 200 and "json" in media_type:
+        return f"{status} {text[:SHOWN]}"
+    return f"this is no {service} of this program: it answers {status} ({media_type})"

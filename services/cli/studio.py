@@ -12,6 +12,7 @@ from services.api.app import create_app
 from services.api.server import serve
 from services.cli.process import freeze_heap, stop_event
 from services.cli.supervisor import Supervisor
+from services.common.addresses import GATEWAY
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
 from services.common.telemetry.export import open_tracer
@@ -83,7 +84,7 @@ async def open_studio(
 async def _serve(
     settings: Settings, catalogue: Catalogue, stop: asyncio.Event, on_ready: Callable[[str], None]
 ) -> None:
-    async with open_tracer("studio-gateway") as tracer:
+    async with open_tracer(GATEWAY) as tracer:
         await serve(create_app(settings, catalogue, tracer=tracer), settings, stop, on_ready)
 
 

@@ -5,9 +5,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
+from services.common.addresses import WORKER, is_ours
 from services.common.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -15,7 +17,8 @@ log = structlog.get_logger(__name__)
 UNUSABLE = 78  # EX_CONFIG: a worker that cannot start at all, and would not the next time either
 BACKOFF_SECONDS = 1.0
 POLL_SECONDS = 0.1
-COMMAND = (sys.executable, "-m", "services", "worker", "--attended")
+# -P: the folder that `studio` was started in may hold modules with the names of ours, or of Python's own.
+COMMAND = (sys.executable, "-P", "-m", "services", "worker", "--attended")
 
 
 class WorkerUnusable(Exception):
@@ -61,15 +64,14 @@ class Supervisor:
         # The environment's proxy does not apply on this machine.
         async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=False) as client:
             while True:
-                try:
+                phase = "starting"
+                with suppress(httpx2.TransportError):  # it does not listen yet
                     response = await client.get("/readyz")
-                    phase = response.json()["phase"]
-                except (httpx2.TransportError, ValueError, LookupError, TypeError):
-                    phase = "starting"  # it does not listen yet; another process may still have its port
-                else:
-                    if response.status_code == 200:
-                        return
-                on_phase(str(phase))
+                    if is_ours(response.content, WORKER):  # another process may still have its port
+                        if response.status_code == 200:
+                            return
+                        phase = str(response.json()["phase"])
+                on_phase(phase)
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:

@@ -1,8 +1,16 @@
-"""Addresses: the URL of a listener, and the check for this machine."""
+"""Addresses: of listeners and how they prove to be ours, of this machine, and of files as URLs and as paths."""
 
+import json
+import os
+import re
+from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote_to_bytes, urlsplit
+
+GATEWAY: Final = "studio-gateway"  # also the names of the two services in traces
+WORKER: Final = "studio-worker"
 
 _EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound  # nosec B104
 
@@ -11,6 +19,18 @@ def http_url(host: str, port: int) -> str:
     """Return the URL at which a server bound to this host and port answers on this machine; `host` may be IPv6."""
     reachable = _EVERY.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def is_ours(body: bytes, service: str) -> bool:
+    """Return whether this body of /livez or /readyz names `service`: GATEWAY or WORKER.
+
+    Any program may answer 200 on a port that was ours a moment ago, or that was mistyped.
+    """
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("service") == service
 
 
 def s3_endpoint(url: str) -> str | None:
@@ -24,3 +44,79 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def expanded(path: Path) -> Path:
+    """Return the path with `~` and `$HOME` filled in, as a shell does for what is not read from a file.
+
+    Raises ValueError for the home of a user who is not known.
+    """
+    try:
+        return Path(os.path.expandvars(path)).expanduser()
+    except RuntimeError as exc:
+        raise ValueError(f"got {str(path)!r}, and the home folder in it is not known: write a path without ~") from exc
+
+
+def file_url(scheme: str, path: Path) -> str:
+    """Return the URL that `local_path` turns back into this path, whatever characters it has."""
+    return f"{scheme}:///{quote(os.fsencode(path))}"
+
+
+def local_path(url: str) -> Path:
+    """Return the path of `sqlite:///relative.db` or `sqlite:////absolute.db`, as SQLAlchemy spells them."""
+    path = urlsplit(url).path.removeprefix("/")
+    return expanded(Path(os.fsdecode(unquote_to_bytes(os.fsencode(path)))))
+
+
+def without_password(url: str) -> str:
+    """Return the URL to show to people."""
+    before, at, after = url.rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    return f"{scheme if separator else ''}{separator}***@{after}" if at else url
+
+
+def store_url(*schemes: str) -> Callable[[str], str]:
+    """Return a check for the URL of a store. It raises ValueError for another scheme and for a path that is no URL."""
+
+    def check(url: str) -> str:
+        parts, shown = _parts_of(url), without_password(url)
+        if parts.scheme not in schemes:
+            raise ValueError(f"got {shown!r}, which begins with none of {', '.join(f'{each}://' for each in schemes)}")
+        if parts.scheme in ("sqlite", "file"):
+            if parts.query or parts.fragment or url.endswith(("?", "#")):
+                raise ValueError(f"got {shown!r}; in the path of a URL ? is written %3F and # is written %23")
+            if parts.netloc or not local_path(url).name:
+                ways = f"{parts.scheme}:///relative/path and {parts.scheme}:////absolute/path"
+                raise ValueError(f"got {shown!r}; allowed are {ways}")
+        return url
+
+    return check
+
+
+def web_url(url: str) -> str:
+    """Return the URL if it is one of HTTP, without a query. Raises ValueError for another."""
+    parts = _parts_of(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        shown = without_password(url)
+        raise ValueError(f"got {shown!r}; allowed is a URL such as http://127.0.0.1:8000 or https://example.com")
+    return url
+
+
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for what is no port
+    except ValueError as exc:
+        # Not the reason: it may quote a part of the password.
+        raise ValueError(f"got {without_password(url)!r}, which is no URL: its host or port cannot be read") from exc
+    return parts
+
+
+def bare_host(host: str) -> str:
+    """Return the address or host name. Raises ValueError for one with a scheme, a port or brackets."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        if not re.fullmatch(r"[\w.-]+", host):
+            raise ValueError(f"got {host!r}; allowed is an address or a name alone, such as 0.0.0.0 or ::1") from None
+    return host

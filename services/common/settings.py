@@ -1,23 +1,30 @@
 """Settings: environment variables with the prefix STUDIO_, then `.env`, then these defaults.
 
-Read once, by `services.__main__`; all other code gets the values it needs. An unknown STUDIO_* name is refused,
-in the environment and in `.env` (which may hold other programs' variables, too),
-since a misspelt setting would be ignored silently. `.env.example` is generated from this class.
+Read once, by `services.__main__`; all other code gets the values it needs. An empty value is none. An unknown STUDIO_*
+name is refused, in the environment and in `.env` (which may hold other programs' variables, too), since a misspelt
+setting would be ignored silently. `.env.example` is generated from this class.
 """
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.common.addresses import bare_host, expanded, file_url, store_url, web_url
 from services.common.failpoints import check_failpoint
+from services.common.setting_sources import ENCODING, PREFIX, SettingSources, listed_names
 
-PREFIX = "STUDIO_"
+SECRETS: Final = ("s3_access_key", "s3_secret_key", "secret_key", "keys", "api_key")
+
+LocalPath = Annotated[Path, AfterValidator(expanded)]
+Host = Annotated[str, AfterValidator(bare_host)]
+WebURL = Annotated[str, AfterValidator(web_url)]
+BrokerURL = Annotated[str, AfterValidator(store_url("sqlite", "amqp", "amqps"))]
+StatusesURL = Annotated[str, AfterValidator(store_url("sqlite", "redis", "rediss"))]
+ObjectsURL = Annotated[str, AfterValidator(store_url("file", "s3"))]
 
 
 def data_folder(name: str) -> Path:
@@ -28,40 +35,48 @@ def data_folder(name: str) -> Path:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        env_file_encoding=ENCODING,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
-    data_dir: Path = Field(Path(".studio"), description="Folder of the embedded backends.")
-    broker_url: str = Field(
-        default_factory=lambda data: f"sqlite:///{data['data_dir']}/studio.db",
-        description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST",
+    data_dir: LocalPath = Field(Path(".studio"), description="Folder of the embedded backends.")
+    broker_url: BrokerURL = Field(
+        default_factory=lambda data: file_url("sqlite", data["data_dir"] / "studio.db"),
+        description="sqlite:///FILE or amqp://USER:PASSWORD@HOST/VHOST; unset: studio.db in the data folder.",
     )
-    statuses_url: str = Field(
-        default_factory=lambda data: f"sqlite:///{data['data_dir']}/studio.db",
-        description="sqlite:///FILE or redis://HOST:PORT/DB",
+    statuses_url: StatusesURL = Field(
+        default_factory=lambda data: file_url("sqlite", data["data_dir"] / "studio.db"),
+        description="sqlite:///FILE or redis://HOST:PORT/DB; unset: studio.db in the data folder.",
     )
-    objects_url: str = Field(
-        default_factory=lambda data: f"file:///{data['data_dir']}/objects",
-        description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME",
+    objects_url: ObjectsURL = Field(
+        default_factory=lambda data: file_url("file", data["data_dir"] / "objects"),
+        description="file:///FOLDER or s3://BUCKET?endpoint=URL&region=NAME; unset: objects in the data folder.",
     )
     s3_access_key: SecretStr | None = Field(
         None, description="S3 access key; unset: the S3 client looks for credentials itself."
     )
     s3_secret_key: SecretStr | None = Field(None, description="Secret of the S3 access key.")
-    s3_public_endpoint: str | None = Field(
+    s3_public_endpoint: WebURL | None = Field(
         None, description="Endpoint named by presigned URLs, if browsers need a different one."
     )
 
-    host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    host: Host = Field("127.0.0.1", description="Address the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the gateway listens on.")
-    url: str | None = Field(
+    url: WebURL | None = Field(
         None, description="Gateway that `studio generate` submits to; unset: the one on HOST:PORT, if it runs."
     )
-    metrics_host: str = Field("127.0.0.1", description="Address of the gateway's /metrics.")
+    metrics_host: Host = Field("127.0.0.1", description="Address of the gateway's /metrics.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the gateway's /metrics; 0: none.")
-    published_host: str | None = Field(
+    published_host: Host | None = Field(
         None, description="Address on which a container's port is published, where HOST is the container's own."
     )
-    public_url: str | None = Field(
+    public_url: WebURL | None = Field(
         None, description="Base of absolute links; a path in it is the prefix of every URL. Unset: links are relative."
     )
     secret_key: SecretStr | None = Field(
@@ -73,7 +88,9 @@ class Settings(BaseSettings):
     keys: SecretStr | None = Field(
         None, description="API keys: the lines that `studio keys new` prints. With any, every client needs a key."
     )
-    keys_file: Path | None = Field(None, description="A file of such lines, in addition to STUDIO_KEYS or instead.")
+    keys_file: LocalPath | None = Field(
+        None, description="A file of such lines, in addition to STUDIO_KEYS or instead."
+    )
     allow_anonymous: bool = Field(
         default=False, description="Allow an address that is not loopback although there are no keys."
     )
@@ -98,7 +115,7 @@ class Settings(BaseSettings):
     )
     rate_limit: str | None = Field(
         None,
-        description="Most submits of a key (without keys: of an address), as in 60/minute; empty: no limit. "
+        description="Most submits of a key (without keys: of an address), as in 60/minute; none: no limit. "
         "Unset: 60/minute; no limit for loopback without keys.",
     )
     owner_limit: int | None = Field(
@@ -115,11 +132,16 @@ class Settings(BaseSettings):
     model: str | None = Field(
         None, description="Catalogue name of the model that a worker serves; unset: the default model."
     )
-    catalogue: Path = Field(data_folder("models") / "models.toml", description="The models on offer.")
-    styles: Path = Field(data_folder("models") / "styles.toml", description="The studio looks on offer.")
+    catalogue: LocalPath = Field(
+        data_folder("models") / "models.toml", description="The models on offer; unset: models.toml of this program."
+    )
+    styles: LocalPath = Field(
+        data_folder("models") / "styles.toml",
+        description="The studio looks on offer; unset: styles.toml of this program.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...")
     workers: int = Field(1, ge=1, le=64, description="Workers on this machine; each gets its share of the cores.")
-    worker_host: str = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
+    worker_host: Host = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
     worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health and metrics; 0: none.")
     prefetch: int | None = Field(
         None, ge=1, le=200, description="Deliveries that a worker holds of each lane; unset: two batches of the model."
@@ -140,7 +162,17 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: console on a terminal, else json."
     )
+    foreign_variables: str = Field(
+        "", description="Variables that begin with STUDIO_ and belong to other programs, separated by commas."
+    )
     failpoint: str | None = Field(None, exclude=True, description="For tests: NAME or NAME@K, see `check_failpoint`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Strip every text: a file with the line ends of Windows, read by a shell, leaves one that cannot be seen."""
+        texts = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+        return {name: value for name, value in texts.items() if value != ""}
 
     @model_validator(mode="after")
     def _keep_failpoints_out_of_production(self) -> Self:
@@ -151,28 +183,29 @@ class Settings(BaseSettings):
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
-    """Read the settings. Raises ValueError naming every unknown STUDIO_* variable with the nearest setting."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    filed = dotenv_values(env_file)
-    given = {*environ, *filed}
-    if f"{PREFIX}FAILPOINT" in filed:
+    """Read the settings. Raises ValueError naming every wrong variable, its place, and what is allowed instead."""
+    sources = SettingSources.of(environ, env_file)
+    if f"{PREFIX}FAILPOINT" in sources.in_file:
         raise ValueError(f"{PREFIX}FAILPOINT is for tests, and is read from the environment only")
-    unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        nearest = {name: get_close_matches(name, known, 1) for name in unknown}
-        hints = [f"{name} (did you mean {near[0]}?)" if near else name for name, near in nearest.items()]
-        raise ValueError(f"unknown setting: {', '.join(hints)}")
-    return Settings(_env_file=env_file)
+    try:
+        settings = Settings(_env_file=env_file)
+    except ValidationError as exc:
+        raise ValueError(sources.told(exc, Settings.model_json_schema(), SECRETS)) from exc
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    sources.refuse_unknown(known, listed_names(settings.foreign_variables))
+    return settings
 
 
 def env_example() -> str:
-    """Return the text of `.env.example`: every setting with its description and default, commented out."""
+    """Return the text of `.env.example`: every setting with its description and default, commented out.
+
+    Defaults that depend on the data folder, or on where this program lies, are left empty, which means unset.
+    """
     lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment the lines you change."]
     for name, info in Settings.model_fields.items():
         if info.exclude:
             continue
-        default = info.get_default(call_default_factory=True, validated_data={"data_dir": Path(".studio")})
-        if isinstance(default, Path) and default.is_absolute():
-            default = f"models/{default.name}"
-        lines += ["", f"# {info.description}", f"# {PREFIX}{name.upper()}={'' if default is None else default}"]
+        fixed = info.default_factory is None and not (isinstance(info.default, Path) and info.default.is_absolute())
+        default = info.default if fixed and info.default is not None else ""
+        lines += ["", f"# {info.description}", f"# {PREFIX}{name.upper()}={default}"]
     return "\n".join(lines) + "\n"

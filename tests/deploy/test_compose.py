@@ -90,6 +90,12 @@ def test_health_commands(name: str) -> None:
     assert f'CMD ["python", "-m", "services", "health", "{kind}"]' in dockerfile
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_modules_of_a_mounted_folder_are_not_run(name: str) -> None:
+    """`python -m services` of an image, and of its health command, looks for no module in the current folder."""
+    assert of_ours(name)["environment"]["PYTHONSAFEPATH"] == "1"
+
+
 @pytest.mark.parametrize(("name", "service"), services().items())
 def test_ports_are_loopback(name: str, service: dict[str, Any]) -> None:
     """Ports are published on this host only, unless the operator names another address."""
@@ -181,3 +187,19 @@ def test_secrets(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{20,40}", secret) for secret in made)
     assert len(set(made)) == len(made)
     assert load_settings({}, env).port == 9000
+
+
+def test_empty_secrets_are_filled_in(tmp_path: Path) -> None:
+    """`just setup` fills in variables that .env names without a value: Compose would not start with them."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "secrets.sh", tmp_path / "scripts")
+    env = tmp_path / ".env"
+    env.write_text("REDIS_PASSWORD=\nSTUDIO_PORT=\nCOMPOSE_PROFILES=  \nS3_SECRET_KEY=mine\n")
+
+    subprocess.run([script], check=True, timeout=20)
+
+    lines = env.read_text().splitlines()
+    written = dict(line.split("=", 1) for line in lines)
+    assert len(written) == len(lines)
+    assert (written["STUDIO_PORT"], written["S3_SECRET_KEY"], written["COMPOSE_PROFILES"]) == ("", "mine", "cpu,minio")
+    assert all(written[name] for name in SECRETS)

@@ -81,6 +81,7 @@ def _adding(line: str) -> Callable[[Path], object]:
         (lambda env: env.write_text("REDIS_PASSWORD=x\n"), "lacks RABBITMQ_PASSWORD", "just setup"),
         (lambda env: env.chmod(0o644), "others may read it", "chmod 600 .env"),
         (_adding("STUDIO_PROT=1"), "STUDIO_PROT", "sed -i.bak '/^STUDIO_PROT=/d' .env"),
+        (_adding("STUDIO_JDK=1"), "STUDIO_FOREIGN_VARIABLES allows it", "sed -i.bak"),
         (_adding("COMPOSE_PROFILES=gpu"), "no NVIDIA driver", "nvidia-driver"),
     ],
 )
@@ -89,6 +90,17 @@ def test_env(checkout: Path, change: Callable[[Path], object], fault: str, mend:
     change(checkout / ".env")
     (failure,) = [line for line in _doctor(checkout)[1].values() if line.startswith("FAIL") and fault in line]
     assert mend in failure
+
+
+@pytest.mark.parametrize(
+    "lines", ["STUDIO_JDK=1\nSTUDIO_FOREIGN_VARIABLES=STUDIO_JDK", "STUDIO_PROT=", "GATEWAY_PORT="]
+)
+def test_env_with_nothing_wrong(checkout: Path, lines: str) -> None:
+    """The doctor allows declared variables of other programs, and takes an empty value for none."""
+    _adding(lines)(checkout / ".env")
+    checks = _doctor(checkout)[1]
+    assert checks["env"].startswith("OK")
+    assert "8000" in checks["ports"]
 
 
 def test_taken_port(checkout: Path) -> None:

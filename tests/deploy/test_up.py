@@ -23,6 +23,8 @@ exit 0
         ("cpu,seaweedfs", ["--gpu"], "gpu,seaweedfs", "worker"),
         ("gpu,minio,observability", [], "gpu,minio,observability", "worker"),
         ("gpu,minio", ["--gpu"], "gpu,minio", "worker"),
+        ('"cpu,seaweedfs"\r', [], "cpu,seaweedfs", "worker-gpu"),
+        ("\nCOMPOSE_PROFILES='gpu,minio'", [], "gpu,minio", "worker"),
     ],
 )
 def test_profiles(tmp_path: Path, env: str, arguments: list[str], profiles: str, removed: str) -> None:

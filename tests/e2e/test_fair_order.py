@@ -22,7 +22,7 @@ def system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[System]:
         with redis.Redis.from_url(stack.statuses_url) as client:
             client.flushall()
         backends = stack.environment()
-    with running_system(tmp_path, {**backends, "STUDIO_KEYS": LINES, "STUDIO_RATE_LIMIT": ""}) as running:
+    with running_system(tmp_path, {**backends, "STUDIO_KEYS": LINES, "STUDIO_RATE_LIMIT": "none"}) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from services.cli import client, gateway_access
 from services.cli.client import submit
 from services.cli.gateway_access import GatewayAccess, Refused, Unreachable
-from tests.support.fakes import CannedServer
+from tests.support.fakes import CannedGateway
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,8 @@ ACCEPTED, OVER = (202, QUEUED), (200, {**JOB, "state": "failed"})
 REBUILDING, REMOVED = (503, {"title": "Status rebuilding"}), (410, {"title": "Removed"})
 
 
-def _gateway(*answers: Answer) -> CannedServer:
-    return CannedServer([_encode(*answer) for answer in answers])
+def _gateway(*answers: Answer) -> CannedGateway:
+    return CannedGateway([_encode(*answer) for answer in answers])
 
 
 def _encode(status: int, content: dict[str, Any]) -> bytes:
@@ -44,13 +44,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_access, "RETRY_FOR_SECONDS", 0.5)
 
 
-async def _submit(gateway: CannedServer) -> dict[str, Any]:
+async def _submit(gateway: CannedGateway) -> dict[str, Any]:
     async with gateway.serving() as url:
         job, _ = await submit(GatewayAccess(url), {"prompt": "red cup"}, Path("cup.png"), None, Console(stderr=True))
         return job
 
 
-def _keys(gateway: CannedServer) -> list[str]:
+def _keys(gateway: CannedGateway) -> list[str]:
     lines = [line for request in gateway.requests for line in request.splitlines()]
     return [line for line in lines if line.lower().startswith("idempotency-key")]
 

@@ -23,13 +23,15 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the commands and the .venv of this checkout, in which nothing is left to install."""
+    """A folder with the commands and the .venv of this checkout, nothing left to install, and modules of others."""
     folder = tmp_path / "checkout"
     (folder / "scripts").mkdir(parents=True)
     (folder / "scripts" / "install.sh").touch()
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("justw", "justfile"):
         shutil.copy(ROOT / name, folder)
+    for name in ("queue.py", "asyncio.py"):
+        (folder / name).write_text(f"open({str(folder / 'ran.txt')!r}, 'a').write({name!r})\n")
     return folder
 
 
@@ -49,12 +51,13 @@ def _demo(checkout: Path, system: System) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_terminated_demo_leaves_no_process(checkout: Path, system: System) -> None:
-    """SIGTERM to the process of `./justw demo` stops the gateway and its worker."""
+    """SIGTERM to the process of `./justw demo` stops the gateway and its worker; no module of the folder is run."""
     with _demo(checkout, system) as demo:
         system.wait_until_ready(f"{system.url}/livez", demo)
         assert system.wait(system.submit("red cup")["id"])["state"] == "succeeded"
         gateway_and_worker = psutil.Process(demo.pid).children(recursive=True)
         assert len(gateway_and_worker) >= 2
+        assert not (checkout / "ran.txt").exists()
 
         demo.terminate()
 

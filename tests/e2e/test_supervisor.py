@@ -17,12 +17,14 @@ def _answer(body: bytes) -> bytes:
 
 
 async def test_answers_of_other_servers_are_not_ready() -> None:
-    """Answers that do not come from a worker do not end the wait for the worker."""
+    """Answers that do not come from a worker of this program do not end the wait for the worker."""
     supervisor, phases = Supervisor(Settings()), list[str]()
-    bodies = (b"<html>", b"[]", b"{}", b"1", b'{"phase": "serving"}')
+    ready = b'{"service": "studio-worker", "ready": true, "phase": "serving"}'
+    foreign = (b'{"phase": "serving"}', b'{"service": "studio-gateway", "phase": "serving"}')
+    bodies = (b"<html>", b"[]", b"{}", b"1", *foreign, ready)
     async with CannedServer([_answer(body) for body in bodies]).serving(supervisor._port):
         await asyncio.wait_for(supervisor.wait_until_ready(phases.append), 10)
-    assert phases == ["starting"] * 4
+    assert phases == ["starting"] * 6
 
 
 async def test_a_failed_wait_is_no_success() -> None:

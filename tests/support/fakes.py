@@ -132,6 +132,33 @@ class CannedServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+        await self._send(self._answers, writer)
+
+    async def _send(self, answers: list[bytes], writer: asyncio.StreamWriter) -> None:
+        writer.write(answers.pop(0) if len(answers) > 1 else answers[0])
         await writer.drain()
         writer.close()
+
+
+def canned(body: bytes, status: str = "200 OK", media_type: str = "application/json", *headers: str) -> bytes:
+    """Return a response after which the server closes the connection."""
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {media_type}", "Connection: close", *headers])
+    return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+PROOF = canned(b'{"service": "studio-gateway", "status": "live"}')
+
+
+class CannedGateway(CannedServer):
+    """A canned server that answers /livez as a gateway does, or with the given `proofs`. Keeps these `probes` apart."""
+
+    def __init__(self, answers: Sequence[bytes], proofs: Sequence[bytes] = (PROOF,)) -> None:
+        super().__init__(answers)
+        self._proofs = list(proofs)
+        self.probes: list[str] = []
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked = request.startswith("GET /livez ")
+        (self.probes if asked else self.requests).append(request)
+        await self._send(self._proofs if asked else self._answers, writer)

@@ -6,6 +6,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Self
 
 from services.common.settings import Settings
@@ -49,7 +50,7 @@ class ApiKey:
         found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError(
-                "an entry is no API key: write NAME:user:SHA256 or NAME:operator:SHA256, as `studio keys new` prints it"
+                "no API key: write NAME:user:SHA256 or NAME:operator:SHA256, as `studio keys new` prints it"
             )
         return cls(found.group(1), Role(found.group(2)), found.group(3))
 
@@ -88,13 +89,14 @@ class KeyRing:
         Raises OSError for a file that cannot be read, ValueError for a file without keys and for an entry that is no
         key.
         """
-        given = settings.keys.get_secret_value() if settings.keys else ""
+        keys = _parsed("STUDIO_KEYS", settings.keys.get_secret_value() if settings.keys else "")
         if settings.keys_file is not None:
-            given += "\n" + settings.keys_file.read_text("utf-8")
-        lines = _COMMENT.sub("", given).replace(",", " ").split()
-        if settings.keys_file is not None and not lines:
-            raise ValueError(f"{settings.keys_file} holds no API key: `studio keys new` makes one")
-        return cls(tuple(ApiKey.parse(line) for line in lines)) if lines else None
+            keys += _parsed(f"STUDIO_KEYS_FILE {settings.keys_file}", _text_of(settings.keys_file))
+            if not keys:
+                raise ValueError(
+                    f"STUDIO_KEYS_FILE: {settings.keys_file} holds no API key: `studio keys new` makes one"
+                )
+        return cls(keys) if keys else None
 
     def find(self, text: str) -> ApiKey | None:
         """Return the key with this text, if there is one. The time it takes depends on no key."""
@@ -110,3 +112,23 @@ class KeyRing:
             if hmac.compare_digest(key.digest, digest):
                 found = key
         return found
+
+
+def _parsed(place: str, text: str) -> tuple[ApiKey, ...]:
+    """Return the keys in the text. Raises ValueError, which names the place, for an entry that is none."""
+    keys = []
+    for number, line in enumerate(_COMMENT.sub("", text).replace(",", " ").split(), 1):
+        try:
+            keys.append(ApiKey.parse(line))
+        except ValueError as exc:
+            raise ValueError(f"{place}, entry {number}: {exc}") from exc
+    return tuple(keys)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"STUDIO_KEYS_FILE: {file} is not UTF-8: save it with that encoding") from exc
+    except OSError as exc:
+        raise OSError(f"STUDIO_KEYS_FILE: {file} cannot be read: {exc.strerror}") from exc

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 POLICY: Final = "submit"
 DEFAULT: Final = "60/minute"
+UNLIMITED: Final = "none"
 # Added to the time of a submit when Redis does not answer; together they must stay below 3 s.
 CALL_SECONDS: Final = 0.25
 
@@ -92,14 +93,15 @@ class RateLimit:
 
 
 def rate_of(settings: Settings) -> RateLimitItem | None:
-    """Parse the setting; None where it is empty. Raises ValueError for an invalid rate."""
+    """Parse the setting; None where it says that there is no limit. Raises ValueError for an invalid rate."""
     text = DEFAULT if settings.rate_limit is None else settings.rate_limit
-    if not text:
+    if text == UNLIMITED:
         return None
     try:
         return parse(text)
     except ValueError as exc:
-        raise ValueError(f"STUDIO_RATE_LIMIT: {text!r} is no rate such as 60/minute") from exc
+        allowed = f"allowed is one such as 60/minute, and {UNLIMITED} for no limit"
+        raise ValueError(f"STUDIO_RATE_LIMIT: {text!r} is no rate; {allowed}") from exc
 
 
 @asynccontextmanager

@@ -11,17 +11,20 @@ from services.api.http.problem_views import DependenciesView
 from services.api.http.problems import problem
 from services.api.http.state import AppState
 from services.api.http.view import View
+from services.common.addresses import GATEWAY
 
 
 class LiveView(View):
-    """The process answers."""
+    """The process answers. By `service` a client knows that it is a gateway, before it sends a key."""
 
+    service: Literal["studio-gateway"] = GATEWAY
     status: Literal["live"] = "live"
 
 
 class ReadyView(View):
     """Every backend answers."""
 
+    service: Literal["studio-gateway"] = GATEWAY
     status: Literal["ready"] = "ready"
     dependencies: DependenciesView
 

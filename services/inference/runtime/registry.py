@@ -39,4 +39,7 @@ def _imported(name: str) -> object:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as exc:
-        raise ModelUnavailable(f"adapter {name!r} cannot be imported: {exc}") from exc
+        raise ModelUnavailable(
+            f"adapter {name!r} cannot be imported: {exc}; install its package, or name its folder in PYTHONPATH "
+            "(the folder that this was started in is not searched)"
+        ) from exc

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from services.common.addresses import WORKER
 from services.common.backends import Backends, ping_all
 from services.common.background import background_task
 from services.common.telemetry.admin_site import metrics_page, serve_admin
@@ -37,11 +38,11 @@ async def serve_health(host: str, port: int, readiness: Readiness, metrics: Metr
     """Serve while the block runs; port 0 serves nothing."""
 
     async def livez(_request: web.Request) -> web.StreamResponse:
-        return web.json_response({"live": True})
+        return web.json_response({"service": WORKER, "live": True})
 
     async def readyz(_request: web.Request) -> web.StreamResponse:
         missing = await readiness.missing()
-        body = {"ready": not missing, "phase": readiness.phase, "not_ready": missing}
+        body = {"service": WORKER, "ready": not missing, "phase": readiness.phase, "not_ready": missing}
         return web.json_response(body, status=503 if missing else 200)
 
     pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics_page(metrics.registry)}

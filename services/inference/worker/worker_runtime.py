@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from services.common.addresses import WORKER
 from services.common.backends import Backends, open_backends, open_cache
 from services.common.catalogue import Catalogue, Model
 from services.common.errors import ModelUnavailable
@@ -61,7 +62,7 @@ async def open_worker_runtime(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(serve_health(settings.worker_host, settings.worker_port, readiness, metrics))
-        tracer = await enter(open_tracer("studio-worker"))
+        tracer = await enter(open_tracer(WORKER))
         cache = BestEffort(await enter(open_cache(settings)))
         announcer = await enter(Announcer(cache, model.name).announcing())
         readiness.phase = "loading"

@@ -19,6 +19,7 @@ async def test_gateway_is_ready(client: httpx2.AsyncClient) -> None:
 
     assert response.status_code == 200
     assert response.json()["dependencies"] == {"broker": "ready", "statuses": "ready", "objects": "ready"}
+    assert response.json()["service"] == (await client.get("/livez")).json()["service"] == "studio-gateway"
     assert response.headers["Cache-Control"] == "no-store"
 
 
