@@ -28,7 +28,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
     except (Unreachable, BackendUnavailable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
-    except (ValueError, OSError) as exc:
+    except OSError as exc:
+        leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+    except ValueError as exc:
         leave(USAGE, str(exc))
 
 

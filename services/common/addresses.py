@@ -1,5 +1,7 @@
-"""Addresses: the URL of a listener, and the check for this machine."""
+"""Addresses: the URL of a listener, why one cannot be listened on, and the check for this machine."""
 
+import errno
+import socket
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -24,3 +26,22 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def cannot_listen(failure: OSError, host: str, port: int, prefix: str) -> OSError:
+    """Return the failure to listen on this address as a sentence that says what to do.
+
+    `prefix` is that of the settings the address comes from, such as `STUDIO_` for STUDIO_HOST and STUDIO_PORT.
+    """
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(failure, socket.gaierror) or failure.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        reason = f"this machine has no address {host!r}; set {prefix}HOST to one that it has, such as 127.0.0.1"
+    elif failure.errno == errno.EADDRINUSE:
+        reason = (
+            f"the port is in use, perhaps by another `studio`; stop that program, or set {prefix}PORT to a free port"
+        )
+    elif failure.errno == errno.EACCES:
+        reason = f"this user may not use the port; set {prefix}PORT to one above 1023"
+    else:
+        reason = f"{failure.strerror or failure}; check {prefix}HOST and {prefix}PORT"
+    return OSError(f"cannot listen on {address}: {reason}")

@@ -14,6 +14,7 @@ class Caller:
 
     `key` is None while keys are off: then a job's URL is a capability, and each client that has it may use it.
     `trusted` callers are on this machine and need no key: only limits that the operator set apply to them.
+    `shared` is the address that a party stands for, if other callers may be behind it: a proxy that is not listed.
     """
 
     owner: str | None
@@ -21,6 +22,7 @@ class Caller:
     key: ApiKey | None = None
     trusted: bool = False
     operator: bool = False
+    shared: str | None = None
 
     @property
     def account(self) -> str | None:
@@ -44,3 +46,9 @@ def caller_of(request: Request[Any]) -> Caller:
 def set_caller(request: Request[Any], caller: Caller) -> None:
     """Keep the caller for `caller_of`."""
     request.scope[_CALLER] = caller
+
+
+def shared_address(request: Request[Any]) -> str | None:
+    """Return the address whose callers share the limits of this one, where a proxy may be behind it; else None."""
+    caller: Caller | None = request.scope.get(_CALLER)
+    return caller.shared if caller else None

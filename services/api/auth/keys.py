@@ -44,12 +44,12 @@ class ApiKey:
         return cls.parse(f"{name}:{role}:{digest_of(text)}"), text
 
     @classmethod
-    def parse(cls, line: str) -> Self:
+    def parse(cls, line: str, where: str = "an entry") -> Self:
         """Read `NAME:ROLE:SHA256`. Raises ValueError, without the line: it may be a key itself, put in by mistake."""
         found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError(
-                "an entry is no API key: write NAME:user:SHA256 or NAME:operator:SHA256, as `studio keys new` prints it"
+                f"{where} is no API key: write NAME:user:SHA256 or NAME:operator:SHA256, as `studio keys new` prints it"
             )
         return cls(found.group(1), Role(found.group(2)), found.group(3))
 
@@ -88,13 +88,17 @@ class KeyRing:
         Raises OSError for a file that cannot be read, ValueError for a file without keys and for an entry that is no
         key.
         """
-        given = settings.keys.get_secret_value() if settings.keys else ""
+        texts = {"STUDIO_KEYS": settings.keys.get_secret_value() if settings.keys else ""}
         if settings.keys_file is not None:
-            given += "\n" + settings.keys_file.read_text("utf-8")
-        lines = _COMMENT.sub("", given).replace(",", " ").split()
-        if settings.keys_file is not None and not lines:
+            texts[str(settings.keys_file)] = settings.keys_file.read_text("utf-8")
+        entries = [
+            (f"entry {number} of {place}", line)
+            for place, text in texts.items()
+            for number, line in enumerate(_COMMENT.sub("", text).replace(",", " ").split(), 1)
+        ]
+        if settings.keys_file is not None and not entries:
             raise ValueError(f"{settings.keys_file} holds no API key: `studio keys new` makes one")
-        return cls(tuple(ApiKey.parse(line) for line in lines)) if lines else None
+        return cls(tuple(ApiKey.parse(line, place) for place, line in entries)) if entries else None
 
     def find(self, text: str) -> ApiKey | None:
         """Return the key with this text, if there is one. The time it takes depends on no key."""
