@@ -72,8 +72,7 @@ class Authenticator:
         near = local and not _by_proxy(request)
         # Other machines are counted by address: a client gets a new visitor cookie as often as it asks for one.
         party = owner if near and owner else party_of(address)
-        shared = str(address) if sender.forwards else None
-        return Caller(owner, party, trusted=near, operator=near and is_loopback(name), shared=shared)
+        return Caller(owner, party, trusted=near, operator=near and is_loopback(name), shared=sender.forwards)
 
     def _public_name(self) -> str | None:
         return urlsplit(self.public_url or "").hostname
@@ -102,9 +101,13 @@ def _unknown(given: str | None) -> RequestRefused:
 
 
 def _by_proxy(request: Request[Any]) -> bool:
-    """True if a proxy passed the request on: by its headers, or as HTTP/1.0, which only nginx still speaks by itself."""
+    """True if a proxy passed the request on: by its headers, or as HTTP/1.0, which nginx speaks up to 1.29.6.
+
+    A browser's page that has another name than the request shows one that sends no headers.
+    """
     marked = any(name in _MARKS or name.startswith(_MARKED) for name in request.headers)
-    return marked or request.scope.get("http_version") == "1.0"
+    page = _host_of(request.headers.get("origin", ""))
+    return marked or request.scope.get("http_version") == "1.0" or page not in ("", _hostname(request))
 
 
 def _bearer(header: str) -> str:
@@ -122,7 +125,11 @@ def _may_be_registered(name: str) -> bool:
 
 
 def _hostname(request: Request[Any]) -> str:
+    return _host_of(f"//{request.headers.get('host', '')}")
+
+
+def _host_of(url: str) -> str:
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        return urlsplit(url).hostname or ""
     except ValueError:
         return ""

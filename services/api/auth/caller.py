@@ -14,7 +14,7 @@ class Caller:
 
     `key` is None while keys are off: then a job's URL is a capability, and each client that has it may use it.
     `trusted` callers are on this machine and need no key: only limits that the operator set apply to them.
-    `shared` is the address that a party stands for, if other callers may be behind it: a proxy that is not listed.
+    `shared` is True if the party may stand for many: an address that other callers are behind, by their own headers.
     """
 
     owner: str | None
@@ -22,7 +22,7 @@ class Caller:
     key: ApiKey | None = None
     trusted: bool = False
     operator: bool = False
-    shared: str | None = None
+    shared: bool = False
 
     @property
     def account(self) -> str | None:
@@ -48,7 +48,7 @@ def set_caller(request: Request[Any], caller: Caller) -> None:
     request.scope[_CALLER] = caller
 
 
-def shared_address(request: Request[Any]) -> str | None:
-    """Return the address whose callers share the limits of this one, where a proxy may be behind it; else None."""
+def shares_limits(request: Request[Any]) -> bool:
+    """Return True if other callers may count as this one, as they come by the same proxy, which is not listed."""
     caller: Caller | None = request.scope.get(_CALLER)
-    return caller.shared if caller else None
+    return caller is not None and caller.shared

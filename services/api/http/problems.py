@@ -10,7 +10,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.auth.caller import shared_address
+from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
 from services.api.http.base_path import base_path
 from services.common import errors
@@ -179,10 +179,9 @@ def _base(request: Request[Any]) -> str:
 
 
 def _shared(request: Request[Any]) -> str:
-    address = shared_address(request)
-    if address is None:
+    if not shares_limits(request):
         return ""
-    return f"; all callers behind {address} share this limit: if that is a proxy, name it in STUDIO_TRUSTED_PROXIES"
+    return "; all callers behind the same proxy share this limit, until STUDIO_TRUSTED_PROXIES names that proxy"
 
 
 def _plain(error: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.auth.caller import shared_address
+from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
 from services.api.http.base_path import prefix_fault
 from services.api.http.problems import KINDS
@@ -85,9 +85,9 @@ def notice(request: Request[Any], exc: Exception) -> Notice | None:
     if isinstance(exc, errors.TooManyRequests):
         detail = f"{found.detail} Try again in {exc.retry_after} seconds."
         found = replace(found, detail=detail, retry_after=exc.retry_after)
-    if address := shared_address(request):
-        whose = f"All visitors that come by {address} share this limit"
-        found = replace(found, detail=f"{found.detail} {whose}: the operator changes that by STUDIO_TRUSTED_PROXIES.")
+    if shares_limits(request):
+        whose = "All visitors that come by the same proxy share this limit"
+        found = replace(found, detail=f"{found.detail} {whose}, until its operator sets STUDIO_TRUSTED_PROXIES.")
     return found
 
 

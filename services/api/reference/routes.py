@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,7 +43,8 @@ def reference_routes(
     async def docs(request: Request[AppState]) -> Response:
         host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
         base = (settings.public_url or http_url(host, port)).rstrip("/")
-        return templates.page("docs.html", base=base, **shown)
+        elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
+        return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)
 
     return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]
 
