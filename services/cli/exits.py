@@ -12,6 +12,9 @@ errors = Console(stderr=True)
 
 T = TypeVar("T")
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+_SETTINGS: Final = {
+    name: f"; check that it runs, and STUDIO_{name.upper()}_URL" for name in ("broker", "statuses", "objects")
+}
 ROUNDS: Final = 5  # a task that is cancelled may have a callback that starts another task, and so on
 ROUND_SECONDS: Final = 1.0
 
@@ -26,7 +29,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return uvloop.run(_to_its_end(work))
     except Refused as exc:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
-    except (Unreachable, BackendUnavailable, WorkerUnusable) as exc:
+    except BackendUnavailable as exc:
+        leave(UNREACHABLE, f"{exc}{_SETTINGS.get(exc.backend, '')}")
+    except (Unreachable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
     except OSError as exc:
         leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))

@@ -92,7 +92,7 @@ def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
             from services.common.brokers.rabbitmq import open_rabbitmq_broker
 
             return open_rabbitmq_broker(url)
-    raise ValueError(f"STUDIO_BROKER_URL: {_shown(url)} is neither sqlite:/// nor amqp://")
+    raise ValueError(f"STUDIO_BROKER_URL: {_shown(url)} is neither sqlite:///FILE nor amqp://USER:PASSWORD@HOST/VHOST")
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusS
 
 
 def _unknown_statuses(url: str) -> ValueError:
-    return ValueError(f"STUDIO_STATUSES_URL: {_shown(url)} is neither sqlite:/// nor redis://")
+    return ValueError(f"STUDIO_STATUSES_URL: {_shown(url)} is neither sqlite:///FILE nor redis://HOST:PORT/DB")
 
 
 def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
@@ -137,7 +137,7 @@ def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:
                 secret_key=settings.s3_secret_key,
                 public_endpoint=settings.s3_public_endpoint,
             )
-    raise ValueError(f"STUDIO_OBJECTS_URL: {_shown(url)} is neither file:/// nor s3://")
+    raise ValueError(f"STUDIO_OBJECTS_URL: {_shown(url)} is neither file:///FOLDER nor s3://BUCKET?endpoint=URL")
 
 
 def _shown(url: str) -> str:
