@@ -27,7 +27,7 @@ async def ask_health(settings: Settings, service: Service) -> None:
         host, port = settings.worker_host, settings.worker_port
         if port == 0:
             raise ValueError(
-                "STUDIO_WORKER_PORT is 0, so the worker cannot be asked: set it to a port, here and where the worker runs"
+                "STUDIO_WORKER_PORT is 0, so the worker cannot be asked: set it to a port, here and for the worker"
             )
     url = f"{http_url(host, port)}/readyz"
     try:

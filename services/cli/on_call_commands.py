@@ -32,7 +32,8 @@ def job(
         print_job_report(report, Console())
     if not report.found:
         leave(
-            USAGE, f"there is no job {job_id[:80]} in the status store or among the manifests; `studio jobs` lists the newest"
+            USAGE,
+            f"there is no job {job_id[:80]} in the status store or among the manifests; `studio jobs` lists the newest",
         )
 
 

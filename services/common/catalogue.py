@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.common.errors import InvalidRequest
-from services.common.faults import fault_of
+from services.common.faults import FAULTS, fault_of
 from services.common.params import PARAMS, ImageParams, Modality, Params
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -144,4 +144,4 @@ def _table(path: Path, name: str) -> dict[str, Any]:
 
 def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:
     """Return the entries of an InvalidRequest for an object that does not fit `schema`."""
-    return [fault_of(error, schema) for error in exc.errors(include_url=False)]
+    return [fault_of(error, schema) for error in exc.errors(include_url=False)[:FAULTS]]

@@ -82,13 +82,13 @@ class JobFinished(StudioError):
 class IdempotencyMismatch(StudioError):
     def __init__(self) -> None:
         super().__init__(
-            "this Idempotency-Key was used before with another request body: send that body, or another key for a new job"
+            "this Idempotency-Key was used before with another request body: send that body, or another key"
         )
 
 
 class IdempotencyInFlight(StudioError):
     def __init__(self) -> None:
-        super().__init__("the first request with this Idempotency-Key is still being answered: send it again in a second")
+        super().__init__("the first request with this Idempotency-Key is still being answered: repeat it in a second")
 
 
 class DeadLetterNotFound(StudioError):
@@ -139,7 +139,7 @@ class QueueFull(NotAccepted):
 
 class Unroutable(NotAccepted):
     def __init__(self, model: str) -> None:
-        super().__init__(f"no queue takes jobs of the model {model}: its operator has to start a gateway or worker for it")
+        super().__init__(f"no queue takes jobs of the model {model}: its operator has to start a worker for it")
 
 
 class BackendUnavailable(StudioError):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from services.common.params import VISIBLE
 from services.common.suggestions import nearest
 
+FAULTS: Final = 20  # of one request that are told; a body may hold thousands
 _LONGEST: Final = 200  # characters of a value that are given back
 _SHOWN: Final = 40  # of these, in a sentence
 
@@ -69,9 +70,9 @@ def _of_form(pattern: str, path: Sequence[str], schema: type[BaseModel], got: st
     """Return a sentence with what the pattern asks for, in the words of the field where it has some."""
     if pattern == VISIBLE:
         return f"must have a character that shows, not {got}"
-    property_: dict[str, Any] = schema.model_json_schema()["properties"].get(path[0], {}) if path else {}
-    about = next((each["description"] for each in (property_, *property_.get("anyOf", [])) if "description" in each), None)
-    return f"{got} is not valid here: {about.rstrip('.')}" if about else f"must match {pattern}, not {got}"
+    known: dict[str, Any] = schema.model_json_schema()["properties"].get(path[0], {}) if path else {}
+    abouts = [each["description"] for each in (known, *known.get("anyOf", [])) if "description" in each]
+    return f"{got} is not valid here: {abouts[0].rstrip('.')}" if abouts else f"must match {pattern}, not {got}"
 
 
 def _shown(value: object) -> str:

@@ -32,7 +32,7 @@ def nearest(name: str, known: Collection[str]) -> str | None:
             for each in group:
                 if each in known:
                     return each
-    close = get_close_matches(wanted, spellings, 1, _CLOSE)
+    close = get_close_matches(wanted[:_SHOWN], spellings, 1, _CLOSE)
     return spellings[close[0]] if close else None
 
 

@@ -81,4 +81,5 @@ def _network(part: str) -> IPv4Network | IPv6Network:
         return ip_network(part)
     except ValueError as exc:
         expected = "give addresses and networks, such as 10.0.0.5 or 10.0.0.0/8, with commas"
-        raise ValueError(f"STUDIO_TRUSTED_PROXIES: {part[:100]!r} is neither an address nor a network: {expected}") from exc
+        got = f"{part[:100]!r} is neither an address nor a network"
+        raise ValueError(f"STUDIO_TRUSTED_PROXIES: {got}: {expected}") from exc

@@ -1,4 +1,4 @@
-"""Reads the addresses that proxies write into X-Forwarded-For and Forwarded, in every form that they are seen to use."""
+"""Reads the addresses that proxies write into X-Forwarded-For and Forwarded, in every form that they use."""
 
 import re
 from functools import lru_cache
@@ -11,6 +11,7 @@ Address = IPv4Address | IPv6Address
 
 # Azure and IIS add the port of the caller, and square brackets to an IPv6 address; RFC 7239 allows a name as port.
 _NODE: Final = re.compile(r"\[([^\]]*)\](?::[\w.-]*)?|([0-9.]+):[\w.-]*|(.*)", re.DOTALL)
+_LONGEST: Final = 100  # characters; the longest address with its zone and port is shorter
 _ELEMENT: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
 _PAIR: Final = re.compile(r"""\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)\s*(?:;|$)""")
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: callers by IPv4, where a network speaks IPv6 only
@@ -25,7 +26,7 @@ def forwarded_addresses(headers: Headers) -> list[Address | None]:
     listed = [entry.strip() for line in headers.getlist("x-forwarded-for") for entry in line.split(",")]
     if not any(listed):
         listed = [_for(element) for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
-    return [address_of(entry) for entry in listed if entry]
+    return [address_of(entry[:_LONGEST]) for entry in listed if entry]
 
 
 def forwarded_hosts(headers: Headers) -> list[str]:

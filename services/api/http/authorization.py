@@ -45,6 +45,6 @@ def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
     if access is Access.OPERATOR and not caller.operator:
         raise RequestRefused(
             "forbidden",
-            "this is for operators: send an operator's key, or ask on the gateway's own machine where there are no keys",
+            "this is for operators: send an operator's key, or without keys ask on the gateway's own machine",
         )
     set_caller(request, caller)

@@ -71,5 +71,5 @@ class BodyLimit:
             raise self._too_large()
 
     def _too_large(self) -> RequestRefused:
-        detail = f"the body is larger than {self._max_body_bytes} bytes, the most that is allowed here: send a smaller one"
+        detail = f"the body is larger than {self._max_body_bytes} bytes, the most allowed here: send a smaller one"
         return RequestRefused("body-too-large", detail)

@@ -39,7 +39,7 @@ def resolve_source(model: Model, *, catalogue_folder: Path) -> Source:
     elif place.is_file() or place.suffix.lower() in (_SAFE, *_PICKLED):
         reason = _one_file_advice(place)
     elif _REPOSITORY.fullmatch(model.source):
-        reason = f"there is no folder {place}; put the model there, or write hub:{model.source} and a `revision`: change"
+        reason = f"there is no folder {place}; put the model there, or name hub:{model.source}, with a revision: change"
     else:
         reason = f"there is no folder {place}; put the model there, or change"
     raise ModelUnavailable(f"{model.name}: {reason} {entry}")

@@ -1,5 +1,7 @@
 """What proxies in front send by default: callers are told apart, and pages, forms and sessions work."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 from starlette.types import ASGIApp
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.anyio
 PROXY, OUTSIDE = "10.0.0.1", "203.0.113.9"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 FORM = {"product": "tea pot"}
+BY_HTTPS = {"X-Forwarded-Host": "photos.example", "X-Forwarded-Proto": "https,http", "Front-End-Https": "on"}
 one_job_each = pytest.mark.parametrize("settings", [{"owner_limit": 1, "trusted_proxies": PROXY}], indirect=True)
 unlisted = pytest.mark.parametrize("settings", [{"owner_limit": 1}], indirect=True)
 with_keys = pytest.mark.parametrize("settings", [{"keys": LINES}], indirect=True)
@@ -162,8 +165,8 @@ async def test_request_by_a_proxy_is_not_local(app: ASGIApp, mark: dict[str, str
 def test_nginx_without_headers_is_not_local(live: LiveGateway, version: str, limited: bool) -> None:  # noqa: FBT001
     """A request as nginx passes it on without any setting, as HTTP/1.0 to our own address, counts as a proxy's."""
     body = b'{"prompt": "mug"}'
-    head = [f"POST /v1/jobs HTTP/{version}", "Host: 127.0.0.1:8000", "Connection: close", f"Content-Length: {len(body)}"]
-    request = "\r\n".join([*head, "Content-Type: application/json", "", ""]).encode() + body
+    head = [f"POST /v1/jobs HTTP/{version}", "Host: 127.0.0.1:8000", f"Content-Length: {len(body)}"]
+    request = "\r\n".join([*head, "Connection: close", "Content-Type: application/json", "", ""]).encode() + body
 
     [answer] = live.exchange(request)
 
@@ -177,9 +180,9 @@ def test_nginx_without_headers_is_not_local(live: LiveGateway, version: str, lim
         ("photos.example:80", "https://photos.example", {}),
         ("Photos.Example", "https://photos.example", {}),
         ("photos.example", "https://photos.example:8443", {"X-Forwarded-Port": "8443"}),
-        ("gateway:8000", "https://photos.example", {"X-Forwarded-Host": "photos.example", "X-Forwarded-Proto": "https,http"}),
+        ("gateway:8000", "https://photos.example", BY_HTTPS),
         ("gateway:8000", "http://photos.example:8080", {"X-Forwarded-Host": "photos.example:8080, inner"}),
-        ("gateway:8000", "https://photos.example:8443", {"X-Forwarded-Host": "photos.example", "X-Forwarded-Port": "8443"}),
+        ("gateway:8000", "https://photos.example:8443", {**BY_HTTPS, "X-Forwarded-Port": "8443"}),
         ("studio.azurewebsites.net", "https://photos.example", {"X-Original-Host": "photos.example"}),
         ("gateway:8000", "https://photos.example", {"Forwarded": 'for=_a;host="photos.example";proto=https'}),
         ("[2001:db8::5]:8000", "http://[2001:db8::5]:8000", {}),
@@ -234,7 +237,8 @@ async def test_unknown_name_is_a_page(app: ASGIApp, host: str) -> None:
 
     for answer in answers:
         assert (answer.status_code, answer.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
-        assert f"STUDIO_PUBLIC_URL to the address that browsers use, such as https://{host.partition(':')[0]}" in answer.text
+        name = host.partition(":")[0]
+        assert f"STUDIO_PUBLIC_URL to the address that browsers use, such as https://{name}" in answer.text
 
 
 FOREIGN = (
@@ -247,7 +251,7 @@ FOREIGN = (
 @with_keys
 @pytest.mark.parametrize("own", FOREIGN, ids=str)
 async def test_session_works_beside_credentials_of_a_proxy(app: ASGIApp, own: dict[str, str]) -> None:
-    """A person signs in and orders although a proxy sends credentials of its own, and without a session is led there."""
+    """A person signs in and orders although a proxy sends credentials of its own, and is asked to without a session."""
     headers = {**BROWSER, "Sec-Fetch-Site": "same-origin", **own}
     async with client_at(app, PROXY, headers) as client:
         assert (await client.get("/")).headers["Location"].startswith("/login")
@@ -313,17 +317,19 @@ async def test_session_for_https_by_http(app: ASGIApp) -> None:
     assert (kept.status_code, "secure" in kept.headers["Set-Cookie"].lower()) == (303, True)
 
 
-@pytest.mark.parametrize("url", ["photos.example", "//photos.example", "https://", "ftp://a.example", "https://a:x/", "/p"])
-async def test_public_url_that_is_none_stops_the_start(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["photos.example", "//photos.example", "https://", "ftp://a.example", "https://a:x/", "/p", "https://a/?b"]
+)
+def test_public_url_that_is_none_stops_the_start(tmp_path: Path, catalogue: Catalogue, url: str) -> None:
     """A public URL without scheme or host would be the beginning of every link, so it stops the start."""
     with pytest.raises(ValueError, match="STUDIO_PUBLIC_URL.*such as https://"):
-        create_app(embedded_settings(tmp_path_factory.mktemp("url"), public_url=url), catalogue)
+        create_app(embedded_settings(tmp_path, public_url=url), catalogue)
 
 
 @pytest.mark.parametrize("listed", ["nginx", "10.0.0.5/8", "10.0.0.1:80", "*"])
-async def test_proxies_that_are_none_stop_the_start(
-    tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, listed: str
+def test_proxies_that_are_none_stop_the_start(
+    tmp_path: Path, catalogue: Catalogue, listed: str
 ) -> None:
     """An entry that is neither an address nor a network is named with its setting and what it may be."""
     with pytest.raises(ValueError, match=r"STUDIO_TRUSTED_PROXIES: .* such as 10\.0\.0\.5"):
-        create_app(embedded_settings(tmp_path_factory.mktemp("proxies"), trusted_proxies=listed), catalogue)
+        create_app(embedded_settings(tmp_path, trusted_proxies=listed), catalogue)

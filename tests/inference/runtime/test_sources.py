@@ -71,7 +71,7 @@ def test_pickled_checkpoint(tmp_path: Path, name: str) -> None:
     [
         ("https://huggingface.co/owner/name", "is an address; write hub:OWNER/NAME"),
         ("https://civitai.com/model.safetensors", "is an address"),
-        ("owner/name", "or write hub:owner/name and a `revision`"),
+        ("owner/name", "or name hub:owner/name, with a revision"),
         ("notes.txt", "is one file"),
     ],
 )
