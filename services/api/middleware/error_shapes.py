@@ -66,12 +66,13 @@ class ErrorShapes:
 
 def _wants_page(path: str, headers: Headers) -> bool:
     """True for a browser that would show the answer to a person, rather than hand it to a script."""
-    if not _prefers_html(headers.get("accept", "")):
+    accept, mode = headers.get("accept", ""), headers.get("sec-fetch-mode")
+    if not _prefers_html(accept) or mode not in (None, "navigate"):
         return False
-    mode = headers.get("sec-fetch-mode")
     if mode is None and path.startswith(_FOR_PROGRAMS):
-        return "sec-fetch-site" not in headers
-    return mode in (None, "navigate")
+        # By HTTP browsers do not say more than this, and what they accept is longer than what programs do.
+        return "application/xhtml+xml" in accept and "sec-fetch-site" not in headers
+    return True
 
 
 def _prefers_html(accept: str) -> bool:

@@ -129,13 +129,14 @@ async def test_backend_down_is_a_page(
         {"Accept": "application/json, text/html;q=0.9"},
         {"Accept": "text/html;q=0, */*"},
         {"Accept": "text/html;q=x"},
+        {"Accept": "text/html"},
         {"Accept": ACCEPT, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
     ],
     ids=str,
 )
 async def test_programs_get_problems(client: httpx2.AsyncClient, headers: dict[str, str]) -> None:
-    """A program and a script of a page get a problem, as long as they do not ask for HTML first."""
-    for path in ("/nowhere", "/v1/jobs/none"):
+    """A program and a script of a page get a problem, of the API even if the program asks for HTML."""
+    for path in ("/v1/jobs/none", *(() if headers == {"Accept": "text/html"} else ("/nowhere",))):
         answer = await client.get(path, headers=headers)
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
         assert answer.json()["status"] == 404
