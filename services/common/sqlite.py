@@ -76,10 +76,14 @@ class SQLiteFile:
         return self._connection
 
     def _connect(self, path: Path, schema: Sequence[str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # isolation_level=None: transactions begin where this module says, not where the driver guesses.
         busy_seconds = min(BUSY_SECONDS, 0.8 * self._deadline_seconds)
-        self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+        except (OSError, sqlite3.Error) as exc:
+            reason = f"{path} cannot be opened ({exc}): this user must be able to write to that file and its folder"
+            raise OSError(reason) from exc
         _enter_wal(self._connection)
         self._connection.execute("PRAGMA synchronous=NORMAL")
         # What was deleted is written over, or a prompt could be read from the file long after it was erased.
