@@ -31,11 +31,15 @@ def foreign_sender(request: Request[Any], public_url: str | None = None) -> str 
     origin = request.headers.get("origin")
     if origin is None or _name(origin) in _own_names(request, public_url):
         return None
+    if origin == "null":
+        return (
+            "the browser does not say whose page sent it (Origin: null); if it is this gateway's own, a proxy in front "
+            "hides that: have it send `Referrer-Policy: same-origin`, or serve the page by HTTPS"
+        )
     host = request.headers.get("host", "")[:100]
     return (
         f"it was sent by a page of {origin[:100]}, and this gateway was asked as {host!r}; if that page is its own, a "
-        f"proxy in front changed the name: set STUDIO_PUBLIC_URL to the address that browsers use"
-        + ("" if origin == "null" else f", such as {origin[:100]}")
+        f"proxy in front changed the name: set STUDIO_PUBLIC_URL to the address that browsers use, such as {origin[:100]}"
     )
 
 

@@ -13,6 +13,7 @@ from services.api.auth.keys import KeyRing
 from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState
+from services.api.pages.page_errors import with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.reference.examples import curl_example, python_example
 from services.api.reference.openapi import openapi_document
@@ -46,7 +47,8 @@ def reference_routes(
         elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
         return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)
 
-    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]
+    page = with_error_pages(templates, docs)
+    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", page, methods=["GET"])]
 
 
 def _operation(endpoint: Endpoint, document: dict[str, Any], *, keys: bool) -> dict[str, Any]:

@@ -333,3 +333,30 @@ def test_proxies_that_are_none_stop_the_start(
     """An entry that is neither an address nor a network is named with its setting and what it may be."""
     with pytest.raises(ValueError, match=r"STUDIO_TRUSTED_PROXIES: .* such as 10\.0\.0\.5"):
         create_app(embedded_settings(tmp_path, trusted_proxies=listed), catalogue)
+
+
+async def test_hidden_sender_is_told_why(app: ASGIApp) -> None:
+    """A form whose sender a proxy's Referrer-Policy hides is refused by a page that names the header."""
+    async with client_at(app, PROXY, {**BROWSER, "Origin": "null"}) as client:
+        refused = await client.post("/", data=FORM)
+
+    assert refused.status_code == 403
+    assert "Referrer-Policy: same-origin" in refused.text
+
+
+@pytest.mark.parametrize("header", ["Connection: upgrade", "Connection: Keep-Alive, Upgrade\r\nUpgrade:"])
+def test_upgrade_that_is_none(live: LiveGateway, header: str) -> None:
+    """A header for WebSockets that nginx sends on every request, by a usual recipe, disturbs no page."""
+    [answer] = live.exchange(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n".encode())
+
+    assert answer.status == 200
+
+
+def test_reference_names_the_address_that_was_asked(live: LiveGateway) -> None:
+    """The reference says where its examples lead, and which setting changes that, to readers who came another way."""
+    note = "You came by another one"
+    own = httpx2.get(f"{live.url}/docs")
+    other = httpx2.get(f"{live.url}/docs", headers={"Host": "studio.internal"})
+
+    assert (note in own.text, note in other.text) == (False, True)
+    assert "STUDIO_PUBLIC_URL" in Page(other.text).text

@@ -53,6 +53,7 @@ def assert_openai(answer: httpx2.Response, status: int, code: str) -> str:
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
+        ("GET", "//v1/jobs", 404),
         ("GET", "/jobs/none", 404),
         ("GET", "/static/none.css", 404),
         ("GET", "/v1/jobs/none", 404),
