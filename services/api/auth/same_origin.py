@@ -39,13 +39,14 @@ def foreign_sender(request: Request[Any], public_url: str | None = None) -> str 
     host = request.headers.get("host", "")[:100]
     return (
         f"it was sent by a page of {origin[:100]}, and this gateway was asked as {host!r}; if that page is its own, a "
-        f"proxy in front changed the name: set STUDIO_PUBLIC_URL to the address that browsers use, such as {origin[:100]}"
+        "proxy in front changed the name: set STUDIO_PUBLIC_URL to the address that browsers use, such as "
+        f"{origin[:100]}"
     )
 
 
 def _own_names(request: Request[Any], public_url: str | None) -> set[str | None]:
     hosts = [request.headers.get("host", ""), *forwarded_hosts(request.headers)][:_MOST]
-XX
+    ports = [port.strip() for port in request.headers.get("x-forwarded-port", "").split(",")][:_MOST]
     # Some proxies pass a name on without its port, and the port in a header of its own.
     names = {_name(f"//{host}") for host in hosts} | {_name(f"//{host}:{port}") for host, port in product(hosts, ports)}
     return (names | {_name(public_url or "")}) - {None}
