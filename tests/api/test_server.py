@@ -91,7 +91,7 @@ def test_taken_port_of_metrics_is_an_error(live: LiveGateway, tmp_path: Path, ca
     """A port for metrics that is in use is told by its own setting."""
     settings = embedded_settings(tmp_path, metrics_port=live.address[1])
 
-    with pytest.raises(OSError, match="in use.* STUDIO_METRICS_PORT"), LiveGateway(settings, catalogue):
+    with pytest.raises(OSError, match=r"in use.* STUDIO_METRICS_PORT"), LiveGateway(settings, catalogue):
         pass
 
 

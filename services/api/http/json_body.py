@@ -20,7 +20,12 @@ BODY_PROBLEMS: Final = (
 )
 EXACT: Final = 2**53  # from here on some whole numbers share a float
 _KINDS: Final[dict[type, str]] = {
-    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null"
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
 }
 
 

@@ -141,9 +141,7 @@ def unexpected(request: Request[Any]) -> Response:
     return problem(request, "internal-error", detail)
 
 
-def plain_problem(
-    request: Request[Any], status: int, title: str, detail: str, headers: Mapping[str, str]
-) -> Response:
+def plain_problem(request: Request[Any], status: int, title: str, detail: str, headers: Mapping[str, str]) -> Response:
     """Return the response for a status that has no code of its own."""
     return _response(request, status, "about:blank", Kind(status, title), detail, headers, {})
 

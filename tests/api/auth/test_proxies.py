@@ -162,7 +162,7 @@ async def test_request_by_a_proxy_is_not_local(app: ASGIApp, mark: dict[str, str
 
 
 @pytest.mark.parametrize(("version", "limited"), [("1.0", True), ("1.1", False)])
-def test_nginx_without_headers_is_not_local(live: LiveGateway, version: str, limited: bool) -> None:  # noqa: FBT001
+def test_nginx_without_headers_is_not_local(live: LiveGateway, version: str, limited: bool) -> None:
     """A request as nginx passes it on without any setting, as HTTP/1.0 to our own address, counts as a proxy's."""
     body = b'{"prompt": "mug"}'
     head = [f"POST /v1/jobs HTTP/{version}", "Host: 127.0.0.1:8000", f"Content-Length: {len(body)}"]
@@ -322,14 +322,12 @@ async def test_session_for_https_by_http(app: ASGIApp) -> None:
 )
 def test_public_url_that_is_none_stops_the_start(tmp_path: Path, catalogue: Catalogue, url: str) -> None:
     """A public URL without scheme or host would be the beginning of every link, so it stops the start."""
-    with pytest.raises(ValueError, match="STUDIO_PUBLIC_URL.*such as https://"):
+    with pytest.raises(ValueError, match=r"STUDIO_PUBLIC_URL.*such as https://"):
         create_app(embedded_settings(tmp_path, public_url=url), catalogue)
 
 
 @pytest.mark.parametrize("listed", ["nginx", "10.0.0.5/8", "10.0.0.1:80", "*"])
-def test_proxies_that_are_none_stop_the_start(
-    tmp_path: Path, catalogue: Catalogue, listed: str
-) -> None:
+def test_proxies_that_are_none_stop_the_start(tmp_path: Path, catalogue: Catalogue, listed: str) -> None:
     """An entry that is neither an address nor a network is named with its setting and what it may be."""
     with pytest.raises(ValueError, match=r"STUDIO_TRUSTED_PROXIES: .* such as 10\.0\.0\.5"):
         create_app(embedded_settings(tmp_path, trusted_proxies=listed), catalogue)

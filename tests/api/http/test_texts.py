@@ -45,7 +45,9 @@ async def test_faults_say_what_to_do(client: httpx2.AsyncClient, changes: dict[s
     assert detail in problem["detail"]
 
 
-@pytest.mark.parametrize(("field", "near"), [("steps", "num_inference_steps"), ("guidance", "guidance_scale"), ("width", "size")])
+@pytest.mark.parametrize(
+    ("field", "near"), [("steps", "num_inference_steps"), ("guidance", "guidance_scale"), ("width", "size")]
+)
 async def test_our_names_on_openais_route(client: httpx2.AsyncClient, field: str, near: str) -> None:
     """Our name of a parameter on OpenAI's route is answered with theirs, and never with a style."""
     answer = await client.post(IMAGES, json={"prompt": "mug", field: 64})
@@ -99,7 +101,9 @@ async def test_missing_paths_name_the_nearest(client: httpx2.AsyncClient, path: 
         ({"Content-Type": "application/json", "Idempotency-Key": '""'}, b"{}", "is no key: send one of 1 to 255"),
     ],
 )
-async def test_unreadable_bodies(client: httpx2.AsyncClient, headers: dict[str, str], content: bytes, said: str) -> None:
+async def test_unreadable_bodies(
+    client: httpx2.AsyncClient, headers: dict[str, str], content: bytes, said: str
+) -> None:
     """A body that cannot be read is told by what was got."""
     assert said in (await client.post("/v1/jobs", content=content, headers=headers)).json()["detail"]
 

@@ -47,7 +47,7 @@ def test_hub_name_without_owner(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "weights/sd.SAFETENSORS"])
 @pytest.mark.parametrize("there", [True, False])
-def test_checkpoint_in_one_file(tmp_path: Path, name: str, there: bool) -> None:  # noqa: FBT001
+def test_checkpoint_in_one_file(tmp_path: Path, name: str, there: bool) -> None:
     """A checkpoint in one file is called that, with the command that makes a folder of it and the entry to change."""
     if there:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -61,7 +61,7 @@ def test_checkpoint_in_one_file(tmp_path: Path, name: str, there: bool) -> None:
 def test_pickled_checkpoint(tmp_path: Path, name: str) -> None:
     """A pickled checkpoint is not to be converted here, as reading it may run code."""
     (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ModelUnavailable, match="may run code.*safetensors") as caught:
+    with pytest.raises(ModelUnavailable, match=r"may run code.*safetensors") as caught:
         resolve(name, tmp_path)
     assert "from_single_file" not in str(caught.value)
 
