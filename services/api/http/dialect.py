@@ -4,9 +4,8 @@ from typing import Final
 
 # The first part of the paths of https://platform.openai.com/docs/api-reference, served here or not.
 _RESOURCES: Final = frozenset(
-    ("assistants", "audio", "batches", "chat", "completions", "containers", "conversations", "embeddings", "engines")
-    + ("evals", "files", "fine_tuning", "images", "models", "moderations", "realtime", "responses", "threads")
-    + ("uploads", "vector_stores", "videos")
+    "assistants audio batches chat completions containers conversations embeddings engines evals files fine_tuning "
+    "images models moderations realtime responses threads uploads vector_stores videos".split()
 )
 
 
