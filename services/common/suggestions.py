@@ -4,7 +4,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
-_CLOSE: Final = 0.75  # a letter left out, doubled or swapped; "steps" and "style" are at 0.6
+_CLOSE: Final = 0.78  # a letter left out, doubled or swapped; "steps" and "style" are at 0.6, "sd15" and "sd21" at 0.75
 _SHOWN: Final = 60  # characters of a name in a sentence
 # Names of the same thing in the programs that people come from.
 _SAME: Final = (
