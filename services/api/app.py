@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -27,21 +28,24 @@ from services.api.core.queue_positions import QueuePositions
 from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
 from services.api.endpoints import endpoints
-from services.api.http.base_path import base_path
-from services.api.http.problems import on_error, on_http_exception
+from services.api.http.base_path import base_path, check_public_url, is_https
+from services.api.http.http_exceptions import on_http_exception
+from services.api.http.problems import on_error
 from services.api.http.rate_limit import open_rate_limit, rate_of
 from services.api.http.state import AppState, CoreState
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
 from services.api.middleware.cors import cors, listed_origins
+from services.api.middleware.error_shapes import ErrorShapes
 from services.api.middleware.rate_headers import RateHeaders
 from services.api.middleware.request_id import RequestId
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.telemetry import Telemetry
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
-from services.api.pages.page_templates import load_page_templates
+from services.api.pages.page_errors import problem_page
+from services.api.pages.page_templates import PageTemplates, load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
 from services.common.addresses import s3_endpoint
@@ -60,11 +64,12 @@ def create_app(
 ) -> Starlette:
     """Build the application. Its lifespan raises as `open_backends` and `secret_key` do.
 
-    Raises OSError when the pages or the keys are missing, ValueError for invalid keys, proxies, origins or rates.
+    Raises OSError when the pages or the keys are missing, ValueError for invalid keys, addresses, origins or rates.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
+    check_public_url(settings.public_url)
     base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
-    metrics, tracer = Metrics(), tracer or Tracer()
+    metrics, tracer, templates = Metrics(), tracer or Tracer(), load_page_templates(base)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
@@ -82,8 +87,8 @@ def create_app(
             }
 
     app = Starlette(
-        routes=_routes(settings, catalogue, base),
-        middleware=_middleware(settings, metrics, tracer, base, origins),
+        routes=_routes(settings, catalogue, templates),
+        middleware=_middleware(settings, metrics, tracer, templates, origins),
         exception_handlers={StudioError: on_error, RequestRefused: on_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
@@ -118,9 +123,10 @@ async def _open_core(
 
 
 def _middleware(
-    settings: Settings, metrics: Metrics, tracer: Tracer, base: str, origins: tuple[str, ...]
+    settings: Settings, metrics: Metrics, tracer: Tracer, templates: PageTemplates, origins: tuple[str, ...]
 ) -> list[Middleware]:
     """Return the layers around the routes, the outermost first."""
+    base = base_path(settings.public_url)
     return [
         *([Middleware(BelowBasePath, base)] if base else []),
         Middleware(Telemetry, metrics.requests, tracer),
@@ -129,14 +135,15 @@ def _middleware(
         Middleware(UnreadBody),
         Middleware(SecurityHeaders, _image_origins(settings)),
         Middleware(RateHeaders),
+        Middleware(ErrorShapes, partial(problem_page, templates)),
         Middleware(UnexpectedErrors),
         Middleware(BodyLimit, settings.max_body_bytes),
         Middleware(BodyDeadline, settings.body_deadline_seconds),
     ]
 
 
-def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRoute]:
-    table, templates = endpoints(), load_page_templates(base)
+def _routes(settings: Settings, catalogue: Catalogue, templates: PageTemplates) -> list[BaseRoute]:
+    table = endpoints()
     return [
         *(endpoint.route for endpoint in table),
         *reference_routes(table, catalogue, settings, templates),
@@ -147,7 +154,7 @@ def _routes(settings: Settings, catalogue: Catalogue, base: str) -> list[BaseRou
 def _authenticator(
     settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
 ) -> Authenticator:
-    secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
+    secret, secure = secret_key(settings), is_https(settings.public_url)
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
     return Authenticator(keyring, visitors, sessions, proxies, settings.public_url, origins)

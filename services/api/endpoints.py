@@ -1,7 +1,11 @@
 """The one table of the API: every operation that is served and documented."""
 
+from dataclasses import replace
+
+from services.api.http.dialect import speaks_openai
 from services.api.http.endpoint import Endpoint
 from services.api.openai.images import openai_endpoints
+from services.api.openai.views import OpenAIError
 from services.api.v1.artifacts import artifact_endpoints
 from services.api.v1.catalogue import catalogue_endpoints
 from services.api.v1.dead_letters import dead_letter_endpoints
@@ -14,7 +18,8 @@ from services.api.v1.status import status_endpoints
 
 
 def endpoints() -> list[Endpoint]:
-    return [
+    """Return every operation; those that OpenAI's clients call have errors in OpenAI's shape."""
+    table = [
         *job_endpoints(),
         *artifact_endpoints(),
         *preview_endpoints(),
@@ -26,3 +31,4 @@ def endpoints() -> list[Endpoint]:
         *status_endpoints(),
         *problem_endpoints(),
     ]
+    return [replace(each, fault=OpenAIError) if speaks_openai(each.path) else each for each in table]

@@ -13,8 +13,8 @@ from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
 from services.api.auth.exposure import check_exposure
-from services.common.addresses import http_url
-from services.common.settings import Settings
+from services.common.addresses import cannot_listen, http_url
+from services.common.settings import PREFIX, Settings
 
 # Longer than the 60 s after which load balancers usually drop an idle connection: they must close first.
 KEEP_ALIVE_SECONDS: Final = 75
@@ -56,12 +56,21 @@ async def serve(
 
 
 async def _bind(settings: Settings) -> socket.socket:
-    found = await asyncio.get_running_loop().getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as exc:
+        raise cannot_listen(exc, settings.host, settings.port, PREFIX) from exc
     family, kind, protocol, _, address = found[0]
     check_exposure(settings, str(address[0]))
-    listener = socket.socket(family, kind, protocol)
+    try:
+        return _listener(socket.socket(family, kind, protocol), address)
+    except OSError as exc:
+        raise cannot_listen(exc, settings.host, settings.port, PREFIX) from exc
+
+
+def _listener(listener: socket.socket, address: Any) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

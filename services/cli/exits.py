@@ -12,6 +12,9 @@ errors = Console(stderr=True)
 
 T = TypeVar("T")
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+_SETTINGS: Final = {
+    name: f"; check that it runs, and STUDIO_{name.upper()}_URL" for name in ("broker", "statuses", "objects")
+}
 ROUNDS: Final = 5  # a task that is cancelled may have a callback that starts another task, and so on
 ROUND_SECONDS: Final = 1.0
 
@@ -27,10 +30,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Refused as exc:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
     except BackendUnavailable as exc:
-        leave(UNREACHABLE, exc.advice)
+        leave(UNREACHABLE, exc.advice if exc.cure else f"{exc}{_SETTINGS.get(exc.backend, '')}")
     except (Unreachable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
-    except (ValueError, OSError) as exc:
+    except OSError as exc:
+        leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+    except ValueError as exc:
         leave(USAGE, str(exc))
 
 

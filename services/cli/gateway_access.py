@@ -147,13 +147,9 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any
         response = await _redirected(response)
     if response.is_success:
         return response
-    content_type = response.headers.get("Content-Type", "")
-    problem = (
-        response.json() if content_type.startswith("application/problem+json") else {"title": response.reason_phrase}
-    )
     asked = response.headers.get("Retry-After", "")
     raise Refused(
-        problem,
+        _problem_in(response),
         unavailable=response.status_code >= 500 or response.status_code == 429,
         retry_after=max(RETRY_SECONDS, float(asked)) if asked.isdecimal() else RETRY_SECONDS,
     )
@@ -170,6 +166,17 @@ async def _redirected(response: httpx2.Response) -> httpx2.Response:
     except (httpx2.InvalidURL, httpx2.TooManyRedirects) as exc:
         title = f"{response.status_code} {response.reason_phrase}: {exc}"
         raise Refused({"title": title}, unavailable=False) from exc
+
+
+def _problem_in(response: httpx2.Response) -> Mapping[str, Any]:
+    """Return the problem, or one that says that the answer is none of a gateway's, but perhaps a proxy's."""
+    if not response.headers.get("Content-Type", "").startswith("application/problem+json"):
+        came = f"{response.url} answered {response.status_code} {response.reason_phrase}"
+        return {"detail": f"{came}, which is no answer of a gateway: check STUDIO_URL, and the proxy in front of it"}
+    problem: dict[str, Any] = response.json()
+    if problem.get("code") == "unauthenticated":
+        return {"detail": f"{problem.get('detail')}; `studio` sends the key in STUDIO_API_KEY"}
+    return problem
 
 
 async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:

@@ -28,7 +28,9 @@ async def ask_health(settings: Settings, service: Service) -> None:
     if service == "worker":
         host, port, name = settings.worker_host, settings.worker_port, WORKER
         if port == 0:
-            raise ValueError("STUDIO_WORKER_PORT is 0: the worker cannot be asked")
+            raise ValueError(
+                "STUDIO_WORKER_PORT is 0, so the worker cannot be asked: set it to a port, here and for the worker"
+            )
     url = f"{http_url(host, port)}/readyz"
     try:
         # The environment's proxy does not apply on this machine.

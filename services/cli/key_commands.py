@@ -29,9 +29,11 @@ def new(
     """
     try:
         key, text = ApiKey.new(name, role)
-    except ValueError as exc:
+    except ValueError:
         leave(
-            USAGE, f"{name!r} is no name for a key: letters, digits, dots, dashes and underscores, 64 at most ({exc})"
+            USAGE,
+            f"{name[:80]!r} is no name for a key: give letters, digits, dots, dashes and underscores, 64 at most, "
+            "beginning with a letter or digit",
         )
     if as_json:
         print(json.dumps({"key": text, "line": key.line}, indent=2))

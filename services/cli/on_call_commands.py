@@ -35,7 +35,10 @@ def job(
     else:
         print_job_report(report, Console())
     if not report.found:
-        leave(USAGE, f"no job {job_id}")
+        leave(
+            USAGE,
+            f"there is no job {job_id[:80]} in the status store or among the manifests; `studio jobs` lists the newest",
+        )
 
 
 @on_call_commands.command()

@@ -7,6 +7,7 @@ import typer
 from services.cli.exits import USAGE, leave
 from services.common.catalogue import Catalogue, Model
 from services.common.settings import Settings
+from services.common.suggestions import unknown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="A model of the catalogue; default: the default model.")]
@@ -16,5 +17,6 @@ def chosen_model(settings: Settings, catalogue: Catalogue, name: str | None) -> 
     """Return the model asked for, or the default of settings or catalogue. Ends the command for an unknown name."""
     wanted = name or settings.model or catalogue.default_model.name
     if wanted not in catalogue.models:
-        leave(USAGE, f"no model {wanted!r} in {settings.catalogue}; there are {', '.join(sorted(catalogue.models))}")
+        where = "--model" if name else "STUDIO_MODEL"
+        leave(USAGE, f"{where}: {unknown('model', wanted, catalogue.models)} (in {settings.catalogue})")
     return catalogue.models[wanted]

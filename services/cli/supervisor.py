@@ -52,7 +52,7 @@ class Supervisor:
                 await self._stop(process)
                 raise
             if code == UNUSABLE:
-                raise WorkerUnusable("the worker cannot start")
+                raise WorkerUnusable("the worker cannot start: its last log line says why, and what to do")
             log.warning("worker left, starting another", exit_code=code)
             await asyncio.sleep(BACKOFF_SECONDS)
 

@@ -1,8 +1,10 @@
 """Addresses: of listeners and how they prove to be ours, of this machine, and of files as URLs and as paths."""
 
+import errno
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -120,3 +122,22 @@ def bare_host(host: str) -> str:
         if not re.fullmatch(r"[\w.-]+", host):
             raise ValueError(f"got {host!r}; allowed is an address or a name alone, such as 0.0.0.0 or ::1") from None
     return host
+
+
+def cannot_listen(failure: OSError, host: str, port: int, prefix: str) -> OSError:
+    """Return the failure to listen on this address as a sentence that says what to do.
+
+    `prefix` is that of the settings the address comes from, such as `STUDIO_` for STUDIO_HOST and STUDIO_PORT.
+    """
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(failure, socket.gaierror) or failure.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        reason = f"this machine has no address {host!r}; set {prefix}HOST to one that it has, such as 127.0.0.1"
+    elif failure.errno == errno.EADDRINUSE:
+        reason = (
+            f"the port is in use, perhaps by another `studio`; stop that program, or set {prefix}PORT to a free port"
+        )
+    elif failure.errno == errno.EACCES:
+        reason = f"this user may not use the port; set {prefix}PORT to one above 1023"
+    else:
+        reason = f"{failure.strerror or failure}; check {prefix}HOST and {prefix}PORT"
+    return OSError(f"cannot listen on {address}: {reason}")

@@ -2,13 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.common.errors import InvalidRequest
+from services.common.param_faults import FAULTS, fault_of
 from services.common.params import PARAMS, ImageParams, Modality, Params
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -74,7 +74,7 @@ class Model(BaseModel):
                 errors.append(
                     {
                         "pointer": f"/{side}",
-                        "detail": f"{self.name} draws {allowed} pixels",
+                        "detail": f"{self.name} draws {allowed} pixels, not {value}",
                         "got": value,
                         "allowed": allowed,
                     }
@@ -85,7 +85,7 @@ class Model(BaseModel):
                 errors.append(
                     {
                         "pointer": f"/{name}",
-                        "detail": f"{self.name} allows at most {most}",
+                        "detail": f"{self.name} allows 1 to {most}, not {value}",
                         "got": value,
                         "allowed": f"1 to {most}",
                     }
@@ -144,19 +144,4 @@ def _table(path: Path, name: str) -> dict[str, Any]:
 
 def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:
     """Return the entries of an InvalidRequest for an object that does not fit `schema`."""
-    return [_fault(error, schema) for error in exc.errors(include_url=False)]
-
-
-def _fault(error: Any, schema: type[BaseModel]) -> dict[str, object]:
-    path = [str(part) for part in error["loc"]]
-    fault: dict[str, object] = {"pointer": "".join(f"/{part}" for part in path), "detail": error["msg"]}
-    got = error.get("input")
-    if isinstance(got, str | int | float | bool) or got is None:
-        fault["got"] = got if not isinstance(got, str) else got[:200]
-    if limits := {key: value for key, value in error.get("ctx", {}).items() if isinstance(value, str | int | float)}:
-        fault["allowed"] = limits
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(path[-1].strip(), schema.model_fields, 1)
-        fault["detail"] = f"unknown field; did you mean {near[0]}?" if near else "unknown field"
-        fault["allowed"] = sorted(schema.model_fields)
-    return fault
+    return [fault_of(error, schema) for error in exc.errors(include_url=False)[:FAULTS]]

@@ -45,7 +45,7 @@ class InvalidRequest(StudioError):
     """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed."""
 
     def __init__(self, errors: list[dict[str, object]]) -> None:
-        super().__init__("; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
+        super().__init__("; ".join(f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors))
         self.errors = errors
 
 
@@ -59,7 +59,7 @@ class InvalidMessage(StudioError):
 
 class JobNotFound(StudioError):
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"no job {job_id}")
+        super().__init__(f"there is no job {job_id}: check the id, and the key if the job was made with another")
         self.job_id = job_id
 
 
@@ -71,23 +71,25 @@ class JobRemoved(StudioError):
     """`owner` is the job's owner; None when it had none or the owner is unknown."""
 
     def __init__(self, job_id: str, owner: str | None = None) -> None:
-        super().__init__(f"job {job_id} was removed")
+        super().__init__(f"job {job_id} was removed, and its result cannot be brought back")
         self.owner = owner
 
 
 class JobFinished(StudioError):
     def __init__(self, job_id: str, state: str) -> None:
-        super().__init__(f"job {job_id} has already {state}")
+        super().__init__(f"job {job_id} has already ended as {state}, so it cannot be canceled any more")
 
 
 class IdempotencyMismatch(StudioError):
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used before with another request body")
+        super().__init__(
+            "this Idempotency-Key was used before with another request body: send that body, or another key"
+        )
 
 
 class IdempotencyInFlight(StudioError):
     def __init__(self) -> None:
-        super().__init__("the first request with this Idempotency-Key is still being answered")
+        super().__init__("the first request with this Idempotency-Key is still being answered: repeat it in a second")
 
 
 class DeadLetterNotFound(StudioError):
@@ -102,7 +104,7 @@ class DeadLetterUnreadable(StudioError):
 
 class ObjectNotFound(StudioError):
     def __init__(self, key: str) -> None:
-        super().__init__(f"no object {key}")
+        super().__init__(f"there is no object {key} in the object store")
 
 
 class LimitReached(StudioError):
@@ -119,7 +121,8 @@ class TooManyRequests(LimitReached):
 
 class TooManyJobs(LimitReached):
     def __init__(self, most: int) -> None:
-        super().__init__(f"you have {most} jobs that wait or run, the most you may have at once", 10)
+        reason = f"you have {most} jobs that wait or run, the most you may have at once"
+        super().__init__(f"{reason}: wait until one is over, or cancel one", 10)
 
 
 class TooBusy(StudioError):
@@ -132,12 +135,12 @@ class NotAccepted(StudioError):
 
 class QueueFull(NotAccepted):
     def __init__(self, model: str) -> None:
-        super().__init__(f"the queue of {model} is full")
+        super().__init__(f"the queue of the model {model} is full: try again later, or take another model")
 
 
 class Unroutable(NotAccepted):
     def __init__(self, model: str) -> None:
-        super().__init__(f"no queue for {model}")
+        super().__init__(f"no queue takes jobs of the model {model}: its operator has to start a worker for it")
 
 
 class BackendUnavailable(StudioError):

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, description="Key that `studio generate`, `jobs` and `cancel` send.")
     trusted_proxies: str = Field(
-        "", description="Addresses and networks whose X-Forwarded-For is believed, separated by commas."
+        "", description="Addresses and networks of proxies whose X-Forwarded-For or Forwarded is believed, with commas."
     )
     cors_origins: str = Field(
         "", description="Other sites, such as https://shop.example.com, whose scripts may use the API; with commas."

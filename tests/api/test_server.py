@@ -69,10 +69,29 @@ def is_listening(address: tuple[str, int]) -> bool:
 
 
 def test_taken_address_is_an_error(live: LiveGateway, tmp_path: Path, catalogue: Catalogue) -> None:
-    """A second gateway on the same port ends with the system's own error."""
+    """A second gateway on the same port ends with the address, the setting and what to do."""
     settings = embedded_settings(tmp_path, port=live.address[1])
 
-    with pytest.raises(OSError, match="in use"), LiveGateway(settings, catalogue):
+    said = rf"^cannot listen on 127\.0\.0\.1:{live.address[1]}: the port is in use.* STUDIO_PORT to a free port$"
+    with pytest.raises(OSError, match=said), LiveGateway(settings, catalogue):
+        pass
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "2001:db8::1"])
+def test_address_of_another_machine_is_an_error(tmp_path: Path, catalogue: Catalogue, host: str) -> None:
+    """A host that this machine does not have is named with its setting."""
+    settings = embedded_settings(tmp_path, host=host, allow_anonymous=True)
+
+    with pytest.raises(OSError, match=rf"^cannot listen on .*{host}.*no address.* STUDIO_HOST"):
+        with LiveGateway(settings, catalogue):
+            pass
+
+
+def test_taken_port_of_metrics_is_an_error(live: LiveGateway, tmp_path: Path, catalogue: Catalogue) -> None:
+    """A port for metrics that is in use is told by its own setting."""
+    settings = embedded_settings(tmp_path, metrics_port=live.address[1])
+
+    with pytest.raises(OSError, match=r"in use.* STUDIO_METRICS_PORT"), LiveGateway(settings, catalogue):
         pass
 
 

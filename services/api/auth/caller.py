@@ -14,6 +14,7 @@ class Caller:
 
     `key` is None while keys are off: then a job's URL is a capability, and each client that has it may use it.
     `trusted` callers are on this machine and need no key: only limits that the operator set apply to them.
+    `shared` is True if the party may stand for many: an address that other callers are behind, by their own headers.
     """
 
     owner: str | None
@@ -21,6 +22,7 @@ class Caller:
     key: ApiKey | None = None
     trusted: bool = False
     operator: bool = False
+    shared: bool = False
 
     @property
     def account(self) -> str | None:
@@ -44,3 +46,9 @@ def caller_of(request: Request[Any]) -> Caller:
 def set_caller(request: Request[Any], caller: Caller) -> None:
     """Keep the caller for `caller_of`."""
     request.scope[_CALLER] = caller
+
+
+def shares_limits(request: Request[Any]) -> bool:
+    """Return True if other callers may count as this one, as they come by the same proxy, which is not listed."""
+    caller: Caller | None = request.scope.get(_CALLER)
+    return caller is not None and caller.shared

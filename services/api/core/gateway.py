@@ -32,6 +32,7 @@ from services.common.ports import Quota
 from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
+from services.common.suggestions import unknown
 
 
 class SubmissionObserver(Protocol):
@@ -170,7 +171,8 @@ class Gateway:
             return self._catalogue.models[name]
         got = name[:200] if isinstance(name, str) else name
         allowed = sorted(self._catalogue.models)
-        raise InvalidRequest([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": allowed}])
+        detail = unknown("model", name, allowed)
+        raise InvalidRequest([{"pointer": "/model", "detail": detail, "got": got, "allowed": allowed}])
 
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
         model = self.model(body.get("model"))
@@ -178,7 +180,8 @@ class Gateway:
         style = getattr(params, "style", None)
         if style is not None and style not in self._catalogue.styles:
             allowed = sorted(self._catalogue.styles)
-            raise InvalidRequest([{"pointer": "/style", "detail": "no such style", "got": style, "allowed": allowed}])
+            detail = unknown("style", style, allowed)
+            raise InvalidRequest([{"pointer": "/style", "detail": detail, "got": style, "allowed": allowed}])
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery makes the same image.
             params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})

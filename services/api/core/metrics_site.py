@@ -27,7 +27,7 @@ async def serve_metrics(
 
     pages = {"/metrics": metrics_page(metrics.registry, look)}
     async with (
-        serve_admin(settings.metrics_host, settings.metrics_port, pages),
+        serve_admin(settings.metrics_host, settings.metrics_port, pages, "STUDIO_METRICS_"),
         background_task(watch_loop_lag(metrics.loop_lag)),
     ):
         yield

@@ -90,7 +90,8 @@ class Publisher:
 
         A job that already runs, or that another gateway confirmed to its client, was accepted: return its record.
         """
-        error = JobError(code=NOT_ACCEPTED, message="the queue did not confirm the job in time", retryable=True)
+        told = "the queue did not confirm the job in time: submit it again"
+        error = JobError(code=NOT_ACCEPTED, message=told, retryable=True)
         outcome = Outcome(State.CANCELED, error=error, release_key=True)
         verdict = await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome)
         if verdict is Verdict.HELD:

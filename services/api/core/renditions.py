@@ -68,7 +68,8 @@ def wanted_format(
         name = own or "picture"
     allowed = sorted(FORMATS) if own else []
     if name not in allowed:
-        detail = f"{artifact.media_type} cannot be had in this format"
+        offered = ", ".join(allowed) or "only as it is stored"
+        detail = f"an artifact of {artifact.media_type} is not offered as {name[:40]!r}; it is offered: {offered}"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
     if not FORMATS[name].lossy:
         quality = None  # a lossless file has no quality to choose
@@ -97,7 +98,7 @@ class Renditions:
                 data = await _whole(stored)
                 return await loop.run_in_executor(self._threads, _rendition, data, wanted)
         except TimeoutError as exc:
-            detail = "too many images are being converted to other formats than the stored one"
+            detail = "too many images are being converted just now: try again in a moment, or fetch it as it is stored"
             raise TooBusy(detail) from exc
 
 
@@ -125,7 +126,7 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))
     except OSError as exc:
-        detail = "this artifact is no image that can be converted to another format"
+        detail = "this artifact is no image that can be converted: fetch it without `format` and `max_side`"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
     # PNG has texts of any name, the other formats have EXIF: its comment holds all texts, as JSON.
     exif = Image.Exif()

@@ -148,7 +148,9 @@ class Sweeper:
                 await self._gateway.publish(record)
 
     async def _expire(self, record: StatusRecord) -> None:
-        error = JobError(code="expired", message="the job waited longer than it may", retryable=True)
+        allowed = record.message.expires_at - record.message.created_at
+        waited = f"no worker began the job in the {allowed:g} s that it may wait"
+        error = JobError(code="expired", message=f"{waited}: submit it again later", retryable=True)
         outcome = Outcome(State.EXPIRED, error=error)
         if await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome) is Verdict.HELD:
             self._metrics.expired.labels(record.message.model).inc()

@@ -44,6 +44,7 @@ def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
     caller = request.state["authenticator"].admit(request)
     if access is Access.OPERATOR and not caller.operator:
         raise RequestRefused(
-            "forbidden", "this is for operators: by an operator's key, or without keys on the gateway's own machine"
+            "forbidden",
+            "this is for operators: send an operator's key, or without keys ask on the gateway's own machine",
         )
     set_caller(request, caller)

@@ -26,7 +26,9 @@ def idempotency_key(request: Request[Any]) -> str | None:
     else:
         key = text if _BARE.fullmatch(text) else ""
     if len(given) > 1 or not 1 <= len(key) <= MAX_LENGTH:
+        got = "the header is there twice" if len(given) > 1 else f"{text[:40]!r} is no key"
         raise RequestRefused(
-            "invalid-idempotency-key", f"send one key of 1 to {MAX_LENGTH} printable ASCII characters, in double quotes"
+            "invalid-idempotency-key",
+            f"{got}: send one of 1 to {MAX_LENGTH} printable ASCII characters, in double quotes",
         )
     return key

@@ -19,6 +19,14 @@ BODY_PROBLEMS: Final = (
     "validation-error",
 )
 EXACT: Final = 2**53  # from here on some whole numbers share a float
+_KINDS: Final[dict[type, str]] = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 async def read_json_object(request: Request[Any]) -> dict[str, Any]:
@@ -28,18 +36,20 @@ async def read_json_object(request: Request[Any]) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise RequestRefused("malformed-json", f"not UTF-8 at byte {exc.start}") from exc
+        raise RequestRefused("malformed-json", f"the body is not UTF-8 at byte {exc.start}: JSON always is") from exc
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_number, object_pairs_hook=_unique)
     except RecursionError as exc:
-        raise RequestRefused("malformed-json", "nested too deeply") from exc
+        raise RequestRefused("malformed-json", "the body is nested too deeply: send one flat object") from exc
     except ValueError as exc:  # JSONDecodeError, and int() refusing thousands of digits
-        raise RequestRefused("malformed-json", str(exc)) from exc
+        reason = f"is no JSON: {exc}" if text.strip() else "is empty: send a JSON object"
+        raise RequestRefused("malformed-json", f"the body {reason}") from exc
     if not isinstance(value, dict):
-        raise InvalidRequest([{"pointer": "", "detail": "the body must be a JSON object"}])
+        raise InvalidRequest([{"pointer": "", "detail": f"must be a JSON object, not {_KINDS[type(value)]}"}])
     # An escape like \ud800 alone is valid JSON, but no text: nothing could store or print it.
     if "\\u" in text and _has_lone_surrogate(value):
-        raise InvalidRequest([{"pointer": "", "detail": "a string holds half of a surrogate pair"}])
+        detail = "has a string with half of a surrogate pair, which is no text: send the whole character"
+        raise InvalidRequest([{"pointer": "", "detail": detail}])
     return value
 
 
@@ -49,13 +59,17 @@ def _check_media_type(request: Request[Any]) -> None:
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
-        raise RequestRefused("unsupported-media-type", "send application/json")
+        got = f"the Content-Type is {media_type[:80]!r}" if media_type else "there is no Content-Type"
+        raise RequestRefused("unsupported-media-type", f"{got}: send the body as application/json")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
-            raise RequestRefused("unsupported-media-type", "JSON is UTF-8")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RequestRefused("unsupported-media-type", "send the body without a content encoding")
+            detail = f"the body's charset is {value.strip()[:40]}, and JSON is UTF-8: leave the charset out"
+            raise RequestRefused("unsupported-media-type", detail)
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        detail = f"the Content-Encoding is {encoding[:40]!r}: send the body as it is"
+        raise RequestRefused("unsupported-media-type", detail)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -1,18 +1,16 @@
 """The one table from errors to responses: every refusal is an RFC 9457 problem whose `type` resolves to its meaning."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
 from services.api.http.base_path import base_path
 from services.common import errors
@@ -20,6 +18,7 @@ from services.common import errors
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+_BACKENDS: Final = {"broker": "queue", "statuses": "status store", "objects": "object store"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "invalid-idempotency-key": Kind(400, "The Idempotency-Key is not 1 to 255 printable ASCII characters"),
     "unauthenticated": Kind(401, "This takes a key"),
     "forbidden": Kind(403, "This takes another key"),
-    "other-origin": Kind(403, "The request was sent by another site"),
+    "other-origin": Kind(403, "The request may come from another site"),
     "not-found": Kind(404, "There is nothing here"),
     "job-not-found": Kind(404, "No such job"),
     "artifact-not-found": Kind(404, "The job has no such artifact"),
@@ -100,18 +99,6 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.PublishUnconfirmed: "not-accepted",
 }
 
-_BY_STATUS: Final = {
-    400: "bad-request",
-    404: "not-found",
-    405: "method-not-allowed",
-    408: "body-timeout",
-    413: "body-too-large",
-    415: "unsupported-media-type",
-}
-
-# Every method of any route; for a method without a route 405 tells more than 404.
-_METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
-
 
 def problem(
     request: Request[Any],
@@ -135,29 +122,28 @@ async def on_error(request: Request[Any], exc: Exception) -> Response:
     code = next((_CODES[cls] for cls in type(exc).__mro__ if cls in _CODES), None)
     if code is None:
         log.error("unexpected error", exc_info=exc)
-        return problem(request, "internal-error", "the fault is logged under this request id")
+        return unexpected(request)
     if isinstance(exc, errors.InvalidRequest):
         return problem(request, code, str(exc), errors=[_plain(error) for error in exc.errors])
     if isinstance(exc, errors.BackendUnavailable):
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
-        return problem(request, code, f"the {exc.backend} cannot be reached in time; try again later")
-    retry = {"Retry-After": str(exc.retry_after)} if isinstance(exc, errors.LimitReached) else {}
-    return problem(request, code, str(exc), headers=retry)
+        detail = f"the {_BACKENDS.get(exc.backend, exc.backend)} cannot be reached in time; try again later"
+        return problem(request, code, detail)
+    if isinstance(exc, errors.LimitReached):
+        return problem(request, code, f"{exc}{_shared(request)}", headers={"Retry-After": str(exc.retry_after)})
+    return problem(request, code, str(exc))
 
 
-async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
-    """Return the response for an exception of Starlette's own, with its headers. Raises TypeError for any other."""
-    if not isinstance(exc, HTTPException):
-        raise TypeError(type(exc))
-    status, headers = exc.status_code, dict(exc.headers or {})
-    if status == 404 and request.method not in _METHODS:
-        status = 405
-    if status == 405:
-        headers["Allow"] = ", ".join(_allowed(request, exc))
-        return problem(request, _BY_STATUS[405], f"allowed here: {headers['Allow']}", headers=headers)
-    if status in _BY_STATUS:
-        return problem(request, _BY_STATUS[status], exc.detail, headers=headers)
-    return _response(request, status, "about:blank", Kind(status, HTTPStatus(status).phrase), exc.detail, headers, {})
+def unexpected(request: Request[Any]) -> Response:
+    """Return the response for a defect, which tells nothing of it."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    detail = f"try again; if it happens again, tell the operator the request id {request_id}, which the log has as well"
+    return problem(request, "internal-error", detail)
+
+
+def plain_problem(request: Request[Any], status: int, title: str, detail: str, headers: Mapping[str, str]) -> Response:
+    """Return the response for a status that has no code of its own."""
+    return _response(request, status, "about:blank", Kind(status, title), detail, headers, {})
 
 
 def _response(
@@ -190,13 +176,10 @@ def _base(request: Request[Any]) -> str:
     return base_path(request.state["settings"].public_url)
 
 
-def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:
-    """Return the methods of all routes with this path; Starlette names only those of the first."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    matching = [route for route in routes if route.path_regex.match(request.scope["path"])]
-    if matching:
-        return sorted({method for route in matching for method in route.methods or ()})
-    return _METHODS if exc.status_code == 404 else ("GET", "HEAD")  # a mounted folder of files
+def _shared(request: Request[Any]) -> str:
+    if not shares_limits(request):
+        return ""
+    return "; all callers behind the same proxy share this limit, until STUDIO_TRUSTED_PROXIES names that proxy"
 
 
 def _plain(error: Mapping[str, object]) -> dict[str, object]:

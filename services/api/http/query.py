@@ -12,7 +12,7 @@ from services.common.errors import InvalidRequest
 
 def _digits(text: Any) -> Any:
     if isinstance(text, str) and not (text.isascii() and text.isdigit()):
-        raise ValueError("a whole number, in digits")
+        raise ValueError(f"must be a whole number, in digits, not {text[:40]!r}")
     return text
 
 
@@ -24,7 +24,8 @@ def read_query(request: Request[Any], schema: type[Query]) -> Query:
     """Read the query. Raises InvalidRequest for a query that breaks the schema or gives a parameter twice."""
     given = request.query_params.multi_items()
     if twice := [name for name, times in Counter(name for name, _ in given).items() if times > 1]:
-        raise InvalidRequest([{"pointer": f"/{name}", "detail": "given more than once"} for name in twice])
+        detail = "is given more than once; give it once"
+        raise InvalidRequest([{"pointer": f"/{name}", "detail": detail} for name in twice])
     try:
         return schema.model_validate(dict(given))
     except ValidationError as exc:

@@ -36,6 +36,9 @@ async def count_submit(request: Request[AppState]) -> Quota:
     if rate_limit and (allowance := await rate_limit.count(caller.party)):
         set_allowance(request, allowance)
         if allowance.spent:
-            detail = f"at most {allowance.most} submits are allowed in {allowance.window_seconds} s"
+            detail = (
+                f"this is submit {allowance.used} in {allowance.window_seconds} s, and {allowance.most} are allowed: "
+                f"wait {allowance.reset_seconds} s"
+            )
             raise TooManyRequests(detail, allowance.reset_seconds)
     return Quota(caller.party, settings.owner_limit or (None if caller.trusted else MOST), AHEAD)

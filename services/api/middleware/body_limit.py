@@ -71,4 +71,5 @@ class BodyLimit:
             raise self._too_large()
 
     def _too_large(self) -> RequestRefused:
-        return RequestRefused("body-too-large", f"the body has more than the allowed {self._max_body_bytes} bytes")
+        detail = f"the body is larger than {self._max_body_bytes} bytes, the most allowed here: send a smaller one"
+        return RequestRefused("body-too-large", detail)

@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.problems import problem
+from services.api.http.problems import unexpected
 
 log = structlog.get_logger(__name__)
 
@@ -36,5 +36,5 @@ class UnexpectedErrors:
             log.exception("unexpected error")
             # The client notices an answer that is cut short: the server closes the connection before its end.
             if not answering:
-                response = problem(Request(scope), "internal-error", "the fault is logged under this request id")
+                response = unexpected(Request(scope))
                 await response(scope, receive, send)

@@ -49,7 +49,7 @@ class HomePage:
         except InvalidRequest as exc:
             return await self._page(request, form.refused(exc.errors), 422)
         except (NotAccepted, BackendUnavailable, LimitReached) as exc:
-            told = notice(exc) or BUSY
+            told = notice(request, exc) or BUSY
             return await self._page(request, form, told.status, told)
 
     async def busy(self, request: Request[AppState]) -> Response:

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.api.auth.authentication import Authenticator
 from services.api.auth.refusal import RequestRefused
 from services.api.http.authorization import authorize
 from services.api.http.state import AppState, Handler
+from services.api.pages.page_errors import Notice, error_page
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.submission import read_form
 
@@ -35,6 +37,8 @@ class LoginPage:
         key = authenticator.keyring.find(data.get("key", "").strip()) if authenticator.keyring else None
         if key is None:
             return self._form(wanted, HTTPStatus.UNAUTHORIZED)
+        if fault := _lost_cookie(request, authenticator):
+            return error_page(self._templates, Notice(403, "Signing in needs HTTPS here", fault))
         response = RedirectResponse(_here(wanted), 303)
         authenticator.sessions.open(response, key)
         return response
@@ -73,3 +77,17 @@ def _here(path: str) -> str:
     """Return the path if it stays on this site, else the first page: two slashes, of either kind, lead elsewhere."""
     plain = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable()
     return path if plain else HOME
+
+
+def _lost_cookie(request: Request[AppState], authenticator: Authenticator) -> str | None:
+    """Return a sentence if the browser would drop the cookie of a session: it is for HTTPS, and the page is not.
+
+    A proxy may have ended TLS, so only the browser knows: it sends `Sec-Fetch-Site` by HTTPS and to its own machine.
+    """
+    origin = request.headers.get("origin", "")
+    if "sec-fetch-site" in request.headers or not origin.startswith("http://") or not authenticator.sessions.secure:
+        return None
+    return (
+        f"Your browser came by {origin[:100]}, and the session is kept for {authenticator.public_url} only. Open that "
+        "address; if it is not this studio's own, its operator changes STUDIO_PUBLIC_URL."
+    )

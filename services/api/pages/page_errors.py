@@ -1,14 +1,19 @@
 """The one table from errors to small pages for people; `http/problems.py` has the table for programs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.caller import shares_limits
+from services.api.auth.refusal import RequestRefused
+from services.api.http.base_path import prefix_fault
+from services.api.http.problems import KINDS
 from services.api.http.state import AppState, Handler
 from services.api.pages.page_templates import PageTemplates
 from services.common import errors
@@ -18,17 +23,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Notice:
-    """A message to a person. `retry_after` is in seconds, None where trying again does not help."""
+    """A message to a person. `retry_after` is in seconds, None where trying again does not help.
+
+    `reference` is the request id, for a fault that only the log explains.
+    """
 
     status: int
     title: str
     detail: str
     retry_after: int | None = None
+    reference: str | None = None
 
 
-NOT_OURS: Final = Notice(
-    403, "This came from another site", "Forms work only from this site's own pages. Start again from here."
-)
 UNREADABLE: Final = Notice(
     400, "The form could not be read", "It arrived incomplete, or with a file. Go back and send it again."
 )
@@ -65,38 +71,66 @@ _NOTICES: Final[dict[type[Exception], Notice]] = {
 }
 
 
-def notice(exc: Exception) -> Notice | None:
+def notice(request: Request[Any], exc: Exception) -> Notice | None:
     """Return the message about this error to a person; None for an unexpected one."""
+    if isinstance(exc, RequestRefused):
+        return refused(exc.code, exc.detail)
     if isinstance(exc, errors.BackendUnavailable):
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
     if isinstance(exc, HTTPException) and exc.status_code == UNREADABLE.status:
         return UNREADABLE
     found = next((_NOTICES[cls] for cls in type(exc).__mro__ if cls in _NOTICES), None)
-    if found and isinstance(exc, errors.TooManyRequests):
+    if found is None or not isinstance(exc, errors.LimitReached):
+        return found
+    if isinstance(exc, errors.TooManyRequests):
         detail = f"{found.detail} Try again in {exc.retry_after} seconds."
-        return replace(found, detail=detail, retry_after=exc.retry_after)
+        found = replace(found, detail=detail, retry_after=exc.retry_after)
+    if shares_limits(request):
+        whose = "All visitors that come by the same proxy share this limit"
+        found = replace(found, detail=f"{found.detail} {whose}, until its operator sets STUDIO_TRUSTED_PROXIES.")
     return found
+
+
+def refused(code: str, detail: str) -> Notice:
+    """Return the message about a refusal by its code in `problems.py`; `detail` is the sentence for programs."""
+    return Notice(KINDS[code].status, KINDS[code].title, _sentence(detail))
 
 
 def retry_headers(told: Notice) -> dict[str, str]:
     return {} if told.retry_after is None else {"Retry-After": str(told.retry_after)}
 
 
-def error_page(templates: PageTemplates, told: Notice) -> Response:
-    return templates.page("error.html", told.status, retry_headers(told), notice=told)
+def error_page(templates: PageTemplates, told: Notice, headers: Mapping[str, str] | None = None) -> Response:
+    return templates.page("error.html", told.status, {**retry_headers(told), **(headers or {})}, notice=told)
+
+
+def problem_page(templates: PageTemplates, problem: Mapping[str, Any]) -> str:
+    """Return a page for the members of a problem, as HTML."""
+    status = int(problem["status"])
+    told = Notice(status, str(problem["title"]), _sentence(str(problem["detail"])))
+    if status >= 500:
+        told = replace(told, reference=problem.get("request_id"))
+    return templates.render("error.html", notice=told)
 
 
 def with_error_pages(templates: PageTemplates, handler: Handler) -> Handler:
-    """Wrap a handler so that every error of the table becomes a page."""
+    """Wrap a handler so that every error of the table becomes a page, and so does a path that a proxy took off."""
 
     @wraps(handler)
     async def handle(request: Request[AppState]) -> Response:
+        if fault := prefix_fault(request):
+            return error_page(templates, Notice(421, "The address of the studio is not set", _sentence(fault)))
         try:
             return await handler(request)
-        except (errors.StudioError, HTTPException) as exc:
-            told = notice(exc)
+        except (errors.StudioError, HTTPException, RequestRefused) as exc:
+            told = notice(request, exc)
             if told is None:
                 raise
-            return error_page(templates, told)
+            return error_page(templates, told, exc.headers if isinstance(exc, RequestRefused) else None)
 
     return handle
+
+
+def _sentence(text: str) -> str:
+    """Return the text with a capital letter and a full stop; a name such as STUDIO_PORT stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "?", "!")) else ".")

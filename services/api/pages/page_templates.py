@@ -51,6 +51,10 @@ class PageTemplates:
     def page(
         self, name: str, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None, **context: object
     ) -> HTMLResponse:
-        """Render a page. No cache stores it: it shows the present state, and its form carries a token of its own."""
-        content = self._templates[name].render(context)
+        """Return a page. No cache stores it: it shows the present state, and its form carries a token of its own."""
+        content = self.render(name, **context)
         return HTMLResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})
+
+    def render(self, name: str, **context: object) -> str:
+        """Return the HTML of a page."""
+        return self._templates[name].render(context)

@@ -4,13 +4,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from services.api.auth.same_origin import is_same_origin
+from services.api.auth.same_origin import foreign_sender
 from services.api.http.state import AppState, Handler
 from services.api.pages.history_page import HistoryPage
 from services.api.pages.home_page import HomePage
 from services.api.pages.job_pages import JobPages
 from services.api.pages.login_page import LoginPage, signed_in
-from services.api.pages.page_errors import NOT_OURS, error_page, with_error_pages
+from services.api.pages.page_errors import error_page, refused, with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.status_page import StatusPage
 from services.common.settings import Settings
@@ -55,8 +55,9 @@ def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]
 
 def _ours(templates: PageTemplates, settings: Settings, handler: Handler) -> Handler:
     async def handle(request: Request[AppState]) -> Response:
-        if not is_same_origin(request, settings.public_url):
-            return error_page(templates, NOT_OURS)
+        if detail := foreign_sender(request, settings.public_url):
+            told = refused("other-origin", f"forms work only from this site's own pages, and {detail}")
+            return error_page(templates, told)
         return await handler(request)
 
     return handle

@@ -49,7 +49,7 @@ _SCHEME: Final = {
 }
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
-    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's route has errors in OpenAI's shape."
+    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape."
 )
 
 

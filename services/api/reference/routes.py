@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from services.api.auth.keys import KeyRing
 from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState
+from services.api.pages.page_errors import with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.reference.examples import curl_example, python_example
 from services.api.reference.openapi import openapi_document
@@ -42,9 +44,11 @@ def reference_routes(
     async def docs(request: Request[AppState]) -> Response:
         host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
         base = (settings.public_url or http_url(host, port)).rstrip("/")
-        return templates.page("docs.html", base=base, **shown)
+        elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
+        return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)
 
-    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", docs, methods=["GET"])]
+    page = with_error_pages(templates, docs)
+    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", page, methods=["GET"])]
 
 
 def _operation(endpoint: Endpoint, document: dict[str, Any], *, keys: bool) -> dict[str, Any]:

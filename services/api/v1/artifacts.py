@@ -133,13 +133,14 @@ async def read(request: Request[AppState]) -> Response:
 def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
     number = request.path_params["index"]
     if not record.state.terminal:
-        detail = f"the job is {record.state}"
+        detail = f"job {record.job_id} is {record.state} and has no artifacts yet: poll it until it is over"
         raise RequestRefused("job-not-finished", detail, poll_headers(record, request.state["settings"]))
     if number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
         for artifact in record.artifacts:
             if artifact.index == int(number):
                 return artifact
-    raise RequestRefused("artifact-not-found", f"the job has {len(record.artifacts)} artifacts, counted from 0")
+    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0, and none is {number[:20]!r}"
+    raise RequestRefused("artifact-not-found", detail)
 
 
 async def _rendition(

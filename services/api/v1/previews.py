@@ -48,6 +48,8 @@ async def show(request: Request[AppState]) -> Response:
     if found is None:
         headers = poll_headers(record, request.state["settings"])
         raise RequestRefused(
-            "preview-not-found", f"the job is {record.state}, and has no preview of this image now", headers
+            "preview-not-found",
+            f"job {record.job_id} is {record.state}, and has no preview of image {index} now",
+            headers,
         )
     return Response(found, headers={"Cache-Control": "no-store"}, media_type="image/jpeg")

@@ -10,6 +10,7 @@ from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.problem_views import ProblemKindView
 from services.api.http.problems import KINDS
 from services.api.http.state import AppState
+from services.common.suggestions import unknown
 
 
 def problem_endpoints() -> list[Endpoint]:
@@ -32,7 +33,7 @@ async def describe(request: Request[AppState]) -> Response:
     code = request.path_params["code"]
     kind = KINDS.get(code)
     if kind is None:
-        raise HTTPException(404, "no problem has this name")
+        raise HTTPException(404, unknown("problem", code, KINDS))
     base = base_path(request.state["settings"].public_url)
     about = ProblemKindView(type=f"{base}/problems/{code}", title=kind.title, status=kind.status or None)
     return JSONResponse(about.model_dump(), headers={"Cache-Control": "public, max-age=3600"})

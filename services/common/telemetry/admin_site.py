@@ -8,12 +8,17 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from services.common.addresses import cannot_listen
+
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def serve_admin(host: str, port: int, pages: Mapping[str, Page]) -> AsyncIterator[None]:
-    """Serve the pages, by their paths, while the block runs; port 0 serves nothing. Raises OSError for one taken."""
+async def serve_admin(host: str, port: int, pages: Mapping[str, Page], prefix: str) -> AsyncIterator[None]:
+    """Serve the pages, by their paths, while the block runs; port 0 serves nothing.
+
+    Raises OSError for an address that cannot be listened on; `prefix` is that of the settings with host and port.
+    """
     if port == 0:
         yield
         return
@@ -22,7 +27,10 @@ async def serve_admin(host: str, port: int, pages: Mapping[str, Page]) -> AsyncI
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as exc:
+            raise cannot_listen(exc, host, port, prefix) from exc
         yield
     finally:
         await runner.cleanup()

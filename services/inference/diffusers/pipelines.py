@@ -23,7 +23,9 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
         raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
     silence_libraries()
     if source.revision is None and not (Path(source.location) / "model_index.json").is_file():
-        raise ModelUnavailable(f"{source.location} is no diffusers pipeline: it has no model_index.json")
+        alone = next(Path(source.location).glob("*.safetensors"), None)
+        cure = f": convert {alone.name} by diffusers' `from_single_file` and `save_pretrained`" if alone else ""
+        raise ModelUnavailable(f"{source.location} is no diffusers pipeline: it has no model_index.json{cure}")
     safely = {"use_safetensors": True, "trust_remote_code": False}
     try:
         folder = source.location

@@ -120,7 +120,8 @@ class ModelExecutor:
         # The exception and its frames exist only inside of the handler, so the cache is freed here.
         gc.collect()
         self.adapter.free_cache()
-        raise OutOfMemory(f"not enough memory on the device for these parameters: {reason}")
+        advice = "ask for fewer or smaller images"
+        raise OutOfMemory(f"not enough memory on the device for these parameters, {advice}: {reason}")
 
 
 def _clear_frames(exc: BaseException) -> None:

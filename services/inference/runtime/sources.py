@@ -9,6 +9,8 @@ from services.common.errors import ModelUnavailable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_SAFE = ".safetensors"
+_PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,44 @@ class Source:
 def resolve_source(model: Model, *, catalogue_folder: Path) -> Source:
     """Return the source of `model`. Folders are relative to the file of the catalogue.
 
-    Raise ModelUnavailable for a missing folder or an unpinned revision, with a sentence that says what to do.
+    Raise ModelUnavailable for a missing folder, a checkpoint in one file or an unpinned revision, with a sentence that
+    says what to do.
     """
     kind, _, name = model.source.partition(":")
     if kind == "hub":
         return _on_hub(model, name)
-    folder = (catalogue_folder / Path(model.source).expanduser()).absolute()
-    if not folder.is_dir():
-        raise ModelUnavailable(
-            f"{model.name}: there is no folder {folder}; put the model there, "
-            f"or change `source` of [models.{model.name}] in {catalogue_folder / 'models.toml'}"
-        )
-    return Source(str(folder))
+    place = (catalogue_folder / Path(model.source).expanduser()).absolute()
+    if place.is_dir():
+        return Source(str(place))
+    entry = f"`source` of [models.{model.name}] in {catalogue_folder / 'models.toml'}"
+    if "://" in model.source:
+        reason = f"source {model.source!r} is an address; write hub:OWNER/NAME and a `revision`, or a folder: change"
+    elif place.is_file() or place.suffix.lower() in (_SAFE, *_PICKLED):
+        reason = _one_file_advice(place)
+    elif _REPOSITORY.fullmatch(model.source):
+        reason = f"there is no folder {place}; put the model there, or name hub:{model.source}, with a revision: change"
+    else:
+        reason = f"there is no folder {place}; put the model there, or change"
+    raise ModelUnavailable(f"{model.name}: {reason} {entry}")
+
+
+def _one_file_advice(file: Path) -> str:
+    """Return what to do with a checkpoint in one file, as most sites offer them; the entry to change comes after it."""
+    there = "is one file" if file.is_file() else "is not there, and would be one file"
+    needed = f"{file} {there}; a model is a folder in the layout of diffusers here, with a model_index.json"
+    if file.suffix.lower() in _PICKLED:
+        return f"{needed}, and this kind of file may run code when it is read. Take it as safetensors, and change"
+    if file.suffix.lower() != _SAFE:
+        return f"{needed}. Put one there, and change"
+    convert = f"StableDiffusionPipeline as P; P.from_single_file('{file}').save_pretrained('{file.with_suffix('')}')"
+    return f'{needed}. Convert it once, python -c "from diffusers import {convert}", and name that folder as'
 
 
 def _on_hub(model: Model, name: str) -> Source:
     if not _REPOSITORY.fullmatch(name):
-        raise ModelUnavailable(f"{model.name}: source {model.source!r} is not hub:OWNER/NAME")
+        raise ModelUnavailable(
+            f"{model.name}: source {model.source!r} is not hub:OWNER/NAME, as in hub:stabilityai/sd-turbo"
+        )
     if not _COMMIT.fullmatch(model.revision or ""):
         raise ModelUnavailable(
             f"{model.name}: revision {model.revision!r} is not a commit hash, so the weights could change under us; "

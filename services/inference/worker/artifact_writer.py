@@ -68,7 +68,8 @@ class ArtifactWriter:
         try:
             return await asyncio.to_thread(output.encode, metadata_of(item, self._runtime.model))
         except Exception as exc:
-            raise GenerationError("the model's output cannot be encoded") from exc
+            reason = "the model's output is no image that can be encoded: ask the operator, whose log has the reason"
+            raise GenerationError(reason) from exc
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -46,5 +46,5 @@ async def serve_health(host: str, port: int, readiness: Readiness, metrics: Metr
         return web.json_response(body, status=503 if missing else 200)
 
     pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics_page(metrics.registry)}
-    async with serve_admin(host, port, pages), background_task(watch_loop_lag(metrics.loop_lag)):
+    async with serve_admin(host, port, pages, "STUDIO_WORKER_"), background_task(watch_loop_lag(metrics.loop_lag)):
         yield

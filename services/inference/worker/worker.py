@@ -155,7 +155,8 @@ class Worker:
 
     async def _fail(self, job_id: str) -> None:
         statuses = self._runtime.backends.statuses
-        error = JobError(code="invalid-message", message="the job's message cannot be understood by this worker")
+        told = "no worker understands the job's message, which is among the dead letters: ask the operator"
+        error = JobError(code="invalid-message", message=told)
         await statuses.finish(Lease.of_gateway(job_id), Outcome(State.FAILED, error=error))
         try:
             record = await statuses.get(job_id)
