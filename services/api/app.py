@@ -18,6 +18,7 @@ from services.api.auth.keys import KeyRing
 from services.api.auth.refusal import RequestRefused
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
+from services.api.auth.signed_links import SignedLinks
 from services.api.auth.visitor import Visitors
 from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
@@ -28,6 +29,7 @@ from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
+from services.api.core.waiting_clients import WaitingClients
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path
 from services.api.http.problems import on_error, on_http_exception
@@ -77,10 +79,12 @@ def create_app(
             open_rate_limit(rate, settings) as rate_limit,
             _open_core(settings, catalogue, measured(backends, metrics, tracer), metrics, failpoints) as core,
         ):
+            secret = await asyncio.to_thread(secret_key, settings)
             yield {
                 "settings": settings,
                 "catalogue": catalogue,
-                "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
+                "authenticator": _authenticator(settings, secret, keyring, proxies, origins),
+                "links": SignedLinks(secret),
                 "rate_limit": rate_limit,
                 **core,
             }
@@ -116,6 +120,7 @@ async def _open_core(
             "gateway": gateway,
             "positions": positions,
             "artifacts": Artifacts(backends.objects, renditions),
+            "clients": WaitingClients(backends.cache),
             "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
             "health": BackendHealth(backends),
         }
@@ -159,9 +164,9 @@ async def _sweeping(sweeper: Sweeper, restart_seconds: float) -> NoReturn:
 
 
 def _authenticator(
-    settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
+    settings: Settings, secret: bytes, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
 ) -> Authenticator:
-    secret, secure = secret_key(settings), (settings.public_url or "").startswith("https:")
+    secure = (settings.public_url or "").startswith("https:")
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
     return Authenticator(keyring, visitors, sessions, proxies, settings.public_url, origins)

@@ -2,6 +2,7 @@
 
 StudioError
 ├── InvalidRequest              the request breaks the model's schema or limits
+│   └── ModelNotFound           it names a model that is not on offer
 ├── InvalidMessage              a queue message that cannot be understood
 ├── JobNotFound                 never existed (or was forgotten after its retention)
 │   └── StatusRebuilding        not known now, and the status store was emptied after the job was made
@@ -33,6 +34,7 @@ StudioError
         └── HandedBack          perhaps not the job's fault: it is tried again, alone
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -46,6 +48,14 @@ class InvalidRequest(StudioError):
     def __init__(self, errors: list[dict[str, object]]) -> None:
         super().__init__("; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
         self.errors = errors
+
+
+class ModelNotFound(InvalidRequest):
+    """`offered` are the names of the models that could have been asked for."""
+
+    def __init__(self, name: object, offered: Iterable[str]) -> None:
+        got = name[:200] if isinstance(name, str) else name
+        super().__init__([{"pointer": "/model", "detail": "no such model", "got": got, "allowed": sorted(offered)}])
 
 
 class InvalidMessage(StudioError):
