@@ -20,7 +20,7 @@ from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.api.openai.errors import DO_NOT_REPEAT, KINDS, job_error, openai_error
-from services.api.openai.images_request import NAMES, ImagesRequest, check_model, images_schemas
+from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas, model_asked_for
 from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.openai.waiting import accept, until_over
 from services.common.addresses import http_url
@@ -72,8 +72,8 @@ async def generate(request: Request[AppState]) -> Response:
         key = idempotency_key(request)
         body = await read_json_object(request)
         asked = ImagesRequest.of(body)
-        check_model(asked.model, gateway.model(None), request.state["catalogue"])
-        record, sending = await accept(request, asked.job(), body, key, quota)
+        model = model_asked_for(asked.model, gateway.model(None), request.state["catalogue"])
+        record, sending = await accept(request, asked.job(model), body, key, quota)
         headers |= {"X-Job-Id": record.job_id}
         record = await until_over(request, record, sending)
         if record.state is State.SUCCEEDED:

@@ -91,22 +91,26 @@ class ImagesRequest(BaseModel):
         """`output_compression`; None where it asks for nothing: left out, or 100 (OpenAI's default) for a PNG."""
         return self.output_compression if self.output_format != "png" or self.output_compression != 100 else None
 
-    def job(self) -> dict[str, Any]:
-        """The body that `POST /v1/jobs` would take."""
-        given = {ours: getattr(self, theirs) for theirs, ours in NAMES.items()} | {"model": self.model}
+    def job(self, model: Model) -> dict[str, Any]:
+        """Return the body that `POST /v1/jobs` would take; without a name where this has none."""
+        given = {ours: getattr(self, theirs) for theirs, ours in NAMES.items()}
+        given["model"] = model.name if self.model is not None else None
         if self.size != "auto":
             given["width"], given["height"] = (int(side) for side in self.size.split("x"))
         return {name: value for name, value in given.items() if value is not None}
 
 
-def check_model(name: str | None, default: Model, catalogue: Catalogue) -> None:
-    """Raise ModelNotFound or InvalidRequest unless this model, or the default without a name, makes images."""
+def model_asked_for(name: str | None, default: Model, catalogue: Catalogue) -> Model:
+    """Return the model of this name or alias, or the default one. Raises ModelNotFound, or InvalidRequest for one that
+    makes no images.
+    """
     makers = image_models(catalogue)
-    if name is not None and name not in catalogue.models:
+    model = default if name is None else catalogue.known_as(name)
+    if model is None:
         raise ModelNotFound(name, makers)
-    if (name or default.name) not in makers:
-        fault = {"pointer": "/model", "detail": f"{name or default.name} makes no images", "allowed": makers}
-        raise InvalidRequest([fault])
+    if model.name not in makers:
+        raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images", "allowed": makers}])
+    return model
 
 
 def image_models(catalogue: Catalogue) -> list[str]:
@@ -118,7 +122,9 @@ def images_schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]
     """Return the schema of the body, with the models and looks on offer."""
     schema = ImagesRequest.model_json_schema()
     fields: dict[str, Any] = schema["properties"]
-    fields |= {"model": {"enum": image_models(catalogue)}, "style": {"enum": list(catalogue.styles)}}
+    makers = image_models(catalogue)
+    names = [*makers, *(alias for name in makers for alias in catalogue.models[name].aliases)]
+    fields |= {"model": {"enum": names}, "style": {"enum": list(catalogue.styles)}}
     for name in fields.keys() - set(schema["required"]):
         fields[name] = _nullable(fields[name])
     return {ImagesRequest.__name__: {**schema, "additionalProperties": {"type": "null"}}}

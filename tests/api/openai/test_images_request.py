@@ -123,3 +123,27 @@ async def test_images_are_inline_unless_asked_for_by_url(client: httpx2.AsyncCli
         inline = await client.post(IMAGES, json={"prompt": "red mug"})
         linked = await client.post(IMAGES, json={"prompt": "red mug", "response_format": "url"})
     assert [list(answer.json()["data"][0]) for answer in (inline, linked)] == [["b64_json"], ["url"]]
+
+
+async def test_alias_of_a_model(
+    client: httpx2.AsyncClient, worker: FakeWorker, state: dict[str, object], catalogue: Catalogue
+) -> None:
+    """A client in which another model's name is fixed gets the model that has it as an alias."""
+    model = catalogue.default_model.model_copy(update={"aliases": ("gpt-image-1", "DALL-E 3")})
+    state["catalogue"] = catalogue.model_copy(update={"models": {**catalogue.models, model.name: model}})
+    for alias in model.aliases:
+        async with worker.finishing(stored_image()):
+            answer = await client.post(IMAGES, json={"prompt": "red mug", "model": alias})
+        assert answer.status_code == 200, answer.text
+        job = (await client.get(f"/v1/jobs/{answer.headers['X-Job-Id']}")).json()
+        assert job["model"] == model.name
+
+
+@pytest.mark.parametrize("alias", ["sd15", "studio-tiny", "twice"])
+def test_a_name_is_one_models(catalogue: Catalogue, alias: str) -> None:
+    """An alias that is also a name, or another model's alias, is refused when the catalogue is read."""
+    models = catalogue.model_dump()["models"]
+    models["studio-tiny"]["aliases"] = [alias]
+    models["sd15"]["aliases"] = ["twice"]
+    with pytest.raises(ValueError, match=f"that of one model, and once: {alias}"):
+        Catalogue.model_validate({"models": models, "styles": {}})
