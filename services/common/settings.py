@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs cookies, by which visitors find their jobs again, and image URLs; the same on every gateway. "
+        description="Signs cookies, by which visitors find their jobs, and image URLs; the same on every gateway. "
         "Unset: one kept in the data folder if records are in SQLite, else a new one in each process.",
     )
     keys: SecretStr | None = Field(

@@ -32,9 +32,7 @@ def client(system: System) -> Iterator[openai.OpenAI]:
 
 def test_images_by_url(client: openai.OpenAI) -> None:
     """`n` images come as URLs that can be fetched directly, each with its own seed."""
-    made = client.images.generate(
-        prompt="red mug", n=2, size="64x64", response_format="url", extra_body={"seed": 3}
-    )
+    made = client.images.generate(prompt="red mug", n=2, size="64x64", response_format="url", extra_body={"seed": 3})
     assert made.data is not None
     assert made.size == "64x64"
     files = [httpx2.get(str(image.url)).content for image in made.data]

@@ -236,7 +236,8 @@ def test_openais_client_draws_once(one: LiveGateway, monkeypatch: pytest.MonkeyP
         return await sending(self, fingerprint, number, seconds)
 
     monkeypatch.setattr(WaitingClients, "sending", noting)
-    with openai.OpenAI(base_url=f"{one.url}/v1", api_key="unused", timeout=1.0) as client, ThreadPoolExecutor(1) as pool:
+    client = openai.OpenAI(base_url=f"{one.url}/v1", api_key="unused", timeout=1.0)
+    with client, ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client.images.generate, prompt="red mug")
         (job_id,) = new_jobs(one)
         poll(lambda: numbers == [0, 1], SECONDS, lambda: f"a second try, not {numbers}")

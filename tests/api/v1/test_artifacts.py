@@ -162,8 +162,14 @@ async def test_store_that_cannot_presign_is_streamed(client: httpx2.AsyncClient,
 
 @pytest.mark.parametrize(
     ("name", "answered"),
-    [("0.png", "image/png"), ("0.jpg?format=jpeg", "image/jpeg"), ("0.jpeg?format=jpeg", "image/jpeg")]
-    + [("0.webp?format=webp", "image/webp"), ("0.png?max_side=16", "image/png"), ("0.png?metadata=0", "image/png")],
+    [
+        ("0.png", "image/png"),
+        ("0.jpg?format=jpeg", "image/jpeg"),
+        ("0.jpeg?format=jpeg", "image/jpeg"),
+        ("0.webp?format=webp", "image/webp"),
+        ("0.png?max_side=16", "image/png"),
+        ("0.png?metadata=0", "image/png"),
+    ],
 )
 async def test_name_with_its_extension(
     client: httpx2.AsyncClient, worker: FakeWorker, name: str, answered: str
@@ -181,9 +187,18 @@ async def test_name_with_its_extension(
 
 @pytest.mark.parametrize(
     ("name", "right"),
-    [("0.jpg", "0.png"), ("0.jpeg", "0.png"), ("0.webp", "0.png"), ("0.gif", "0.png"), ("0.", "0.png")]
-    + [("0.PNG", "0.png"), ("0.png.png", "0.png"), ("0.png?format=jpeg", "0.jpg"), ("0.jpg?format=webp", "0.webp")]
-    + [("0." + "x" * 3000, "0.png")],
+    [
+        ("0.jpg", "0.png"),
+        ("0.jpeg", "0.png"),
+        ("0.webp", "0.png"),
+        ("0.gif", "0.png"),
+        ("0.", "0.png"),
+        ("0.PNG", "0.png"),
+        ("0.png.png", "0.png"),
+        ("0.png?format=jpeg", "0.jpg"),
+        ("0.jpg?format=webp", "0.webp"),
+        ("0." + "x" * 3000, "0.png"),
+    ],
 )
 async def test_name_with_another_extension(
     client: httpx2.AsyncClient, worker: FakeWorker, name: str, right: str
