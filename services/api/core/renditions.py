@@ -138,7 +138,7 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
         if wanted.name == "png" and wanted.side is None and not wanted.metadata:
             return without_metadata(data)
         with Image.open(io.BytesIO(data)) as stored:
-            made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
+            made_how = {str(name): value for name, value in stored.info.items() if isinstance(value, str)}
             image = stored.convert("RGB")
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))

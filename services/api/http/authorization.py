@@ -44,7 +44,7 @@ def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> 
 
 
 def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
-    """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden`, `other-origin` or `invalid-link`.
+    """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden`, `other-origin`, `invalid-link`.
 
     A link says what it gives, and until when: one that is not valid is refused, whoever else the client may be.
     """

@@ -23,7 +23,6 @@ from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.common.schemas import Artifact, StatusRecord
 
-
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 
 

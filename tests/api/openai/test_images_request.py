@@ -54,7 +54,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"n": 0}, "n", "1"),
     ({"n": 11}, "n", "4"),
     ({"size": "big"}, "size", "512x512"),
-    ({"size": "65x64"}, "size", "in steps of"),
+    ({"size": "65x64"}, "size", "multiple of"),
     ({"style": "vivid"}, "style", "dark-luxury"),
     ({"svg": {"model": "gpt-5"}}, "svg", "prompt"),
     ({"frame_count": 4}, "frame_count", "output_format"),
