@@ -17,6 +17,7 @@ from services.api.auth.keys import KeyRing
 from services.api.auth.refusal import RequestRefused
 from services.api.auth.secret_key import secret_key
 from services.api.auth.sessions import Sessions
+from services.api.auth.signed_links import SignedLinks
 from services.api.auth.visitor import Visitors
 from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
@@ -27,6 +28,7 @@ from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
+from services.api.core.waiting_clients import WaitingClients
 from services.api.endpoints import endpoints
 from services.api.http.base_path import base_path, check_public_url, is_https
 from services.api.http.http_exceptions import on_http_exception
@@ -78,10 +80,12 @@ def create_app(
             open_rate_limit(rate, settings) as rate_limit,
             _open_core(settings, catalogue, measured(backends, metrics, tracer), metrics, failpoints) as core,
         ):
+            secret = await asyncio.to_thread(secret_key, settings)
             yield {
                 "settings": settings,
                 "catalogue": catalogue,
-                "authenticator": await asyncio.to_thread(_authenticator, settings, keyring, proxies, origins),
+                "authenticator": _authenticator(settings, secret, keyring, proxies, origins),
+                "links": SignedLinks(secret),
                 "rate_limit": rate_limit,
                 **core,
             }
@@ -117,6 +121,7 @@ async def _open_core(
             "gateway": gateway,
             "positions": positions,
             "artifacts": Artifacts(backends.objects, renditions),
+            "clients": WaitingClients(backends.cache),
             "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
             "health": BackendHealth(backends, sweeper),
         }
@@ -152,9 +157,9 @@ def _routes(settings: Settings, catalogue: Catalogue, templates: PageTemplates) 
 
 
 def _authenticator(
-    settings: Settings, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
+    settings: Settings, secret: bytes, keyring: KeyRing | None, proxies: TrustedProxies, origins: tuple[str, ...]
 ) -> Authenticator:
-    secret, secure = secret_key(settings), is_https(settings.public_url)
+    secure = is_https(settings.public_url)
     path = base_path(settings.public_url) or "/"
     visitors, sessions = Visitors(secret, secure=secure, path=path), Sessions(secret, secure=secure, path=path)
     return Authenticator(keyring, visitors, sessions, proxies, settings.public_url, origins)

@@ -1,6 +1,7 @@
 """The catalogue: models on offer and studio styles, read from two TOML files by both sides."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -27,7 +28,10 @@ class Limits(BaseModel):
 
 
 class Model(BaseModel):
-    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` overrides the adapter's own."""
+    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` overrides the adapter's own.
+
+    `aliases` are further names on OpenAI's route, for clients in which another model's name is fixed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,6 +44,7 @@ class Model(BaseModel):
     licence: str = ""
     notes: str = ""
     default: bool = False
+    aliases: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = ()
     defaults: Mapping[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
     max_batch: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -122,10 +127,21 @@ class Catalogue(BaseModel):
     def default_model(self) -> Model:
         return next(model for model in self.models.values() if model.default)
 
+    def known_as(self, name: str) -> Model | None:
+        """Return the model with this name or alias."""
+        return self.models.get(name) or next((each for each in self.models.values() if name in each.aliases), None)
+
     @model_validator(mode="after")
     def _one_default(self) -> Self:
         if sum(model.default for model in self.models.values()) != 1:
             raise ValueError("exactly one model must say `default = true`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        named = Counter([*self.models, *(alias for model in self.models.values() for alias in model.aliases)])
+        if twice := sorted(name for name, times in named.items() if times > 1):
+            raise ValueError(f"a name or alias is that of one model, and once: {', '.join(twice)}")
         return self
 
 

@@ -2,6 +2,7 @@
 
 StudioError
 ├── InvalidRequest              the request breaks the model's schema or limits
+│   └── ModelNotFound           it names a model that is not on offer
 ├── InvalidMessage              a queue message that cannot be understood
 ├── JobNotFound                 never existed (or was forgotten after its retention)
 │   └── StatusRebuilding        not known now, and the status store was emptied after the job was made
@@ -34,7 +35,10 @@ StudioError
         └── HandedBack          perhaps not the job's fault: it is tried again, alone
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from services.common.suggestions import unknown
 
 
 class StudioError(Exception):
@@ -47,6 +51,14 @@ class InvalidRequest(StudioError):
     def __init__(self, errors: list[dict[str, object]]) -> None:
         super().__init__("; ".join(f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors))
         self.errors = errors
+
+
+class ModelNotFound(InvalidRequest):
+    """`offered` are the names of the models that could have been asked for."""
+
+    def __init__(self, name: object, offered: Iterable[str]) -> None:
+        got, names = name[:200] if isinstance(name, str) else name, sorted(offered)
+        super().__init__([{"pointer": "/model", "detail": unknown("model", name, names), "got": got, "allowed": names}])
 
 
 class InvalidMessage(StudioError):

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs the cookie by which visitors find their jobs again; the same on every gateway. "
+        description="Signs cookies, by which visitors find their jobs, and image URLs; the same on every gateway. "
         "Unset: one kept in the data folder if records are in SQLite, else a new one in each process.",
     )
     keys: SecretStr | None = Field(
@@ -99,7 +99,9 @@ class Settings(BaseSettings):
         "", description="Addresses and networks of proxies whose X-Forwarded-For or Forwarded is believed, with commas."
     )
     cors_origins: str = Field(
-        "", description="Other sites, such as https://shop.example.com, whose scripts may use the API; with commas."
+        "",
+        description="Other sites, such as https://shop.example.com, whose scripts may use the API and whose pages may "
+        "show its images; with commas.",
     )
     max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="Seconds within which a request body must arrive.")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.support.models.scripted_adapter import expected_pixels, pixels_of
+from tests.support.polling import poll
 from tests.support.system import System, running_system
 
 
@@ -31,7 +32,7 @@ def client(system: System) -> Iterator[openai.OpenAI]:
 
 def test_images_by_url(client: openai.OpenAI) -> None:
     """`n` images come as URLs that can be fetched directly, each with its own seed."""
-    made = client.images.generate(prompt="red mug", n=2, size="64x64", extra_body={"seed": 3})
+    made = client.images.generate(prompt="red mug", n=2, size="64x64", response_format="url", extra_body={"seed": 3})
     assert made.data is not None
     assert made.size == "64x64"
     files = [httpx2.get(str(image.url)).content for image in made.data]
@@ -89,7 +90,9 @@ def test_output_compression(client: openai.OpenAI, name: Literal["jpeg", "webp"]
 
 def test_png_loses_nothing(client: openai.OpenAI) -> None:
     """A PNG accepts OpenAI's default `output_compression` of 100 and is the stored file."""
-    made = client.images.generate(prompt="red mug", output_compression=100, extra_body={"seed": 5})
+    made = client.images.generate(
+        prompt="red mug", output_compression=100, response_format="url", extra_body={"seed": 5}
+    )
     assert made.data is not None
     assert pixels_of(httpx2.get(str(made.data[0].url)).content) == expected_pixels("red mug", 5)
 
@@ -121,12 +124,13 @@ def test_models(client: openai.OpenAI) -> None:
         ({"n": 11}, "n"),
         ({"size": "64x65"}, "size"),
         ({"style": "vivid"}, "style"),
-        ({"model": "dall-e-3"}, "model"),
+        ({"stream": True}, "stream"),
+        ({"background": "transparent"}, "background"),
     ],
 )
 def test_what_cannot_be_honoured(client: openai.OpenAI, given: dict[str, object], param: str) -> None:
     """An unsupported field or value is refused under the client's own name for it, never ignored."""
-    with pytest.raises(openai.UnprocessableEntityError) as caught:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.images.generate(prompt="red mug", **given)  # type: ignore[call-overload]
     assert (caught.value.code, caught.value.type) == ("validation-error", "invalid_request_error")
     assert caught.value.param == param
@@ -158,3 +162,58 @@ def test_idempotency_key(client: openai.OpenAI) -> None:
     first, second = (ask(prompt="red mug", extra_headers={"Idempotency-Key": "once"}) for _ in range(2))
     assert first.headers["X-Job-Id"] == second.headers["X-Job-Id"]
     assert first.parse().data == second.parse().data
+
+
+def test_unknown_model(client: openai.OpenAI, system: System) -> None:
+    """A model that is not on offer raises OpenAI's own error, which names those there are."""
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.images.generate(prompt="red mug", model="dall-e-3")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert system.model in caught.value.message
+
+
+def test_every_default_in_words(client: openai.OpenAI) -> None:
+    """A client that spells out every default gets its image."""
+    made = client.images.generate(
+        prompt="red mug",
+        model=None,
+        n=1,
+        size="auto",
+        quality="auto",
+        background="opaque",
+        moderation="auto",
+        output_format="png",
+        output_compression=100,
+        partial_images=0,
+        stream=False,
+        style=None,
+        user="user-1234",
+        safety_identifier="user-1234",
+        extra_body={"seed": 5},
+    )
+    assert made.data is not None
+    assert pixels_of(base64.b64decode(str(made.data[0].b64_json))) == expected_pixels("red mug", 5)
+
+
+def test_impatient_client(client: openai.OpenAI, system: System) -> None:
+    """A client whose timeout is too short for the job gets its image all the same: its tries share one job."""
+    before = set(system.generation_counts())
+    patient = client.with_options(timeout=1.0, max_retries=4)
+    made = patient.images.generate(prompt="SLOW impatient", extra_body={"seed": 9})
+    assert made.data is not None
+    assert pixels_of(base64.b64decode(str(made.data[0].b64_json))) == expected_pixels("SLOW impatient", 9)
+    drawn = {job_id: count for job_id, count in system.generation_counts().items() if job_id not in before}
+    assert list(drawn.values()) == [1]
+
+
+def test_client_that_leaves(system: System) -> None:
+    """When a client hangs up its job stops while it is drawn."""
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.post(f"{system.url}/v1/images/generations", json={"prompt": "SLOW and unwanted"}, timeout=0.4)
+
+    def newest() -> dict[str, str]:  # a list is no look at one job, which would keep it going
+        job = system.client.get("/v1/jobs?limit=1").json()["data"][0]
+        return {"prompt": job["params"]["prompt"], "state": job["state"]}
+
+    unwanted = {"prompt": "SLOW and unwanted", "state": "canceled"}
+    poll(lambda: newest() == unwanted, 10, newest)

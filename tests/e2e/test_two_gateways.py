@@ -118,3 +118,24 @@ def test_limits_hold_across_gateways(system: System) -> None:
     many = {"keys": LINES, "rate_limit": "", "owner_limit": "7"}
     with another(system, **many) as one, another(system, **many) as two:
         assert submitted("alice") == [202] * 2 + [429] * 4
+
+
+def test_request_sent_again_joins_across_gateways(system: System, other: httpx2.Client) -> None:
+    """A request that OpenAI's client sends again to another gateway waits for the job of the first time."""
+    body = {"prompt": "cup", "n": 2}
+    with pytest.raises(httpx2.ReadTimeout):
+        ask(system.client, body, 0, timeout=0.5)
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(ask, other, body, 1, timeout=30)
+        system.start_worker()
+        answer = asking.result(60)
+    assert answer.status_code == 200, answer.text
+    assert [job["id"] for job in system.client.get("/v1/jobs").json()["data"]] == [answer.headers["X-Job-Id"]]
+    url = ask(other, {**body, "response_format": "url"}, 0, timeout=30).json()["data"][1]["url"]
+    path = url.partition("/v1/")[2]
+    assert system.client.get(f"/v1/{path}").headers["Content-Type"] == "image/png"
+
+
+def ask(client: httpx2.Client, body: dict[str, object], number: int, *, timeout: float) -> httpx2.Response:
+    headers = {"x-stainless-retry-count": str(number)}
+    return client.post("/v1/images/generations", json=body, headers=headers, timeout=timeout)

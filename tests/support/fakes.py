@@ -6,11 +6,13 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
 from uuid import uuid4
 
 from PIL import Image
 
 from services.common.backends import Backends
+from services.common.background import background_task
 from services.common.brokers import sqlite_queue
 from services.common.brokers.sqlite import SQLiteBroker
 from services.common.manifests import Manifests
@@ -63,6 +65,19 @@ class FakeWorker:
         """Finish the job as failed with this code."""
         error = JobError(code=code, message="not this time", retryable=False)
         await self._finish(job_id, Outcome(State.FAILED, error=error))
+
+    @asynccontextmanager
+    async def finishing(self, *images: bytes) -> AsyncIterator[None]:
+        """Finish every queued job with these images while the block runs."""
+        async with background_task(self._finish_all(images)):
+            yield
+
+    async def _finish_all(self, images: Sequence[bytes]) -> NoReturn:
+        while True:
+            for record in await self._backends.statuses.list():
+                if record.state is State.QUEUED:
+                    await self.succeed(record.job_id, *images)
+            await asyncio.sleep(0.01)
 
     async def _finish(self, job_id: str, outcome: Outcome) -> None:
         lease = await self.begin(job_id)

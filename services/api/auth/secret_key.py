@@ -1,4 +1,4 @@
-"""The key that signs cookies: the operator's, or with SQLite one that is made once and kept in a file."""
+"""The key that signs cookies and links: the operator's, or with SQLite one that is made once and kept in a file."""
 
 import os
 import secrets
@@ -26,7 +26,9 @@ def secret_key(settings: Settings) -> bytes:
         return settings.secret_key.get_secret_value().encode()
     if urlsplit(settings.statuses_url).scheme == "sqlite":
         return _kept(settings.data_dir / FILE)
-    log.warning("no STUDIO_SECRET_KEY: visitors lose sight of their jobs at a restart, and between gateways")
+    log.warning(
+        "no STUDIO_SECRET_KEY: at a restart and between gateways visitors lose sight of their jobs, and image URLs end"
+    )
     return secrets.token_bytes(_BYTES)
 
 

@@ -21,6 +21,7 @@ from services.common.errors import (
     InvalidRequest,
     JobFinished,
     JobNotFound,
+    ModelNotFound,
     QueueFull,
     StudioError,
 )
@@ -164,15 +165,12 @@ class Gateway:
         await self._manifests.clear(job_id)
 
     def model(self, name: object) -> Model:
-        """Return the model of this name, or the default one for a request without a name. Raises InvalidRequest."""
+        """Return the model of this name, or the default one for a request without a name. Raises ModelNotFound."""
         if name is None:
             name = self._settings.model or self._catalogue.default_model.name
         if isinstance(name, str) and name in self._catalogue.models:
             return self._catalogue.models[name]
-        got = name[:200] if isinstance(name, str) else name
-        allowed = sorted(self._catalogue.models)
-        detail = unknown("model", name, allowed)
-        raise InvalidRequest([{"pointer": "/model", "detail": detail, "got": got, "allowed": allowed}])
+        raise ModelNotFound(name, self._catalogue.models)
 
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
         model = self.model(body.get("model"))

@@ -1,4 +1,4 @@
-"""Renditions of stored images: another file format or a smaller size, made on request and not kept."""
+"""Renditions of stored images: another file format, a smaller size or without metadata, made on request, not kept."""
 
 import asyncio
 import io
@@ -7,23 +7,29 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from services.api.core.png_chunks import without_metadata
 from services.common.errors import InvalidRequest, TooBusy
 from services.common.schemas import Artifact
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SECONDS: Final = 10.0  # for one image, waiting for its turn included
 THREADS: Final = 2  # at a time, so that the gateway has time for other requests
 
 _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, sections 4.6.4 and 4.6.5
+_PARAMETERS: Final = "parameters"  # the text of a PNG with all settings in it
 
 
 @dataclass(frozen=True)
 class ImageFormat:
     """`options` are Pillow's, for an image that looks like the stored one; `side` is the longest side in pixels.
 
-    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one.
+    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one. Without `metadata`
+    the file does not say how the image was made.
     """
 
     name: str
@@ -32,6 +38,7 @@ class ImageFormat:
     options: Mapping[str, Any] = field(default_factory=dict)
     side: int | None = None
     quality: int | None = None
+    metadata: bool = True
 
     @property
     def lossy(self) -> bool:
@@ -41,13 +48,17 @@ class ImageFormat:
     def query(self) -> str:
         """The query of the artifact's URL that asks for this format."""
         asked = {"format": self.name, "max_side": self.side, "quality": self.quality}
+        asked["metadata"] = None if self.metadata else 0
         return urlencode({name: value for name, value in asked.items() if value is not None})
 
     @property
     def version(self) -> str:
         """A name that tells this rendition from others of the same image."""
-        side = "" if self.side is None else f"-{self.side}"
-        return self.name + side + ("" if self.quality is None else f"-q{self.quality}")
+        parts = [self.name]
+        parts += [] if self.side is None else [str(self.side)]
+        parts += [] if self.quality is None else [f"q{self.quality}"]
+        parts += [] if self.metadata else ["bare"]
+        return "-".join(parts)
 
 
 FORMATS: Final[Mapping[str, ImageFormat]] = {
@@ -58,10 +69,15 @@ FORMATS: Final[Mapping[str, ImageFormat]] = {
 
 
 def wanted_format(
-    artifact: Artifact, name: str | None, side: int | None = None, quality: int | None = None
+    artifact: Artifact,
+    name: str | None,
+    side: int | None = None,
+    quality: int | None = None,
+    *,
+    metadata: bool = True,
 ) -> ImageFormat | None:
     """Return the format asked for; None for the artifact as it is stored. Raises InvalidRequest with the choices."""
-    if name is None and side is None and quality is None:
+    if name is None and side is None and quality is None and metadata:
         return None
     own = next((each.name for each in FORMATS.values() if each.media_type == artifact.media_type), None)
     if name is None:
@@ -73,9 +89,9 @@ def wanted_format(
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": name[:200], "allowed": allowed}])
     if not FORMATS[name].lossy:
         quality = None  # a lossless file has no quality to choose
-    if name == own and side is None and quality is None:
+    if name == own and side is None and quality is None and metadata:
         return None
-    return replace(FORMATS[name], side=side, quality=quality)
+    return replace(FORMATS[name], side=side, quality=quality, metadata=metadata)
 
 
 class Renditions:
@@ -120,19 +136,48 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     from PIL import Image
 
     try:
+        if wanted.name == "png" and wanted.side is None and not wanted.metadata:
+            return without_metadata(data)
         with Image.open(io.BytesIO(data)) as stored:
-            made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
+            made_how = {str(name): value for name, value in stored.info.items() if isinstance(value, str)}
             image = stored.convert("RGB")
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         detail = "this artifact is no image that can be converted: fetch it without `format` and `max_side`"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
-    # PNG has texts of any name, the other formats have EXIF: its comment holds all texts, as JSON.
+    image.info = {name: value for name, value in image.info.items() if name not in made_how}
+    return _encoded(image, wanted, made_how if wanted.metadata else {})
+
+
+def _encoded(image: "Image.Image", wanted: ImageFormat, made_how: Mapping[str, str]) -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer = io.BytesIO()
+    options = {**wanted.options, **({} if wanted.quality is None else {"quality": wanted.quality})}
+    if wanted.name == "png":
+        options["pnginfo"] = info = PngInfo()
+        for name, value in made_how.items():
+            info.add_text(name, value)  # as Latin-1 where that can hold it
+    elif made_how:
+        options["exif"] = _exif(made_how)
+    image.save(buffer, wanted.name, **options)
+    return buffer.getvalue()
+
+
+def _exif(made_how: Mapping[str, str]) -> "Image.Exif":
+    """Return how the image was made, in the one comment that EXIF has for texts.
+
+    It is the text that other tools read, in the encoding that they expect. A file of an earlier version has no such
+    text: then all its texts, as JSON.
+    """
+    from PIL import Image
+
     exif = Image.Exif()
     exif[_SOFTWARE] = made_how.get("software", "")
-    exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")
-    buffer = io.BytesIO()
-    chosen = {} if wanted.quality is None else {"quality": wanted.quality}
-    image.save(buffer, wanted.name, exif=exif, **{**wanted.options, **chosen})
-    return buffer.getvalue()
+    if _PARAMETERS in made_how:
+        comment = b"UNICODE\0" + made_how[_PARAMETERS].encode("utf-16-be")
+    else:
+        comment = b"ASCII\0\0\0" + json.dumps(dict(made_how)).encode("ascii")
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = comment
+    return exif

@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.auth.caller import set_caller
+from services.api.auth.caller import Caller, set_caller
 from services.api.auth.refusal import RequestRefused
+from services.api.auth.signed_links import EXPIRES, SIGNATURE
+from services.api.http.artifact_name import ArtifactName
 from services.api.http.problems import on_error
 from services.api.http.state import AppState, Handler
 
@@ -18,9 +20,11 @@ class Access(Enum):
 
     OPEN = auto()  # any client, without a key: health and documentation
     USER = auto()  # any key
+    LINK = auto()  # any key, or the signature of a link to this one artifact
     OPERATOR = auto()  # an operator's key
 
 
+_LINK_HOLDER: Final = Caller(owner=None, party="link")
 Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 
@@ -40,7 +44,14 @@ def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> 
 
 
 def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
-    """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden` or `other-origin`."""
+    """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden`, `other-origin`, `invalid-link`.
+
+    A link says what it gives, and until when: one that is not valid is refused, whoever else the client may be.
+    """
+    if access is Access.LINK and SIGNATURE in request.query_params:
+        _check_link(request)
+        set_caller(request, _LINK_HOLDER)
+        return
     caller = request.state["authenticator"].admit(request)
     if access is Access.OPERATOR and not caller.operator:
         raise RequestRefused(
@@ -48,3 +59,10 @@ def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
             "this is for operators: send an operator's key, or without keys ask on the gateway's own machine",
         )
     set_caller(request, caller)
+
+
+def _check_link(request: Request[AppState]) -> None:
+    given, name = request.query_params, ArtifactName.parse(request.path_params["index"])
+    job_id, number = request.path_params["job_id"], name.number if name else -1
+    if fault := request.state["links"].fault(job_id, number, given.get(EXPIRES, ""), given[SIGNATURE]):
+        raise RequestRefused("invalid-link", fault)

@@ -1,14 +1,14 @@
 """One operation of the API: its route and, from the same entry, its description in the OpenAPI document."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.routing import Route
 
 from services.api.http.authorization import Access, Refusal, authorized
-from services.api.http.problems import on_error
+from services.api.http.problems import Kind, on_error
 from services.api.http.state import Handler
 from services.common.catalogue import Catalogue
 
@@ -58,6 +58,7 @@ class Endpoint:
     access: Access = Access.USER
     fault: type[BaseModel] | None = None  # the shape of its problems, where it is not ours
     refuse: Refusal = on_error  # answers a refused request in that shape
+    kinds: Mapping[str, Kind] = field(default_factory=dict)  # of its problems that differ from `problems.py`
 
     @property
     def route(self) -> Route:

@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unauthenticated": Kind(401, "This takes a key"),
     "forbidden": Kind(403, "This takes another key"),
     "other-origin": Kind(403, "The request may come from another site"),
+    "invalid-link": Kind(403, "The link has ended, or was not made for this artifact"),
     "not-found": Kind(404, "There is nothing here"),
     "job-not-found": Kind(404, "No such job"),
     "artifact-not-found": Kind(404, "The job has no such artifact"),

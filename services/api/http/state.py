@@ -7,11 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.authentication import Authenticator
+from services.api.auth.signed_links import SignedLinks
 from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
+from services.api.core.waiting_clients import WaitingClients
 from services.api.http.rate_limit import RateLimit
 from services.common.catalogue import Catalogue
 from services.common.settings import Settings
@@ -23,6 +25,7 @@ class CoreState(TypedDict):
     gateway: Gateway
     positions: QueuePositions
     artifacts: Artifacts
+    clients: WaitingClients
     dead_letters: DeadLetters
     health: BackendHealth
 
@@ -33,6 +36,7 @@ class AppState(CoreState):
     settings: Settings
     catalogue: Catalogue
     authenticator: Authenticator
+    links: SignedLinks
     rate_limit: RateLimit | None
 
 

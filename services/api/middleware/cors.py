@@ -6,13 +6,10 @@ from urllib.parse import urlsplit
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from services.api.http.headers import REQUEST_HEADERS
-
-_METHODS: Final = ("GET", "POST", "DELETE")
-_SENT: Final = (*REQUEST_HEADERS, "Authorization", "Content-Type", "X-Request-Id")
+_METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 _SHOWN: Final = (
     *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
-    *("X-Job-Id", "X-Request-Id"),
+    *("Content-Disposition", "X-Job-Id", "X-Request-Id", "x-should-retry"),
 )
 
 
@@ -27,11 +24,21 @@ def listed_origins(listed: str) -> tuple[str, ...]:
 
 
 def cors(origins: tuple[str, ...]) -> list[Middleware]:
-    """Return the middleware; an empty list without origins. Cookies are not allowed: a script sends a key instead."""
+    """Return the middleware; an empty list without origins. Cookies are not allowed: a script sends a key instead.
+
+    A script of a listed site may send any header: OpenAI's clients and tracers send dozens, and new ones with each
+    version (`x-stainless-*`, `openai-*`, `traceparent`), and a program that is no browser may send them all anyway. It
+    may also reach a gateway in a private network, for which browsers ask by a header of their own.
+    """
     if not origins:
         return []
     return [
         Middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=_METHODS, allow_headers=_SENT, expose_headers=_SHOWN
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_METHODS,
+            allow_headers=("*",),
+            allow_private_network=True,
+            expose_headers=_SHOWN,
         )
     ]

@@ -31,7 +31,7 @@ class UnexpectedErrors:
         try:
             await self._app(scope, receive, noting_send)
         except ClientDisconnect:
-            log.info("client left before its request was complete")  # no client is left to answer
+            log.info("client left before it was answered")  # no client is left to answer
         except Exception:
             log.exception("unexpected error")
             # The client notices an answer that is cut short: the server closes the connection before its end.

@@ -6,7 +6,7 @@ from services.api.http.view import View
 
 
 class ImageByUrl(View):
-    """The absolute URL of the image."""
+    """The absolute URL of the image, which works by itself, without a key, for an hour."""
 
     url: str
 

@@ -30,7 +30,7 @@ from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint, JsonSchema
 from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.http.problem_views import ProblemView
-from services.api.http.problems import KINDS, MEDIA_TYPE
+from services.api.http.problems import KINDS, MEDIA_TYPE, Kind
 from services.common.catalogue import Catalogue
 
 _REF: Final = "#/components/schemas/"
@@ -144,8 +144,12 @@ def _header(name: str, *, required: bool) -> Header:
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in [*endpoint.problems, *_access_problems(endpoint), "internal-error"]:
-        by_status[KINDS[code].status].append(code)
+        by_status[_kind(endpoint, code).status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
+
+
+def _kind(endpoint: Endpoint, code: str) -> Kind:
+    return endpoint.kinds[code] if code in endpoint.kinds else KINDS[code]
 
 
 def _access_problems(endpoint: Endpoint) -> Iterable[str]:
@@ -154,6 +158,8 @@ def _access_problems(endpoint: Endpoint) -> Iterable[str]:
         yield from ("unauthenticated", "other-origin")
     if endpoint.access is Access.OPERATOR:
         yield "forbidden"
+    if endpoint.access is Access.LINK:
+        yield "invalid-link"
 
 
 def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
@@ -164,8 +170,8 @@ def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
     else:
         ours = {"properties": {"error": code}}
         schema, media_type = {"allOf": [{"$ref": _REF + endpoint.fault.__name__}, ours]}, _JSON
-    described = " ".join(f"`{each}`: {KINDS[each].title}." for each in codes)
-    headers = ["Retry-After"] if any(KINDS[each].retry_after for each in codes) else []
+    described = " ".join(f"`{each}`: {_kind(endpoint, each).title}." for each in codes)
+    headers = ["Retry-After"] if any(_kind(endpoint, each).retry_after for each in codes) else []
     headers += ["WWW-Authenticate"] if "unauthenticated" in codes else []
     return Response(
         description=described,

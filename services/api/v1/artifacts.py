@@ -12,16 +12,16 @@ from starlette.types import Send
 from services.api.auth.refusal import RequestRefused
 from services.api.core.artifacts import ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
+from services.api.http.artifact_name import ArtifactName
+from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
+from services.api.http.embedding import embedding_headers
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import ArtifactListView, JobView, poll_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.common.schemas import Artifact, StatusRecord
-
-MAX_DIGITS = 4
-
 
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 
@@ -45,6 +45,10 @@ class ArtifactQuery(BaseModel):
         Field(ge=16, le=4096, description="For an image: its longest side in pixels. A larger one is scaled down."),
         PLAIN,
     ] = None
+    metadata: Annotated[
+        Literal["0", "1"],
+        Field(description="With 0 an image does not say how it was made: no prompt, seed or model is in the file."),
+    ] = "1"
     quality: Annotated[
         int | None,
         Field(ge=0, le=100, description="For JPEG and WebP: 0 is the smallest file, 100 the best. PNG is lossless."),
@@ -84,6 +88,7 @@ def artifact_endpoints() -> list[Endpoint]:
                 "too-busy",
             ],
             query=ArtifactQuery,
+            access=Access.LINK,
             headers=["If-None-Match"],
         ),
     ]
@@ -101,46 +106,53 @@ async def index(request: Request[AppState]) -> Response:
 async def read(request: Request[AppState]) -> Response:
     """The bytes, immutable under their hash as ETag; with `?download=1` browsers save them.
 
-    `?format=` returns an image in another format, `?max_side=` a smaller one, `?quality=` a smaller file. The ETag of
-    these is weak: another version of the encoder may write other bytes for an image that looks the same.
+    The number may have the extension of the file behind it, as in `0.png`. `?format=` returns an image in another
+    format, `?max_side=` a smaller one, `?quality=` a smaller file, `?metadata=0` one that does not say how it was made.
+    The ETag of these is weak: another version of the encoder may write other bytes for an image that looks the same.
+
+    The URLs that `POST /v1/images/generations` returns need no key: they carry an end, `expires`, and a `signature`.
     """
     query = read_query(request, ArtifactQuery)
     record = await own_jobs(request).read(request.path_params["job_id"])
-    artifact = _artifact(request, record)
-    wanted = wanted_format(artifact, query.format, query.max_side, query.quality)
-    etag = f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"'
+    name = ArtifactName.parse(request.path_params["index"])
+    artifact = _artifact(request, record, name)
+    wanted = wanted_format(artifact, query.format, query.max_side, query.quality, metadata=query.metadata == "1")
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
+    _check_extension(name, suffix)
     filename = f"{record.job_id}-{artifact.index}{suffix}"
     # A download is streamed by the gateway: the object store would have the browser show it.
-    redirected = request.state["settings"].artifact_delivery == "redirect" and query.download == "0"
-    if wanted is None and redirected:
+    if wanted is None and request.state["settings"].artifact_delivery == "redirect" and query.download == "0":
         url = await request.state["artifacts"].url(artifact, filename)
         if url is not None:
-            return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
-    disposition = "attachment" if query.download == "1" else "inline"
+            return RedirectResponse(url, 307, {"Cache-Control": "no-store", **embedding_headers(request)})
     headers = {
-        "ETag": etag,
+        "ETag": f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"',
         "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Disposition": f'{disposition}; filename="{filename}"',
+        "Content-Disposition": f'{"attachment" if query.download == "1" else "inline"}; filename="{filename}"',
+        **embedding_headers(request),
     }
-    if is_known(request, etag):
+    if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if wanted is not None:
         return await _rendition(request, artifact, wanted, headers)
     return await _stream(request, artifact, {**headers, "Content-Length": str(artifact.bytes)})
 
 
-def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
-    number = request.path_params["index"]
+def _artifact(request: Request[AppState], record: StatusRecord, name: ArtifactName | None) -> Artifact:
     if not record.state.terminal:
         detail = f"job {record.job_id} is {record.state} and has no artifacts yet: poll it until it is over"
         raise RequestRefused("job-not-finished", detail, poll_headers(record, request.state["settings"]))
-    if number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
-        for artifact in record.artifacts:
-            if artifact.index == int(number):
-                return artifact
-    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0, and none is {number[:20]!r}"
+    for artifact in record.artifacts:
+        if name is not None and artifact.index == name.number:
+            return artifact
+    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0, and none has this name"
     raise RequestRefused("artifact-not-found", detail)
+
+
+def _check_extension(name: ArtifactName | None, suffix: str) -> None:
+    if name is not None and not name.fits(suffix.removeprefix(".")):
+        given, right = f"{name.number}.{name.extension}"[:40], f"{name.number}{suffix}"
+        raise RequestRefused("artifact-not-found", f"there is no {given} here: ask for {right} (?format= gives others)")
 
 
 async def _rendition(

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.api.auth.refusal import RequestRefused
 from services.api.core.job_summary import JobSummary
+from services.api.http.embedding import embedding_headers
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import poll_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
@@ -52,4 +53,5 @@ async def show(request: Request[AppState]) -> Response:
             f"job {record.job_id} is {record.state}, and has no preview of image {index} now",
             headers,
         )
-    return Response(found, headers={"Cache-Control": "no-store"}, media_type="image/jpeg")
+    headers = {"Cache-Control": "no-store", **embedding_headers(request)}
+    return Response(found, headers=headers, media_type="image/jpeg")

@@ -5,6 +5,7 @@ from services.common.catalogue import Catalogue, Model
 from services.common.errors import InvalidMessage, InvalidRequest
 from services.common.params import MAX_SEED, ImageParams, Params
 from services.common.schemas import JobMessage
+from services.inference.job.settings_text import PARAMETERS, settings_text
 from services.inference.runtime.adapter import Item
 
 
@@ -29,6 +30,7 @@ def metadata_of(item: Item, model: Model) -> dict[str, str]:
     """Return the facts to store inside the file: enough to make the output again.
 
     `prompt` is the text the model was given. With a style, `product` is the text that the style was put around.
+    `parameters` is all of it in the form that other tools read.
     """
     fields = {
         "prompt": item.prompt,
@@ -41,7 +43,8 @@ def metadata_of(item: Item, model: Model) -> dict[str, str]:
         **{name: getattr(item.params, name, None) for name in ("width", "height", "steps", "guidance")},
         "software": f"commercial-studio-photos-generator {__version__}",
     }
-    return {name: str(value) for name, value in fields.items() if value not in (None, "")}
+    facts = {name: str(value) for name, value in fields.items() if value not in (None, "")}
+    return {**facts, PARAMETERS: settings_text(facts)} if isinstance(item.params, ImageParams) else facts
 
 
 def _prompts(params: Params, catalogue: Catalogue) -> tuple[str, str]:

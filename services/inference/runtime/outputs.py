@@ -45,7 +45,8 @@ class ImageOutput:
 
         info = PngInfo()
         for key, value in metadata.items():
-            info.add_itxt(key, value)
+            # As Latin-1 where that can hold it: some tools read no other text.
+            info.add_text(key, value)
         buffer = io.BytesIO()
         self.image.save(buffer, "PNG", pnginfo=info, compress_level=self.compress_level, compress_type=zlib.Z_RLE)
         return Encoded(buffer.getvalue(), "image/png", "png", self.image.width, self.image.height)

@@ -67,7 +67,7 @@ async def test_every_way_to_submit_counts(client: httpx2.AsyncClient) -> None:
     third = await client.post("/v1/jobs", content="{", headers=bearer("alice"))
     fourth = await client.post("/v1/images/generations", json=asked, headers=bearer("alice"))
 
-    assert [each.status_code for each in (first, second, third, fourth)] == [422, 422, 415, 429]
+    assert [each.status_code for each in (first, second, third, fourth)] == [422, 404, 415, 429]
     left = [each.headers["RateLimit"].partition(";t=")[0] for each in (first, second, third, fourth)]
     assert left == [f'"submit";r={count}' for count in (2, 1, 0, 0)]
     assert fourth.json()["error"]["code"] == "too-many-requests"

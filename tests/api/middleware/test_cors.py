@@ -4,6 +4,8 @@ import httpx2
 import pytest
 
 from services.api.middleware.cors import listed_origins
+from tests.api.v1.test_jobs import submit
+from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +59,87 @@ def test_what_is_no_origin_is_refused(listed: str) -> None:
     """`*`, a bare name, a URL with a path and a file URL are refused as origins."""
     with pytest.raises(ValueError, match="STUDIO_CORS_ORIGINS"):
         listed_origins(listed)
+
+
+SDK_HEADERS = (
+    *("authorization", "content-type", "accept", "idempotency-key", "openai-organization", "openai-project"),
+    *(f"x-stainless-{name}" for name in ("arch", "lang", "os", "package-version", "runtime", "runtime-version")),
+    *(f"x-stainless-{name}" for name in ("async", "helper-method", "read-timeout", "retry-count", "timeout")),
+)
+TRACING_HEADERS = ("traceparent", "tracestate", "baggage", "b3", "sentry-trace", "x-request-id")
+
+
+@listing
+@pytest.mark.parametrize("sent", [SDK_HEADERS, TRACING_HEADERS, ("X-Of-Tomorrow",)], ids=["sdk", "tracing", "new"])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/images/generations"), ("GET", "/v1/models"), ("HEAD", "/v1/jobs/x/artifacts/0")]
+)
+async def test_preflights_of_clients(client: httpx2.AsyncClient, sent: tuple[str, ...], method: str, path: str) -> None:
+    """A listed site's script may send the headers of OpenAI's clients, of tracers and of clients to come."""
+    asking = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": ",".join(sent)}
+    private = {"Access-Control-Request-Private-Network": "true"}
+    allowed = await client.options(path, headers={**of(LISTED), **asking, **private})
+    assert allowed.status_code == 200, allowed.text
+    assert allowed.headers["Access-Control-Allow-Origin"] == LISTED
+    named = {name.strip().lower() for name in allowed.headers["Access-Control-Allow-Headers"].split(",")}
+    assert {name.lower() for name in sent} <= named
+    assert allowed.headers["Access-Control-Allow-Private-Network"] == "true"
+
+    refused = await client.options(path, headers={**of(STRANGE), **asking, **private})
+    assert refused.status_code == 400
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+@listing
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        (of(LISTED), True),
+        ({"Referer": f"{LISTED}/cart?id=1", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}, True),
+        ({"Referer": "http://localhost:5173/"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}, True),  # a page that hides its name
+        (of(STRANGE), False),
+        ({"Referer": f"{STRANGE}/page", "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Referer": f"{LISTED}.evil.example.com/"}, False),
+        ({"Referer": "http://[broken"}, False),
+        ({"Origin": "null"}, False),
+    ],
+)
+async def test_images_may_be_embedded(
+    client: httpx2.AsyncClient, worker: FakeWorker, headers: dict[str, str], shown: bool
+) -> None:
+    """Pages of listed sites may show images, whole or in another format, and pages of others may not."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, stored_image())
+    path = f"/v1/jobs/{job_id}/artifacts/0.png"
+    etag = (await client.get(path)).headers["ETag"]
+    answers = [
+        await client.get(path, headers=headers),
+        await client.head(path, headers=headers),
+        await client.get(f"{path}?max_side=16", headers=headers),
+        await client.get(path, headers={**headers, "If-None-Match": etag}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 304]
+    policies = {answer.headers["Cross-Origin-Resource-Policy"] for answer in answers}
+    assert policies == {"cross-origin" if shown else "same-origin"}
+    allowed = headers.get("Origin") if shown else None
+    assert {answer.headers.get("Access-Control-Allow-Origin") for answer in answers} == {allowed}
+
+
+@listing
+async def test_previews_may_be_embedded_and_the_rest_may_not(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A preview may be shown as well; answers that are no images stay with their own site."""
+    job_id = await submit(client)
+    await worker.show(job_id, b"preview")
+    page = {"Referer": f"{LISTED}/"}
+    preview, job = [await client.get(f"/v1/jobs/{job_id}{rest}", headers=page) for rest in ("/preview", "")]
+    assert preview.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert job.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+async def test_no_listed_site_no_embedding(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """Without listed sites no other site's page may show an image."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, stored_image())
+    answer = await client.get(f"/v1/jobs/{job_id}/artifacts/0", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"

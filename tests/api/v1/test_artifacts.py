@@ -11,7 +11,7 @@ from services.api.core.renditions import Renditions
 from services.common.backends import Backends
 from tests.api.v1.test_jobs import submit
 from tests.support.fake_backends import PresigningObjects, without
-from tests.support.fakes import FakeWorker
+from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +158,68 @@ async def test_store_that_cannot_presign_is_streamed(client: httpx2.AsyncClient,
     response = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
 
     assert (response.status_code, response.content) == (200, PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("name", "answered"),
+    [
+        ("0.png", "image/png"),
+        ("0.jpg?format=jpeg", "image/jpeg"),
+        ("0.jpeg?format=jpeg", "image/jpeg"),
+        ("0.webp?format=webp", "image/webp"),
+        ("0.png?max_side=16", "image/png"),
+        ("0.png?metadata=0", "image/png"),
+    ],
+)
+async def test_name_with_its_extension(
+    client: httpx2.AsyncClient, worker: FakeWorker, name: str, answered: str
+) -> None:
+    """The number may be followed by the extension of the file that is answered."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, stored_image())
+
+    response = await client.get(f"/v1/jobs/{job_id}/artifacts/{name}")
+    plain = await client.get(f"/v1/jobs/{job_id}/artifacts/0{name.partition('?')[1]}{name.partition('?')[2]}")
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, answered)
+    assert (response.content, response.headers["ETag"]) == (plain.content, plain.headers["ETag"])
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("0.jpg", "0.png"),
+        ("0.jpeg", "0.png"),
+        ("0.webp", "0.png"),
+        ("0.gif", "0.png"),
+        ("0.", "0.png"),
+        ("0.PNG", "0.png"),
+        ("0.png.png", "0.png"),
+        ("0.png?format=jpeg", "0.jpg"),
+        ("0.jpg?format=webp", "0.webp"),
+        ("0." + "x" * 3000, "0.png"),
+    ],
+)
+async def test_name_with_another_extension(
+    client: httpx2.AsyncClient, worker: FakeWorker, name: str, right: str
+) -> None:
+    """A name with another extension is 404, and the answer names the right one."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, stored_image())
+
+    response = await client.get(f"/v1/jobs/{job_id}/artifacts/{name}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "artifact-not-found")
+    assert f"ask for {right} " in response.json()["detail"]
+    assert len(response.json()["detail"]) < 200
+
+
+@pytest.mark.parametrize("name", ["1.png", ".png", "png", "-1.png", "00000.png", "0x0.png"])
+async def test_extension_makes_no_artifact(client: httpx2.AsyncClient, worker: FakeWorker, name: str) -> None:
+    """An extension behind a number that the job does not have finds nothing."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, stored_image())
+
+    response = await client.get(f"/v1/jobs/{job_id}/artifacts/{name}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "artifact-not-found")

@@ -7,6 +7,7 @@ import json
 import httpx2
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from services.api.core import renditions
 from services.api.core.artifacts import Artifacts
@@ -166,3 +167,92 @@ async def test_smaller_picture(client: httpx2.AsyncClient, worker: FakeWorker) -
     assert (small.headers["Content-Type"], other.headers["Content-Type"]) == ("image/png", "image/webp")
     assert Image.open(io.BytesIO(large.content)).size == (64, 32)
     assert len({answer.headers["ETag"] for answer in (small, other, large)}) == 3
+
+
+SETTINGS = "a red café ☕\nNegative prompt: blurry\nSteps: 8, Seed: 7, Model: studio-tiny"
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+async def test_settings_for_other_tools(client: httpx2.AsyncClient, worker: FakeWorker, name: str) -> None:
+    """The settings that other tools read in a PNG are in the EXIF comment of other formats, as these tools write it."""
+    path = await made(client, worker, stored_image(**HOW, parameters=SETTINGS))
+
+    exif = Image.open(io.BytesIO((await client.get(f"{path}?format={name}")).content)).getexif()
+
+    comment: bytes = exif.get_ifd(0x8769)[0x9286]
+    assert comment.startswith(b"UNICODE\0")
+    assert comment[8:].decode("utf-16-be") == SETTINGS
+
+
+async def test_settings_in_a_smaller_png(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A smaller PNG has the texts of the stored one."""
+    path = await made(client, worker, stored_image(**HOW, parameters=SETTINGS))
+    small = Image.open(io.BytesIO((await client.get(f"{path}?max_side=16")).content))
+    assert small.info == {**HOW, "parameters": SETTINGS}
+
+
+@pytest.mark.parametrize("query", ["", "&format=png", "&format=jpeg", "&format=webp&quality=50", "&max_side=16"])
+async def test_without_metadata(client: httpx2.AsyncClient, worker: FakeWorker, query: str) -> None:
+    """`?metadata=0` leaves out how an image was made, in every format and size, and changes no pixel."""
+    path = await made(client, worker, stored_image(**HOW, parameters=SETTINGS))
+    whole = await client.get(f"{path}?{query.removeprefix('&')}")
+
+    bare = await client.get(f"{path}?metadata=0{query}")
+
+    for secret in ("red caf", "macro", "studio-tiny", "commercial-studio"):
+        for encoding in ("utf-8", "utf-16-be", "utf-16-le"):
+            assert secret.encode(encoding) not in bare.content
+    shown, expected = (Image.open(io.BytesIO(answer.content)) for answer in (bare, whole))
+    assert shown.tobytes() == expected.tobytes()
+    assert (shown.info.keys() & HOW.keys(), dict(shown.getexif())) == (set(), {})
+    assert bare.headers["ETag"] != whole.headers["ETag"]
+    again = await client.get(f"{path}?metadata=0{query}", headers={"If-None-Match": bare.headers["ETag"]})
+    assert again.status_code == 304
+    other = await client.get(f"{path}?{query.removeprefix('&')}", headers={"If-None-Match": bare.headers["ETag"]})
+    assert other.status_code == 200
+
+
+async def test_without_metadata_nothing_is_encoded_again(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """A PNG without metadata has the compressed pixels of the stored one, and keeps what colours depend on."""
+    buffer = io.BytesIO()
+    profile = b"a colour profile"
+    exif = Image.Exif()
+    exif[0x010E] = "a secret title"
+    image = Image.new("RGB", (64, 32), "red")
+    image.save(buffer, "PNG", icc_profile=profile, pnginfo=_texts(), dpi=(300, 300), exif=exif)
+    path = await made(client, worker, buffer.getvalue() + b"behind the end")
+
+    bare = (await client.get(f"{path}?metadata=0")).content
+
+    start = buffer.getvalue().index(b"IDAT")
+    assert buffer.getvalue()[start : start + 40] in bare
+    assert b"eXIf" in buffer.getvalue()
+    assert not any(word in bare for word in (b"prompt", b"secret", b"eXIf", b"tIME"))
+    assert bare.endswith(b"IEND\xaeB`\x82")
+    assert Image.open(io.BytesIO(bare)).info["icc_profile"] == profile
+
+
+def _texts() -> PngInfo:
+    info = PngInfo()
+    info.add_text("prompt", "a secret")
+    info.add_text("Comment", "a long secret", zip=True)
+    info.add_itxt("prompt", "another secret ☕")
+    info.add(b"tIME", b"\x07\xea\x0b\x1e\x17\0\0")
+    return info
+
+
+@pytest.mark.parametrize("data", [b"no picture", stored_image()[:60], stored_image()[:8], b""])
+async def test_what_is_no_whole_png_without_metadata(
+    client: httpx2.AsyncClient, worker: FakeWorker, data: bytes
+) -> None:
+    """An artifact that is no whole PNG cannot be had without metadata, and the answer is a refusal, not half a file."""
+    path = await made(client, worker, data)
+    assert (await client.get(f"{path}?metadata=0")).status_code == 422
+
+
+@pytest.mark.parametrize("value", ["2", "no", "", "false"])
+async def test_unknown_value_of_metadata(client: httpx2.AsyncClient, worker: FakeWorker, value: str) -> None:
+    """`?metadata=` takes 0 and 1: another word must not be taken for leaving nothing out."""
+    path = await made(client, worker)
+    answer = await client.get(f"{path}?metadata={value}")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/metadata")
