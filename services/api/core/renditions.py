@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from services.common.errors import InvalidRequest, TooBusy
 from services.common.schemas import Artifact
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SECONDS: Final = 10.0  # for one image, waiting for its turn included
 THREADS: Final = 2  # at a time, so that the gateway has time for other requests
@@ -23,13 +26,15 @@ _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, s
 class ImageFormat:
     """`options` are Pillow's, for an image that looks like the stored one; `side` is the longest side in pixels.
 
-    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one.
+    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one. What is transparent
+    becomes white where a format is not `transparent`.
     """
 
     name: str
     media_type: str
     extension: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    transparent: bool = True
     side: int | None = None
     quality: int | None = None
 
@@ -52,7 +57,7 @@ class ImageFormat:
 
 FORMATS: Final[Mapping[str, ImageFormat]] = {
     "png": ImageFormat("png", "image/png", "png"),
-    "jpeg": ImageFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
+    "jpeg": ImageFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}, transparent=False),
     "webp": ImageFormat("webp", "image/webp", "webp", {"quality": 90}),
 }
 
@@ -121,7 +126,8 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     try:
         with Image.open(io.BytesIO(data)) as stored:
             made_how = {name: value for name, value in stored.info.items() if isinstance(value, str)}
-            image = stored.convert("RGB")
+            profile = stored.info.get("icc_profile") if stored.mode in ("RGB", "RGBA") else None
+            image = _coloured(stored, wanted)
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))
     except OSError as exc:
@@ -133,5 +139,17 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
     exif.get_ifd(_EXIF)[_USER_COMMENT] = b"ASCII\0\0\0" + json.dumps(made_how).encode("ascii")
     buffer = io.BytesIO()
     chosen = {} if wanted.quality is None else {"quality": wanted.quality}
-    image.save(buffer, wanted.name, exif=exif, **{**wanted.options, **chosen})
+    image.save(buffer, wanted.name, exif=exif, icc_profile=profile, **{**wanted.options, **chosen})
     return buffer.getvalue()
+
+
+def _coloured(stored: "Image", wanted: ImageFormat) -> "Image":
+    """Return the image in red, green and blue, and with its transparency where the format has any, else on white."""
+    from PIL import Image
+
+    if not stored.has_transparency_data:
+        return stored.convert("RGB")
+    image = stored.convert("RGBA")
+    if wanted.transparent:
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -160,7 +160,9 @@ async def _images(request: Request[AppState], asked: ImagesRequest, record: Stat
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
     created = int(record.created_at)
-    return ImagesResponse(created=created, data=tuple(data), output_format=asked.output_format, size=size)
+    return ImagesResponse(
+        created=created, data=tuple(data), output_format=asked.output_format, size=size, warnings=view.warnings
+    )
 
 
 def _schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:

@@ -28,7 +28,8 @@ def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[It
 def metadata_of(item: Item, model: Model) -> dict[str, str]:
     """Return the facts to store inside the file: enough to make the output again.
 
-    `prompt` is the text the model was given. With a style, `product` is the text that the style was put around.
+    `prompt` is the text for the model, whose words it cannot read are named by a warning of the job. With a style,
+    `product` is the text that the style was put around.
     """
     fields = {
         "prompt": item.prompt,

@@ -5,6 +5,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from services.common.errors import Filtered
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -49,6 +51,14 @@ class ImageOutput:
         buffer = io.BytesIO()
         self.image.save(buffer, "PNG", pnginfo=info, compress_level=self.compress_level, compress_type=zlib.Z_RLE)
         return Encoded(buffer.getvalue(), "image/png", "png", self.image.width, self.image.height)
+
+
+@dataclass(frozen=True)
+class FilteredOutput:
+    """Stands for an output that the model's safety checker withheld. Nothing of it is stored."""
+
+    def encode(self, metadata: dict[str, str]) -> Encoded:
+        raise Filtered("the model's safety checker withheld this output")
 
 
 @dataclass(frozen=True)
