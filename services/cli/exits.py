@@ -19,6 +19,7 @@ ROUND_SECONDS: Final = 1.0
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop. An error ends the command with a sentence and an exit code."""
     from services.cli.gateway_access import Refused, Unreachable
+    from services.cli.photo_files import NotWritten
     from services.cli.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable
 
@@ -28,6 +29,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         leave(UNREACHABLE if exc.unavailable else USAGE, str(exc))
     except (Unreachable, BackendUnavailable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
+    except NotWritten as exc:
+        leave(FAILED, str(exc))
     except (ValueError, OSError) as exc:
         leave(USAGE, str(exc))
 

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 UNUSABLE = 78  # EX_CONFIG: a worker that cannot start at all, and would not the next time either
 BACKOFF_SECONDS = 1.0
 POLL_SECONDS = 0.1
+ERRORS = 2  # the file descriptor of standard error
 COMMAND = (sys.executable, "-m", "services", "worker", "--attended")
 
 
@@ -41,7 +42,10 @@ class Supervisor:
         """Run workers one after the other until cancelled. Raises WorkerUnusable."""
         while True:
             process = await asyncio.create_subprocess_exec(
-                *COMMAND, stdin=asyncio.subprocess.PIPE, env={**os.environ, **self._environment}
+                *COMMAND,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=ERRORS,  # prints of a library must not get into a photo on standard output
+                env={**os.environ, **self._environment},
             )
             try:
                 code = await process.wait()

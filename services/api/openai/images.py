@@ -16,7 +16,7 @@ from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import FORMATS, wanted_format
 from services.api.http.endpoint import Answer, Body, Endpoint, JsonSchema
 from services.api.http.idempotency import idempotency_key
-from services.api.http.job_views import JobView
+from services.api.http.job_views import JobView, WarningView
 from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
@@ -160,8 +160,9 @@ async def _images(request: Request[AppState], asked: ImagesRequest, record: Stat
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
     created = int(record.created_at)
+    warnings = tuple(WarningView.of(warning) for warning in record.warnings)
     return ImagesResponse(
-        created=created, data=tuple(data), output_format=asked.output_format, size=size, warnings=view.warnings
+        created=created, data=tuple(data), output_format=asked.output_format, size=size, warnings=warnings
     )
 
 

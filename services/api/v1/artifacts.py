@@ -29,7 +29,7 @@ _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 _FORMAT: dict[str, Any] = {
     "type": "string",
     "enum": sorted(FORMATS),
-    "description": "For an image: the file format; in JPEG, transparent parts are white. Without it, the file as stored.",
+    "description": "For an image: the file format (JPEG has white for transparent). Without it, the file as stored.",
 }
 
 
@@ -140,7 +140,8 @@ def _artifact(request: Request[AppState], record: StatusRecord) -> Artifact:
             if artifact.index == int(number):
                 return artifact
     there = ", ".join(str(artifact.index) for artifact in record.artifacts) or "none"
-    raise RequestRefused("artifact-not-found", f"the job has {len(record.artifacts)} artifacts, counted from 0: {there}")
+    detail = f"the job has {len(record.artifacts)} artifacts, counted from 0: {there}"
+    raise RequestRefused("artifact-not-found", detail)
 
 
 async def _rendition(

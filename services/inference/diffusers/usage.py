@@ -84,7 +84,9 @@ class Usage:
         return self._taken[name].default if name in self._taken else None
 
     def _why_unused(self, params: ImageParams) -> str:
-        unused = f"the negative prompt “{params.negative_prompt}”" if params.negative_prompt else "what the look keeps out"
+        unused = "what the look keeps out"
+        if params.negative_prompt:
+            unused = f"the negative prompt “{params.negative_prompt}”"
         guidance = self._guidance(params)
         if self._takes_negative_prompt() and guidance <= 1:
             return f"{unused} had no effect at guidance {guidance:g}: ask for a guidance above 1"
