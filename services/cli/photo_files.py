@@ -49,12 +49,11 @@ class PhotoFiles:
         try:
             for path in self._free(self.path, count):
                 _try(path)
-        except FileNotFoundError as exc:
-            raise ValueError(
-                f"{self.path} cannot be written: there is no folder {folder}; make it, or name another file"
-            ) from exc
         except OSError as exc:
-            raise ValueError(f"{_short(self.path)} cannot be written: {_reason(exc)}; name another file") from exc
+            reason = _reason(exc)
+            if isinstance(exc, FileNotFoundError) and not os.path.isdir(folder):
+                reason = f"there is no folder {folder}; make it"
+            raise ValueError(f"{_short(self.path)} cannot be written: {reason}, or name another file") from exc
 
     def write(self, photos: Mapping[int, bytes], count: int, tell: Callable[[str], object]) -> list[Path]:
         """Write each photo under its index of `count`; return the files, none for standard output.
