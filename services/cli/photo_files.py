@@ -4,11 +4,13 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 STANDARD_OUTPUT: Final = "-"
+SHOWN: Final = 40  # letters at each end of a name that is too long to be shown
 
 
 class NotWritten(Exception):
@@ -34,7 +36,7 @@ class PhotoFiles:
             path = Path(output).expanduser()
         except RuntimeError:  # there is no such user
             path = Path(output)
-        if output.endswith(os.sep) or os.path.isdir(path):
+        if output.endswith(os.sep) or _is_folder(path):
             raise ValueError(f"{output or '.'} is a folder: name a file in it, such as {path / 'photo.png'}")
         return cls(path, force)
 
@@ -44,14 +46,14 @@ class PhotoFiles:
             _check_standard_output(count)
             return
         folder = self.path.parent
-        if os.path.lexists(folder) and not os.path.isdir(folder):
+        if os.path.lexists(folder) and not _is_folder(folder):
             raise ValueError(f"{self.path} cannot be written: {folder} is no folder")
         try:
             for path in self._free(self.path, count):
                 _try(path)
         except OSError as exc:
             reason = _reason(exc)
-            if isinstance(exc, FileNotFoundError) and not os.path.isdir(folder):
+            if isinstance(exc, FileNotFoundError) and not _is_folder(folder):
                 reason = f"there is no folder {folder}; make it"
             raise ValueError(f"{_short(self.path)} cannot be written: {reason}, or name another file") from exc
 
@@ -91,16 +93,16 @@ class PhotoFiles:
 
     def _write(self, path: Path, data: bytes) -> bool:
         """Return False if the file exists and may not be written over. A file written in part is removed."""
+        kept = self.force or _is_device(path)
         try:
-            file = path.open("wb" if self.force or _is_device(path) else "xb", buffering=0)
+            with path.open("wb" if kept else "xb", buffering=0) as file:
+                _write_all(file.write, data)
         except FileExistsError:
             return False
-        try:
-            with file:
-                _write_all(file.write, data)
         except OSError:
-            if not self.force and not _is_device(path):
-                path.unlink(missing_ok=True)
+            if not kept:
+                with suppress(OSError):
+                    path.unlink()
             raise
         return True
 
@@ -113,19 +115,26 @@ def _names(path: Path, count: int, shift: int) -> Iterator[Path]:
         yield path.with_stem(f"{path.stem}-{number}")
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False
+
+
 def _is_device(path: Path) -> bool:
     """Return True for what exists and is neither a file nor a folder, such as /dev/null: nothing in it is lost."""
-    return os.path.exists(path) and not os.path.isfile(path)
+    return path.exists() and not path.is_file()
 
 
 def _try(path: Path) -> None:
     """Raise OSError unless the file can be made, or written if it exists. Leaves things as they are."""
     if os.path.lexists(path):
-        if os.path.exists(path) and not os.access(path, os.W_OK):
+        if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    os.unlink(path)
+    path.unlink()
 
 
 def _check_standard_output(count: int) -> None:
@@ -159,4 +168,4 @@ def _reason(exc: OSError) -> str:
 
 def _short(path: Path) -> str:
     text = str(path)
-    return text if len(text) <= 120 else f"{text[:60]}…{text[-20:]}"
+    return text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]}…{text[-SHOWN:]}"
