@@ -1,4 +1,4 @@
-"""The warnings and the outcome of a job whose outputs are not all that was asked for, whichever adapter made them."""
+"""The warnings of a job whose outputs are not all that was asked for, and its failure without any."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

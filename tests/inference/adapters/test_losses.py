@@ -1,4 +1,4 @@
-"""What the adapter txt2img tells of a request that it could not do as a whole."""
+"""The adapter txt2img tells of the parts of a request that it did not do."""
 
 import io
 from collections.abc import Iterator
