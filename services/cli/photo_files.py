@@ -130,6 +130,8 @@ def _is_device(path: Path) -> bool:
 def _try(path: Path) -> None:
     """Raise OSError unless the file can be made, or written if it exists. Leaves things as they are."""
     if os.path.lexists(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
