@@ -117,7 +117,7 @@ async def _save(
     def tell(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    photos = {}
+    photos: dict[int, bytes] = {}
     for artifact in job["artifacts"]:
         wanted = {"format": image_format} if image_format and artifact["media_type"].startswith("image/") else {}
         response = await get_with_retries(client, artifact["url"], params=wanted)

@@ -26,7 +26,10 @@ _SUFFIXES: Final = {
 }
 # Of other kinds of images. A suffix of none, such as .bin or .part, says nothing about the format.
 _OTHERS: Final = frozenset(
-    f".{name}" for name in "apng avif bmp gif heic heif ico jp2 jxl pdf psd svg tif tiff".split()
+    {
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".svg"),
+        *(".tif", ".tiff"),
+    }
 )
 _ALLOWED: Final = ", ".join(_SUFFIXES)
 

@@ -46,7 +46,7 @@ class TextLimit:
         """Cut the client's `own` words, which are a part of `text`, at a space and so that `text` fits."""
         if self._fits(text):
             return CutText(text)
-        if not own:
+        if not own or own not in text:
             return CutText(text, fits=False)
         before, _, after = text.partition(own)
 

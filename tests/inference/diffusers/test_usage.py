@@ -64,7 +64,7 @@ class Flux:
 class Qwen(Flux):
     """As Flux, but guided by the negative prompt unless it is told otherwise."""
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         prompt: str,
         negative_prompt: str | None = None,

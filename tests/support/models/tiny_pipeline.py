@@ -37,7 +37,7 @@ def build_pipeline(folder: Path, *, withholding: bool = False) -> None:
                 steps_offset=1,
             ),
             safety_checker=_withholding_checker() if withholding else None,
-            feature_extractor=CLIPImageProcessorPil(size=32, crop_size=32) if withholding else None,
+            feature_extractor=CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}) if withholding else None,
             requires_safety_checker=withholding,
         )
     pipeline.save_pretrained(folder, safe_serialization=True)
