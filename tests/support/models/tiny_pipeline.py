@@ -21,6 +21,7 @@ def build_pipeline(folder: Path, *, withholding: bool = False) -> None:
     from diffusers import DDIMScheduler, StableDiffusionPipeline
     from transformers import CLIPImageProcessorPil, CLIPTextModel
 
+    small = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
         torch.manual_seed(_SEED)
         pipeline = StableDiffusionPipeline(
@@ -37,7 +38,7 @@ def build_pipeline(folder: Path, *, withholding: bool = False) -> None:
                 steps_offset=1,
             ),
             safety_checker=_withholding_checker() if withholding else None,
-            feature_extractor=CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}) if withholding else None,
+            feature_extractor=CLIPImageProcessorPil(**small) if withholding else None,
             requires_safety_checker=withholding,
         )
     pipeline.save_pretrained(folder, safe_serialization=True)
