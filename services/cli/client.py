@@ -41,9 +41,7 @@ async def submit(
             job = await _followed(client, job, console)
             return job, await _save(client, job, files, image_format, console)
         except httpx2.TransportError as exc:
-            raise Unreachable(
-                f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}{later}"
-            ) from exc
+            raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}{later}") from exc
         except Refused as exc:
             detail = f"job {job['id']} was accepted, but: {exc}{later if exc.unavailable else ''}"
             raise Refused({"detail": detail}, unavailable=exc.unavailable) from exc

@@ -86,7 +86,7 @@ def test_size_that_the_model_does_not_make(system: System) -> None:
 
 
 def test_command_line_tells_warnings(tmp_path: Path) -> None:
-    """`studio generate` writes the images there are under their numbers, and warnings to standard error and the JSON."""
+    """`studio generate` writes the images there are under their numbers, and warnings to standard error and JSON."""
     with running_system(tmp_path, {}) as system:
         system.start_gateway()
         system.start_worker()

@@ -54,7 +54,7 @@ async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, b
     assert await backends.objects.list(f"jobs/{job_id}/") == [f"jobs/{job_id}/manifest.json"]
 
 
-@pytestasync def test_manifest_with_warnings_is_read_by_older_versions(client: httpx2.AsyncClient, backends: Backends) -> None:
+async def test_manifest_is_read_by_older_versions(client: httpx2.AsyncClient, backends: Backends) -> None:
     """A manifest with warnings keeps the version and every member that the first version wrote and reads."""
     job_id = new_job_id()
     first = json.loads(manifest(job_id, "studio-tiny"))
@@ -72,7 +72,7 @@ async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, b
     assert (await client.get(f"/v1/jobs/{job_id}")).json()["warnings"] == warnings
 
 
-.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
+@pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
 def test_message_is_understood(more: dict[str, object]) -> None:
     """A message of the first version is read, and so is one with a field of a later version."""
     sent = message(new_job_id(), "studio-tiny", **more)

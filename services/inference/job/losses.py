@@ -5,7 +5,6 @@ from typing import Final
 
 from services.common.errors import Filtered
 from services.common.job_warnings import OUTPUTS_FILTERED, SIZE_CHANGED
-from services.common.ports import Outcome
 from services.common.schemas import Artifact, JobWarning
 from services.inference.job.outcomes import failed
 from services.inference.runtime.adapter import Item

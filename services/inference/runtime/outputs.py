@@ -57,7 +57,7 @@ class ImageOutput:
 class FilteredOutput:
     """Stands for an output that the model's safety checker withheld. Nothing of it is stored."""
 
-    def encode(self, metadata: dict[str, str]) -> Encoded:
+    def encode(self, metadata: dict[str, str]) -> Encoded:  # noqa: ARG002 - of the protocol
         raise Filtered("the model's safety checker withheld this output")
 
 

@@ -49,9 +49,7 @@ async def test_reference_has_warnings(client: httpx2.AsyncClient) -> None:
     assert schemas["WarningView"]["required"] == ["code", "message"]
 
 
-async def test_openais_clients_get_warnings(
-    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends
-) -> None:
+async def test_openais_clients_get_warnings(client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends) -> None:
     """OpenAI's route has the warnings beside the images."""
     asking = asyncio.create_task(client.post("/v1/images/generations", json={"prompt": "red mug"}))
     async with asyncio.timeout(10):

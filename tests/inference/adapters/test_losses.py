@@ -70,7 +70,7 @@ def test_cut_is_no_longer_than_needed(txt2img: Txt2Img) -> None:
     _, ((_, message),) = _drawn(txt2img, _item(product))
     left = product.strip().removesuffix(message.partition("“")[2].removesuffix("”")).strip()
 
-    following = product[len(left) :].split()[0]
+    following = product[len(left) :].split(maxsplit=1)[0]
     assert len(_letters(f"{BEFORE}{left} {following}{AFTER}")) > LIMIT
 
 
