@@ -75,7 +75,7 @@ def test_longest_name_counts(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "wanted", "expected"),
     [
-        (None, None, ("photo.png", None)),
+        (None, None, ("photo.png", OutputFormat.PNG)),
         (None, OutputFormat.JPEG, ("photo.jpg", OutputFormat.JPEG)),
         ("a.PNG", None, ("a.PNG", OutputFormat.PNG)),
         ("a.jpeg", OutputFormat.JPEG, ("a.jpeg", OutputFormat.JPEG)),
