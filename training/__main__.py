@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -77,6 +78,16 @@ def _pipeline(autoencoder: Any, text_encoder: Any, tokenizer: Any, unet: Any) ->
     return pipeline
 
 
+def _check(folder: Path, parser: argparse.ArgumentParser) -> None:
+    """End the command unless files can be made in the folder: training takes hours before the last one is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        parser.error(f"{folder} cannot be written to: {exc.strerror}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="just train-studio-tiny", description=__doc__)
     parser.add_argument(
@@ -84,6 +95,8 @@ def main() -> None:
     )
     parser.add_argument("--target", type=Path, default=ROOT / "models" / "studio-tiny", help="folder for the pipeline")
     arguments = parser.parse_args()
+    for folder in (arguments.folder, arguments.target):
+        _check(folder, parser)
     train(arguments.folder, arguments.target, CPU if device().type == "cpu" else GPU)
     save_curves(arguments.folder, arguments.target / "training.png")
 

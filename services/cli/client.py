@@ -1,10 +1,10 @@
-"""Talks to a gateway over HTTP, like any client: submits a job and saves its artifacts, lists jobs, cancels one."""
+"""Talks to a gateway over HTTP, like any client: submits a job, saves the artifacts of one, lists jobs, cancels one."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -21,28 +21,54 @@ from services.cli.gateway_access import (
     get_with_retries,
     open_client,
 )
+from services.cli.photo_files import NotWritten, PhotoFiles
 
 JobJson = dict[str, Any]
+LIVE: Final = ("queued", "running")
 
 
 async def submit(
-    gateway: GatewayAccess, body: Mapping[str, Any], output: Path, image_format: str | None, console: Console
+    gateway: GatewayAccess, body: Mapping[str, Any], files: PhotoFiles, image_format: str | None, console: Console
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    Images are saved in `image_format`; None keeps the stored format. Raises Refused, Unreachable.
+    Images are saved in `image_format`; None keeps the stored format. Raises Refused, Unreachable, NotWritten.
     """
     async with open_client(gateway) as client:
         job = await _accepted(client, body)
+        later = f"; `studio fetch {job['id']}` saves it later"
         try:
             job = await _followed(client, job, console)
-            return job, await _save(client, job, output, image_format)
+            return job, await _save(client, job, files, image_format, console)
         except httpx2.TransportError as exc:
-            raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}") from exc
+            raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}{later}") from exc
         except Unreachable as exc:
-            raise Unreachable(f"job {job['id']} was accepted, but {exc}") from exc
+            raise Unreachable(f"job {job['id']} was accepted, but {exc}{later}") from exc
         except Refused as exc:
-            raise Refused({"detail": f"job {job['id']} was accepted, but: {exc}"}, unavailable=exc.unavailable) from exc
+            detail = f"job {job['id']} was accepted, but: {exc}{later if exc.unavailable else ''}"
+            raise Refused({"detail": detail}, unavailable=exc.unavailable) from exc
+
+
+async def fetch(
+    gateway: GatewayAccess,
+    job_id: str,
+    files: PhotoFiles,
+    image_format: str | None,
+    console: Console,
+    *,
+    wait: bool = True,
+) -> tuple[JobJson, list[Path]]:
+    """Save the artifacts of a job submitted before; return as `submit`, once the job is over.
+
+    Raises as `submit`, and ValueError if its photos cannot be written, or without `wait` if it is not over.
+    """
+    async with open_client(gateway) as client:
+        job: JobJson = (await ask(client, "GET", _path(job_id))).json()
+        await asyncio.to_thread(files.check, _count(job))
+        if job["state"] in LIVE and not wait:
+            raise ValueError(f"job {job_id} is {job['state']}, and no gateway is running: start one with `studio`")
+        job = await _followed(client, job, console)
+        return job, await _save(client, job, files, image_format, console)
 
 
 async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
@@ -77,7 +103,7 @@ async def _accepted(client: httpx2.AsyncClient, body: Mapping[str, Any]) -> JobJ
 async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) -> JobJson:
     """Poll until the job is over, and return it. The job's links may lead to a public address: see `_path`."""
     with _progress(console) as show:
-        while job["state"] in ("queued", "running"):
+        while job["state"] in LIVE:
             show(job)
             # The gateway holds the answer until the job is over, but no longer than a progress bar should stand still.
             job = (await get_with_retries(client, _path(job["id"]), headers={"Prefer": "wait=1"})).json()
@@ -85,17 +111,30 @@ async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) 
     return job
 
 
-async def _save(client: httpx2.AsyncClient, job: JobJson, output: Path, image_format: str | None) -> list[Path]:
-    paths = []
+async def _save(
+    client: httpx2.AsyncClient, job: JobJson, files: PhotoFiles, image_format: str | None, console: Console
+) -> list[Path]:
+    def tell(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    photos: dict[int, bytes] = {}
     for artifact in job["artifacts"]:
         wanted = {"format": image_format} if image_format and artifact["media_type"].startswith("image/") else {}
         response = await get_with_retries(client, f"{_path(job['id'])}/artifacts/{artifact['index']}", params=wanted)
-        path = output
-        if len(job["artifacts"]) > 1:
-            path = output.with_stem(f"{output.stem}-{artifact['index'] + 1}")
-        await asyncio.to_thread(path.write_bytes, response.content)
-        paths.append(path)
-    return paths
+        photos[artifact["index"]] = response.content
+    if not photos:
+        return []
+    try:
+        return await asyncio.to_thread(files.write, photos, _count(job), tell)
+    except NotWritten as exc:
+        kept = f"the photo is kept: `studio fetch {job['id']} -o FILE` saves it elsewhere"
+        raise NotWritten(f"job {job['id']} has succeeded, but {exc}; {kept}") from exc
+
+
+def _count(job: JobJson) -> int:
+    """Return how many photos were asked for; a filtered one leaves its number to none of the others."""
+    asked = job["params"].get("num_images", 1)
+    return int(max(asked, *(artifact["index"] + 1 for artifact in job["artifacts"]), 1))
 
 
 def _path(job_id: str) -> str:

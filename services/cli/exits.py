@@ -22,6 +22,7 @@ ROUND_SECONDS: Final = 1.0
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop. An error ends the command with a sentence and an exit code."""
     from services.cli.gateway_access import Refused, Unreachable
+    from services.cli.photo_files import NotWritten
     from services.cli.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable
 
@@ -33,6 +34,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         leave(UNREACHABLE, exc.advice if exc.cure else f"{exc}{_SETTINGS.get(exc.backend, '')}")
     except (Unreachable, WorkerUnusable) as exc:
         leave(UNREACHABLE, str(exc))
+    except NotWritten as exc:
+        leave(FAILED, str(exc))
     except OSError as exc:
         leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
     except ValueError as exc:

@@ -1,19 +1,31 @@
-"""The `studio` commands that talk to a gateway: make a photo, list jobs, cancel one."""
+"""The `studio` commands that talk to a gateway: make a photo, fetch one, list jobs, cancel one."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from services.cli.exits import FAILED, errors, leave, run
+from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.image_options import OutputFormat, destination, sides_of
 from services.cli.options import AsJson, ModelName, chosen_model
-from services.cli.tables import job_table
+from services.cli.photo_files import PhotoFiles
+from services.cli.tables import job_table, plain
 from services.common.logging import configure_logging
 
 job_commands = typer.Typer()
+MOST_TRIED: Final = 16  # files; the gateway refuses as many photos, in its own words
+
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="File of the photo, or - for standard output; default: photo.png."
+    ),
+]
+Format = Annotated[OutputFormat | None, typer.Option(help="Format of the file; default: by its suffix.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file of that name, not beside it.")]
+WithFiles = Annotated[bool, typer.Option("--json", help="Print the job as JSON, with the files written.")]
 
 
 @job_commands.command()
@@ -60,12 +72,9 @@ def generate(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The product to photograph.")],
     *,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File of the photo; default: photo.png.")
-    ] = None,
-    output_format: Annotated[
-        OutputFormat | None, typer.Option(help="Format of the file; default: by its suffix.")
-    ] = None,
+    output: Output = None,
+    output_format: Format = None,
+    force: Force = False,
     model: ModelName = None,
     style: Annotated[str | None, typer.Option(help="A studio look; see /v1/styles.")] = None,
     negative_prompt: Annotated[str | None, typer.Option("--negative", help="What the photo must not show.")] = None,
@@ -74,17 +83,19 @@ def generate(
     guidance: Annotated[float | None, typer.Option(help="How closely the photo follows the prompt.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same photo again.")] = None,
     count: Annotated[int | None, typer.Option(help="Number of photos, 1 to 4.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, with the files written.")] = False,
+    as_json: WithFiles = False,
 ) -> None:
     """Make a photo and print the file's path.
 
-    Uses the running gateway, or starts one on this machine for this photo.
+    Uses the running gateway, or starts one on this machine for this photo. A file that exists stays: the photo goes
+    beside it, under a name with a number.
 
-    Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no gateway accepted the job or reported its end.
+    Exit codes: 0 done, 1 the job failed or its photo could not be written, 2 wrong usage, 3 no gateway accepted the job
+    or reported its end.
     """
     from services.cli.generate import run_generate
 
-    saving = destination(output, output_format)
+    saving = _saving(output, output_format, min(max(count or 1, 1), MOST_TRIED), force=force, as_json=as_json)
     settings, catalogue = context.obj
     configure_logging("warning", settings.log_format)  # the output is the photo
     body = {
@@ -100,10 +111,59 @@ def generate(
     }
     given = {name: value for name, value in body.items() if value is not None}
     job, paths = run(run_generate(settings, catalogue, chosen_model(settings, catalogue, model), given, saving, errors))
+    _report(job, paths, as_json=as_json)
+
+
+@job_commands.command()
+def fetch(
+    context: typer.Context,
+    job_id: Annotated[str, typer.Argument(help="The job's id.")],
+    *,
+    output: Output = None,
+    output_format: Format = None,
+    force: Force = False,
+    as_json: WithFiles = False,
+) -> None:
+    """Save the photos of a job submitted before and print their paths.
+
+    Waits for a job that is not over. Uses the running gateway, or starts one on this machine, which makes no photo.
+
+    Exit codes: 0 done, 1 the job failed or its photo could not be written, 2 wrong usage or no such job, 3 no gateway
+    answers.
+    """
+    from services.cli.generate import run_fetch
+
+    saving = _saving(output, output_format, 1, force=force, as_json=as_json)
+    settings, catalogue = context.obj
+    configure_logging("warning", settings.log_format)  # the output is the photo
+    model = chosen_model(settings, catalogue, None)
+    job, paths = run(run_fetch(settings, catalogue, model, job_id, saving, errors))
+    _report(job, paths, as_json=as_json)
+
+
+def _saving(
+    output: str | None, output_format: OutputFormat | None, count: int, *, force: bool, as_json: bool
+) -> tuple[PhotoFiles, OutputFormat | None]:
+    """Return the files and their format once they can be written. Ends the command for any other."""
+    try:
+        files, image_format = destination(output, output_format, force=force)
+        if files.path is None and as_json:
+            leave(USAGE, "-o - and --json both write to standard output: name a file with -o, or leave out --json")
+        files.check(count)
+    except ValueError as exc:
+        leave(USAGE, str(exc))
+    return files, image_format
+
+
+def _report(job: dict[str, Any], paths: list[Path], *, as_json: bool) -> None:
+    """Print the job or its files, and what was lost. Ends the command for a job that has not succeeded."""
     if as_json:
         print(json.dumps({**job, "files": [str(path) for path in paths]}, indent=2))
     elif paths:
         print(*paths, sep="\n")
+    for warning in job.get("warnings", ()):  # a gateway of an older version has none
+        text = plain(f"warning: {warning['message']} ({warning['code']})")
+        errors.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if job["state"] != "succeeded":
         error = job["error"] or {"message": f"the job was {job['state']}"}
         leave(FAILED, error["message"])

@@ -109,6 +109,8 @@ def _facts(report: JobReport) -> Iterator[tuple[str, str]]:
         yield from _now(report, record)
         if record.error is not None:
             yield "error", f"{record.error.code}: {record.error.message}"
+        for warning in record.warnings:
+            yield "warning", f"{warning.code}: {warning.message}"
         for artifact in record.artifacts:
             yield f"artifact {artifact.index}", f"{artifact.key}, {artifact.bytes} bytes"
         for message_id in report.dead_letters:

@@ -19,6 +19,7 @@ BACKOFF_SECONDS = 1.0
 POLL_SECONDS = 0.1
 # -P: the folder that `studio` was started in may hold modules with the names of ours, or of Python's own.
 COMMAND = (sys.executable, "-P", "-m", "services", "worker", "--attended")
+ERRORS = 2  # the file descriptor of standard error
 
 
 class WorkerUnusable(Exception):
@@ -44,7 +45,10 @@ class Supervisor:
         """Run workers one after the other until cancelled. Raises WorkerUnusable."""
         while True:
             process = await asyncio.create_subprocess_exec(
-                *COMMAND, stdin=asyncio.subprocess.PIPE, env={**os.environ, **self._environment}
+                *COMMAND,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=ERRORS,  # prints of a library must not get into a photo on standard output
+                env={**os.environ, **self._environment},
             )
             try:
                 code = await process.wait()

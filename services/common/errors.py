@@ -29,6 +29,7 @@ StudioError
 └── GenerationError             a job that ends `failed`; `code` and `retryable` go to the client
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
+    ├── Filtered                the model's safety checker withheld every output
     └── ThreadLost              the model thread can do no more; another process must take over
         ├── DeadlineExceeded    the job ran longer than allowed
         ├── DeviceFailed        the device reports an error that stays until the process ends
@@ -207,6 +208,11 @@ class ModelUnavailable(GenerationError):
 class OutOfMemory(GenerationError):
     code = "out-of-memory"
     retryable = False
+
+
+class Filtered(GenerationError):
+    code = "filtered"
+    retryable = False  # the same seed draws the same again
 
 
 class ThreadLost(GenerationError):

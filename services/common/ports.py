@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from services.common.errors import HandedBack, InvalidMessage
-from services.common.schemas import Artifact, JobError, JobMessage, Progress, State, StatusRecord
+from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State, StatusRecord
 
 
 class Settlement(Enum):
@@ -134,6 +134,7 @@ class Outcome:
     state: State
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
+    warnings: tuple[JobWarning, ...] = ()
     release_key: bool = False  # given up: forget the Idempotency-Key, so that the client may try again with it
 
 

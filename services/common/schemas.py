@@ -59,6 +59,13 @@ class JobError(_Frozen):
     retryable: bool = False
 
 
+class JobWarning(_Frozen):
+    """A part of the request that was not done although the job ran: a code of `job_warnings`, and a sentence."""
+
+    code: str
+    message: str
+
+
 class Progress(_Frozen):
     """`step` of `total` pipeline steps over all images of the job; 0 of 0 before the first. `previews` so far."""
 
@@ -150,6 +157,7 @@ class StatusRecord(_Frozen):
     progress: Progress | None = None
     artifacts: tuple[Artifact, ...] = ()
     error: JobError | None = None
+    warnings: tuple[JobWarning, ...] = ()
     lease_token: str | None = None
     lease_message_id: str | None = None
     lease_expires_at: float | None = None

@@ -8,7 +8,7 @@ import pytest
 from services.common.errors import JobNotFound
 from services.common.ids import new_job_id
 from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore, Verdict
-from services.common.schemas import Artifact, JobError, Progress, State
+from services.common.schemas import Artifact, JobError, JobWarning, Progress, State
 from services.common.statuses import waiters
 from tests.contracts.conftest import OpenStatuses
 from tests.support.job_attempts import DONE, again, expired, lease_of, queued, running
@@ -37,6 +37,20 @@ async def test_finished_record_is_read_as_finished(statuses: StatusStore) -> Non
     assert record.finished_at is not None
     assert before - 1 <= record.started_at <= record.finished_at <= time.time() + 1
     assert (record.progress, record.lease_token, record.lease_message_id, record.leased) == (None, None, None, False)
+
+
+async def test_warnings_are_kept(statuses: StatusStore) -> None:
+    """The warnings of an outcome come back in order, also after a `finish` whose answer was lost; others have none."""
+    warnings = tuple(JobWarning(code=f"code-{number}", message=f'{number} "cut" “☕”\n') for number in range(2))
+    message, lease = await running(statuses)
+    assert (await statuses.get(message.job_id)).warnings == ()
+    for _ in range(2):
+        await statuses.finish(lease, Outcome(State.SUCCEEDED, warnings=warnings))
+        assert (await statuses.get(message.job_id)).warnings == warnings
+
+    other, lease = await running(statuses)
+    await statuses.finish(lease, DONE)
+    assert (await statuses.get(other.job_id)).warnings == ()
 
 
 async def test_released_job_gets_its_attempt_back(open_statuses: OpenStatuses) -> None:

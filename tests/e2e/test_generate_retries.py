@@ -11,6 +11,7 @@ from rich.console import Console
 from services.cli import client, gateway_access
 from services.cli.client import submit
 from services.cli.gateway_access import GatewayAccess, Refused, Unreachable
+from services.cli.photo_files import PhotoFiles
 from tests.support.fakes import CannedGateway
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _submit(gateway: CannedGateway) -> dict[str, Any]:
     async with gateway.serving() as url:
-        job, _ = await submit(GatewayAccess(url), {"prompt": "red cup"}, Path("cup.png"), None, Console(stderr=True))
+        files, console = PhotoFiles(Path("cup.png")), Console(stderr=True)
+        job, _ = await submit(GatewayAccess(url), {"prompt": "red cup"}, files, None, console)
         return job
 
 

@@ -138,8 +138,8 @@ def test_no_proxy_before_this_machine(system: System) -> None:
     assert (alone.returncode, alone.stdout) == (0, "cup.png\n"), alone.stderr
     system.start_gateway()
     system.start_worker()
-    on_a_gateway = _generate(system, "red cup", "-o", "cup.png", url=system.url)
-    assert (on_a_gateway.returncode, on_a_gateway.stdout) == (0, "cup.png\n"), on_a_gateway.stderr
+    on_a_gateway = _generate(system, "red cup", "-o", "second.png", url=system.url)
+    assert (on_a_gateway.returncode, on_a_gateway.stdout) == (0, "second.png\n"), on_a_gateway.stderr
 
 
 def test_generate_on_a_running_gateway(system: System) -> None:

@@ -19,7 +19,7 @@ from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Settlement, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.preview_cache import preview_key
-from services.common.schemas import Artifact, JobError, JobMessage, Progress, State
+from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State
 from services.inference.runtime.outputs import ImageOutput
 
 
@@ -44,8 +44,8 @@ class FakeWorker:
             await self._backends.cache.put(preview_key(job_id, index), data, 60)
         await self.begin(job_id, Progress(step=1, total=8, previews=1))
 
-    async def succeed(self, job_id: str, *images: bytes) -> None:
-        """Store these files and finish the job as succeeded."""
+    async def succeed(self, job_id: str, *images: bytes, warnings: Sequence[JobWarning] = ()) -> None:
+        """Store these files and finish the job as succeeded, with these warnings."""
         artifacts = []
         for index, data in enumerate(images):
             sha256 = hashlib.sha256(data).hexdigest()
@@ -53,7 +53,7 @@ class FakeWorker:
             await self._backends.objects.put(key, data, "image/png")
             fields = {"media_type": "image/png", "bytes": len(data), "width": 64, "height": 32, "seed": index}
             artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
-        await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts)))
+        await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts), warnings=tuple(warnings)))
 
     async def announce(self, model: str, phase: str = "ready", paces: Mapping[str, Pace] | None = None) -> None:
         """Announce a worker of this model in this phase; `paces` are its measured seconds, by size of image."""

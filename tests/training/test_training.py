@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.sources import Source
 from tests.support.models.items import item
-from training.__main__ import train
+from training.__main__ import main, train
 from training.recipe import Recipe
 
 TINY = Recipe(
@@ -69,3 +70,17 @@ def test_trained_pipeline_redraws_an_image(trained: tuple[Path, Path]) -> None:
 
     assert redrawn.size == start.size
     assert redrawn.tobytes() != start.tobytes()
+
+
+@pytest.mark.parametrize("option", ["--folder", "--target"])
+def test_folders_are_tried_before_hours_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """A folder that cannot be written to ends the command at once, with a sentence."""
+    given = {"--folder": tmp_path / "build", "--target": tmp_path / "model", option: Path("/proc/studio-tiny")}
+    arguments = [str(part) for pair in given.items() for part in pair]
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "/proc/studio-tiny cannot be written to" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import redis
 
 from services.common.backends import Backends
 from services.common.ids import new_job_id
+from services.common.manifests import Manifests
 from services.common.ports import Lease, Limits, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.redis import JOB_PREFIX
@@ -38,6 +39,7 @@ async def test_manifest_is_understood(client: httpx2.AsyncClient, backends: Back
     answer = await client.get(f"/v1/jobs/{job_id}")
 
     assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
+    assert answer.json()["warnings"] == []
 
 
 async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, backends: Backends) -> None:
@@ -50,6 +52,24 @@ async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, b
     assert (answer.status_code, answer.json()["code"]) == (503, "backend-unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert await backends.objects.list(f"jobs/{job_id}/") == [f"jobs/{job_id}/manifest.json"]
+
+
+async def test_manifest_is_read_by_older_versions(client: httpx2.AsyncClient, backends: Backends) -> None:
+    """A manifest with warnings keeps the version and every member that the first version wrote and reads."""
+    job_id = new_job_id()
+    first = json.loads(manifest(job_id, "studio-tiny"))
+    warnings = [{"code": "prompt-cut", "message": "“of the product”"}]
+    await _manifest(backends, manifest(job_id, "studio-tiny", warnings=warnings), job_id)
+    read = await Manifests(backends.objects).read(job_id)
+    assert read is not None
+    await Manifests(backends.objects).write(read)
+
+    written = json.loads(b"".join([part async for part in backends.objects.get(f"jobs/{job_id}/manifest.json")]))
+
+    assert written["schema_version"] == first["schema_version"]
+    assert first["record"].keys() <= written["record"].keys()
+    assert written["record"]["warnings"] == warnings
+    assert (await client.get(f"/v1/jobs/{job_id}")).json()["warnings"] == warnings
 
 
 @pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])

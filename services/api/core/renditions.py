@@ -28,14 +28,15 @@ _PARAMETERS: Final = "parameters"  # the text of a PNG with all settings in it
 class ImageFormat:
     """`options` are Pillow's, for an image that looks like the stored one; `side` is the longest side in pixels.
 
-    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one. Without `metadata`
-    the file does not say how the image was made.
+    `quality` replaces our own choice for lossy formats: 0 is the smallest file, 100 the best one. What is transparent
+    becomes white where a format is not `transparent`. Without `metadata` the file does not say how the image was made.
     """
 
     name: str
     media_type: str
     extension: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    transparent: bool = True
     side: int | None = None
     quality: int | None = None
     metadata: bool = True
@@ -63,7 +64,7 @@ class ImageFormat:
 
 FORMATS: Final[Mapping[str, ImageFormat]] = {
     "png": ImageFormat("png", "image/png", "png"),
-    "jpeg": ImageFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}),
+    "jpeg": ImageFormat("jpeg", "image/jpeg", "jpg", {"quality": 92, "subsampling": "4:4:4"}, transparent=False),
     "webp": ImageFormat("webp", "image/webp", "webp", {"quality": 90}),
 }
 
@@ -140,13 +141,14 @@ def _rendition(data: bytes, wanted: ImageFormat) -> bytes:
             return without_metadata(data)
         with Image.open(io.BytesIO(data)) as stored:
             made_how = {str(name): value for name, value in stored.info.items() if isinstance(value, str)}
-            image = stored.convert("RGB")
+            profile = stored.info.get("icc_profile") if stored.mode in ("RGB", "RGBA") else None
+            image = _coloured(stored, wanted)
         if wanted.side is not None:
             image.thumbnail((wanted.side, wanted.side))
     except (OSError, ValueError) as exc:
         detail = "this artifact is no image that can be converted: fetch it without `format` and `max_side`"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
-    image.info = {name: value for name, value in image.info.items() if name not in made_how}
+    image.info = {} if profile is None else {"icc_profile": profile}
     return _encoded(image, wanted, made_how if wanted.metadata else {})
 
 
@@ -161,7 +163,7 @@ def _encoded(image: "Image.Image", wanted: ImageFormat, made_how: Mapping[str, s
             info.add_text(name, value)  # as Latin-1 where that can hold it
     elif made_how:
         options["exif"] = _exif(made_how)
-    image.save(buffer, wanted.name, **options)
+    image.save(buffer, wanted.name, icc_profile=image.info.get("icc_profile"), **options)
     return buffer.getvalue()
 
 
@@ -181,3 +183,15 @@ def _exif(made_how: Mapping[str, str]) -> "Image.Exif":
         comment = b"ASCII\0\0\0" + json.dumps(dict(made_how)).encode("ascii")
     exif.get_ifd(_EXIF)[_USER_COMMENT] = comment
     return exif
+
+
+def _coloured(stored: "Image.Image", wanted: ImageFormat) -> "Image.Image":
+    """Return the image in red, green and blue, and with its transparency where the format has any, else on white."""
+    from PIL import Image
+
+    if not stored.has_transparency_data:
+        return stored.convert("RGB")
+    image = stored.convert("RGBA")
+    if wanted.transparent:
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

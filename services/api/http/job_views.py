@@ -13,7 +13,7 @@ from services.api.core.queue_positions import Place
 from services.api.http.base_path import base_path
 from services.api.http.view import View
 from services.common.params import PARAMS, Modality
-from services.common.schemas import Artifact, JobError, State, StatusRecord
+from services.common.schemas import Artifact, JobError, JobWarning, State, StatusRecord
 from services.common.settings import Settings
 
 
@@ -93,6 +93,17 @@ class ErrorView(View):
         return cls(type=f"{base}/problems/{error.code}", **error.model_dump())
 
 
+class WarningView(View):
+    """A part of the request that was not done, although the job ran. /problems/CODE has the meaning of the code."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, warning: JobWarning) -> Self:
+        return cls(**warning.model_dump())
+
+
 class MetricsView(View):
     """Seconds from the submit to the begin of the last attempt, and from there to the end."""
 
@@ -120,7 +131,8 @@ class _ParamsOfAnyModel:
 class JobView(View):
     """A job not begun by `expires_at` expires; `attempt` counts how often it was begun.
 
-    `queue` is there while the job waits, and null where its place is unknown.
+    `queue` is there while the job waits, and null where its place is unknown. `warnings` name the parts of the request
+    that were not done; there are none before the job is over.
     """
 
     id: str
@@ -137,6 +149,7 @@ class JobView(View):
     progress: ProgressView | None
     artifacts: tuple[ArtifactView, ...]
     error: ErrorView | None
+    warnings: tuple[WarningView, ...]
     metrics: MetricsView
     links: LinksView
 
@@ -163,6 +176,7 @@ class JobView(View):
                 for artifact in record.artifacts
             ),
             error=ErrorView.of(record.error, base_path(public_url)) if record.error else None,
+            warnings=tuple(WarningView.of(warning) for warning in record.warnings),
             metrics=_metrics(record),
             links=LinksView(
                 self=job,

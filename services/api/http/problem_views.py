@@ -43,7 +43,7 @@ class ProblemView(View):
 
 
 class ProblemKindView(View):
-    """The meaning of a code. `status` is null for a code that only a job's `error` carries."""
+    """The meaning of a code. `status` is null for a code that only a job's `error` or `warnings` carry."""
 
     type: str
     title: str

@@ -14,6 +14,7 @@ from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
 from services.api.http.base_path import base_path
 from services.common import errors
+from services.common.job_warnings import WARNING_TITLES
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,7 @@ _BACKENDS: Final = {"broker": "queue", "statuses": "status store", "objects": "o
 
 @dataclass(frozen=True)
 class Kind:
-    """`status` 0 marks a code that only a job's `error` carries; `retry_after` in seconds."""
+    """`status` 0 marks a code that only a job's `error` or `warnings` carry; `retry_after` in seconds."""
 
     status: int
     title: str
@@ -69,6 +70,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "generation-failed": Kind(0, "The model failed on this job"),
     "model-unavailable": Kind(0, "The model cannot be loaded"),
     "out-of-memory": Kind(0, "The device has too little memory for these parameters"),
+    "filtered": Kind(0, "The model's safety checker withheld all that was made"),
     "timeout": Kind(0, "The job ran longer than allowed"),
     "device-failed": Kind(0, "The device failed on this job, twice"),
     "poison": Kind(0, "Every worker that tried this job went down"),
@@ -76,6 +78,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage-denied": Kind(0, "The object store does not let the result be kept"),
     "invalid-message": Kind(0, "The job's message was not understood"),
     "expired": Kind(0, "The job waited longer than it may"),
+    # What a job's warnings tell.
+    **{code: Kind(0, title) for code, title in WARNING_TITLES.items()},
 }
 
 # Looked up along the class hierarchy: a new subclass has its parent's answer until it gets its own.

@@ -15,7 +15,7 @@ from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
 from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.idempotency import idempotency_key
-from services.api.http.job_views import artifact_path
+from services.api.http.job_views import WarningView, artifact_path
 from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
@@ -105,7 +105,10 @@ async def _images(request: Request[AppState], asked: ImagesRequest, record: Stat
     first = record.artifacts[0]
     size = f"{first.width}x{first.height}"
     created = int(record.created_at)
-    return ImagesResponse(created=created, data=tuple(data), output_format=asked.output_format, size=size)
+    warnings = tuple(WarningView.of(warning) for warning in record.warnings)
+    return ImagesResponse(
+        created=created, data=tuple(data), output_format=asked.output_format, size=size, warnings=warnings
+    )
 
 
 def _url(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from services.api.http.job_views import WarningView
 from services.api.http.view import View
 
 
@@ -18,12 +19,16 @@ class ImageInline(View):
 
 
 class ImagesResponse(View):
-    """The images, in the order of their seeds. `created` is in Unix seconds, `size` is that of the first image."""
+    """The images, in the order of their seeds. `created` is in Unix seconds, `size` is that of the first image.
+
+    `warnings`, which OpenAI's API does not have, name the parts of the request that were not done.
+    """
 
     created: int
     data: tuple[ImageByUrl | ImageInline, ...]
     output_format: Literal["png", "jpeg", "webp"]
     size: str
+    warnings: tuple[WarningView, ...] = ()
 
 
 class OpenAIErrorBody(View):

@@ -11,7 +11,7 @@ from services.api.core.model_queue import ModelQueue
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
 from services.api.pages.busy_badge import BusyBadge
-from services.api.pages.page_errors import BUSY, DELETED, Notice, notice, retry_headers
+from services.api.pages.page_errors import BUSY, DELETED, NOT_FILLED_IN, Notice, another_model, notice, retry_headers
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.photo_choices import PhotoChoices, photo_model, takes_words
 from services.api.pages.photo_form import PhotoForm
@@ -36,14 +36,17 @@ class HomePage:
         """Show the form. `?from=JOB&seed=N` fills it in as that job was, `?product=` and `?model=` with their value."""
         query = request.query_params
         form = PhotoForm.blank(self._choices(request, query.get("model")), query.get("product", ""))
+        told = _another_model(form, query.get("model"))
         if origin := query.get("from"):
-            form = await self._like(request, origin, query.get("seed", ""))
-        return await self._page(request, form, told=DELETED if query.get("deleted") else None)
+            form, told = await self._like(request, origin, query.get("seed", ""))
+        return await self._page(request, form, told=DELETED if query.get("deleted") else told)
 
     async def submit(self, request: Request[AppState]) -> Response:
         """Answer 303 to the job's page, or the form again as it was filled in, with a sentence at each fault."""
         data = await read_form(request)
         form = PhotoForm.sent(self._choices(request, data.get("model")), data)
+        if told := _another_model(form, data.get("model")):
+            return await self._page(request, form, told.status, told)
         try:
             return await submit_form(request, form.body(), form.idempotency_key(), form.token)
         except InvalidRequest as exc:
@@ -93,18 +96,25 @@ class HomePage:
         ready = {name for name, queue in queues.items() if queue.taking_jobs} | {shown}
         return [model for name, model in catalogue.models.items() if name in ready and takes_words(model, catalogue)]
 
-    async def _like(self, request: Request[AppState], job_id: str, seed: str) -> PhotoForm:
+    async def _like(self, request: Request[AppState], job_id: str, seed: str) -> tuple[PhotoForm, Notice | None]:
         try:
             job = await own_jobs(request).read(job_id)
         except StudioError:
-            return PhotoForm.blank(self._choices(request))
+            return PhotoForm.blank(self._choices(request)), NOT_FILLED_IN
         choices = self._choices(request, job.message.model)
         if job.message.model != choices.model.name:
-            return PhotoForm.blank(choices)
-        return PhotoForm.like(choices, job, seed)
+            form = PhotoForm.blank(choices, str(job.message.params.get("prompt", "")))
+            return form, _another_model(form, job.message.model)
+        return PhotoForm.like(choices, job, seed), None
 
     def _choices(self, request: Request[AppState], name: str | None = None) -> PhotoChoices:
         return PhotoChoices.of(self._model(request, name), request.state["catalogue"])
 
     def _model(self, request: Request[AppState], name: str | None) -> Model:
         return photo_model(request.state["catalogue"], name, self._settings.model)
+
+
+def _another_model(form: PhotoForm, named: str | None) -> Notice | None:
+    """Return what to tell if the form is not for the model named; None where it is, or where none is named."""
+    shown = form.choices.model
+    return None if not named or named == shown.name else another_model(named, shown.title)

@@ -39,6 +39,9 @@ UNREADABLE: Final = Notice(
     400, "The form could not be read", "It arrived incomplete, or with a file. Go back and send it again."
 )
 DELETED: Final = Notice(200, "Deleted", "The photo and its files are gone.")
+NOT_FILLED_IN: Final = Notice(
+    200, "Not filled in", "The photo to start from is gone or cannot be read just now, so the form is as new."
+)
 BUSY: Final = Notice(
     503, "The studio is full", "Too many photos are waiting. Try again in about 10 seconds.", retry_after=10
 )
@@ -69,6 +72,12 @@ _NOTICES: Final[dict[type[Exception], Notice]] = {
         503, "Still being sent", "This form was sent a moment ago. Try again in a second.", 1
     ),
 }
+
+
+def another_model(named: str, shown: str) -> Notice:
+    """Return the message to a person who gets the form of another model than the one they named."""
+    detail = f"“{named[:63]}” is not on offer here. This form is for {shown}: check it, then send it."
+    return Notice(422, "Another model", detail)
 
 
 def notice(request: Request[Any], exc: Exception) -> Notice | None:

@@ -29,7 +29,7 @@ _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
 _FORMAT: dict[str, Any] = {
     "type": "string",
     "enum": sorted(FORMATS),
-    "description": "For an image: the file format. Without it, the file as it is stored.",
+    "description": "For an image: the file format (JPEG has white for transparent). Without it, the file as stored.",
 }
 
 

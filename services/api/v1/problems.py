@@ -1,4 +1,4 @@
-"""/problems: the meaning of the codes of refusals and of failed jobs."""
+"""/problems: the meaning of the codes of refusals, of failed jobs and of warnings."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,7 +29,7 @@ def problem_endpoints() -> list[Endpoint]:
 
 
 async def describe(request: Request[AppState]) -> Response:
-    """The meaning of a problem's type URI, or of a failed job's code."""
+    """The meaning of a problem's type URI, of a failed job's code or of a warning's."""
     code = request.path_params["code"]
     kind = KINDS.get(code)
     if kind is None:

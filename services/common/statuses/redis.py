@@ -21,7 +21,7 @@ from services.common.redis import Part, RedisLink, Script
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
-from services.common.statuses.row import from_row, to_row
+from services.common.statuses.row import from_row, json_list, to_row
 from services.common.statuses.waiters import Waiters
 
 CALL_SECONDS: Final = 2.5
@@ -97,10 +97,17 @@ class RedisStatusStore:
 
     async def finish(self, lease: Lease, outcome: Outcome) -> Verdict:
         job_id = lease.job_id
-        artifacts = "[" + ",".join(each.model_dump_json() for each in outcome.artifacts) + "]"
+        artifacts, warnings = (json_list(each) for each in (outcome.artifacts, outcome.warnings))
         error = outcome.error.model_dump_json() if outcome.error else ""
         return await self._decide(
-            "finish", job_id, lease.token, outcome.state.value, artifacts, error, int(outcome.release_key)
+            "finish",
+            job_id,
+            lease.token,
+            outcome.state.value,
+            artifacts,
+            error,
+            int(outcome.release_key),
+            warnings,
         )
 
     async def request_cancel(self, job_id: str) -> StatusRecord:

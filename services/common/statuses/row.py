@@ -4,13 +4,13 @@ Numbers are written in full precision, booleans as "1" and "0", parts with a str
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel
 
 from services.common.schemas import StatusRecord
 
-_JSON_FIELDS = ("message", "progress", "artifacts", "error", "timeline")
+_JSON_FIELDS = ("message", "progress", "artifacts", "error", "warnings", "timeline")
 
 
 def to_row(record: StatusRecord) -> dict[str, str | None]:
@@ -28,6 +28,10 @@ def from_row(row: Mapping[str, str | None]) -> StatusRecord:
     return StatusRecord.model_validate_json(f"{{{','.join(members)}}}")
 
 
+def json_list(values: Iterable[BaseModel]) -> str:
+    return f"[{','.join(each.model_dump_json() for each in values)}]"
+
+
 def _text(value: object) -> str | None:
     match value:
         case None:
@@ -35,7 +39,7 @@ def _text(value: object) -> str | None:
         case BaseModel():
             return value.model_dump_json()
         case tuple():
-            return f"[{','.join(each.model_dump_json() for each in value)}]"
+            return json_list(value)
         case bool():
             return "1" if value else "0"
         case float():

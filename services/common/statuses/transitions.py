@@ -71,7 +71,7 @@ def finish(stored: StoredRecord | None, lease: Lease, outcome: Outcome, now: flo
         handed_back = {"attempt": max(record.attempt - 1, 0), "progress": None, **_UNLEASED}
         after = _with_event(record, "released", now).model_copy(update={"state": State.QUEUED, **handed_back})
     else:
-        result = {"artifacts": outcome.artifacts, "error": outcome.error}
+        result = {"artifacts": outcome.artifacts, "error": outcome.error, "warnings": outcome.warnings}
         after = _ended(record, outcome.state, now).model_copy(update=result)
     return StoredRecord(after, ended_by=lease.token), Verdict.HELD
 

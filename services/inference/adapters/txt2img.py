@@ -18,8 +18,11 @@ from services.inference.diffusers.hardware import (
 )
 from services.inference.diffusers.latents import LatentColours
 from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
+from services.inference.diffusers.safety import withheld
+from services.inference.diffusers.text_limit import TextLimit, Texts
+from services.inference.diffusers.usage import Usage
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
-from services.inference.runtime.outputs import ImageOutput, Output
+from services.inference.runtime.outputs import FilteredOutput, ImageOutput, Output
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +42,7 @@ class Txt2Img(ModelAdapter):
     _pipeline: Any = None
     _scheduler: Any = None
     _colours: LatentColours | None = None
+    _limit: TextLimit | None = None
     _hardware: Hardware
     _context: Context = QUIET  # of the call under way
     _stage: str = ""
@@ -55,6 +59,7 @@ class Txt2Img(ModelAdapter):
         self._scheduler = self._pipeline.scheduler
         self._colours = LatentColours.of(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
+        self._limit = TextLimit.of(self._pipeline)
         # A pipeline reports nothing before its first step; the text is encoded when the denoiser is called.
         denoiser_of(self._pipeline).register_forward_pre_hook(lambda *_: self._enter("denoise"))
 
@@ -71,8 +76,12 @@ class Txt2Img(ModelAdapter):
         self._context, self._stage = context, ""
         self._enter("text-encode")
         with torch.inference_mode():
-            drawn = self._pipeline(**self._arguments(batch, context)).images
-            return [ImageOutput(_image(values)) for values in drawn]
+            texts = [Texts.of(item, self._limit) for item in batch]
+            result = self._pipeline(**self._arguments(batch, texts, context))
+            self._tell_losses(batch, texts, context)
+            verdicts = withheld(result, len(batch))
+            pairs = zip(result.images, verdicts, strict=True)
+            return [FilteredOutput() if bad else ImageOutput(_image(values)) for values, bad in pairs]
 
     def sample(self) -> Item:
         params = self.model.parameters({"prompt": "product"})
@@ -84,16 +93,16 @@ class Txt2Img(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
-        self._pipeline = self._scheduler = self._colours = None
+        self._pipeline = self._scheduler = self._colours = self._limit = None
         gc.collect()
         free_device_cache()
 
-    def _arguments(self, batch: Sequence[Item], context: Context) -> dict[str, Any]:
+    def _arguments(self, batch: Sequence[Item], texts: Sequence[Texts], context: Context) -> dict[str, Any]:
         """Return the arguments that this pipeline's `__call__` takes: distilled models have no negative prompt."""
         params = cast("ImageParams", batch[0].params)
         arguments = {
-            "prompt": [item.prompt for item in batch],
-            "negative_prompt": [item.negative_prompt for item in batch],
+            "prompt": [each.prompt.text for each in texts],
+            "negative_prompt": [each.negative_prompt.text for each in texts],
             "width": params.width,
             "height": params.height,
             "num_inference_steps": params.steps,
@@ -103,6 +112,12 @@ class Txt2Img(ModelAdapter):
             "callback_on_step_end": self._after_step(batch, context),
         }
         return {name: value for name, value in arguments.items() if value is not None and name in self._accepted}
+
+    def _tell_losses(self, batch: Sequence[Item], texts: Sequence[Texts], context: Context) -> None:
+        usage = Usage(self._pipeline, self.model)
+        for item, text in zip(batch, texts, strict=True):
+            for code, message in usage.losses(cast("ImageParams", item.params), text):
+                context.warn(item.job_id, code, message)
 
     def _after_step(self, batch: Sequence[Item], context: Context) -> Callable[..., dict[str, Any]]:
         colours = self._colours

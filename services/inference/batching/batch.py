@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.common.errors import HandedBack, ThreadLost
+from services.common.schemas import JobWarning
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.throttle import PreviewThrottle
 from services.inference.batching.timings import CallTimings
@@ -83,6 +84,11 @@ class Batch(list[BatchItem]):
             request.fail(kind(f"the job {reason}") if at_fault else HandedBack(f"its batch {reason}"))
         return kind(f"a call {reason}")
 
+    def _note(self, job_id: str, warning: JobWarning) -> None:
+        for request in self.requests():
+            if request.items[0].job_id == job_id:
+                request.warn(warning)
+
     def _context(self, stages: Stages, ending: asyncio.Event) -> Context:
         """Return the context of the call, made on the event loop and used in the model thread."""
         loop, throttle = asyncio.get_running_loop(), PreviewThrottle()
@@ -99,7 +105,10 @@ class Batch(list[BatchItem]):
             for each, preview in zip(self, previews, strict=False):
                 each.request.show(each.index, preview)
 
+        def warn(job_id: str, code: str, message: str) -> None:
+            loop.call_soon_threadsafe(self._note, job_id, JobWarning(code=code, message=message))
+
         def cancelled(job_id: str) -> bool:
             return not any(each.wanted for each in self if each.item.job_id == job_id)
 
-        return Context(progress=progress, cancelled=cancelled, stage=stages.enter)
+        return Context(progress=progress, cancelled=cancelled, stage=stages.enter, warn=warn)

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
-from services.common.schemas import Progress
+from services.common.schemas import JobWarning, Progress
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.runtime.adapter import Cancelled, Item
 from services.inference.runtime.outputs import Output, Preview
@@ -52,6 +52,7 @@ class BatchRequest:
         self.bulk = bulk
         self.state = RequestState.WAITING
         self.calls: list[Stages] = []  # of the model, that made outputs of this job
+        self.warnings: list[JobWarning] = []  # of the calls
         self._heartbeat = heartbeat
         self._show = show
         self._on_exit = on_exit
@@ -117,6 +118,11 @@ class BatchRequest:
         """Show a preview of the item `index`, if the job is still wanted."""
         if self.wanted:
             self._show(index, preview)
+
+    def warn(self, warning: JobWarning) -> None:
+        """Note a warning. One that was noted before, of another item or of a call that failed, is the same."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def deliver(self, index: int, output: Output, call: Stages) -> None:
         """Hand over the output of the item `index`, made by `call`."""

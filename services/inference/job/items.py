@@ -29,8 +29,8 @@ def items_of(message: JobMessage, model: Model, catalogue: Catalogue) -> list[It
 def metadata_of(item: Item, model: Model) -> dict[str, str]:
     """Return the facts to store inside the file: enough to make the output again.
 
-    `prompt` is the text the model was given. With a style, `product` is the text that the style was put around.
-    `parameters` is all of it in the form that other tools read.
+    `prompt` is the text for the model; a warning of the job names the words that it cannot read. With a style,
+    `product` is the text that the style was put around. `parameters` is all of it in the form that other tools read.
     """
     fields = {
         "prompt": item.prompt,

@@ -126,6 +126,7 @@ class JobLease:
             attempt=self.lease.attempt,
             artifacts=outcome.artifacts,
             error=outcome.error,
+            warnings=outcome.warnings,
         )
 
     async def _restore(self) -> StatusRecord | None:

@@ -40,12 +40,14 @@ class Context:
     is one, returns a Preview for each item, in order. It is called at once, in this thread and from time to time only.
     `cancelled(job_id)` returns True if the job should stop; an adapter asks after every step and raises Cancelled when
     every item of its batch is canceled. `stage(name)` names the stage of the call from now on, for metrics and traces:
-    one of a few fixed words, since each is counted apart.
+    one of a few fixed words, since each is counted apart. `warn(job_id, code, message)` tells the client of that job of
+    a part of its request that is not done, once however often it is said; codes are in `common/job_warnings.py`.
     """
 
     progress: Report
     cancelled: Callable[[str], bool]
     stage: Callable[[str], object] = lambda _name: None
+    warn: Callable[[str, str, str], object] = lambda _job_id, _code, _message: None
 
 
 QUIET: Final = Context(progress=lambda *_: None, cancelled=lambda _job_id: False)  # for a call outside of a worker
@@ -84,7 +86,8 @@ class ModelAdapter(ABC):
     def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
         """Return one output per item, in order. The same seed gives the same bytes when alone in its batch.
 
-        Raise Cancelled, OutOfMemory or any other exception (which fails a job with `generation-failed`).
+        Return a FilteredOutput for one that the model's safety checker withholds. Raise Cancelled, OutOfMemory or any
+        other exception (which fails a job with `generation-failed`).
         """
 
     def sample(self) -> Item | None:

@@ -5,6 +5,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from services.common.errors import Filtered
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -50,6 +52,14 @@ class ImageOutput:
         buffer = io.BytesIO()
         self.image.save(buffer, "PNG", pnginfo=info, compress_level=self.compress_level, compress_type=zlib.Z_RLE)
         return Encoded(buffer.getvalue(), "image/png", "png", self.image.width, self.image.height)
+
+
+@dataclass(frozen=True)
+class FilteredOutput:
+    """Stands for an output that the model's safety checker withheld. Nothing of it is stored."""
+
+    def encode(self, metadata: dict[str, str]) -> Encoded:  # noqa: ARG002 - of the protocol
+        raise Filtered("the model's safety checker withheld this output")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from services.common.ports import Outcome
 from services.common.schemas import Artifact, State
 from services.inference.job.items import metadata_of
 from services.inference.job.lease import storage_retry
+from services.inference.job.losses import FILTERED, losses_of
 from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
 from services.inference.runtime.adapter import Item
-from services.inference.runtime.outputs import Encoded, Output
+from services.inference.runtime.outputs import Encoded, FilteredOutput, Output
 from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
@@ -31,18 +32,25 @@ class ArtifactWriter:
         self._runtime = runtime
 
     async def write(self, items: Sequence[Item], outputs: Sequence[Output]) -> Outcome:
-        """Store all outputs and return how the job ends. If one cannot be stored, the others are given up."""
+        """Store the outputs and return how the job ends. If one cannot be stored, the others are given up.
+
+        The job succeeds with the outputs that are not filtered, and fails without one.
+        """
+        pairs = zip(items, outputs, strict=True)
+        kept = [(item, output) for item, output in pairs if not isinstance(output, FilteredOutput)]
+        if not kept:
+            return FILTERED
         try:
             async with asyncio.TaskGroup() as group:
-                pairs = zip(items, outputs, strict=True)
-                saving = [group.create_task(self._save(item, output)) for item, output in pairs]
+                saving = [group.create_task(self._save(item, output)) for item, output in kept]
         except ExceptionGroup as failures:
             for kind, outcome in _ENDS:
                 if found := failures.subgroup(kind):
                     log.exception("result not stored", exc_info=found.exceptions[0])
                     return outcome
             raise
-        return Outcome(State.SUCCEEDED, tuple(task.result() for task in saving))
+        artifacts = tuple(task.result() for task in saving)
+        return Outcome(State.SUCCEEDED, artifacts, warnings=tuple(losses_of(items, artifacts)))
 
     async def _save(self, item: Item, output: Output) -> Artifact:
         with self._stage("encode"):

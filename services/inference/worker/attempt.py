@@ -6,6 +6,7 @@ Every step can be repeated by the next attempt, so a crash between any two of th
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import structlog
 
@@ -84,7 +85,8 @@ class Attempt:
             request.withdraw()
             return await self._without_outputs(verdict)
         made = await self._generate(request)
-        return await self._store(made) if isinstance(made, list) else made
+        outcome = await self._store(made) if isinstance(made, list) else made
+        return replace(outcome, warnings=(*request.warnings, *outcome.warnings))
 
     async def _begin(self, stack: AsyncExitStack) -> Verdict:
         self._begun = True
@@ -159,7 +161,8 @@ class Attempt:
         else:
             log.warning("job was taken over, nothing of ours is kept", verdict=verdict.name.lower())
         self._runtime.failpoints.reach("worker.archived")
-        log.info("job finished", state=outcome.state, error=outcome.error and outcome.error.code)
+        warnings = [warning.code for warning in outcome.warnings]
+        log.info("job finished", state=outcome.state, error=outcome.error and outcome.error.code, warnings=warnings)
 
     async def _hand_back(self) -> None:
         """Release the attempt, so that the job is not charged for a worker that stops."""

@@ -6,7 +6,7 @@ import json
 
 import httpx2
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from services.api.core import renditions
@@ -256,3 +256,38 @@ async def test_unknown_value_of_metadata(client: httpx2.AsyncClient, worker: Fak
     path = await made(client, worker)
     answer = await client.get(f"{path}?metadata={value}")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/metadata")
+
+
+def _drawn(mode: str, colour: tuple[int, ...], **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (64, 32), colour).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("max_side=16", (10, 20, 30, 0)),
+        ("format=webp&quality=100", (10, 20, 30, 0)),
+        ("format=jpeg", (255, 255, 255, 255)),
+    ],
+)
+async def test_transparency_is_kept_or_white(
+    client: httpx2.AsyncClient, worker: FakeWorker, query: str, expected: tuple[int, ...]
+) -> None:
+    """A transparent image stays transparent in formats that can, and is on white, not black, in JPEG."""
+    path = await made(client, worker, _drawn("RGBA", (10, 20, 30, 0)))
+    image = Image.open(io.BytesIO((await client.get(f"{path}?{query}")).content)).convert("RGBA")
+    shown = image.getpixel((5, 5))
+    assert isinstance(shown, tuple)
+    assert shown[3] == expected[3]
+    assert shown[3] == 0 or shown == expected
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+async def test_colour_profile_is_kept(client: httpx2.AsyncClient, worker: FakeWorker, name: str) -> None:
+    """An image whose colours are of another profile keeps it in every format, or its colours would change."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = await made(client, worker, _drawn("RGB", (10, 20, 30), icc_profile=profile))
+    image = Image.open(io.BytesIO((await client.get(f"{path}?format={name}")).content))
+    assert image.info["icc_profile"] == profile

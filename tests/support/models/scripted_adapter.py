@@ -2,7 +2,8 @@
 
 FAIL raises, KEY raises in `batch_key`, KILL kills the process, HANG never returns, OOM raises MemoryError, ODD returns
 an output that cannot be encoded, CUDA raises a device error, GIL holds the interpreter lock for about a second, SLOW
-takes forty steps of 50 ms and stops when cancelled. A batch fails as a whole.
+takes forty steps of 50 ms and stops when cancelled. A batch fails as a whole. NSFW withholds every image, SOME the
+first one, and warns.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path
 from services.common.catalogue import Model
 from services.common.params import Modality
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
-from services.inference.runtime.outputs import Encoded, ImageOutput, Output, Preview
+from services.inference.runtime.outputs import Encoded, FilteredOutput, ImageOutput, Output, Preview
 from services.inference.runtime.sources import Source
 
 GIL_COUNT = 60_000_000
@@ -70,7 +71,10 @@ class ScriptedAdapter(ModelAdapter):
             if all(context.cancelled(item.job_id) for item in batch):
                 raise Cancelled
         context.stage("decode")
-        return [UnencodableOutput() if item.prompt.startswith("ODD") else _image(item) for item in batch]
+        for item in batch:
+            if item.prompt.startswith("SOME"):
+                context.warn(item.job_id, "parameter-unused", "the weather had no effect: it never has")
+        return [_output(item) for item in batch]
 
     def close(self) -> None:
         pass
@@ -81,6 +85,15 @@ class UnencodableOutput:
 
     def encode(self, metadata: dict[str, str]) -> Encoded:
         raise ValueError("no image, with a secret in it")
+
+
+def _output(item: Item) -> Output:
+    match item.prompt.split()[0], item.index:
+        case ("ODD", _):
+            return UnencodableOutput()
+        case ("NSFW", _) | ("SOME", 0):
+            return FilteredOutput()
+    return _image(item)
 
 
 def _image(item: Item) -> ImageOutput:

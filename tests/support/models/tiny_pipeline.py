@@ -10,14 +10,18 @@ _TOKENS = 128  # one a letter; longer prompts are cut, as in every CLIP pipeline
 _SEED = 20_240_229
 
 
-def build_pipeline(folder: Path) -> None:
-    """Write the pipeline into the empty `folder`, with the same weights every time (safetensors)."""
+def build_pipeline(folder: Path, *, withholding: bool = False) -> None:
+    """Write the pipeline into the empty `folder`, with the same weights every time (safetensors).
+
+    It has no safety checker, or one that is `withholding` every image.
+    """
     silence_libraries()  # first: importing a pipeline logs already
 
     import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
-    from transformers import CLIPTextModel
+    from transformers import CLIPImageProcessorPil, CLIPTextModel
 
+    small = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     with torch.random.fork_rng(devices=[]):  # leaves the process's own generator as it was
         torch.manual_seed(_SEED)
         pipeline = StableDiffusionPipeline(
@@ -33,9 +37,9 @@ def build_pipeline(folder: Path) -> None:
                 set_alpha_to_one=False,
                 steps_offset=1,
             ),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
+            safety_checker=_withholding_checker() if withholding else None,
+            feature_extractor=CLIPImageProcessorPil(**small) if withholding else None,
+            requires_safety_checker=withholding,
         )
     pipeline.save_pretrained(folder, safe_serialization=True)
 
@@ -88,6 +92,19 @@ def _text_config(**more: int) -> Any:
         max_position_embeddings=_TOKENS,
         **more,
     )
+
+
+def _withholding_checker() -> Any:
+    """Return a checker that finds a concept in any image: each of its thresholds is below the least likeness."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig
+
+    layers = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    vision = {**layers, "image_size": 32, "patch_size": 16, "projection_dim": 8}
+    text = {**layers, "vocab_size": 8, "projection_dim": 8}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, text_config=text, projection_dim=8))
+    checker.concept_embeds_weights.data.fill_(-2)
+    return checker
 
 
 def _unet() -> Any:

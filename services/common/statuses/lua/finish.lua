@@ -1,4 +1,4 @@
--- ARGV: 4 token, 5 state, 6 artifacts, 7 error or nothing, 8 whether the idempotency key is forgotten.
+-- ARGV: 4 token, 5 state, 6 artifacts, 7 error or nothing, 8 whether the idempotency key is forgotten, 9 warnings.
 local TOKEN, STATE = ARGV[4], ARGV[5]
 local state = get('state')
 if not state then
@@ -22,7 +22,7 @@ if STATE == 'queued' then
   keep_live()
 else
   finish(STATE)
-  redis.call('HSET', JOB, 'artifacts', ARGV[6])
+  redis.call('HSET', JOB, 'artifacts', ARGV[6], 'warnings', ARGV[9])
   if ARGV[7] ~= '' then
     redis.call('HSET', JOB, 'error', ARGV[7])
   end

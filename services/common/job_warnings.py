@@ -1,0 +1,24 @@
+"""The codes of a job's warnings. Each tells the client of a part of its request that was not done.
+
+Every code resolves at /problems/CODE, and none is ever given another meaning. An adapter of another package may use
+codes of its own.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+PROMPT_CUT: Final = "prompt-cut"
+NEGATIVE_PROMPT_CUT: Final = "negative-prompt-cut"
+NEGATIVE_PROMPT_UNUSED: Final = "negative-prompt-unused"
+PARAMETER_UNUSED: Final = "parameter-unused"
+SIZE_CHANGED: Final = "size-changed"
+OUTPUTS_FILTERED: Final = "outputs-filtered"
+
+WARNING_TITLES: Final[Mapping[str, str]] = {
+    PROMPT_CUT: "The prompt is longer than the model reads: words of the product were cut, those of the look were kept",
+    NEGATIVE_PROMPT_CUT: "The negative prompt is longer than the model reads: words of it were cut",
+    NEGATIVE_PROMPT_UNUSED: "The model did not use the negative prompt",
+    PARAMETER_UNUSED: "The model did not use a parameter",
+    SIZE_CHANGED: "The model made another size than the one asked for",
+    OUTPUTS_FILTERED: "The model's safety checker withheld some of the outputs; the others are there",
+}
