@@ -24,8 +24,8 @@ class Modality(StrEnum):
 
 
 # A character that shows: \S alone would let a zero-width space through.
-_VISIBLE = r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]"
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_VISIBLE)]
+VISIBLE = r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]"
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=VISIBLE)]
 OptionalText = Annotated[str, StringConstraints(max_length=1000)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Side = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
@@ -78,7 +78,9 @@ class ImageParams(Params):
     @model_validator(mode="after")
     def _within_pixel_cap(self) -> Self:
         if self.width and self.height and self.width * self.height > MAX_PIXELS:
-            raise ValueError(f"width x height may be at most {MAX_PIXELS} pixels")
+            raise ValueError(
+                f"width x height may be at most {MAX_PIXELS} pixels, not {self.width} x {self.height}: make one smaller"
+            )
         return self
 
 
@@ -97,7 +99,7 @@ class Img2ImgParams(ImageParams):
 class Txt2TxtParams(Params):
     prompt: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=32_000, pattern=_VISIBLE),
+        StringConstraints(min_length=1, max_length=32_000, pattern=VISIBLE),
         Field(title="Prompt", description="What to write about."),
     ]
     max_tokens: Annotated[
@@ -113,7 +115,7 @@ class Txt2TxtParams(Params):
 class TtsParams(Params):
     text: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=5000, pattern=_VISIBLE),
+        StringConstraints(min_length=1, max_length=5000, pattern=VISIBLE),
         Field(title="Text", description="What to say."),
     ]
     voice: Annotated[
