@@ -57,7 +57,8 @@ def _faults(
     errors = _errors(schema, given)
     # What joins several fields is checked only where each of them is right, so the rest is looked at once more.
     rest = _errors(schema, _without(given, [error["loc"] for error in errors])) if errors else []
-    for error in (*errors, *(error for error in rest if error["type"] == "value_error")):
+    told = [error["msg"] for error in errors]
+    for error in (*errors, *(error for error in rest if error["type"] == "value_error" and error["msg"] not in told)):
         place = error["loc"]
         inner = (within or {}).get(str(place[0])) if len(place) > 1 else None
         yield ".".join(map(str, place)), _detail(error, inner or schema)

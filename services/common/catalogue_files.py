@@ -46,7 +46,7 @@ def load_catalogue(models: Path, styles: Path) -> Catalogue:
     read = {}
     for path, kind in ((models, _MODELS), (styles, _STYLES)):
         try:
-            read[kind.table] = _table(path, kind, both=models == styles)
+            read[kind.table] = _table(path, kind, both=models.resolve() == styles.resolve())
         except CatalogueFaults as exc:
             faults += exc.faults
         else:
@@ -68,7 +68,8 @@ def check_file(file: Path, models: Path, styles: Path) -> Catalogue:
     tables = _read(file, _MODELS).keys()
     if _STYLES.table in tables and _MODELS.table not in tables:
         return load_catalogue(models, file)
-    return load_catalogue(file, file if _STYLES.table in tables else styles)
+    one = styles.resolve() in (models.resolve(), file.resolve())
+    return load_catalogue(file, file if one else styles)
 
 
 def _read(path: Path, kind: _Kind) -> dict[str, Any]:
@@ -91,9 +92,8 @@ def _read(path: Path, kind: _Kind) -> dict[str, Any]:
 def _toml_fault(fault: str, text: str) -> str:
     """Return the fault with the line it is about, and with names as they stand in brackets."""
     named = _NAMES.sub(lambda match: "[" + match[1].replace("', '", ".") + "]", fault)
-    if (place := _LINE.search(fault)) is None:
-        return named
-    line = text.split("\n")[int(place[1]) - 1].strip()
+    lines, place = text.rstrip().split("\n"), _LINE.search(fault)
+    line = lines[min(int(place[1]), len(lines)) - 1 if place else -1].strip()
     return f"{named}: {line[:_LONGEST]!r}" if line else named
 
 
