@@ -3,14 +3,13 @@
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 import pytest
 import structlog
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.__main__ import app
 from services.common.adapter_options import ADAPTERS, ChangeName
@@ -21,7 +20,7 @@ from services.inference.diffusers.changes import PIPELINE, PROCESS
 ENTRY = 'title = "One"\nmodality = "txt2img"\nadapter = "txt2img"\nsource = "."\ndefault = true\n'
 ONE = f"[models.one]\n{ENTRY}"
 STYLE = '[styles.plain]\ntitle = "Plain"\ntemplate = "a photo of {product}"\n'
-COMMANDS = (["api"], ["worker"], [])  # the last is the whole `studio`
+COMMANDS: Final[Sequence[Sequence[str]]] = (["api"], ["worker"], [])  # the last is the whole `studio`
 
 Studio = Callable[..., Result]
 
@@ -64,11 +63,11 @@ FAULTS = {
     "another such name": ("defaults = {guidance_scale = 4}", ["guidance_scale", "did you mean guidance?"]),
     "a misspelt default": ("defaults = {hieght = 64}", ["hieght", "did you mean height?"]),
     "what each request gives": ('defaults = {prompt = "mug"}', ["defaults.prompt", "every request", "'mug'"]),
-    "a look that is not there": ('defaults = {style = "plian"}', ["defaults.style", "'plian'", "mean 'plain'?"]),
+    "a look that is not there": ('defaults = {style = "plains"}', ["defaults.style", "'plains'", "mean 'plain'?"]),
     # options of an adapter
-    "a misspelt option": ('options = {precison = "float32"}', ["options.precison", "did you mean precision?"]),
+    "a misspelt option": ('options = {precisions = "float32"}', ["options.precisions", "did you mean precision?"]),
     "a foreign option": ('options = {lora = "x"}', ["options.lora", "off, precision"]),
-    "a misspelt value": ('options = {precision = "flaot32"}', ["options.precision", "'flaot32'", "mean float32?"]),
+    "a misspelt value": ('options = {precision = "floats32"}', ["options.precision", "'floats32'", "mean float32?"]),
     "a misspelt change": ('options = {off = ["decodr"]}', ["options.off.0", "'decodr'", "did you mean decoder?"]),
     "text for a list": ('options = {off = "cpu"}', ["options.off", "a list", "'cpu'"]),
     "options that are text": ('options = "float32"', ["options", "a table", "'float32'"]),
@@ -165,7 +164,7 @@ STYLES = {
     "one table for one look": (STYLE.replace("styles", "style"), ["did you mean style to be styles?"]),
     "no place for the product": (STYLE.replace("{product}", "a mug"), ["[styles.plain] template", "{product} once"]),
     "two places": (STYLE.replace("{product}", "{product} {product}"), ["template", "{product} once"]),
-    "a misspelt key": (f'{STYLE}negative_promt = "x"\n', ["negative_promt", "did you mean negative_prompt?"]),
+    "a misspelt key": (f'{STYLE}negativeprompts = "x"\n', ["negativeprompts", "did you mean negative_prompt?"]),
     "a number for text": (f"{STYLE}swatch = 888888\n", ["swatch", "must be text", "888888"]),
     "a look of text": ('[styles]\nplain = "a photo of {product}"\n', ["[styles] plain", "a table [styles.plain]"]),
     "broken": ("[styles.plain\n", ["not valid TOML", "line 1"]),

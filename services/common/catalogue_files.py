@@ -29,7 +29,7 @@ class CatalogueFaults(ValueError):
 
 @dataclass(frozen=True)
 class _Kind:
-    """What one of the files holds: tables [`table`.NAME]; `setting` names the file."""
+    """One of the two files: it holds tables [`table`.NAME], and `setting` names it."""
 
     table: str
     schema: type[BaseModel]

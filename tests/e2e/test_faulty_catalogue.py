@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTRY = '[models.mine]\ntitle = "Mine"\nmodality = "txt2img"\nadapter = "txt2img"\nsource = "."\ndefault = true\n'
 FAULTS = {
     "defaults": f'{ENTRY}defaults = {{ height = "512" }}\n',
-    "options": f"{ENTRY}options = {{ precission = 16 }}\n",
+    "options": f"{ENTRY}options = {{ precisions = 16 }}\n",
     "limits": f"{ENTRY}limits = {{ min_side = 384, max_side = 128 }}\n",
     "no table": "mine = 1\n",
     "broken": "[models.mine\n",

@@ -1,17 +1,21 @@
 """The defaults of a catalogue entry, as the API and the page take them."""
 
+from typing import Final
+
 import httpx2
 import pytest
 
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 
-DEFAULTS = {
+DEFAULTS: Final[dict[str, dict[str, object]]] = {
     "film": {"num_images": 2, "frames": 25, "fps": 24, "steps": 4, "width": 128},
     "poet": {"max_tokens": 9, "temperature": 1, "seed": 7},
     "looks": {"num_images": 3, "style": "macro", "negative_prompt": "dust", "reproducibility": "strict"},
 }
-MODALITIES = {"film": "txt2video", "poet": "txt2txt", "looks": "txt2img"}
+MODALITIES: Final = {"film": "txt2video", "poet": "txt2txt", "looks": "txt2img"}
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def catalogue(catalogue: Catalogue) -> Catalogue:
 async def test_defaults_are_used(client: httpx2.AsyncClient, backends: Backends, name: str) -> None:
     """A job that leaves parameters out has the entry's defaults, which are those that the schema shows."""
     submitted = await client.post("/v1/jobs", json={"model": name, "prompt": "red mug"})
-    shown = {model["name"]: model for model in (await client.get("/v1/models")).json()["models"]}[name]
+    shown = {model["id"]: model for model in (await client.get("/v1/models")).json()["data"]}[name]
 
     params = (await backends.statuses.get(submitted.json()["id"])).message.params
     assert DEFAULTS[name].items() <= params.items()
@@ -37,7 +41,7 @@ async def test_defaults_are_used(client: httpx2.AsyncClient, backends: Backends,
 
 
 async def test_given_goes_before(client: httpx2.AsyncClient, backends: Backends) -> None:
-    """What a request gives is used, also where it is the modality's own default."""
+    """A value that a request gives is used, also where it is the modality's own default."""
     given = {"num_images": 1, "frames": 49, "fps": 60}
     submitted = await client.post("/v1/jobs", json={"model": "film", "prompt": "red mug", **given})
     params = (await backends.statuses.get(submitted.json()["id"])).message.params
