@@ -31,10 +31,11 @@ demo *ARGS: (_install "runtime")
 generate *ARGS: (_install "runtime")
     @exec {{ python }} -m services generate "$@"
 
-# List the models on offer
+# List the models on offer; `just models --check FILE` names all that is wrong with a models.toml or styles.toml
 [group("model")]
-models: (_install "runtime")
-    @exec {{ python }} -m services models
+[positional-arguments]
+models *ARGS: (_install "runtime")
+    @exec {{ python }} -m services models "$@"
 
 # Train the model that ships, from nothing; a training that was stopped goes on (about two hours on two cores)
 [group("model")]

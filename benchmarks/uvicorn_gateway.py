@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 import uvicorn
 
 from services.api.app import create_app
-from services.common.catalogue import load_catalogue
+from services.common.catalogue_files import load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import load_settings
 

@@ -1,20 +1,17 @@
 """The `studio` command: the only place that reads the environment and wires things together."""
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from services.cli.dead_commands import dead_commands
 from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.job_commands import job_commands
 from services.cli.key_commands import key_commands
+from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
-from services.cli.options import AsJson, ModelName, chosen_model
-from services.cli.tables import model_table
-from services.common.catalogue import Catalogue, load_catalogue
+from services.cli.options import ModelName, chosen_model
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
 from services.common.uncaught import log_uncaught
@@ -25,7 +22,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Pu
 @app.callback(invoke_without_command=True)
 def studio(context: typer.Context, *, model: ModelName = None) -> None:
     """Run gateway and worker on this machine; with a command, run only that."""
-    settings, catalogue = _configure()
+    settings = _configure()
+    if context.invoked_subcommand == MODELS:  # also where the catalogue is what is wrong
+        context.obj = settings
+        return
+    catalogue = loaded_catalogue(settings)
     context.obj = (settings, catalogue)
     if context.invoked_subcommand is None:
         from services.cli.studio import run_studio
@@ -67,16 +68,7 @@ def health(context: typer.Context, service: Annotated[Service, typer.Argument(he
         leave(FAILED, str(exc))
 
 
-@app.command()
-def models(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List the models on offer."""
-    _, catalogue = context.obj
-    if as_json:
-        print(json.dumps([model.model_dump(mode="json") for model in catalogue.models.values()], indent=2))
-    else:
-        Console().print(model_table(catalogue.models.values()))
-
-
+app.add_typer(model_commands)
 app.add_typer(job_commands)
 app.add_typer(on_call_commands)
 app.add_typer(key_commands, name="keys")
@@ -88,15 +80,14 @@ def main() -> None:
     app()
 
 
-def _configure() -> tuple[Settings, Catalogue]:
+def _configure() -> Settings:
     try:
         settings = load_settings()
-        catalogue = load_catalogue(settings.catalogue, settings.styles)
     except ValueError as exc:
         leave(USAGE, str(exc))
     configure_logging(settings.log_level, settings.log_format)
     log_uncaught()
-    return settings, catalogue
+    return settings
 
 
 if __name__ == "__main__":

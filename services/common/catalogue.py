@@ -1,30 +1,46 @@
-"""The catalogue: models on offer and studio styles, read from two TOML files by both sides."""
+"""The catalogue: models on offer and studio styles, the same for both sides."""
 
-import tomllib
+import math
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.common.errors import InvalidRequest
 from services.common.param_faults import FAULTS, fault_of
-from services.common.params import PARAMS, ImageParams, Modality, Params
+from services.common.params import MAX_PIXELS, PARAMS, ImageParams, Modality, Params
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$"),
+    Field(description="1 to 63 lower-case letters, digits, dots and hyphens, of which the first is no dot or hyphen"),
+]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+LimitSide = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
 
 
 class Limits(BaseModel):
     """The limits of one model, within those of its modality; sides in pixels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    max_side: int = 2048
-    min_side: int = 64
-    multiple_of: int = 8
-    max_steps: int = 150
-    max_images: int = 4
+    max_side: LimitSide = 2048
+    min_side: LimitSide = 64
+    multiple_of: Annotated[int, Field(ge=8, le=4096, multiple_of=8)] = 8
+    max_steps: Annotated[int, Field(ge=1, le=150)] = 150
+    max_images: Annotated[int, Field(ge=1, le=4)] = 4
+
+    @model_validator(mode="after")
+    def _some_size_is_allowed(self) -> Self:
+        if self.min_side > self.max_side:
+            raise ValueError(f"min_side must be at most max_side, which is {self.max_side}, not {self.min_side}")
+        least = math.ceil(self.min_side / self.multiple_of) * self.multiple_of
+        if least > self.max_side:
+            raise ValueError(f"no side from {self.min_side} to {self.max_side} is a multiple of {self.multiple_of}")
+        if least * least > MAX_PIXELS:
+            raise ValueError(f"min_side allows no image of at most {MAX_PIXELS} pixels: the least is {least} x {least}")
+        return self
 
 
 class Model(BaseModel):
@@ -36,18 +52,18 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
-    title: str
+    title: Line
     modality: Modality
-    adapter: str
-    source: str
+    adapter: Line
+    source: Line
     revision: str | None = None
     licence: str = ""
     notes: str = ""
-    default: bool = False
     aliases: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = ()
+    default: Annotated[bool, Field(strict=True)] = False
     defaults: Mapping[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
-    max_batch: Annotated[int, Field(ge=1, le=256)] | None = None
+    max_batch: Annotated[int, Field(ge=1, le=256, strict=True)] | None = None
     options: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -63,13 +79,16 @@ class Model(BaseModel):
             params = schema.model_validate(dict(given))
         except ValidationError as exc:
             raise InvalidRequest(faults_of(exc, schema)) from exc
-        missing = {key: value for key, value in self.defaults.items() if getattr(params, key, None) is None}
-        params = params.model_copy(update=missing)
-        if isinstance(params, ImageParams):
-            self._check_limits(params)
+        # A field that was not given has the modality's own default, which the model's goes before.
+        chosen = {name for name in params.model_fields_set if getattr(params, name) is not None}
+        params = params.model_copy(update={key: value for key, value in self.defaults.items() if key not in chosen})
+        self.check_limits(params)
         return params
 
-    def _check_limits(self, params: ImageParams) -> None:
+    def check_limits(self, params: Params) -> None:
+        """Raise InvalidRequest for parameters beyond the limits of this model."""
+        if not isinstance(params, ImageParams):
+            return
         limits = self.limits
         errors: list[dict[str, object]] = []
         for side in ("width", "height"):
@@ -105,8 +124,12 @@ class Style(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
-    title: str
-    template: Annotated[str, StringConstraints(pattern=r"^[^{}]*\{product\}[^{}]*$")]
+    title: Line
+    template: Annotated[
+        str,
+        StringConstraints(pattern=r"^[^{}]*\{product\}[^{}]*$"),
+        Field(description="it must hold {product} once, and no other brace"),
+    ]
     negative_prompt: str = ""
     swatch: str = "#888888"
     example: str = "red mug"
@@ -143,19 +166,6 @@ class Catalogue(BaseModel):
         if twice := sorted(name for name, times in named.items() if times > 1):
             raise ValueError(f"a name or alias is that of one model, and once: {', '.join(twice)}")
         return self
-
-
-def load_catalogue(models: Path, styles: Path) -> Catalogue:
-    """Raise ValueError naming the file when it cannot be read or breaks the schema."""
-    try:
-        return Catalogue.model_validate({"models": _table(models, "models"), "styles": _table(styles, "styles")})
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as exc:
-        raise ValueError(f"catalogue {models} and {styles}: {exc}") from exc
-
-
-def _table(path: Path, name: str) -> dict[str, Any]:
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))[name]
-    return {key: {"name": key, **entry} for key, entry in entries.items()}
 
 
 def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.common.adapter_options import ChangeName
 from services.common.errors import ModelUnavailable
 from services.inference.diffusers.allocator import keep_memory
 from services.inference.diffusers.decoder import decode_one_by_one
@@ -23,7 +24,7 @@ CPU: Final = "cpu"
 class Change:
     """One change. `cpu`: it does nothing but save time on a CPU. `asked`: it is made for entries that ask for it."""
 
-    name: str
+    name: ChangeName
     reason: str
     apply: Callable[..., object]
     cpu: bool = False

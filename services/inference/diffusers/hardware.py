@@ -1,8 +1,9 @@
 """The choice of the device that a model runs on, and of its number formats."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
+from services.common.adapter_options import Precision
 from services.common.errors import DeviceFailed, ModelUnavailable
 from services.inference.runtime.device_errors import first_line, may_pass
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 
-PRECISIONS: Final = ("auto", "float32", "bfloat16")
+PRECISIONS: Final = get_args(Precision)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""Says all that is wrong with one entry of the catalogue: its keys, and what its values mean for its modality."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from services.common.adapter_options import ADAPTERS
+from services.common.catalogue import Limits, Model
+from services.common.errors import InvalidRequest
+from services.common.param_faults import fault_of
+from services.common.params import PARAMS, ImageParams, Modality, Params
+from services.common.suggestions import nearest
+
+Fault = tuple[str, str]  # the key, dotted, and what is wrong with it
+_INPUT: Final = f"inputs/{'0' * 64}.png"
+# Every request gives these itself; they stand in for it while the defaults are checked.
+_GIVEN: Final[Mapping[str, object]] = {"prompt": "product", "text": "words", "image": _INPUT, "audio": _INPUT}
+_LONGEST: Final = 60  # characters of a value in a sentence
+_CHOICE: Final = re.compile(r"'([^']*)'")
+# By pydantic's names of its errors: the shapes that TOML has and a request has not.
+_SHAPES: Final = {
+    "model_type": "a table { KEY = VALUE }",
+    "dict_type": "a table { KEY = VALUE }",
+    "mapping_type": "a table { KEY = VALUE }",
+    "list_type": 'a list ["..."]',
+    "tuple_type": 'a list ["..."]',
+}
+
+
+def entry_faults(schema: type[BaseModel], name: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield the faults of the entry `name`, which should be of `schema`."""
+    if entry.get("name", name) != name:
+        yield "name", f"must be {name}, as in the brackets, or left out, not {shown(entry['name'])}"
+        return
+    whole = {"name": name, **entry}
+    yield from _faults(whole, schema, {"limits": Limits})
+    if schema is Model:
+        yield from _default_faults(whole)
+        yield from _adapter_faults(whole)
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence gives it back."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _faults(
+    given: Mapping[str, Any], schema: type[BaseModel], within: Mapping[str, type[BaseModel]] | None = None
+) -> Iterator[Fault]:
+    """Yield what pydantic finds; `within` has the schemas of keys that hold a table."""
+    errors = _errors(schema, given)
+    # What joins several fields is checked only where each of them is right, so the rest is looked at once more.
+    rest = _errors(schema, _without(given, [error["loc"] for error in errors])) if errors else []
+    told = [error["msg"] for error in errors]
+    for error in (*errors, *(error for error in rest if error["type"] == "value_error" and error["msg"] not in told)):
+        place = error["loc"]
+        inner = (within or {}).get(str(place[0])) if len(place) > 1 else None
+        yield ".".join(map(str, place)), _detail(error, inner or schema)
+
+
+def _errors(schema: type[BaseModel], given: Mapping[str, Any]) -> Sequence[Any]:
+    try:
+        schema.model_validate(dict(given))
+    except ValidationError as exc:
+        return exc.errors(include_url=False)
+    return ()
+
+
+def _without(given: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> dict[str, Any]:
+    """Return the given values without those at these places; of a list, none is kept."""
+    rest = deepcopy(dict(given))
+    for place in places:
+        table, key = rest, ""
+        for part in place:
+            table, key = table.get(key, table), str(part)
+            if not isinstance(table.get(key), dict):
+                break
+        table.pop(key, None)
+    return rest
+
+
+def _detail(error: Any, schema: type[BaseModel]) -> str:
+    if error["type"] == "extra_forbidden" and isinstance(error["input"], dict) and len(error["loc"]) == 1:
+        name = f'[models."NAME.{error["loc"][0]}"]'
+        return f"unknown field; where it is part of a name with a dot, that stands in quotes: {name}"
+    if shape := _SHAPES.get(error["type"]):
+        return f"must be {shape}, not {shown(error['input'])}"
+    detail = str(fault_of(error, schema)["detail"])
+    if isinstance(error["input"], str) and (near := nearest(error["input"], _CHOICE.findall(str(_expected(error))))):
+        return f"{detail}: did you mean {near}?"
+    return detail
+
+
+def _expected(error: Any) -> object:
+    """Return the values that one of a few would have been, as pydantic words them."""
+    return error.get("ctx", {}).get("expected", "")
+
+
+def _default_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield the faults of `defaults` and `limits` as parameters of the entry's modality."""
+    defaults, limits = entry.get("defaults", {}), entry.get("limits", {})
+    if entry.get("modality") not in list(Modality) or not isinstance(defaults, dict):
+        return
+    schema = PARAMS[Modality(entry["modality"])]
+    if limits and not issubclass(schema, ImageParams):
+        yield "limits", f"is of no use to {entry['modality']}, which has no sides, steps and images: leave it out"
+    required = {name for name, field in schema.model_fields.items() if field.is_required()}
+    for name in sorted(required & defaults.keys()):
+        yield f"defaults.{name}", f"is given by every request, so that {shown(defaults[name])} would never be used"
+    chosen = {name: value for name, value in defaults.items() if name not in required}
+    whole = {**{name: _GIVEN[name] for name in required}, **chosen}
+    if faults := list(_faults(whole, schema)):
+        yield from ((f"defaults.{place}".removesuffix("."), detail) for place, detail in faults)
+    else:
+        yield from _limit_faults(entry, schema.model_validate(whole))
+
+
+def _limit_faults(entry: Mapping[str, Any], params: Params) -> Iterator[Fault]:
+    try:
+        Model.model_validate(dict(entry)).check_limits(params)
+    except ValidationError:
+        return  # told already
+    except InvalidRequest as exc:
+        for error in exc.errors:
+            name = str(error["pointer"]).removeprefix("/")
+            yield f"defaults.{name}", f"must be {error['allowed']} by the entry's `limits`, not {error['got']}"
+
+
+def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what does not fit the entry's adapter, where it is one that this project declares."""
+    adapter, options = entry.get("adapter"), entry.get("options", {})
+    declared = ADAPTERS.get(adapter) if isinstance(adapter, str) else None
+    if declared is None:
+        return
+    if entry.get("modality") in list(Modality) and entry["modality"] != declared.modality:
+        yield "modality", f"must be {declared.modality} for the adapter {adapter}, not {shown(entry['modality'])}"
+    if isinstance(options, dict):
+        yield from ((f"options.{place}", detail) for place, detail in _faults(options, declared.options))
