@@ -14,6 +14,7 @@ from services.cli.key_commands import key_commands
 from services.cli.on_call_commands import on_call_commands
 from services.cli.options import AsJson, ModelName, chosen_model
 from services.cli.tables import model_table
+from services.cli.terminal import write_any_text
 from services.common.catalogue import Catalogue, load_catalogue
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
@@ -85,6 +86,7 @@ app.add_typer(dead_commands, name="dead")
 
 def main() -> None:
     """The console script."""
+    write_any_text()
     app()
 
 
