@@ -56,7 +56,7 @@ def _not_text(exc: UnicodeEncodeError) -> str:
     """Python keeps bytes of the command line that are not text in this locale as lone surrogates."""
     around = exc.object[max(0, exc.start - 20) : exc.end]
     return (
-        f"the text has bytes that are not {sys.getfilesystemencoding().upper()}, at the end of {ascii(around)}: "
+        f"the text has bytes that are not {sys.getfilesystemencoding().upper()}, at the end of {around!a}: "
         f"type it in a terminal whose encoding is UTF-8, or set LC_ALL=C.UTF-8"
     )
 

@@ -5,7 +5,7 @@ from io import TextIOWrapper
 
 
 def write_any_text() -> None:
-    """Have standard output and error write a character that their encoding lacks as its escape, such as `\\u2026`.
+    """Have standard output and error write a character that their encoding lacks as an escape, so that nothing is lost.
 
     In a locale that is not UTF-8 a title or a file name would end the command with a traceback.
     """
