@@ -1,6 +1,7 @@
 """Runs the work of a `studio` command on uvloop; an error becomes a sentence and an exit code."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -38,6 +39,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         leave(FAILED, str(exc))
     except OSError as exc:
         leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+    except UnicodeEncodeError as exc:
+        leave(USAGE, _not_text(exc))
     except ValueError as exc:
         leave(USAGE, str(exc))
 
@@ -57,6 +60,15 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
                 for task in others:
                     task.cancel()
                 await asyncio.wait(others, timeout=ROUND_SECONDS)
+
+
+def _not_text(exc: UnicodeEncodeError) -> str:
+    """Python keeps bytes of the command line that are not text in this locale as lone surrogates."""
+    around = exc.object[max(0, exc.start - 20) : exc.end]
+    return (
+        f"the text has bytes that are not {sys.getfilesystemencoding().upper()}, at the end of {around!a}: "
+        f"type it in a terminal whose encoding is UTF-8, or set LC_ALL=C.UTF-8"
+    )
 
 
 def leave(code: int, message: str) -> NoReturn:
