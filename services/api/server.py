@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 
 from services.api.auth.exposure import check_exposure
 from services.common.addresses import cannot_listen, http_url
-from services.common.settings import PREFIX, Settings
+from services.common.setting_sources import PREFIX
+from services.common.settings import Settings
 
 # Longer than the 60 s after which load balancers usually drop an idle connection: they must close first.
 KEEP_ALIVE_SECONDS: Final = 75

@@ -62,7 +62,7 @@ def test_redis_refuses(answer: str, cure: str) -> None:
     "answer", ["NOSCRIPT No matching script.", "WRONGTYPE Operation against a key", "ERR syntax error"]
 )
 def test_redis_answers(answer: str) -> None:
-    """What is wrong with the call itself is no fault of the server, and closes no connection."""
+    """A mistake in the call itself is no fault of the server, and closes no connection."""
     exc = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
     assert not refuses(exc)
     assert redis_fault(exc, ADDRESS) is None
@@ -93,7 +93,7 @@ def test_redis_answers(answer: str) -> None:
     ],
 )
 def test_rabbitmq_refuses(exc: Exception, cure: str) -> None:
-    """What RabbitMQ refuses has the command that allows it, which never holds the password."""
+    """A refusal of RabbitMQ names the command that allows it, which never holds the password."""
     fault = amqp_fault(exc, BROKER)
     assert fault is not None
     assert fault.lasting
@@ -133,7 +133,7 @@ def test_s3_refuses(code: str, status: int, cure: str) -> None:
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500), ("NoSuchKey", 404)])
 def test_s3_answers(code: str, status: int) -> None:
-    """What passes, or is an answer, is no fault."""
+    """An error that passes, or that is an answer, is no fault."""
     assert s3_fault({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "photos", None) is None
 
 
@@ -189,7 +189,7 @@ def test_cure_is_told_once() -> None:
 
 
 def test_lasting_fault_has_its_error() -> None:
-    """What no time mends is refused; of the object store it is denied, as a worker must know."""
+    """An error that no time mends is a refusal; of the object store it is denied, as a worker must know."""
     fault = Fault("chmod", lasting=True)
     assert type(Refusals("broker").error("no", fault)) is BackendRefused
     assert type(Refusals("objects").error("no", fault)) is StorageDenied

@@ -15,7 +15,8 @@ from services.cli.client import cancel_job, list_jobs, submit
 from services.cli.gateway_access import GatewayAccess, Refused, Unreachable
 from services.cli.generate import run_generate
 from services.cli.health import NotReady, Service, ask_health
-from services.common.catalogue import load_catalogue
+from services.cli.photo_files import PhotoFiles
+from services.common.catalogue_files import load_catalogue
 from services.common.settings import Settings
 from tests.support.fakes import PROOF, CannedGateway, CannedServer, canned
 
@@ -49,7 +50,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _submit(gateway: GatewayAccess, file: Path = Path("nowhere.png")) -> dict[str, Any]:
-    job, _ = await submit(gateway, {"prompt": "a secret product"}, file, None, Console(stderr=True))
+    job, _ = await submit(gateway, {"prompt": "a secret product"}, PhotoFiles(file), None, Console(stderr=True))
     return job
 
 
@@ -186,7 +187,7 @@ async def test_generate_at_an_address_that_was_set(tmp_path: Path) -> None:
     catalogue = load_catalogue(models / "models.toml", models / "styles.toml")
     async with CannedServer([PAGE]).serving() as url:
         settings = Settings(url=url, data_dir=tmp_path)
-        saving = (tmp_path / "cup.png", None)
+        saving = (PhotoFiles(tmp_path / "cup.png"), None)
         with pytest.raises(Unreachable, match=f"{url} is no gateway of this program"):
             await run_generate(settings, catalogue, catalogue.default_model, {"prompt": "cup"}, saving, Console())
 

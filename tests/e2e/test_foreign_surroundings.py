@@ -30,9 +30,14 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 def _studio(system: System, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {**system.environment, **{f"STUDIO_{name.upper()}": value for name, value in settings.items()}}
-    command = [STUDIO, *arguments]
     return subprocess.run(
-        command, cwd=system.folder, env=environment, capture_output=True, text=True, timeout=90, check=False
+        [STUDIO, *arguments],
+        cwd=system.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
 
 

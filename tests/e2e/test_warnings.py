@@ -135,7 +135,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 )
 def test_shipped_model_tells(shipped: System, asked: dict[str, Any], code: str, told: str) -> None:
     """The model that ships tells what it cut and what it did not use."""
-    job = shipped.wait(shipped.submit(**asked)["id"])
+    prompt, others = asked["prompt"], {name: value for name, value in asked.items() if name != "prompt"}
+    job = shipped.wait(shipped.submit(prompt, **others)["id"])
     assert job["state"] == "succeeded"
     ((found, message),) = [(each["code"], each["message"]) for each in job["warnings"]]
     assert found == code
@@ -144,5 +145,5 @@ def test_shipped_model_tells(shipped: System, asked: dict[str, Any], code: str, 
 
 def test_shipped_model_is_quiet(shipped: System) -> None:
     """An ordinary request has no warnings."""
-    asked = {"prompt": "red mug", "style": "dark-luxury", "negative_prompt": "dust", "guidance": 2.5, "steps": 4}
-    assert shipped.wait(shipped.submit(**asked)["id"])["warnings"] == []
+    asked: dict[str, Any] = {"style": "dark-luxury", "negative_prompt": "dust", "guidance": 2.5, "steps": 4}
+    assert shipped.wait(shipped.submit("red mug", **asked)["id"])["warnings"] == []

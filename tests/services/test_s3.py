@@ -137,7 +137,7 @@ async def test_missing_bucket_is_no_missing_object(objects: S3ObjectStore, stack
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "._photo.png", "notes/Caf\u00e9 & tea.txt"])
 async def test_foreign_names_go_with_their_folder(objects: S3ObjectStore, name: str) -> None:
-    """What others put below a job is no object of ours, and goes with the job."""
+    """A foreign object below a job is none of ours, and goes with the job."""
     folder = f"jobs/{uuid4()}"
     await objects.put(f"{folder}/manifest.json", b"{}", "application/json")
     await objects._client.put_object(Bucket="studio", Key=f"{folder}/{name}", Body=b"odd")

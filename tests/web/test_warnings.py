@@ -35,7 +35,7 @@ async def test_form_that_is_not_as_asked_for(browser: httpx2.AsyncClient, query:
 
 
 async def test_image_that_is_left_keeps_its_number(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """Of two images the one that was not filtered is shown with its own seed, and what became of the other."""
+    """The one of two images that was not filtered is shown with its own seed, and what became of the other."""
     path = await submit(browser, count="2")
     warning = JobWarning(code="outputs-filtered", message="1 of 2 was withheld")
     await worker.succeed(job_id(path), b"image", warnings=[warning])

@@ -46,7 +46,7 @@ def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> 
 def authorize(request: Request[AppState], access: Access = Access.USER) -> None:
     """Set the request's caller. Raises RequestRefused: `unauthenticated`, `forbidden`, `other-origin`, `invalid-link`.
 
-    A link says what it gives, and until when: one that is not valid is refused, whoever else the client may be.
+    A link says what it gives, and until when: one that is not valid is refused, whichever key comes with it.
     """
     if access is Access.LINK and SIGNATURE in request.query_params:
         _check_link(request)

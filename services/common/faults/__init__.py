@@ -1,1 +1,1 @@
-"""What servers, disks and single items refuse: recognised, told to the operator once, kept from spreading."""
+"""Refusals of servers, disks and single items: recognised, told to the operator once, kept from spreading."""

@@ -1,4 +1,4 @@
-"""What a disk refuses, as Python and SQLite report it."""
+"""Refusals of a disk, as Python and SQLite report it."""
 
 import errno
 import sqlite3

@@ -55,7 +55,7 @@ def redis_fault(exc: BaseException, address: Mapping[str, Any]) -> Fault | None:
 
 
 def refuses(answer: object) -> bool:
-    """Return whether this answer to one call says that the server serves nobody like us now."""
+    """Return whether this answer to one call says that the server serves no client like us now."""
     return isinstance(answer, Exception) and _word(answer) in _FAULTS
 
 

@@ -1,4 +1,4 @@
-"""What proxies in front send by default: callers are told apart, and pages, forms and sessions work."""
+"""Headers that proxies send by default: callers are told apart, and pages, forms and sessions work."""
 
 from pathlib import Path
 
@@ -101,7 +101,12 @@ async def test_one_caller_stays_one(app: ASGIApp, first: list[tuple[str, str]], 
 @one_job_each
 async def test_headers_of_clients_are_not_believed(app: ASGIApp) -> None:
     """A client that comes by no listed proxy counts by its own address, whatever it forwards."""
-    sent = ([], by("203.0.113.7"), by("[2001:db8::1]:9"), standard("for=203.0.113.8"))
+    sent: tuple[list[tuple[str, str]], ...] = (
+        [],
+        by("203.0.113.7"),
+        by("[2001:db8::1]:9"),
+        standard("for=203.0.113.8"),
+    )
 
     assert [await submit(app, OUTSIDE, *headers) for headers in sent] == [202, 429, 429, 429]
 

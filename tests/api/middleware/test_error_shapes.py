@@ -68,7 +68,7 @@ def assert_openai(answer: httpx2.Response, status: int, code: str) -> str:
 async def test_browser_gets_a_page(
     client: httpx2.AsyncClient, browser: dict[str, str], method: str, path: str, status: int
 ) -> None:
-    """What a person opens and is not there, or not allowed, or wrong, is answered by a page."""
+    """A person who opens an address that is absent, forbidden or wrong gets a page."""
     assert_page(await client.request(method, path, headers=browser), status)
 
 

@@ -1,4 +1,4 @@
-"""What OpenAI's clients may ask for: defaults in every spelling are taken, all else is refused by its name."""
+"""Requests of OpenAI's clients: defaults in every spelling are taken, all else is refused by its name."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What others put into the folder of the object store stops no walk: DELETE, the sweeper, readiness."""
+"""Foreign entries in the folder of the object store stop no walk: DELETE, the sweeper, readiness."""
 
 import asyncio
 from collections.abc import AsyncIterator
