@@ -36,5 +36,6 @@ def may_pass(exc: Exception) -> bool:
     return is_out_of_memory(exc) or (is_device_failure(exc) and not never)
 
 
-def first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
+def first_line(exc: BaseException) -> str:
+    """Return the first line of the message that says anything, or the name of the class."""
+    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)

@@ -15,12 +15,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
+import structlog
+
+from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory, ThreadLost
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
 from services.inference.runtime.device_errors import first_line, is_device_failure, is_out_of_memory
 from services.inference.runtime.outputs import Output
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 class ModelExecutor:
@@ -45,14 +48,23 @@ class ModelExecutor:
         return bool(self._calls)
 
     async def load(self) -> None:
-        """Load the adapter. Raise ModelUnavailable, DeviceFailed, or any other exception of the adapter."""
+        """Load the adapter. Raise ModelUnavailable saying what to do, or DeviceFailed."""
         try:
             await self._call(self._load)
+        except (ModelUnavailable, ThreadLost):
+            raise
         except OutOfMemory as exc:
             reason = str(exc).partition(": ")[2]
             raise ModelUnavailable(
                 f"the model does not fit on device {self._device!r}: {reason or 'out of memory'}; "
                 f"free some of its memory, or take a smaller model or another device"
+            ) from exc
+        except Exception as exc:
+            log.exception("loading failed")
+            model = self.adapter.model
+            raise ModelUnavailable(
+                f"{model.name} cannot be loaded: the adapter {model.adapter} raised {type(exc).__name__}: "
+                f"{first_line(exc)}; install the model or the adapter again"
             ) from exc
 
     async def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:
@@ -117,6 +129,10 @@ class ModelExecutor:
                     raise DeviceFailed(f"the device failed: {first_line(exc)}") from exc
                 raise
             reason = first_line(exc)
+        except BaseException as exc:
+            # SystemExit, and the panics of libraries written in Rust, would end the event loop.
+            _clear_frames(exc)
+            raise RuntimeError(f"the adapter raised {type(exc).__name__}: {first_line(exc)}") from exc
         # The exception and its frames exist only inside of the handler, so the cache is freed here.
         gc.collect()
         self.adapter.free_cache()

@@ -30,16 +30,18 @@ def _entry_point(name: str) -> object:
         )
     try:
         return known[name].load()
-    except (ImportError, AttributeError) as exc:
-        raise ModelUnavailable(f"adapter {name!r} ({known[name].value}) cannot be imported: {exc}") from exc
+    except Exception as exc:
+        raise ModelUnavailable(f"adapter {name!r} ({known[name].value}) {_not_imported(exc)}") from exc
 
 
 def _imported(name: str) -> object:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise ModelUnavailable(
-            f"adapter {name!r} cannot be imported: {exc}; install its package, or name its folder in PYTHONPATH "
-            "(the folder that this was started in is not searched)"
-        ) from exc
+    except Exception as exc:
+        where = "install its package, or name its folder in PYTHONPATH (the folder this was started in is not searched)"
+        raise ModelUnavailable(f"adapter {name!r} {_not_imported(exc)}; {where}") from exc
+
+
+def _not_imported(exc: Exception) -> str:
+    return f"cannot be imported: {type(exc).__name__}: {exc}"

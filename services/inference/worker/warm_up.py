@@ -7,10 +7,18 @@ from typing import Final
 
 import structlog
 
-from services.common.errors import DeadlineExceeded, DeviceFailed
+from services.common.errors import (
+    DeadlineExceeded,
+    GenerationError,
+    InvalidRequest,
+    ModelUnavailable,
+    OutOfMemory,
+    ThreadLost,
+)
 from services.common.workload import steps_of
 from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import QUIET
+from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.executor import ModelExecutor
 
 log = structlog.get_logger(__name__)
@@ -21,27 +29,40 @@ SAMPLE_SECONDS: Final = 5.0  # the most a whole sample may take; the first job o
 async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_seconds: float) -> None:
     """Make the adapter's sample in one step, to warm up the layers below, and then whole, to time it.
 
-    Failures are logged: the first job will report the same. Raise DeadlineExceeded for a call that hangs, and
-    DeviceFailed if no other call would succeed.
+    Raise ModelUnavailable for a model that cannot make it, because every job would fail likewise, DeadlineExceeded for
+    a call that hangs, and DeviceFailed if no other call would succeed.
     """
     try:
         async with asyncio.timeout(deadline_seconds):
             await _make_sample(executor, timings)
     except TimeoutError as exc:
         raise DeadlineExceeded(f"warming up took longer than {deadline_seconds:g} seconds") from exc
-    except DeviceFailed:
+    except (ThreadLost, ModelUnavailable):
         raise
-    except Exception:
-        log.exception("warming up failed")
+    except Exception as exc:
+        if not isinstance(exc, GenerationError | InvalidRequest):
+            log.exception("warming up failed")
+        name = executor.adapter.model.name
+        raise ModelUnavailable(f"{name} cannot make its own sample: {_reason(exc, name)}") from exc
 
 
 async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
     if (sample := executor.adapter.sample()) is None:
         return
     short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
-    await executor.generate([short], QUIET)
+    outputs = await executor.generate([short], QUIET)
+    await asyncio.to_thread(outputs[0].encode, {})
     begin = time.perf_counter()
     await executor.generate([short], QUIET)
     if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < SAMPLE_SECONDS:
         with timings.call([sample]):
             await executor.generate([sample], QUIET)
+
+
+def _reason(exc: Exception, name: str) -> str:
+    if isinstance(exc, OutOfMemory):
+        return f"{exc}; free memory, or lower `defaults` of [models.{name}] in the catalogue"
+    if isinstance(exc, InvalidRequest):
+        return f"{exc}; change `defaults` or `limits` of [models.{name}] in the catalogue"
+    said = str(exc) if isinstance(exc, GenerationError) else f"{type(exc).__name__}: {first_line(exc)}"
+    return f"{said}; its files or its adapter are damaged or do not fit together: install both again"

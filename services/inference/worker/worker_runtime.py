@@ -1,11 +1,12 @@
 """The runtime of a worker: its model, its backends and what it reports with, entered as one context."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from services.common.addresses import WORKER
 from services.common.backends import Backends, open_backends, open_cache
@@ -18,13 +19,17 @@ from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
 from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
+from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source
 from services.inference.worker.announcer import Announcer
 from services.inference.worker.best_effort import BestEffort
+from services.inference.worker.cores import usable_cores
 from services.inference.worker.health import Readiness, serve_health
 from services.inference.worker.warm_up import warm_up
+
+log = structlog.get_logger(__name__)
 
 
 class StoppedWhileLoading(Exception):
@@ -93,11 +98,8 @@ async def _load(executor: ModelExecutor, batcher: Batcher, metrics: Metrics, sto
             await executor.load()
         await warm_up(executor, batcher.timings, batcher.deadline_seconds)
 
-    try:
-        if not await _done_before(stop, load()):
-            raise StoppedWhileLoading
-    except ValueError as exc:
-        raise ModelUnavailable(str(exc)) from exc
+    if not await _done_before(stop, load()):
+        raise StoppedWhileLoading
 
 
 async def _close(executor: ModelExecutor, batcher: Batcher) -> None:
@@ -111,15 +113,17 @@ def model_executor(settings: Settings, model: Model) -> ModelExecutor:
     try:
         adapter = resolve_adapter(model.adapter)
         source = resolve_source(model, catalogue_folder=settings.catalogue.parent)
-        threads = max(1, _cores() // settings.workers)
+        threads = max(1, usable_cores() // settings.workers)
         return ModelExecutor(adapter(model, source), device=settings.device, threads=threads)
-    except ValueError as exc:
-        raise ModelUnavailable(str(exc)) from exc
-
-
-def _cores() -> int:
-    """Return the number of cores this process may use, where the system says it."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    except ModelUnavailable:
+        raise
+    except Exception as exc:
+        log.exception("making the adapter failed")
+        raise ModelUnavailable(
+            f"{model.name}: the adapter {model.adapter} cannot be made for it: "
+            f"{type(exc).__name__}: {first_line(exc)}; "
+            f"check `adapter`, `source` and `options` of [models.{model.name}] in {settings.catalogue}"
+        ) from exc
 
 
 async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
