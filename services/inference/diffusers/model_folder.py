@@ -1,4 +1,4 @@
-"""Reads what the files of a model's folder say before a library reads them: their variant, and the first that is damaged.
+"""Reads what the files of a model's folder say before a library reads them: the variant, and the first damaged one.
 
 Libraries name neither the file nor the cure for most of these faults, and some load the model all the same.
 """
