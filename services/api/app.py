@@ -30,7 +30,7 @@ from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
 from services.api.core.waiting_clients import WaitingClients
 from services.api.endpoints import endpoints
-from services.api.http.base_path import base_path, check_public_url, is_https
+from services.api.http.base_path import base_path, is_https
 from services.api.http.http_exceptions import on_http_exception
 from services.api.http.problems import on_error
 from services.api.http.rate_limit import open_rate_limit, rate_of
@@ -69,7 +69,6 @@ def create_app(
     Raises OSError when the pages or the keys are missing, ValueError for invalid keys, addresses, origins or rates.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
-    check_public_url(settings.public_url)
     base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
     metrics, tracer, templates = Metrics(), tracer or Tracer(), load_page_templates(base)
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from services.common.catalogue import Catalogue
+from services.common.errors import BackendUnavailable
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 
@@ -97,7 +98,8 @@ def test_taken_port_of_metrics_is_an_error(live: LiveGateway, tmp_path: Path, ca
 
 def test_backend_that_cannot_be_opened_is_an_error(tmp_path: Path, catalogue: Catalogue) -> None:
     """A gateway whose backends do not open raises their error, not the server's."""
-    settings = embedded_settings(tmp_path, broker_url="nats://127.0.0.1")
+    (tmp_path / "file").touch()
+    settings = embedded_settings(tmp_path, broker_url=f"sqlite:///{tmp_path}/file/jobs.db")
 
-    with pytest.raises(ValueError, match="STUDIO_BROKER_URL"), LiveGateway(settings, catalogue):
+    with pytest.raises(BackendUnavailable, match="broker"), LiveGateway(settings, catalogue):
         pass

@@ -38,7 +38,14 @@ FOREIGN = {
 }
 UNHEALTHY = [name for name in FOREIGN if name != "not as JSON"]  # /readyz is asked without a key to lose
 
-SUCCEEDED: dict[str, Any] = {"id": "a-job", "state": "succeeded", "progress": None, "artifacts": [], "links": {}}
+SUCCEEDED: dict[str, Any] = {
+    "id": "a-job",
+    "state": "succeeded",
+    "progress": None,
+    "params": {},
+    "artifacts": [],
+    "links": {},
+}
 QUEUED: dict[str, Any] = {**SUCCEEDED, "state": "queued"}
 
 

@@ -1,24 +1,9 @@
 """The public URL of the gateway: its scheme, and the path that prefixes all our paths on a shared host name."""
 
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
-
-_EXAMPLE: Final = "give the address that browsers use, such as https://photos.example.com or https://example.com/photos"
-
-
-def check_public_url(public_url: str | None) -> None:
-    """Raise ValueError for a setting that is no address of a web site, which every link would then begin with."""
-    if not public_url:
-        return
-    try:
-        parts = urlsplit(public_url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        whole = False
-    if not whole or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"STUDIO_PUBLIC_URL: {public_url[:200]!r} is no address of a web site: {_EXAMPLE}")
 
 
 def base_path(public_url: str | None) -> str:

@@ -145,7 +145,8 @@ def _artifact(request: Request[AppState], record: StatusRecord, name: ArtifactNa
     for artifact in record.artifacts:
         if name is not None and artifact.index == name.number:
             return artifact
-    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0, and none has this name"
+    there = ", ".join(str(artifact.index) for artifact in record.artifacts) or "none"
+    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0: {there}"
     raise RequestRefused("artifact-not-found", detail)
 
 

@@ -322,15 +322,6 @@ async def test_session_for_https_by_http(app: ASGIApp) -> None:
     assert (kept.status_code, "secure" in kept.headers["Set-Cookie"].lower()) == (303, True)
 
 
-@pytest.mark.parametrize(
-    "url", ["photos.example", "//photos.example", "https://", "ftp://a.example", "https://a:x/", "/p", "https://a/?b"]
-)
-def test_public_url_that_is_none_stops_the_start(tmp_path: Path, catalogue: Catalogue, url: str) -> None:
-    """A public URL without scheme or host would be the beginning of every link, so it stops the start."""
-    with pytest.raises(ValueError, match=r"STUDIO_PUBLIC_URL.*such as https://"):
-        create_app(embedded_settings(tmp_path, public_url=url), catalogue)
-
-
 @pytest.mark.parametrize("listed", ["nginx", "10.0.0.5/8", "10.0.0.1:80", "*"])
 def test_proxies_that_are_none_stop_the_start(tmp_path: Path, catalogue: Catalogue, listed: str) -> None:
     """An entry that is neither an address nor a network is named with its setting and what it may be."""
