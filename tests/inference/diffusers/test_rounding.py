@@ -54,7 +54,7 @@ def test_denoiser_that_is_told_the_guidance(tiny: Model, tmp_path: Path, hardwar
 
 def test_formats(tmp_path: Path) -> None:
     """On a GPU a UNet calculates in float16, and a transformer, whose numbers may be too large for it, in bfloat16."""
-    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "Any", "scheduler": ["diffusers", "Any"]}')
     loaded = "diffusers.AutoPipelineForText2Image.from_pretrained"
     with patch(loaded, return_value=SimpleNamespace()) as load:
         for folder in ("transformer", "unet"):
