@@ -32,16 +32,22 @@ PROBE_SECONDS = 1.5  # readiness is asked with 2 s in all
 SUBSCRIBE_SECONDS = 5.0
 DEAD_LETTER_SECONDS = 10.0  # an operator's call, over up to ten thousand messages
 PAUSE_SECONDS = 1.0
+CALLING, PUBLISHING = "studio calls", "studio publish"  # as RabbitMQ lists the connections
 
 log = structlog.get_logger(__name__)
 
 
 class RabbitMQBroker:
-    """Calls share one session, which is replaced when a call on it fails; each `consume` has its own connection."""
+    """Publishing has one session and all other calls have one; each `consume` has its own connection.
+
+    A session is replaced when a call on it fails. RabbitMQ with an alarm stops reading from a connection that has
+    published, so nothing else shares that connection.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._session = Session(url)
+        self._session = Session(url, CALLING)
+        self._outgoing = Session(url, PUBLISHING)
         self._refusals = Refusals("broker")
         self._subscriptions: set[Subscription] = set()
         self._retired: dict[Session, asyncio.Task[None]] = {}
@@ -91,24 +97,15 @@ class RabbitMQBroker:
     async def ping(self, *, publishing: bool = False) -> None:
         await self._call(CALL_SECONDS, lambda session: session.ping())
         if publishing:
-            await self._probe()
+            await self._call(PROBE_SECONDS, lambda session: session.probe(), publishing=True)
         self._refusals.mended()
 
     async def close(self) -> None:
         """Close everything; unsettled deliveries go back to their queues."""
         for closing in self._retired.values():
             closing.cancel()
-        owned: list[Session | Subscription] = [self._session, *self._retired, *self._subscriptions]
+        owned: list[Session | Subscription] = [self._session, self._outgoing, *self._retired, *self._subscriptions]
         await asyncio.gather(*(each.close() for each in owned))
-
-    async def _probe(self) -> None:
-        """Publish for nothing. With an alarm RabbitMQ answers everything but this."""
-        try:
-            await self._call(PROBE_SECONDS, lambda session: session.probe())
-        except BackendUnavailable as exc:
-            if isinstance(exc.__cause__, TimeoutError):
-                raise self._refusals.error("it takes no messages", BLOCKED) from exc
-            raise
 
     async def _publish(
         self, model: str, message_id: str, body: bytes, headers: Mapping[str, str] | None = None, key: str | None = None
@@ -129,9 +126,9 @@ class RabbitMQBroker:
             await exchange.publish(envelope, routing_key=key or model, mandatory=True)
 
         try:
-            await self._call(CALL_SECONDS, send)
+            await self._call(CALL_SECONDS, send, publishing=True)
         except PublishError as exc:
-            self._session.forget_queue(model)
+            self._outgoing.forget_queue(model)
             raise Unroutable(model) from exc
         except DeliveryError as exc:
             raise QueueFull(model) from exc
@@ -159,20 +156,30 @@ class RabbitMQBroker:
             given_up = True
             raise
 
-    async def _call(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        session = self._session
+    async def _call(
+        self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]], *, publishing: bool = False
+    ) -> T:
+        session = self._outgoing if publishing else self._session
+        if await session.blocked():  # it stays: a new connection would take one message before it is blocked as well
+            raise self._refusals.error("it takes no messages", BLOCKED)
         try:
             return await within(seconds, work(session))
         except DeliveryError:
             raise  # an answer, not a failure
         except FAILURES as exc:
+            if await session.blocked():
+                raise self._refusals.error("it takes no messages", BLOCKED) from exc
             self._discard(session)
             raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
 
     def _discard(self, session: Session) -> None:
         if session is self._session:
-            self._session = Session(self._url)
-            self._retired[session] = asyncio.create_task(self._retire(session))
+            self._session = Session(self._url, CALLING)
+        elif session is self._outgoing:
+            self._outgoing = Session(self._url, PUBLISHING)
+        else:
+            return
+        self._retired[session] = asyncio.create_task(self._retire(session))
 
     async def _retire(self, session: Session) -> None:
         await asyncio.sleep(CALL_SECONDS)  # other calls may still get their answers on it

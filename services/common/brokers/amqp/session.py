@@ -28,14 +28,26 @@ class Session:
     Raises what aio-pika raises; the broker puts deadlines around and translates.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str) -> None:
         self._url = url
+        self._name = name
         self._lock = asyncio.Lock()
         self.browsing = asyncio.Lock()  # a reader of the dead letters hides them from others
         self._connection: AbstractConnection | None = None
         self._control: AbstractChannel | None = None
         self._publishing: AbstractChannel | None = None
         self._declared: set[str] = set()
+
+    async def blocked(self) -> bool:
+        """True while RabbitMQ takes nothing on the open connection, since memory or disk run low."""
+        if self._connection is None or self._connection.transport is None or not self._connection.connected.is_set():
+            return False
+        try:
+            async with asyncio.timeout(0):
+                await self._connection.transport.connection.ready()  # returns at once unless it is blocked
+        except TimeoutError:
+            return True
+        return False
 
     async def exchange(self, model: str) -> AbstractExchange:
         """Return the exchange to publish to, with confirms; the queues of the model exist."""
@@ -70,7 +82,10 @@ class Session:
             await declare_exchange(await self._open_control())
 
     async def probe(self) -> None:
-        """Publish a message to no queue, and return once it is confirmed: a broker with an alarm does not."""
+        """Publish a message to no queue, and return once it is confirmed.
+
+        RabbitMQ blocks a connection only once that publishes, so nothing else tells that an alarm is on.
+        """
         async with self._lock:
             exchange = await self._exchange()
         await exchange.publish(Message(b""), routing_key=NOWHERE, mandatory=False)
@@ -103,7 +118,7 @@ class Session:
     async def _new_channel(self, *, confirms: bool) -> AbstractChannel:
         # `is_closed` stays False when it was the broker that closed.
         if self._connection is None or not self._connection.connected.is_set():
-            self._connection = await connect(self._url, "studio publish")
+            self._connection = await connect(self._url, self._name)
             self._declared.clear()
         # Without on_return_raises an unroutable message looks published.
         channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
