@@ -32,6 +32,7 @@ class BatchScheduler:
         self._passed_over = 0  # calls in a row that left the bulk lane waiting
         self._fitting: dict[Hashable, int] = {}  # room by the adapter's batch key, where `max_batch` did not fit
         self._busy = False
+        self._shared = False  # the call under way, or the last one, is for several jobs
         self._idle_since = 0.0
         self._opened_at = 0.0  # when the batch that is being formed got its first items
         self._joined_at = 0.0  # and its last ones
@@ -80,10 +81,11 @@ class BatchScheduler:
         if self._busy:
             return math.inf  # the end of the call under way decides
         opened_at, joined_at = max(self._opened_at, self._idle_since), max(self._joined_at, self._idle_since)
-        return self._window.until(len(batch), opened_at, joined_at)
+        return self._window.until(len(batch), opened_at, joined_at, shared=self._shared)
 
     def call_began(self, batch: Sequence[BatchItem]) -> None:
         self._busy = True
+        self._shared = any(item.request is not batch[0].request for item in batch)
         self._isolation.call_began(item.request for item in batch)
 
     def call_ended(self, now: float) -> None:

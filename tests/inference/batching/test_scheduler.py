@@ -96,6 +96,49 @@ def test_single_item_does_not_wait() -> None:
     assert line.waits(7, batch) <= 7
 
 
+def test_single_item_after_a_shared_call_waits() -> None:
+    """After a call for several jobs a single item waits one window for company, and the next one does not."""
+    line = Line(window_seconds=1)
+    line.add("a1")
+    line.add("a2")
+    line.scheduler.call_began(line.next(0))
+    line.scheduler.call_ended(5)
+    line.add("a3")
+    batch = line.next(5.5)
+    assert line.waits(5.5, batch) == 6.5
+    line.scheduler.call_began(batch)
+    line.scheduler.call_ended(8)
+    line.add("a4")
+    assert line.waits(8.5, line.next(8.5)) <= 8.5
+
+
+def test_those_who_come_back_share_the_next_call() -> None:
+    """An item that waited beside a shared call waits for the clients of that call, and goes with them."""
+    line = Line(window_seconds=1)
+    line.add("a1")
+    line.add("a2")
+    line.scheduler.call_began(line.next(0))
+    line.add("a3")
+    batch = line.next(4)
+    line.scheduler.call_ended(5)
+    assert line.waits(5, batch) == 6
+    line.add("a4")
+    batch += line.next(5.5, batch)
+    assert line.waits(5.5, batch) == 6.5
+    assert names(batch) == ["a3.0", "a4.0"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_single_item_after_the_call_of_one_job(count: int) -> None:
+    """After the call of one job, whatever it makes, a single item begins at once: its client may be the same."""
+    line = Line(window_seconds=1)
+    line.add("a1", count=count)
+    line.scheduler.call_began(line.next(0))
+    line.scheduler.call_ended(5)
+    line.add("a2")
+    assert line.waits(5.1, line.next(5.1)) <= 5.1
+
+
 def test_window_is_from_the_last_item_and_bounded() -> None:
     """Two items wait one window after the last that joined, three windows in all, and not when the call is full."""
     line = Line(window_seconds=1)
