@@ -103,7 +103,7 @@ test-services *ARGS: setup
 # Run the tests of the pages in a real browser (needs Debian's chromium)
 [group("test")]
 test-web *ARGS: setup
-    exec {{ python }} -m pytest -m browser {{ ARGS }}
+    exec {{ python }} -m pytest -m browser {{ side_by_side }} {{ ARGS }}
 
 # Run the tests that need a CUDA device
 [group("test")]
