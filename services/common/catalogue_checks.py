@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from services.common.adapter_options import ADAPTERS
-from services.common.catalogue import Limits, Model
+from services.common.catalogue import COMMIT, REPOSITORY, Limits, Model
 from services.common.errors import InvalidRequest
 from services.common.param_faults import fault_of
 from services.common.params import PARAMS, ImageParams, Modality, Params
@@ -40,6 +40,7 @@ def entry_faults(schema: type[BaseModel], name: str, entry: Mapping[str, Any]) -
     if schema is Model:
         yield from _default_faults(whole)
         yield from _adapter_faults(whole)
+        yield from _source_faults(whole)
 
 
 def shown(value: object) -> str:
@@ -142,3 +143,21 @@ def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
         yield "modality", f"must be {declared.modality} for the adapter {adapter}, not {shown(entry['modality'])}"
     if isinstance(options, dict):
         yield from ((f"options.{place}", detail) for place, detail in _faults(options, declared.options))
+
+
+def _source_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what no worker could fetch, or would not look at."""
+    source, revision = entry.get("source"), entry.get("revision")
+    if not isinstance(source, str):
+        return
+    kind, _, name = source.partition(":")
+    if kind != "hub":
+        if "://" in source:
+            yield "source", f"must be a folder, or hub:OWNER/NAME with a `revision`, not the address {shown(source)}"
+        elif revision:
+            yield "revision", f"is of models on the hub alone, and the source is {shown(source)}: leave it out"
+    elif not REPOSITORY.fullmatch(name):
+        yield "source", f"must be hub:OWNER/NAME, as in hub:stabilityai/sd-turbo, not {shown(source)}"
+    elif isinstance(revision, str) and revision and not COMMIT.fullmatch(revision):
+        commits = f"https://huggingface.co/{name}/commits"
+        yield "revision", f"must be a commit hash of 40 hex digits, from {commits}, not {shown(revision)}"
