@@ -94,6 +94,10 @@ FAULTS = {
     "options that are text": ('options = "float32"', ["options", "a table", "'float32'"]),
     # keys and types of an entry
     "a misspelt key": ("max_bach = 4", ["max_bach", "did you mean max_batch?"]),
+    "a default outside of its table": ("width = 512", ["width", "write defaults = { width = 512 }"]),
+    "a limit outside of its table": ("max_side = 512", ["max_side", "write limits = { max_side = 512 }"]),
+    "an option outside of its table": ('precision = "auto"', ["precision", "write options = { precision = 'auto' }"]),
+    "a table among options": ("options = {lora = {a = 1}}", ["options.lora", "known are off, on, precision"]),
     "a foreign key": ('lora = "x"', ["lora", "unknown", "known are adapter"]),
     "a number as text": ('max_batch = "16"', ["max_batch", "whole number", "'16'"]),
     "another name": ('name = "two"', ["name", "must be one", "'two'"]),

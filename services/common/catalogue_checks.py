@@ -20,6 +20,11 @@ _INPUT: Final = f"inputs/{'0' * 64}.png"
 _GIVEN: Final[Mapping[str, object]] = {"prompt": "product", "text": "words", "image": _INPUT, "audio": _INPUT}
 _LONGEST: Final = 60  # characters of a value in a sentence
 _CHOICE: Final = re.compile(r"'([^']*)'")
+_TABLES: Final = {
+    "defaults": {name for params in PARAMS.values() for name in params.model_fields} - _GIVEN.keys(),
+    "limits": Limits.model_fields.keys(),
+    "options": {name for declared in ADAPTERS.values() for name in declared.options.model_fields},
+}
 # By pydantic's names of its errors: the shapes that TOML has and a request has not.
 _SHAPES: Final = {
     "model_type": "a table { KEY = VALUE }",
@@ -87,9 +92,12 @@ def _without(given: Mapping[str, Any], places: Iterable[Sequence[int | str]]) ->
 
 
 def _detail(error: Any, schema: type[BaseModel]) -> str:
-    if error["type"] == "extra_forbidden" and isinstance(error["input"], dict) and len(error["loc"]) == 1:
-        name = f'[models."NAME.{error["loc"][0]}"]'
-        return f"unknown field; where it is part of a name with a dot, that stands in quotes: {name}"
+    if error["type"] == "extra_forbidden" and schema is Model:
+        key = str(error["loc"][0])
+        if isinstance(error["input"], dict):
+            return f'unknown field; where it is part of a name with a dot, that stands in quotes: [models."NAME.{key}"]'
+        if table := next((table for table, names in _TABLES.items() if key in names), None):
+            return f"unknown field here; it is one of `{table}`: write {table} = {{ {key} = {shown(error['input'])} }}"
     if shape := _SHAPES.get(error["type"]):
         return f"must be {shape}, not {shown(error['input'])}"
     detail = str(fault_of(error, schema)["detail"])
