@@ -1,6 +1,7 @@
 """The catalogue at the command line: a file that is not as it should be is refused with a sentence, and exit code 2."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +63,19 @@ FAULTS = {
     "a name of another program": ("defaults = {num_inference_steps = 4}", ["num_inference_steps", "mean steps?"]),
     "another such name": ("defaults = {guidance_scale = 4}", ["guidance_scale", "did you mean guidance?"]),
     "a misspelt default": ("defaults = {hieght = 64}", ["hieght", "did you mean height?"]),
+    "a table for a number": ("defaults = {width = {pixels = 128}}", ["defaults.width", "whole number"]),
+    "a list for a number": ("defaults = {steps = [4]}", ["defaults.steps", "whole number", "a list"]),
+    "a number without end": ("defaults = {guidance = inf}", ["defaults.guidance", "finite"]),
+    "a huge number": ("defaults = {width = 99999999999999999992}", ["defaults.width", "at most 4096", "99999999999"]),
+    "a negative number": ("defaults = {guidance = -1.5}", ["defaults.guidance", "at least 0", "-1.5"]),
+    "a day for a number": ("defaults = {seed = 2024-01-01}", ["defaults.seed", "whole number", "2024-01-01"]),
+    "capital letters": ("defaults = {Width = 64}", ["Width", "did you mean width?"]),
+    "a word for a word": ('defaults = {reproducibility = "exact"}', ["reproducibility", "'strict'", "'exact'"]),
+    "beside the entry's steps": (
+        "defaults = {height = 72}\nlimits = {multiple_of = 16}",
+        ["defaults.height", "in steps of 16", "72"],
+    ),
+    "more steps than the entry": ("defaults = {steps = 30}\nlimits = {max_steps = 20}", ["defaults.steps", "1 to 20"]),
     "what each request gives": ('defaults = {prompt = "mug"}', ["defaults.prompt", "every request", "'mug'"]),
     "a look that is not there": ('defaults = {style = "plains"}', ["defaults.style", "'plains'", "mean 'plain'?"]),
     # options of an adapter
@@ -69,14 +83,32 @@ FAULTS = {
     "a foreign option": ('options = {lora = "x"}', ["options.lora", "off, on, precision"]),
     "a misspelt value": ('options = {precision = "floats32"}', ["options.precision", "'floats32'", "mean float32?"]),
     "a misspelt change": ('options = {off = ["decodr"]}', ["options.off.0", "'decodr'", "did you mean decoder?"]),
+    "a value of other programs": (
+        'options = {precision = "float16"}',
+        ["options.precision", "'bfloat16'", "'float16'"],
+    ),
+    "true for a value": ("options = {precision = true}", ["options.precision", "'auto'", "true"]),
+    "a change that cannot be asked for": ('options = {on = ["decoder"]}', ["options.on.0", "'traced-denoiser'"]),
+    "a number among changes": ('options = {off = ["cpu", 5]}', ["options.off.1", "5"]),
     "text for a list": ('options = {off = "cpu"}', ["options.off", "a list", "'cpu'"]),
     "options that are text": ('options = "float32"', ["options", "a table", "'float32'"]),
     # keys and types of an entry
     "a misspelt key": ("max_bach = 4", ["max_bach", "did you mean max_batch?"]),
+    "a default outside of its table": ("width = 512", ["width", "write defaults = { width = 512 }"]),
+    "a limit outside of its table": ("max_side = 512", ["max_side", "write limits = { max_side = 512 }"]),
+    "an option outside of its table": ('precision = "auto"', ["precision", "write options = { precision = 'auto' }"]),
+    "a table among options": ("options = {lora = {a = 1}}", ["options.lora", "known are off, on, precision"]),
     "a foreign key": ('lora = "x"', ["lora", "unknown", "known are adapter"]),
     "a number as text": ('max_batch = "16"', ["max_batch", "whole number", "'16'"]),
     "another name": ('name = "two"', ["name", "must be one", "'two'"]),
     "defaults that are a list": ("defaults = [128, 128]", ["defaults", "a table", "a list"]),
+    "a batch of none": ("max_batch = 0", ["max_batch", "at least 1", "0"]),
+    "a batch of a thousand": ("max_batch = 1000", ["max_batch", "at most 256", "1000"]),
+    "an alias that is no list": ('aliases = "gpt-image-1"', ["aliases", "a list", "'gpt-image-1'"]),
+    "an alias that is the name": ('aliases = ["one"]', ["aliases", "'one' stands for [models.one] already"]),
+    "an alias twice": ('aliases = ["x", "x"]', ["aliases", "'x' stands for [models.one] already"]),
+    "an alias of nothing": ('aliases = [""]', ["aliases.0", "at least 1"]),
+    "a revision of a folder": ('revision = "main"', ["revision", "models on the hub alone", "'.'", "leave it out"]),
     # limits
     "limits the wrong way round": ("limits = {min_side = 512, max_side = 256}", ["limits", "min_side", "256", "512"]),
     "limits with nothing between": (
@@ -87,6 +119,9 @@ FAULTS = {
     "a step of nothing": ("limits = {multiple_of = 0}", ["limits.multiple_of", "at least 8", "0"]),
     "wider than the modality": ("limits = {max_steps = 1000}", ["limits.max_steps", "at most 150", "1000"]),
     "less than nothing": ("limits = {max_images = -1}", ["limits.max_images", "at least 1", "-1"]),
+    "limits that are no number": ("limits = {max_side = nan}", ["limits.max_side"]),
+    "half a limit": ("limits = {max_steps = 2.5}", ["limits.max_steps", "whole number", "2.5"]),
+    "limits that are a number": ("limits = 512", ["limits", "a table", "512"]),
     "a misspelt limit": ("limits = {max_sides = 256}", ["limits.max_sides", "did you mean max_side?"]),
     "text for a limit": ('limits = {max_side = "256"}', ["limits.max_side", "whole number", "'256'"]),
 }
@@ -131,6 +166,27 @@ FILES = {
     "a number without end": (f"{ONE}max_batch = {'9' * 5000}\n".encode(), ["not valid TOML"]),
     "nested without end": (b"x = " + b"[" * 5000 + b"]" * 5000, ["not valid TOML"]),
     "an unpinned hub": (ONE.replace('"."', '"hub:x/y"').encode(), ["[models.one]", "revision"]),
+    "a hub without an owner": (
+        ONE.replace('"."', '"hub:sd15"').encode() + b'revision = "x"\n',
+        ["source", "hub:OWNER/NAME", "'hub:sd15'"],
+    ),
+    "a branch of the hub": (
+        ONE.replace('"."', '"hub:x/y"').encode() + b'revision = "main"\n',
+        ["revision", "40 hex digits", "https://huggingface.co/x/y/commits", "'main'"],
+    ),
+    "an address": (ONE.replace('"."', '"https://x.example/y"').encode(), ["source", "hub:OWNER/NAME", "the address"]),
+    "an alias of another": (
+        f'{ONE}[models.two]\n{ENTRY.replace("true", "false")}aliases = ["one"]\n'.encode(),
+        ["[models.two] aliases", "'one' stands for [models.one] already"],
+    ),
+    "a name in capitals": (f"[models.SD]\n{ENTRY}".encode(), ["[models.SD] name", "'SD'", "lower-case letters"]),
+    "a name too long": (f"[models.{'a' * 64}]\n{ENTRY}".encode(), ["name", "1 to 63 lower-case letters"]),
+    "no name": (f'[models.""]\n{ENTRY}'.encode(), ["name", "1 to 63 lower-case letters"]),
+    "no source": (ONE.replace('source = "."\n', "").encode(), ["[models.one] source", "required"]),
+    "a title of blanks": (ONE.replace('"One"', '"  "').encode(), ["[models.one] title", "a character that shows"]),
+    "JSON": (b'{"models": {"one": {}}}', ["not valid TOML", "line 1"]),
+    "YAML": (b"models:\n  one:\n", ["not valid TOML", "line 1", "'models:'"]),
+    "UTF-16 without a mark": (ONE.encode("utf-16-le"), ["not valid TOML"]),
     "an unknown modality": (ONE.replace("txt2img", "text2img").encode(), ["modality", "'text2img'", "mean txt2img?"]),
     "a modality that the adapter has not": (
         ONE.replace('modality = "txt2img"', 'modality = "tts"').encode(),
@@ -140,6 +196,7 @@ FILES = {
         f"{ONE}limits = {{max_side = 64}}\n".replace("txt2img", "stt").encode(),
         ["limits", "stt", "leave it out"],
     ),
+    "text for true": (ONE.replace("true", '"yes"').encode(), ["[models.one] default", "true or false", "'yes'"]),
     "no title": (ONE.replace('title = "One"\n', "").encode(), ["[models.one] title", "required"]),
 }
 
@@ -166,6 +223,8 @@ STYLES = {
     "two places": (STYLE.replace("{product}", "{product} {product}"), ["template", "{product} once"]),
     "a misspelt key": (f'{STYLE}negativeprompts = "x"\n', ["negativeprompts", "did you mean negative_prompt?"]),
     "a number for text": (f"{STYLE}swatch = 888888\n", ["swatch", "must be text", "888888"]),
+    "an example of nothing": (f'{STYLE}example = ""\n', ["example", "at least 1"]),
+    "a look in capitals": (STYLE.replace("plain", "Plain"), ["[styles.Plain] name", "lower-case letters"]),
     "a look of text": ('[styles]\nplain = "a photo of {product}"\n', ["[styles] plain", "a table [styles.plain]"]),
     "broken": ("[styles.plain\n", ["not valid TOML", "line 1"]),
 }
@@ -183,14 +242,67 @@ def test_faulty_looks(studio: Studio, tmp_path: Path, content: str, told: list[s
         assert [part for part in told if part not in done.stderr] == []
 
 
-@pytest.mark.parametrize("place", ["missing.toml", "."])
-def test_file_that_cannot_be_read(studio: Studio, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """A file that is missing, or a folder, is named with the setting that names it."""
+@pytest.mark.parametrize(
+    "place", ["missing.toml", ".", "loop.toml", "styles.toml/models.toml", f"{'x' * 300}.toml", "/proc/self/mem"]
+)
+def test_file_that_cannot_be_read(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """A file that is missing, a folder, or cannot be read is named: with its setting, or as what is to be checked."""
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    checked = studio("models", "--check", place)
+    assert (checked.exit_code, checked.stdout) == (2, "")
+    assert checked.stderr.startswith(f"{place}: cannot be read: ")
+    assert "STUDIO_" not in checked.stderr
     monkeypatch.setenv("STUDIO_CATALOGUE", place)
     done = studio("api")
     assert done.exit_code == 2
     assert done.stderr.startswith(f"{place}: cannot be read: ")
     assert "STUDIO_CATALOGUE" in done.stderr
+
+
+def test_no_permission(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that this user may not read is named with the reason."""
+    whole = Path.read_text
+
+    def refuse(path: Path, *arguments: str, **options: str) -> str:
+        if path.name == "models.toml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    (tmp_path / "models.toml").write_text(ONE)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for done in [studio("api"), studio("worker"), studio("models"), studio("models", "--check", "models.toml")]:
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith("models.toml: cannot be read: Permission denied; ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted", "told"),
+    [
+        (["api"], "two", "STUDIO_MODEL: there is no model 'two'; there are one (in models.toml)"),
+        (["worker"], "ones", "STUDIO_MODEL: there is no model 'ones': did you mean 'one'? There are one"),
+        (["worker", "--model", "One"], "", "--model: there is no model 'One': did you mean 'one'?"),
+        ([], "one,two", "STUDIO_MODEL: there is no model 'one,two'"),
+    ],
+)
+def test_model_that_is_not_in_the_list(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], wanted: str, told: str
+) -> None:
+    """A model that settings or command line name, and the catalogue has not, ends the start with those there are."""
+    (tmp_path / "models.toml").write_text(ONE)
+    monkeypatch.setenv("STUDIO_MODEL", wanted)
+    done = studio(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(told)
+
+
+def test_check_of_a_pipe(studio: Studio) -> None:
+    """What comes through a pipe can be checked: it is read once."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write(ONE)
+    done = studio("models", "--check", f"/dev/fd/{reader}")
+    os.close(reader)
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_check_tells_all(studio: Studio, tmp_path: Path) -> None:
@@ -206,12 +318,13 @@ def test_check_tells_all(studio: Studio, tmp_path: Path) -> None:
     assert started == f"{lines[0]} ({len(lines) - 1} more: `studio models --check FILE` tells all)"
 
 
-@pytest.mark.parametrize("file", ["other.toml", "looks.toml", "styles.toml"])
+@pytest.mark.parametrize("file", ["other.toml", "looks.toml", "styles.toml", "windows.toml"])
 def test_check_of_a_right_file(studio: Studio, tmp_path: Path, file: str) -> None:
     """A file without faults is told to be right: one of models, of looks, or of both where the settings name one."""
     (tmp_path / "models.toml").write_text(ONE if file == "looks.toml" else "broken")
     (tmp_path / "other.toml").write_text(f"\ufeff{ONE}")
     (tmp_path / "looks.toml").write_text(STYLE)
+    (tmp_path / "windows.toml").write_bytes(ONE.replace("\n", "\r\n").encode())
     if file == "styles.toml":
         (tmp_path / file).write_text(f"{ONE}{STYLE}")
 

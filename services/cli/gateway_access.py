@@ -12,6 +12,7 @@ import httpx2
 from pydantic import SecretStr
 
 from services.common.addresses import GATEWAY, http_url, is_loopback, is_ours, without_password
+from services.common.proxies import proxy_fault
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0
@@ -133,8 +134,11 @@ def _credentials(url: str) -> dict[str, str]:
 
 
 def _leads_away(url: str) -> bool:
-    """Return whether the environment's proxy applies: not for this machine."""
-    return not is_loopback(httpx2.URL(url).host)
+    """Return whether the environment's proxy applies: not for this machine. Raise Unreachable if it cannot be used."""
+    away = not is_loopback(httpx2.URL(url).host)
+    if away and (fault := proxy_fault()):
+        raise Unreachable(f"{without_password(url)} cannot be asked: {fault}")
+    return away
 
 
 async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:

@@ -1,23 +1,25 @@
 """The catalogue: models on offer and studio styles, the same for both sides."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from services.common.errors import InvalidRequest
 from services.common.param_faults import FAULTS, fault_of
-from services.common.params import MAX_PIXELS, PARAMS, ImageParams, Modality, Params
+from services.common.params import MAX_PIXELS, PARAMS, ImageParams, Modality, Params, Text
 
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$"),
     Field(description="1 to 63 lower-case letters, digits, dots and hyphens, of which the first is no dot or hyphen"),
 ]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 LimitSide = Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # on the hub
+COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 class Limits(BaseModel):
@@ -52,10 +54,10 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
-    title: Line
+    title: Text
     modality: Modality
-    adapter: Line
-    source: Line
+    adapter: Text
+    source: Text
     revision: str | None = None
     licence: str = ""
     notes: str = ""
@@ -124,7 +126,7 @@ class Style(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
-    title: Line
+    title: Text
     template: Annotated[
         str,
         StringConstraints(pattern=r"^[^{}]*\{product\}[^{}]*$"),
@@ -132,7 +134,7 @@ class Style(BaseModel):
     ]
     negative_prompt: str = ""
     swatch: str = "#888888"
-    example: str = "red mug"
+    example: Text = "red mug"
 
     def prompt(self, product: str) -> str:
         """Put the product into the template literally: `{}` or `%s` in it stays text, unlike with str.format."""

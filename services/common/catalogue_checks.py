@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from services.common.adapter_options import ADAPTERS
-from services.common.catalogue import Limits, Model
+from services.common.catalogue import COMMIT, REPOSITORY, Limits, Model
 from services.common.errors import InvalidRequest
 from services.common.param_faults import fault_of
 from services.common.params import PARAMS, ImageParams, Modality, Params
@@ -20,6 +20,11 @@ _INPUT: Final = f"inputs/{'0' * 64}.png"
 _GIVEN: Final[Mapping[str, object]] = {"prompt": "product", "text": "words", "image": _INPUT, "audio": _INPUT}
 _LONGEST: Final = 60  # characters of a value in a sentence
 _CHOICE: Final = re.compile(r"'([^']*)'")
+_TABLES: Final = {
+    "defaults": {name for params in PARAMS.values() for name in params.model_fields} - _GIVEN.keys(),
+    "limits": Limits.model_fields.keys(),
+    "options": {name for declared in ADAPTERS.values() for name in declared.options.model_fields},
+}
 # By pydantic's names of its errors: the shapes that TOML has and a request has not.
 _SHAPES: Final = {
     "model_type": "a table { KEY = VALUE }",
@@ -40,6 +45,7 @@ def entry_faults(schema: type[BaseModel], name: str, entry: Mapping[str, Any]) -
     if schema is Model:
         yield from _default_faults(whole)
         yield from _adapter_faults(whole)
+        yield from _source_faults(whole)
 
 
 def shown(value: object) -> str:
@@ -86,9 +92,12 @@ def _without(given: Mapping[str, Any], places: Iterable[Sequence[int | str]]) ->
 
 
 def _detail(error: Any, schema: type[BaseModel]) -> str:
-    if error["type"] == "extra_forbidden" and isinstance(error["input"], dict) and len(error["loc"]) == 1:
-        name = f'[models."NAME.{error["loc"][0]}"]'
-        return f"unknown field; where it is part of a name with a dot, that stands in quotes: {name}"
+    if error["type"] == "extra_forbidden" and schema is Model:
+        key = str(error["loc"][0])
+        if isinstance(error["input"], dict):
+            return f'unknown field; where it is part of a name with a dot, that stands in quotes: [models."NAME.{key}"]'
+        if table := next((table for table, names in _TABLES.items() if key in names), None):
+            return f"unknown field here; it is one of `{table}`: write {table} = {{ {key} = {shown(error['input'])} }}"
     if shape := _SHAPES.get(error["type"]):
         return f"must be {shape}, not {shown(error['input'])}"
     detail = str(fault_of(error, schema)["detail"])
@@ -142,3 +151,21 @@ def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
         yield "modality", f"must be {declared.modality} for the adapter {adapter}, not {shown(entry['modality'])}"
     if isinstance(options, dict):
         yield from ((f"options.{place}", detail) for place, detail in _faults(options, declared.options))
+
+
+def _source_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what no worker could fetch, or would not look at."""
+    source, revision = entry.get("source"), entry.get("revision")
+    if not isinstance(source, str):
+        return
+    kind, _, name = source.partition(":")
+    if kind != "hub":
+        if "://" in source:
+            yield "source", f"must be a folder, or hub:OWNER/NAME with a `revision`, not the address {shown(source)}"
+        elif revision:
+            yield "revision", f"is of models on the hub alone, and the source is {shown(source)}: leave it out"
+    elif not REPOSITORY.fullmatch(name):
+        yield "source", f"must be hub:OWNER/NAME, as in hub:stabilityai/sd-turbo, not {shown(source)}"
+    elif isinstance(revision, str) and revision and not COMMIT.fullmatch(revision):
+        commits = f"https://huggingface.co/{name}/commits"
+        yield "revision", f"must be a commit hash of 40 hex digits, from {commits}, not {shown(revision)}"

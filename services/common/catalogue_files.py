@@ -1,5 +1,6 @@
 """Reads the catalogue from its two TOML files: all that is wrong with them is said before anything starts."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,11 +43,27 @@ _STYLES: Final = _Kind("styles", Style, "STUDIO_STYLES")
 
 def load_catalogue(models: Path, styles: Path) -> Catalogue:
     """Raise CatalogueFaults, a ValueError, with all that is wrong with the two files."""
+    return _load(models, styles, {})
+
+
+def check_file(file: Path, models: Path, styles: Path) -> Catalogue:
+    """Load the catalogue with `file` in place of the one of the two files that it is. Raise CatalogueFaults."""
+    read = {file: _read(file, "give the path of a models.toml or styles.toml")}  # once: it may be a pipe
+    if _STYLES.table in read[file] and _MODELS.table not in read[file]:
+        return _load(models, file, read)
+    one = _same(styles, models) or _same(styles, file)
+    return _load(file, file if one else styles, read)
+
+
+def _load(models: Path, styles: Path, contents: Mapping[Path, dict[str, Any]]) -> Catalogue:
+    """Load the two files. `contents` has those that were read already."""
     faults: list[str] = []
     read = {}
     for path, kind in ((models, _MODELS), (styles, _STYLES)):
         try:
-            read[kind.table] = _table(path, kind, both=models.resolve() == styles.resolve())
+            hint = f"{kind.setting} names the file of the {kind.table}"
+            top = contents[path] if path in contents else _read(path, hint)
+            read[kind.table] = _table(path, kind, top, both=_same(models, styles))
         except CatalogueFaults as exc:
             faults += exc.faults
         else:
@@ -63,27 +80,24 @@ def load_catalogue(models: Path, styles: Path) -> Catalogue:
         raise CatalogueFaults([f"{models}: {sentence}" for sentence in sentences]) from exc
 
 
-def check_file(file: Path, models: Path, styles: Path) -> Catalogue:
-    """Load the catalogue with `file` in place of the one of the two files that it is. Raise CatalogueFaults."""
-    tables = _read(file, _MODELS).keys()
-    if _STYLES.table in tables and _MODELS.table not in tables:
-        return load_catalogue(models, file)
-    one = styles.resolve() in (models.resolve(), file.resolve())
-    return load_catalogue(file, file if one else styles)
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _read(path: Path, kind: _Kind) -> dict[str, Any]:
-    """Return what a TOML file holds. Raise CatalogueFaults."""
+def _read(path: Path, hint: str) -> dict[str, Any]:
+    """Return what a TOML file holds. Raise CatalogueFaults, with the `hint` where there is no such file."""
     text = ""
     try:
         text = path.expanduser().read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
         return tomllib.loads(text)
     except OSError as exc:
-        fault = f"cannot be read: {exc.strerror}; {kind.setting} names the file of the {kind.table}"
+        fault = f"cannot be read: {exc.strerror}; {hint}"
     except UnicodeDecodeError as exc:
         fault = f"is not text in UTF-8 (byte {exc.start} is {exc.object[exc.start]:#x}); save it as UTF-8"
     except RecursionError:
         fault = "is not valid TOML: lists or tables are nested too deeply"
+    except RuntimeError as exc:  # of a home folder
+        fault = f"cannot be read: {exc}; {hint}"
     except ValueError as exc:  # also for a number of thousands of digits
         fault = f"is not valid TOML: {_toml_fault(str(exc), text)}"
     raise CatalogueFaults([f"{path}: {fault}"])
@@ -97,9 +111,8 @@ def _toml_fault(fault: str, text: str) -> str:
     return f"{named}: {line[:_LONGEST]!r}" if line else named
 
 
-def _table(path: Path, kind: _Kind, *, both: bool) -> dict[str, Any]:
-    """Return the entries of a file by name. `both` says that it holds the other kind of entries as well."""
-    top = _read(path, kind)
+def _table(path: Path, kind: _Kind, top: Mapping[str, Any], *, both: bool) -> dict[str, Any]:
+    """Return the entries by name of a file that holds `top`. `both` says that it holds the other kind as well."""
     wanted = f"each of the {kind.table} is a table [{kind.table}.NAME]"
     if kind.table not in top:
         raise CatalogueFaults([f"{path}: has no [{kind.table}.NAME], {_instead(top, kind.table)}; {wanted}"])
@@ -126,7 +139,8 @@ def _entry_faults(table: Mapping[str, Any], kind: _Kind) -> Iterator[str]:
     for name, entry in table.items():
         place = _bracketed(kind.table, name)
         if isinstance(entry, dict):
-            yield from (f"{place} {key}: {detail}" for key, detail in entry_faults(kind.schema, name, entry))
+            found = entry_faults(kind.schema, name, entry)
+            yield from (f"{place} {key}: {detail}" if key else f"{place}: {detail}" for key, detail in found)
         else:
             yield f"[{kind.table}] {name[:_LONGEST]}: must be a table {place}, not {shown(entry)}"
 
@@ -138,11 +152,25 @@ def _joint_faults(models: Mapping[str, Any], styles: Mapping[str, Any] | None) -
     if len(default) != 1:
         got = f"{', '.join(default)} do" if default else "none does"
         yield f"[models] default: exactly one model must say `default = true`, and {got}; there are {', '.join(models)}"
+    yield from _alias_faults(tables)
     for name, entry in tables.items():
         defaults = entry.get("defaults")
         style = defaults.get("style") if isinstance(defaults, dict) else None
         if isinstance(style, str) and styles is not None and style not in styles:
             yield f"{_bracketed('models', name)} defaults.style: {unknown('style', style, styles)}"
+
+
+def _alias_faults(models: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the aliases that stand for another model as well, or twice for theirs."""
+    owners = {name: name for name in models}
+    for name, entry in models.items():
+        aliases = entry.get("aliases")
+        for alias in aliases if isinstance(aliases, list) else []:
+            if isinstance(alias, str) and alias in owners:
+                place, owner = _bracketed("models", name), _bracketed("models", owners[alias])
+                yield f"{place} aliases: {shown(alias)} stands for {owner} already; an alias is that of one model, once"
+            elif isinstance(alias, str):
+                owners[alias] = name
 
 
 def _bracketed(*names: str) -> str:

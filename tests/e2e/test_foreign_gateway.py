@@ -218,3 +218,24 @@ async def test_health_says_what_answers() -> None:
             await ask_health(Settings(port=int(url.rpartition(":")[2])), "gateway")
     assert "no gateway of this program: it answers 200 (text/html)" in str(caught.value)
     assert "It works!" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("HTTPS_PROXY", "socks9://me:hidden@proxy:1080", "HTTPS_PROXY names a proxy with the scheme 'socks9'"),
+        ("ALL_PROXY", "socks5://proxy:1080", "ALL_PROXY names a SOCKS proxy, and the library for these"),
+        ("http_proxy", "http://proxy:port", "http_proxy is no URL of a proxy"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    """A proxy that the HTTP client does not know is named without its password; none leads to this machine."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(Unreachable) as caught:
+        await list_jobs(GatewayAccess("https://studio.example"), 1)
+    assert str(caught.value).startswith(f"https://studio.example cannot be asked: {told}")
+    assert "hidden" not in str(caught.value)
+    with pytest.raises(Unreachable, match="no gateway answers"):
+        await list_jobs(GatewayAccess("http://127.0.0.1:9"), 1)

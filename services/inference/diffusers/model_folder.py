@@ -1,19 +1,19 @@
-"""Reads what the files of a model's folder say before a library reads them: the variant, and the first damaged one.
+"""Reads a model's folder before a library does: the variant of its weights, and the first file that is wrong.
 
 Libraries name neither the file nor the cure for most of these faults, and some load the model all the same.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from services.inference.diffusers.model_files import AGAIN, file_fault, json_fault, table, unreadable, weights_fault
 
 INDEX: Final = "model_index.json"
-_AGAIN: Final = "download it again"
-_LFS: Final = b"version https://git-lfs.github.com/spec/"
-_LARGEST_HEADER: Final = 100_000_000  # of safetensors, in bytes
+_SAFE: Final = ".safetensors"
 _PICKLED: Final = {".bin", ".ckpt", ".pt", ".pth"}
+_VOCABULARIES: Final = {".model", ".txt"}  # of tokenizers, beside JSON
 # diffusion_pytorch_model.safetensors, model.fp16.safetensors, model.fp16-00001-of-00002.safetensors and the older
 # model-00001-of-00002.fp16.safetensors
 _SHARD: Final = r"(?:-\d{5}-of-\d{5})?"
@@ -24,7 +24,7 @@ def variant_of(folder: Path) -> str | None:
     """Return the variant, such as fp16, without which a component has no weights; None if all have plain ones."""
     missing = set[str]()
     for component in _components(folder):
-        variants = {_variant(file.name) for file in component.glob("*.safetensors")} - {None}
+        variants = {_variant(file.name) for file in component.glob(f"*{_SAFE}")} - {None}
         if variants and "" not in variants:
             missing |= {variant for variant in variants if variant}
     return "fp16" if "fp16" in missing else min(missing, default=None)
@@ -38,19 +38,23 @@ def first_fault(folder: Path) -> str | None:
 def index_fault(folder: Path) -> str | None:
     """Return a sentence about a `model_index.json` that is missing, damaged or lists nothing."""
     index = folder / INDEX
-    if not index.exists() and not index.is_symlink():
-        alone = next(folder.glob("*.safetensors"), None)
+    try:
+        index.lstat()
+    except FileNotFoundError:
+        alone = next(folder.glob(f"*{_SAFE}"), None)
         cure = (
             f"convert {alone.name} by diffusers' `from_single_file` and `save_pretrained`"
             if alone
             else "name the folder in which that file lies as the `source` of the model"
         )
         return f"{folder} is no diffusers pipeline: it has no {INDEX}; {cure}"
-    if fault := _of_json(index):
+    except OSError as exc:
+        return unreadable(folder, exc)
+    if fault := json_fault(index):
         return fault
-    if _table(index).get("_class_name") and _listed(folder):
+    if isinstance(table(index).get("_class_name"), str) and _listed(folder):
         return None
-    return f"{index} is no table with `_class_name` and the components of a pipeline; {_AGAIN}"
+    return f"{index} is no table with `_class_name` and the components of a pipeline; {AGAIN}"
 
 
 def _faults(folder: Path) -> Iterator[str]:
@@ -65,97 +69,79 @@ def _faults(folder: Path) -> Iterator[str]:
 
 
 def _component_faults(component: Path) -> Iterator[str]:
-    for file in sorted(component.glob("*.json")):
-        if fault := _of_json(file):
+    try:
+        files = [file for file in sorted(component.iterdir()) if not file.name.startswith(".")]
+    except OSError as exc:
+        yield unreadable(component, exc)
+        return
+    names = {file.name for file in files}
+    for file in files:
+        if fault := _fault_of(file):
             yield fault
-        elif file.name.endswith(".safetensors.index.json"):
-            shards = sorted({str(shard) for shard in (_table(file).get("weight_map") or {}).values()})
-            yield from (f"{component / shard} is missing, and {file} names it; {_AGAIN}"
-                        for shard in shards if not (component / shard).exists())  # fmt: skip
-    weights = sorted(component.glob("*.safetensors"))
-    for file in weights:
-        if fault := _of_weights(file):
-            yield fault
-    if not weights and "tokenizer" not in component.name and (component / "config.json").exists():
-        pickled = [file.name for file in sorted(component.iterdir()) if file.suffix in _PICKLED]
+    if not names:
+        yield f"{component} is empty; download the model again, with the files of this folder"
+    elif "tokenizer" in component.name:
+        yield from _vocabulary_faults(component, names)
+    elif "scheduler" not in component.name:
+        yield from _weights_faults(component, names)
+
+
+def _fault_of(file: Path) -> str | None:
+    if file.suffix == _SAFE:
+        return weights_fault(file)
+    if file.suffix in _VOCABULARIES:
+        return file_fault(file, lambda: None)
+    if file.suffix != ".json":
+        return None
+    return json_fault(file) or (_missing_shard(file) if f"{_SAFE}.index." in file.name else None)
+
+
+def _missing_shard(index: Path) -> str | None:
+    files = table(index).get("weight_map")
+    shards = sorted({str(shard) for shard in files.values()}) if isinstance(files, dict) else []
+    missing = (index.parent / shard for shard in shards if not (index.parent / shard).exists())
+    if shard := next(missing, None):
+        return f"{shard} is missing, and {index} names it; {AGAIN}"
+    return None if shards else f"{index} has no table `weight_map` of the files of weights; {AGAIN}"
+
+
+def _vocabulary_faults(component: Path, names: set[str]) -> Iterator[str]:
+    pair = {"vocab.json", "merges.txt"}
+    if "tokenizer.json" not in names and len(pair & names) == 1:
+        yield f"{component} has no {min(pair - names)}, which belongs to its {min(pair & names)}; download both again"
+
+
+def _weights_faults(component: Path, names: set[str]) -> Iterator[str]:
+    weights = sorted(name for name in names if name.endswith(_SAFE))
+    pickled = sorted(name for name in names if Path(name).suffix in _PICKLED)
+    if not weights and pickled:
         yield (
             f"{component} lacks safetensors weights, and pickled ones can run code, so they are refused: "
             f"it has {', '.join(pickled)} only; download the model's safetensors files"
-            if pickled
-            else f"{component} has no weights: no file ends in .safetensors; download the model again, with its weights"
         )
-
-
-def _of_json(file: Path) -> str | None:
-    return _of_file(
-        file, lambda: None if isinstance(_parsed(file), dict) else f"{file} is cut, or no JSON of a table; {_AGAIN}"
-    )
-
-
-def _of_weights(file: Path) -> str | None:
-    def damaged() -> str | None:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            if length > _LARGEST_HEADER:
-                return f"{file} is not in the format safetensors; {_AGAIN}"
-            header = opened.read(length)
-        try:
-            ends = [entry["data_offsets"][1] for name, entry in json.loads(header).items() if name != "__metadata__"]
-        except (ValueError, LookupError, TypeError, AttributeError):
-            kind = "is cut" if size < 8 + length else "is not in the format safetensors"
-            return f"{file} {kind}; {_AGAIN}"
-        whole = 8 + length + max(ends, default=0)
-        return None if size == whole else f"{file} is cut or damaged: it has {size} of {whole} bytes; {_AGAIN}"
-
-    return _of_file(file, damaged)
-
-
-def _of_file(file: Path, damaged: Callable[[], str | None]) -> str | None:
-    """Return a sentence about a file that cannot be read, is empty or stands for another, else what `damaged` says."""
-    try:
-        with file.open("rb") as opened:
-            begin = opened.read(len(_LFS))
-        if not begin:
-            return f"{file} is empty; {_AGAIN}"
-        if begin == _LFS:
-            return (
-                f"{file} is a Git LFS pointer in place of the file: "
-                f"install git-lfs and run `git lfs pull` in the folder that was cloned"
-            )
-        if begin.lstrip()[:1] == b"<":
-            return f"{file} is a web page in place of the file; {_AGAIN}, signed in if the site asks for it"
-        return damaged()
-    except FileNotFoundError:
-        return f"{file} is a link to {file.readlink()}, which does not exist; copy the files that are linked to as well"
-    except OSError as exc:
-        return f"{file} cannot be read: {exc.strerror or exc}; make it a file that this user may read"
+    elif not weights and "config.json" in names:
+        yield f"{component} has no weights: no file ends in {_SAFE}; download the model again, with its weights"
+    elif weights and "config.json" not in names:
+        yield f"{component} has no config.json beside its weights; download the model again, with that file"
+    elif weights and not any(_WEIGHTS.fullmatch(name) for name in weights):
+        yield (
+            f"{component} has no weights under a name that diffusers looks for, as in diffusion_pytorch_model{_SAFE} "
+            f"or model{_SAFE}, but {', '.join(weights)}; download the model in the layout of diffusers"
+        )
 
 
 def _components(folder: Path) -> list[Path]:
     return [folder / name for name in _listed(folder) if (folder / name).is_dir()]
 
 
-def _listed(folder: Path) -> list[str]:
-    """Return the names of the components in `model_index.json`, without those that are null."""
-    index = _table(folder / INDEX)
-    return [name for name, value in index.items() if isinstance(value, list) and value and value[0] is not None]
+def _listed(folder: Path) -> Sequence[str]:
+    """Return the names of the components in `model_index.json`, each with a library and a class that are not null."""
+    index = table(folder / INDEX)
+    return [name for name, value in index.items() if not name.startswith("_") and _is_component(value)]
 
 
-def _table(file: Path) -> dict[str, Any]:
-    try:
-        parsed = _parsed(file)
-    except OSError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _parsed(file: Path) -> Any:
-    """Return what a JSON file holds, or None if it is none."""
-    try:
-        return json.loads(file.read_bytes())
-    except ValueError:
-        return None
+def _is_component(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
 
 
 def _variant(name: str) -> str | None:

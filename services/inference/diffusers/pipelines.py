@@ -40,7 +40,7 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
             hardware = hardware.for_unet()
         pipeline = _read(auto, folder, hardware)
         denoiser = _checked_denoiser(pipeline, source)
-        check_tokenizers(pipeline, str(folder))
+        check_tokenizers(pipeline, folder)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.to(hardware.device)
         # TF32 rounds as well, outside of matrix products.
@@ -93,9 +93,14 @@ def _read(auto: str, folder: Path, hardware: Hardware) -> Any:
     # The decoder is in single precision: some overflow in half precision, and all show its rounding.
     formats = {"default": hardware.dtype, "vae": torch.float32}
     with collected_warnings() as warnings:
-        pipeline = getattr(diffusers, auto).from_pretrained(
-            folder, dtype=formats, variant=variant_of(folder), **_SAFELY
-        )
+        try:
+            pipeline = getattr(diffusers, auto).from_pretrained(
+                folder, dtype=formats, variant=variant_of(folder), **_SAFELY
+            )
+        except Exception as exc:
+            for text in warnings:
+                exc.add_note(text)
+            raise
     if parts := [_CLASS.search(text) for text in warnings if "newly initialized" in text]:
         names = ", ".join(part[1] for part in parts if part) or "a component"
         raise ModelUnavailable(

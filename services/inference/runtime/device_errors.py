@@ -37,5 +37,6 @@ def may_pass(exc: Exception) -> bool:
 
 
 def first_line(exc: BaseException) -> str:
-    """Return the first line of the message that says anything, or the name of the class."""
-    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+    """Return the first line of the message that says anything, with the next if that explains it, or the class."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(exc).__name__

@@ -60,11 +60,13 @@ class ModelExecutor:
                 f"free some of its memory, or take a smaller model or another device"
             ) from exc
         except Exception as exc:
-            log.exception("loading failed")
+            log.debug("loading failed", exc_info=True)
             model = self.adapter.model
+            absent = isinstance(exc, ImportError) and exc.name
+            cure = f"the library {absent} where the worker runs" if absent else "the model or the adapter again"
             raise ModelUnavailable(
                 f"{model.name} cannot be loaded: the adapter {model.adapter} raised {type(exc).__name__}: "
-                f"{first_line(exc)}; install the model or the adapter again"
+                f"{first_line(exc)}; install {cure} (STUDIO_LOG_LEVEL=debug shows where)"
             ) from exc
 
     async def generate(self, batch: Sequence[Item], context: Context) -> Sequence[Output]:

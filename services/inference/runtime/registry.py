@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 from services.common.errors import ModelUnavailable
 from services.inference.runtime.adapter import ModelAdapter
+from services.inference.runtime.device_errors import first_line
 
 GROUP = "studio.models"
 
@@ -30,7 +31,7 @@ def _entry_point(name: str) -> object:
         )
     try:
         return known[name].load()
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script may end itself
         raise ModelUnavailable(f"adapter {name!r} ({known[name].value}) {_not_imported(exc)}") from exc
 
 
@@ -38,10 +39,10 @@ def _imported(name: str) -> object:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script may end itself
         where = "install its package, or name its folder in PYTHONPATH (the folder this was started in is not searched)"
         raise ModelUnavailable(f"adapter {name!r} {_not_imported(exc)}; {where}") from exc
 
 
-def _not_imported(exc: Exception) -> str:
-    return f"cannot be imported: {type(exc).__name__}: {exc}"
+def _not_imported(exc: BaseException) -> str:
+    return f"cannot be imported: {type(exc).__name__}: {first_line(exc)}"

@@ -19,9 +19,10 @@ from services.common.errors import (
 )
 from services.common.workload import steps_of
 from services.inference.batching.timings import CallTimings
-from services.inference.runtime.adapter import QUIET
+from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.outputs import ImageOutput
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_second
         raise
     except Exception as exc:
         if not isinstance(exc, GenerationError | InvalidRequest):
-            log.exception("warming up failed")
+            log.debug("warming up failed", exc_info=True)
         name = executor.adapter.model.name
         raise ModelUnavailable(f"{name} cannot make its own sample: {_reason(exc, name)}") from exc
 
@@ -52,9 +53,13 @@ async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
     if (sample := executor.adapter.sample()) is None:
         return
     short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
-    outputs = await executor.generate([short], QUIET)
-    with suppress(Filtered):  # the checker looked at an image: the model works
-        await asyncio.to_thread(outputs[0].encode, {})
+    try:
+        await _make(executor, short)
+    except (ThreadLost, OutOfMemory):
+        raise
+    except Exception:  # noqa: BLE001 - one step was our choice: some schedulers need more of them
+        await _make(executor, sample)
+        return
     begin = time.perf_counter()
     await executor.generate([short], QUIET)
     if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < SAMPLE_SECONDS:
@@ -62,10 +67,32 @@ async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
             await executor.generate([sample], QUIET)
 
 
+async def _make(executor: ModelExecutor, item: Item) -> None:
+    """Make one output and encode it. Raise whatever is wrong with it."""
+    outputs = await executor.generate([item], QUIET)
+    with suppress(Filtered):  # the checker looked at an image: the model works
+        await asyncio.to_thread(outputs[0].encode, {})
+    if isinstance(outputs[0], ImageOutput):
+        await asyncio.to_thread(_check, outputs[0], item)
+
+
+def _check(output: ImageOutput, item: Item) -> None:
+    """Raise InvalidRequest for another size than the one asked for, and GenerationError for an image of one colour."""
+    given, made = item.params.model_dump(), output.image.size
+    asked = given.get("width") or made[0], given.get("height") or made[1]
+    if made != asked:
+        detail = f"the model makes {made[0]} x {made[1]} pixels where {asked[0]} x {asked[1]} are asked for"
+        raise InvalidRequest([{"pointer": "/width" if made[0] != asked[0] else "/height", "detail": detail}])
+    if output.image.convert("RGB").getcolors(1) is not None:
+        raise GenerationError("all pixels of the image have one colour")
+
+
 def _reason(exc: Exception, name: str) -> str:
     if isinstance(exc, OutOfMemory):
         return f"{exc}; free memory, or lower `defaults` of [models.{name}] in the catalogue"
     if isinstance(exc, InvalidRequest):
         return f"{exc}; change `defaults` or `limits` of [models.{name}] in the catalogue"
-    said = str(exc) if isinstance(exc, GenerationError) else f"{type(exc).__name__}: {first_line(exc)}"
-    return f"{said}; its files or its adapter are damaged or do not fit together: install both again"
+    cure = "its files or its adapter are damaged or do not fit together: install both again"
+    if isinstance(exc, GenerationError):
+        return f"{exc}; {cure}"
+    return f"{type(exc).__name__}: {first_line(exc)}; {cure} (STUDIO_LOG_LEVEL=debug shows where)"

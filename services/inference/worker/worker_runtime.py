@@ -115,14 +115,15 @@ def model_executor(settings: Settings, model: Model) -> ModelExecutor:
         source = resolve_source(model, catalogue_folder=settings.catalogue.parent)
         threads = max(1, usable_cores() // settings.workers)
         return ModelExecutor(adapter(model, source), device=settings.device, threads=threads)
-    except ModelUnavailable:
+    except (ModelUnavailable, KeyboardInterrupt):
         raise
-    except Exception as exc:
-        log.exception("making the adapter failed")
+    except BaseException as exc:  # libraries written in Rust raise what is no Exception
+        log.debug("making the adapter failed", exc_info=True)
         raise ModelUnavailable(
             f"{model.name}: the adapter {model.adapter} cannot be made for it: "
             f"{type(exc).__name__}: {first_line(exc)}; "
-            f"check `adapter`, `source` and `options` of [models.{model.name}] in {settings.catalogue}"
+            f"check `adapter`, `source` and `options` of [models.{model.name}] in {settings.catalogue} "
+            f"(STUDIO_LOG_LEVEL=debug shows where)"
         ) from exc
 
 
