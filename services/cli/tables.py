@@ -29,7 +29,8 @@ def print_table(table: Table) -> None:
     console = Console()
     for column in table.columns:
         column.overflow = "fold"
-    table.columns[0].no_wrap = True
+    for column in table.columns[:1]:  # a report of nothing has none
+        column.no_wrap = True
     wanted = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
     console.width = max(NARROWEST, console.width if console.is_terminal else wanted)
     console.print(table)
