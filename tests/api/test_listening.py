@@ -1,5 +1,6 @@
 """The gateway listens on every address that its host stands for."""
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +8,14 @@ from typing import Any
 
 import httpx2
 import pytest
+from aiohttp import web
 
+from services.cli.gateway_access import GatewayAccess, check_gateway
+from services.cli.health import ask_health
 from services.common.addresses import http_url, is_loopback
 from services.common.catalogue import Catalogue
 from services.common.listening import listeners
+from services.common.telemetry.admin_site import serve_admin
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 
@@ -35,6 +40,7 @@ def stands_for(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     [
         ("localhost", ("::1", "127.0.0.1"), ("http://[::1]", "http://127.0.0.1")),
         ("::", ("::",), ("http://[::1]", "http://127.0.0.1")),
+        ("::1", ("::1",), ("http://[::1]",)),
     ],
 )
 def test_gateway_answers_at_all_addresses(
@@ -45,7 +51,7 @@ def test_gateway_answers_at_all_addresses(
     addresses: Sequence[str],
     urls: Sequence[str],
 ) -> None:
-    """The gateway answers at every address of its host on one port, and tells the first as its URL."""
+    """The gateway answers at every address of its host on one port, tells the first, and commands reach it."""
     settings = embedded_settings(tmp_path, host=host, allow_anonymous=True)
     stands_for(monkeypatch, *addresses)
     with LiveGateway(settings, catalogue) as gateway:
@@ -54,6 +60,9 @@ def test_gateway_answers_at_all_addresses(
         assert gateway.url == f"{urls[0]}:{port}"
         for url in urls:
             assert httpx2.get(f"{url}:{port}/livez", trust_env=False).json()["service"] == "studio-gateway"
+        started = settings.model_copy(update={"port": int(port)})
+        asyncio.run(ask_health(started, "gateway"))
+        asyncio.run(check_gateway(GatewayAccess.of(started).url))
 
 
 @pytest.mark.anyio
@@ -80,6 +89,24 @@ async def test_all_addresses_of_a_name(
         socket.create_connection((address, bound[0].getsockname()[1]), 5).close()
     for each in bound:
         each.close()
+
+
+@pytest.mark.anyio
+async def test_pages_for_operators_are_at_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages of a worker, and a gateway's metrics, are at every address of their host, too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    async def page(_request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ready")
+
+    stands_for(monkeypatch, "::1", "127.0.0.1", ABSENT)
+    async with serve_admin("localhost", port, {"/readyz": page}, "STUDIO_WORKER_"):
+        monkeypatch.undo()
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            for host in ("[::1]", "127.0.0.1", "localhost"):
+                assert (await client.get(f"http://{host}:{port}/readyz")).text == "ready"
 
 
 @pytest.mark.anyio
