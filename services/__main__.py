@@ -12,7 +12,8 @@ from services.cli.key_commands import key_commands
 from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
 from services.cli.options import ModelName, chosen_model
-from services.cli.terminal import write_any_text
+from services.cli.process import ensure_temporary_folder, raise_file_limit
+from services.cli.terminal import standard_streams
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
 from services.common.uncaught import log_uncaught
@@ -78,8 +79,8 @@ app.add_typer(dead_commands, name="dead")
 
 def main() -> None:
     """The console script."""
-    write_any_text()
-    app()
+    with standard_streams():
+        app()
 
 
 def _configure() -> Settings:
@@ -89,6 +90,8 @@ def _configure() -> Settings:
         leave(USAGE, str(exc))
     configure_logging(settings.log_level, settings.log_format)
     log_uncaught()
+    ensure_temporary_folder(settings.data_dir)
+    raise_file_limit()
     return settings
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -13,7 +13,8 @@ from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
 from services.api.auth.exposure import check_exposure
-from services.common.addresses import cannot_listen, http_url
+from services.common.addresses import http_url
+from services.common.listening import listeners
 from services.common.setting_sources import PREFIX
 from services.common.settings import Settings
 
@@ -32,8 +33,8 @@ async def serve(
     taken, ValueError when it may not be served without keys, BackendUnavailable or ValueError when the
     application cannot start.
     """
-    listener = await _bind(settings)
-    url = http_url(*listener.getsockname()[:2])
+    bound = await listeners(settings.host, settings.port, PREFIX, partial(check_exposure, settings))
+    url = http_url(*bound[0].getsockname()[:2])
 
     async def until_shutdown() -> None:
         # Hypercorn asks for this once it listens.
@@ -42,7 +43,7 @@ async def serve(
         await shutdown.wait()
 
     # Hypercorn's documented `serve` binds for itself, and does not tell which port a 0 became.
-    sockets = Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
+    sockets = Sockets(secure_sockets=[], insecure_sockets=bound, quic_sockets=[])
     try:
         await worker_serve(
             ASGIWrapper(cast("Any", app)), _config(settings), sockets=sockets, shutdown_trigger=until_shutdown
@@ -53,33 +54,8 @@ async def serve(
             raise exc.__context__ from None
         raise
     finally:
-        listener.close()
-
-
-async def _bind(settings: Settings) -> socket.socket:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except OSError as exc:
-        raise cannot_listen(exc, settings.host, settings.port, PREFIX) from exc
-    family, kind, protocol, _, address = found[0]
-    check_exposure(settings, str(address[0]))
-    try:
-        return _listener(socket.socket(family, kind, protocol), address)
-    except OSError as exc:
-        raise cannot_listen(exc, settings.host, settings.port, PREFIX) from exc
-
-
-def _listener(listener: socket.socket, address: Any) -> socket.socket:
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.settimeout(0)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        for listener in bound:
+            listener.close()
 
 
 def _config(settings: Settings) -> Config:

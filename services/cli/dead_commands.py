@@ -8,11 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from services.cli.exits import run
 from services.cli.options import AsJson
-from services.cli.tables import dead_letter_table
+from services.cli.tables import dead_letter_table, print_table
 from services.common.errors import BackendUnavailable, JobRemoved, StudioError
 from services.common.ports import MAX_DEAD_LETTERS
 
@@ -43,7 +42,7 @@ def list_(
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        Console().print(dead_letter_table(rows))
+        print_table(dead_letter_table(rows))
 
 
 @dead_commands.command()

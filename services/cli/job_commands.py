@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.image_options import OutputFormat, destination, sides_of
 from services.cli.options import AsJson, ModelName, chosen_model
 from services.cli.photo_files import PhotoFiles
-from services.cli.tables import job_table, plain
+from services.cli.tables import job_table, plain, print_table
 from services.common.logging import configure_logging
 
 job_commands = typer.Typer()
@@ -49,7 +48,7 @@ def jobs(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        Console().print(job_table(found))
+        print_table(job_table(found))
 
 
 @job_commands.command()

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.tables import plain
+from services.cli.tables import plain, print_table
 from services.common.backends import Backends, open_backends
 from services.common.errors import JobNotFound, JobRemoved, StatusRebuilding
 from services.common.ids import created_at, is_job_id
@@ -79,14 +78,14 @@ async def _letters(backends: Backends, record: StatusRecord) -> tuple[str, ...]:
     return tuple(letter.message_id for letter in letters if record.job_id.encode() in letter.body)
 
 
-def print_job_report(report: JobReport, console: Console) -> None:
+def print_job_report(report: JobReport) -> None:
     """Print the report; nothing for a job that was not found."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
         facts.add_row(name, escape(plain(value)))
-    console.print(facts)
+    print_table(facts)
     if report.record is not None:
-        console.print(_timeline(report.record))
+        print_table(_timeline(report.record))
 
 
 def _facts(report: JobReport) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from services.cli.exits import USAGE, leave
 from services.cli.options import AsJson
-from services.cli.tables import model_table, plain
+from services.cli.tables import model_table, plain, print_table
 from services.common.catalogue import Catalogue
 from services.common.catalogue_files import CatalogueFaults, check_file, load_catalogue
 from services.common.settings import Settings
@@ -40,7 +39,7 @@ def models(
     if as_json:
         print(json.dumps([model.model_dump(mode="json") for model in catalogue.models.values()], indent=2))
     else:
-        Console().print(model_table(catalogue.models.values()))
+        print_table(model_table(catalogue.models.values()))
 
 
 def loaded_catalogue(settings: Settings) -> Catalogue:

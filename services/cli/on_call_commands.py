@@ -5,7 +5,6 @@ import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from services.cli.exits import FAILED, USAGE, errors, leave, run
 from services.cli.options import AsJson
@@ -33,7 +32,7 @@ def job(
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
     else:
-        print_job_report(report, Console())
+        print_job_report(report)
     if not report.found:
         leave(
             USAGE,

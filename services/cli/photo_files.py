@@ -142,6 +142,8 @@ def _try(path: Path) -> None:
 def _check_standard_output(count: int) -> None:
     if count > 1:
         raise ValueError(f"standard output takes one photo, and {count} are asked for: name a file with -o")
+    if sys.__stdout__ is None:
+        raise ValueError("standard output is closed: name a file with -o")
     if sys.stdout.isatty():
         raise ValueError("a terminal cannot show a photo: name a file, or send the output on, as in -o - > photo.png")
 

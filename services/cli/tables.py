@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -11,11 +12,28 @@ from services.common.catalogue import Model
 
 # A prompt must not command the terminal of the person who lists it.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+NARROWEST: Final = 80  # columns: in less, an id and what it stands for have no room side by side
+WIDEST: Final = 200  # columns of a table that no terminal limits
 
 
 def plain(text: str) -> str:
     """Return the text without control characters, which a terminal would obey."""
     return _CONTROL.sub(" ", text)
+
+
+def print_table(table: Table) -> None:
+    """Print the table to standard output with nothing cut off, and each id, in the first column, on one line.
+
+    A narrower terminal breaks the lines by itself. A file or another program gets as wide a table as it takes.
+    """
+    console = Console()
+    for column in table.columns:
+        column.overflow = "fold"
+    for column in table.columns[:1]:  # a report of nothing has none
+        column.no_wrap = True
+    wanted = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+    console.width = max(NARROWEST, console.width if console.is_terminal else wanted)
+    console.print(table)
 
 
 def model_table(models: Iterable[Model]) -> Table:

@@ -1,12 +1,11 @@
 """Addresses: of listeners and how they prove to be ours, of this machine, and of files as URLs and as paths."""
 
-import errno
 import json
 import os
 import re
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, quote, unquote_to_bytes, urlsplit
@@ -14,13 +13,17 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote_to_bytes, urlspli
 GATEWAY: Final = "studio-gateway"  # also the names of the two services in traces
 WORKER: Final = "studio-worker"
 
-_EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound  # nosec B104
+_LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
 
 def http_url(host: str, port: int) -> str:
     """Return the URL at which a server bound to this host and port answers on this machine; `host` may be IPv6."""
-    reachable = _EVERY.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    address = _address(host)
+    if address is not None and address.is_unspecified:
+        host = _LOOPBACK[address.version if _has_ipv6_loopback() else 4]
+    elif isinstance(address, IPv4Address):
+        host = str(address)  # perhaps of an IPv6 socket, which writes it ::ffff:192.0.2.1
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_ours(body: bytes, service: str) -> bool:
@@ -42,10 +45,27 @@ def s3_endpoint(url: str) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach this address or name."""
+    address = _address(host)
+    return host.lower().removesuffix(".") == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, the IPv4 one of ::ffff:192.0.2.1; None for a name."""
     try:
-        return ip_address(host.partition("%")[0]).is_loopback
+        address = ip_address(host.partition("%")[0])
     except ValueError:
-        return host == "localhost"
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _has_ipv6_loopback() -> bool:
+    """Return whether this machine has ::1: many containers do not, and there :: stands for IPv4 alone."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((_LOOPBACK[6], 0))
+    except OSError:
+        return False
+    return True
 
 
 def expanded(path: Path) -> Path:
@@ -122,22 +142,3 @@ def bare_host(host: str) -> str:
         if not re.fullmatch(r"[\w.-]+", host):
             raise ValueError(f"got {host!r}; allowed is an address or a name alone, such as 0.0.0.0 or ::1") from None
     return host
-
-
-def cannot_listen(failure: OSError, host: str, port: int, prefix: str) -> OSError:
-    """Return the failure to listen on this address as a sentence that says what to do.
-
-    `prefix` is that of the settings the address comes from, such as `STUDIO_` for STUDIO_HOST and STUDIO_PORT.
-    """
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if isinstance(failure, socket.gaierror) or failure.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-        reason = f"this machine has no address {host!r}; set {prefix}HOST to one that it has, such as 127.0.0.1"
-    elif failure.errno == errno.EADDRINUSE:
-        reason = (
-            f"the port is in use, perhaps by another `studio`; stop that program, or set {prefix}PORT to a free port"
-        )
-    elif failure.errno == errno.EACCES:
-        reason = f"this user may not use the port; set {prefix}PORT to one above 1023"
-    else:
-        reason = f"{failure.strerror or failure}; check {prefix}HOST and {prefix}PORT"
-    return OSError(f"cannot listen on {address}: {reason}")

@@ -1,6 +1,7 @@
 """One pipeline of structlog for our own records and those of every library: console on a terminal, JSON otherwise."""
 
 import logging
+import os
 import re
 import sys
 from contextlib import suppress
@@ -82,11 +83,16 @@ def _renderers(console: bool) -> list[Processor]:
     # Not structlog's own tracebacks for terminals: they show local variables, and with them settings and requests.
     plain: list[Processor] = [structlog.processors.format_exc_info, _without_secrets]
     if console:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        renderer = structlog.dev.ConsoleRenderer(colors=_in_color(), exception_formatter=structlog.dev.plain_traceback)
         return [*plain, _without_control_characters, renderer]
     return [*plain, structlog.processors.JSONRenderer()]
+
+
+def _in_color() -> bool:
+    """Return whether standard error shows colors, by what https://no-color.org and https://force-color.org agree on."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

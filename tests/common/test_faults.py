@@ -144,6 +144,13 @@ def test_s3_answers(code: str, status: int) -> None:
         (errno.EDQUOT, "df -h", False),
         (errno.EROFS, "mount", True),
         (errno.EACCES, "ls -ld /data/jobs/x", True),
+        (errno.ENOSPC, "df -i", False),
+        (errno.EEXIST, "ls -ld /data/jobs/x", False),
+        (errno.ENOTDIR, "ls -ld /data/jobs/x", False),
+        (errno.ELOOP, "another folder", False),
+        (errno.ENOENT, "mount it again", False),
+        (errno.EMFILE, "ulimit -n", False),
+        (errno.ENFILE, "LimitNOFILE", False),
     ],
 )
 def test_disk_refuses(number: int, cure: str, lasting: bool) -> None:
@@ -162,6 +169,10 @@ def test_disk_refuses(number: int, cure: str, lasting: bool) -> None:
         (sqlite3.SQLITE_CORRUPT, ".recover"),
         (sqlite3.SQLITE_NOTADB, "backup"),
         (sqlite3.SQLITE_CANTOPEN, "ls -ld"),
+        (sqlite3.SQLITE_CANTOPEN, "df -i /data"),
+        (sqlite3.SQLITE_IOERR_SHMMAP, "STUDIO_DATA_DIR"),
+        (sqlite3.SQLITE_IOERR_LOCK, "disk of this machine"),
+        (sqlite3.SQLITE_PROTOCOL, "no locks"),
     ],
 )
 def test_sqlite_refuses(code: int, cure: str) -> None:

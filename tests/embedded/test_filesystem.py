@@ -3,14 +3,17 @@
 import asyncio
 import errno
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from services.api.auth.secret_key import secret_key
 from services.common.errors import BackendUnavailable
 from services.common.objects.filesystem import FilesystemObjectStore, open_filesystem_object_store
+from tests.api.conftest import embedded_settings
 from tests.support.odd_entries import ODD_ENTRIES
 
 pytestmark = pytest.mark.anyio
@@ -157,3 +160,107 @@ async def test_odd_entries_are_no_objects(objects: FilesystemObjectStore, odd: s
     assert KEY in keys
     for key in keys:
         assert b"".join([chunk async for chunk in objects.get(key)]) in (b"data", b"odd")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+async def test_disk_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The key that signs cookies is kept, and is one key, on a file system without hard links."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    settings = embedded_settings(tmp_path)
+    assert secret_key(settings) == secret_key(settings)
+    assert [file.name for file in tmp_path.iterdir()] == ["secret_key"]
+
+
+@pytest.mark.parametrize("kind", ["mount", "link"])
+async def test_objects_on_another_disk(
+    objects: FilesystemObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Objects are whole, and nothing is left beside them, where `jobs` is on another disk than the rest."""
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        (objects._root / "jobs").symlink_to(tmp_path / "elsewhere")
+    rename, crossed = os.rename, []
+
+    def rename_on_one_disk(source: Path, target: Path) -> None:
+        if Path(source).parent.name == ".partial":
+            crossed.append(target)
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", rename_on_one_disk)
+    await put(objects, b"first")
+    await put(objects, b"second")
+
+    assert len(crossed) == 2
+    assert await read(objects) == b"second"
+    assert await objects.list("jobs/") == [KEY]
+    assert [*(objects._root / ".partial").iterdir()] == []
+    assert [file.name for file in (objects._root / KEY).parent.iterdir()] == ["manifest.json"]
+
+
+async def test_full_other_disk_leaves_nothing(objects: FilesystemObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy to another disk that is full is told with its cure, and no part of it stays."""
+
+    def refuse(_source: Path, target: Path) -> None:
+        target.write_bytes(b"part")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    def cross(self: Path, target: Path) -> Path:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(self), None, str(target))
+
+    monkeypatch.setattr(Path, "replace", cross)
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    with pytest.raises(BackendUnavailable) as caught:
+        await put(objects, b"data")
+    assert "df -i" in caught.value.cure
+    assert [*(objects._root / KEY).parent.iterdir()] == []
+
+
+@pytest.mark.parametrize("odd", ["a file", "a link to nothing", "a link to itself"])
+async def test_folder_that_is_none_has_its_cure(tmp_path: Path, odd: str) -> None:
+    """Something else in the folder's place is told with the place and what to do."""
+    root = tmp_path / "data"
+    if odd == "a file":
+        root.touch()
+    else:
+        root.symlink_to("data" if "itself" in odd else "nowhere")
+    with pytest.raises(BackendUnavailable) as caught:
+        async with open_filesystem_object_store(root / "objects"):
+            pass
+    assert f"ls -ld {root}" in caught.value.cure
+    assert "move what is" in caught.value.cure
+
+
+async def test_start_in_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative data folder in a working folder that was removed is told with what to do."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(BackendUnavailable) as caught:
+        async with open_filesystem_object_store(Path(".studio/objects")):
+            pass
+    assert "start from a folder that is there" in caught.value.cure
+
+
+async def test_folder_behind_a_link_with_blanks(tmp_path: Path) -> None:
+    """The data folder may be a link, and its name may have blanks and any letters."""
+    (tmp_path / "große  Ablage 📷").mkdir()
+    (tmp_path / "my data").symlink_to("große  Ablage 📷")
+    async with open_filesystem_object_store(tmp_path / "my data" / "objects") as opened:
+        await put(opened, b"data")
+        assert await read(opened) == b"data"
+
+
+async def test_names_are_short_and_in_lower_case(objects: FilesystemObjectStore) -> None:
+    """Every name fits into 143 bytes (encrypted folders), and no two differ in their case alone."""
+    digest = "f" * 64
+    await objects.put(f"jobs/01a22fb2-f09e-7581-a5cc-ce65486bcb75/{digest}.webp", b"data", "image/webp")
+    for key in await objects.list(""):
+        assert max(map(len, key.split("/"))) <= 143
+        assert key == key.lower()
+    with pytest.raises(ValueError, match="no object key"):
+        await objects.put("jobs/x/A.png", b"data", "image/png")

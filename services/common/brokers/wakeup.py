@@ -14,11 +14,10 @@ from uuid import uuid4
 
 
 class Wakeup:
-    """One for each open queue file. The path of a Unix socket may have about 100 bytes, so its folder is a hash."""
+    """One for each open queue file."""
 
     def __init__(self, queue_file: Path) -> None:
-        digest = hashlib.sha256(os.fsencode(queue_file.resolve())).hexdigest()[:12]
-        self._folder = Path(tempfile.gettempdir()) / f"studio-{digest}"
+        self._folder = _folder_of(queue_file)
         self._socket: socket.socket | None = None
         self._address: Path | None = None
         self._sleepers: set[asyncio.Future[None]] = set()
@@ -82,3 +81,16 @@ class Wakeup:
             while True:
                 listener.recv(1)
         self.look_again()
+
+
+def _folder_of(queue_file: Path) -> Path:
+    """Return the folder of the sockets: a hash, as the path of a Unix socket may have about 100 bytes.
+
+    It is beside the queue where no folder for temporary files can be written, as in a read-only container.
+    """
+    queue = queue_file.resolve()
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        temporary = queue.parent
+    return temporary / f"studio-{hashlib.sha256(os.fsencode(queue)).hexdigest()[:12]}"

@@ -9,6 +9,19 @@ from services.common.faults.refusals import Fault
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # where a folder has to be
+TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
+# Several processes write the file, which takes locks and memory that they share.
+_NOT_SHARED: Final = (
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOLFS,
+)
 # A connection keeps what it knew of the file: with these a new one may find it mended.
 _STALE: Final = (
     sqlite3.SQLITE_READONLY,
@@ -23,21 +36,30 @@ def file_fault(exc: OSError, root: Path) -> Fault | None:
     """Return the fault of a file below the folder `root`."""
     if exc.errno in FULL:
         return _full(root)
+    where = exc.filename or root
     if exc.errno in FORBIDDEN:
-        where = exc.filename or root
         return Fault(f"Give this user the right to read and write: ls -ld {where}; mount | grep 'ro,'", lasting=True)
+    if exc.errno in IN_THE_WAY:  # lasting for this folder alone
+        return Fault(f"A folder has to be there: move what is, or name another folder in the settings: ls -ld {where}")
+    if exc.errno == errno.ENOENT:  # as every folder is made, the one around it is gone
+        return Fault(f"The folder is gone: mount it again, or start from a folder that is there: ls -ld {root}")
+    if exc.errno in TOO_MANY:
+        return Fault("Let this process open more files: raise `ulimit -n`, or LimitNOFILE= of its service")
     return None
 
 
 def sqlite_fault(exc: Exception, file: Path | None) -> Fault | None:
     """Return the fault of the database file, None for one that passes."""
+    if getattr(exc, "sqlite_errorcode", 0) in _NOT_SHARED:
+        cure = f"The file system of {file} has no locks or no shared memory, as network mounts often have none"
+        return Fault(f"{cure}: set STUDIO_DATA_DIR to a folder on a disk of this machine: df -T {file}", lasting=True)
     match _code(exc):
         case sqlite3.SQLITE_FULL:
             return _full(file)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return Fault(_rights(file), lasting=True)
         case sqlite3.SQLITE_CANTOPEN:  # also where the disk is full, or a folder missing
-            return Fault(_rights(file))
+            return Fault(f"{_rights(file)}; {_room(file and file.parent)}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return Fault(
                 f"Stop the program and restore {file} from a backup, or save what can be read: "
@@ -65,7 +87,11 @@ def _rights(file: Path | None) -> str:
 
 
 def _full(where: Path | None) -> Fault:
-    return Fault(f"The disk is full: free some of it: df -h {where}")
+    return Fault(f"The disk is full, or may hold no more files: free some of it: {_room(where)}")
+
+
+def _room(where: Path | None) -> str:
+    return f"df -h {where}; df -i {where}"
 
 
 def _code(exc: Exception) -> int:

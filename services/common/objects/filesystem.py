@@ -1,6 +1,8 @@
 """The embedded object store: one file an object below a folder. Readers see a whole object or none."""
 
 import asyncio
+import errno
+import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -127,9 +129,24 @@ def _move(source: Path, path: Path) -> None:
     for _ in range(10):  # a delete may take the empty folder away between the two lines
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            source.replace(path)
+            _replace(source, path)
             return
     raise FileNotFoundError(path)
+
+
+def _replace(source: Path, path: Path) -> None:
+    try:
+        source.replace(path)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        # A mount or a link to another disk lies below the folder. No key begins with a dot.
+        beside = path.with_name(f".{source.name}")
+        try:
+            shutil.copyfile(source, beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _open(path: Path, key: str) -> tuple[FileIO, bytes]:

@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from services.common.addresses import cannot_listen
+from services.common.listening import listeners
 
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,10 +27,8 @@ async def serve_admin(host: str, port: int, pages: Mapping[str, Page], prefix: s
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as exc:
-            raise cannot_listen(exc, host, port, prefix) from exc
+        for listener in await listeners(host, port, prefix):
+            await web.SockSite(runner, listener).start()
         yield
     finally:
         await runner.cleanup()

@@ -1,11 +1,16 @@
-"""The number of cores that this process may use: by its affinity, and by the CPU quota of its control groups."""
+"""The number of cores that this process may use: by its affinity, and by the CPU quota of its control groups.
+
+Nothing here raises: what cannot be read or understood sets no limit.
+"""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path("/")
+_WITHIN, _POINT = 3, 4  # fields of mountinfo: the folder that is mounted, and where
 
 
 def usable_cores(root: Path = _ROOT) -> int:
@@ -36,9 +41,9 @@ def _quota(group: Path) -> float | None:
         else:
             words = [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
         quota, period = int(words[0]), int(words[1])
-    except (OSError, ValueError, IndexError):  # "max", or no such file
+        return quota / period if quota > 0 and period > 0 else None
+    except (OSError, ValueError, IndexError, OverflowError):  # "max", no such file, or one that is not the kernel's
         return None
-    return quota / period if quota > 0 and period > 0 else None
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -46,25 +51,19 @@ def _groups(root: Path) -> Iterator[tuple[Path, Path]]:
     paths = dict(_paths(root))
     for line in _lines(root / "proc/self/mountinfo"):
         mounted, _, source = line.partition(" - ")
-        kind, *options = source.split()
-        if kind == "cgroup2":
-            path = paths.get("")
-        elif kind == "cgroup" and "cpu" in options[-1].split(","):
-            path = paths.get("cpu")
-        else:
-            continue
-        within, point = mounted.split()[3:5]
-        if path is None:
-            continue
-        mount = root / _unescaped(point).lstrip("/")
-        yield _inside(mount, path, _unescaped(within)), mount
+        fields, (kind, *options) = mounted.split(), source.split() or [""]
+        controller = "" if kind == "cgroup2" else "cpu"
+        ours = kind == "cgroup2" or (kind == "cgroup" and "cpu" in ",".join(options).split(","))
+        if ours and controller in paths and len(fields) > _POINT:
+            mount = root / _unescaped(fields[_POINT]).lstrip("/")
+            yield _inside(mount, paths[controller], _unescaped(fields[_WITHIN])), mount
 
 
 def _paths(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the path of this process's group by controller, "" for version 2."""
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        yield from ((controller, path) for controller in controllers.split(","))
+        if found := re.fullmatch(r"\d+:([^:]*):(/.*)", line):
+            yield from ((controller, found[2]) for controller in found[1].split(","))
 
 
 def _inside(mount: Path, path: str, within: str) -> Path:
@@ -74,16 +73,16 @@ def _inside(mount: Path, path: str, within: str) -> Path:
     """
     shown = path.removeprefix(within.rstrip("/")) if path.startswith(within) else path
     folder = mount / shown.lstrip("/")
-    return folder if ".." not in folder.parts and folder.is_dir() else mount
+    return folder if ".." not in folder.parts and os.path.isdir(folder) else mount  # noqa: PTH112 - Path.is_dir raises
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text().splitlines()
+        return file.read_text(errors="surrogateescape").split("\n")
     except OSError:
         return []
 
 
 def _unescaped(field: str) -> str:
-    """Return a field of mountinfo with its spaces."""
-    return field.replace("\\040", " ")
+    """Return a field of mountinfo with its spaces, tabs, line breaks and backslashes."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
