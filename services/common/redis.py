@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -147,7 +147,8 @@ class RedisLink:
         return True
 
     def _unavailable(self, backend: str, seconds: float, exc: Exception) -> BackendUnavailable:
-        fault = redis_fault(exc, self.client.connection_pool.connection_kwargs)
+        pool = self.client.connection_pool
+        fault = redis_fault(exc, pool.connection_kwargs, tls=issubclass(pool.connection_class, SSLConnection))
         return self._refusals.error(str(exc) or f"no answer within {seconds:g} s", fault, backend)
 
     async def close(self) -> None:

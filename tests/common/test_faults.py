@@ -6,8 +6,22 @@ from pathlib import Path
 
 import pytest
 from aio_pika.exceptions import ProbableAuthenticationError
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    ChannelAccessRefused,
+    ChannelPreconditionFailed,
+    IncompatibleProtocolError,
+)
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
 from redis._parsers.base import BaseParser
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from services.common.errors import BackendRefused, BackendUnavailable, StorageDenied
@@ -15,7 +29,7 @@ from services.common.faults.amqp import amqp_fault
 from services.common.faults.disk import file_fault, sqlite_fault
 from services.common.faults.redis import redis_fault, refuses
 from services.common.faults.refusals import Fault, Refusals
-from services.common.faults.s3 import s3_fault
+from services.common.faults.s3 import s3_client_fault, s3_fault
 
 ADDRESS = {"host": "db.example", "port": 6380}
 BROKER = "amqp://studio:secret@mq.example/photos"
@@ -44,6 +58,9 @@ BROKER = "amqp://studio:secret@mq.example/photos"
         ("DENIED Redis is running in protected mode because protected mode is enabled", "requirepass"),
         ("ERR DB index is out of range", "/0"),
         ("BUSY Redis is busy running a script.", "SCRIPT KILL"),
+        ("ERR max number of clients reached", "CONFIG SET maxclients"),
+        ("ERR unknown command 'EVALSHA', with args beginning with: ", "rename-command"),
+        ("ERR Unknown Redis command called from script script: 1, on @user_script:1.", "rename-command"),
     ],
 )
 def test_redis_refuses(answer: str, cure: str) -> None:
@@ -89,6 +106,7 @@ def test_redis_answers(answer: str) -> None:
             "rabbitmqadmin -V photos delete exchange name=studio.jobs",
         ),
         (ConnectionError("NOT_ALLOWED - vhost photos not found"), "rabbitmqctl add_vhost photos"),
+        (IncompatibleProtocolError("no AMQP"), "no RabbitMQ: correct host and port in STUDIO_BROKER_URL"),
         (ConnectionError("NOT_ALLOWED - access to vhost 'photos' refused for user 'studio'"), "set_permissions"),
     ],
 )
@@ -194,3 +212,51 @@ def test_lasting_fault_has_its_error() -> None:
     assert type(Refusals("broker").error("no", fault)) is BackendRefused
     assert type(Refusals("objects").error("no", fault)) is StorageDenied
     assert Refusals("redis").error("no", fault, "cache").backend == "cache"
+
+
+@pytest.mark.parametrize(
+    ("exc", "cure"),
+    [
+        (NoCredentialsError(), "correct STUDIO_S3_ACCESS_KEY and STUDIO_S3_SECRET_KEY"),
+        (PartialCredentialsError(provider="explicit", cred_var="aws_secret_access_key"), "STUDIO_S3_SECRET_KEY"),
+        (ProfileNotFound(profile="none"), "AWS_PROFILE"),
+        (ResponseParserError("Unable to parse response, invalid XML received"), "endpoint in STUDIO_OBJECTS_URL"),
+    ],
+)
+def test_s3_is_not_asked_or_not_understood(exc: Exception, cure: str) -> None:
+    """Keys that are missing and a server of another kind have their settings as the cure."""
+    fault = s3_client_fault(exc)
+    assert fault is not None
+    assert cure in fault.cure
+
+
+def test_s3_is_away() -> None:
+    """A server that is away needs no operator's decision."""
+    assert s3_client_fault(EndpointConnectionError(endpoint_url="http://s3")) is None
+
+
+UNTRUSTED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+PLAIN = "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"
+
+
+@pytest.mark.parametrize(("reason", "cure"), [(UNTRUSTED, "renew the certificate"), (PLAIN, "the scheme without TLS")])
+def test_tls_refuses(reason: str, cure: str) -> None:
+    """A certificate that is not trusted, and a server without TLS, are told with the setting, by every client."""
+    faults = {
+        "STUDIO_STATUSES_URL": redis_fault(RedisConnectionError(f"Error 1 connecting to h:1. {reason}"), ADDRESS),
+        "STUDIO_BROKER_URL": amqp_fault(AMQPConnectionError(1, reason), BROKER),
+        "STUDIO_OBJECTS_URL": s3_client_fault(SSLError(endpoint_url="https://s3", error=reason)),
+    }
+    for setting, fault in faults.items():
+        assert fault is not None
+        assert fault.lasting
+        assert setting in fault.cure
+        assert cure in fault.cure
+
+
+def test_command_speaks_tls() -> None:
+    """The command that mends a Redis with TLS speaks TLS as well."""
+    exc = BaseParser.parse_error("READONLY You can't write against a read only replica.")  # type: ignore[no-untyped-call]
+    fault = redis_fault(exc, ADDRESS, tls=True)
+    assert fault is not None
+    assert "redis-cli --tls -h db.example -p 6380 REPLICAOF NO ONE" in fault.cure

@@ -213,3 +213,12 @@ def test_one_bad_job_stops_no_erasure(fault: str, tmp_path: Path) -> None:
             assert (done.returncode, report["failed"], bad in done.stderr) == (1, 1, True)
         else:
             assert (done.returncode, report["unknown"]) == (0, 1)
+
+
+def test_keys_that_cannot_be_read_stop_no_erasure(system: System) -> None:
+    """`studio erase` needs no keys: a file of keys that is not there keeps it neither from its work nor its advice."""
+    on_backends(system, lambda backends: made_for(backends, "key:alice", 2))
+    system.environment["STUDIO_KEYS_FILE"] = "/nowhere/keys"
+    done = studio(system, "erase", "--owner", "alice")
+    assert (done.returncode, "--owner key:alice" in done.stderr) == (1, True), done.stderr
+    assert erase(system, "key:alice")["jobs"] == 2

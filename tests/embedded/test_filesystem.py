@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.errors import BackendUnavailable
+from services.common.errors import BackendUnavailable, StorageDenied
 from services.common.objects.filesystem import FilesystemObjectStore, open_filesystem_object_store
 from tests.support.odd_entries import ODD_ENTRIES
 
@@ -157,3 +157,26 @@ async def test_odd_entries_are_no_objects(objects: FilesystemObjectStore, odd: s
     assert KEY in keys
     for key in keys:
         assert b"".join([chunk async for chunk in objects.get(key)]) in (b"data", b"odd")
+
+
+async def test_link_that_stays_is_not_followed(
+    objects: FilesystemObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link in a job's place that cannot be deleted is a fault; what it leads to stays all the same."""
+    (tmp_path / "precious").mkdir()
+    photo = tmp_path / "precious" / "photo.png"
+    photo.write_bytes(b"mine")
+    link = objects._root / "jobs" / "linked"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(photo.parent)
+    unlink = Path.unlink
+
+    def refuse(self: Path, *, missing_ok: bool = False) -> None:
+        if self == link:
+            raise PermissionError(errno.EPERM, "no", str(self))
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageDenied):
+        await objects.clear("jobs/linked")
+    assert photo.read_bytes() == b"mine"

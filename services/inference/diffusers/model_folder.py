@@ -24,7 +24,7 @@ def variant_of(folder: Path) -> str | None:
     """Return the variant, such as fp16, without which a component has no weights; None if all have plain ones."""
     missing = set[str]()
     for component in _components(folder):
-        variants = {_variant(file.name) for file in component.glob("*.safetensors")} - {None}
+        variants = {_variant(file.name) for file in _files(component, ".safetensors")} - {None}
         if variants and "" not in variants:
             missing |= {variant for variant in variants if variant}
     return "fp16" if "fp16" in missing else min(missing, default=None)
@@ -39,7 +39,7 @@ def index_fault(folder: Path) -> str | None:
     """Return a sentence about a `model_index.json` that is missing, damaged or lists nothing."""
     index = folder / INDEX
     if not index.exists() and not index.is_symlink():
-        alone = next(folder.glob("*.safetensors"), None)
+        alone = next(iter(_files(folder, ".safetensors")), None)
         cure = (
             f"convert {alone.name} by diffusers' `from_single_file` and `save_pretrained`"
             if alone
@@ -65,19 +65,19 @@ def _faults(folder: Path) -> Iterator[str]:
 
 
 def _component_faults(component: Path) -> Iterator[str]:
-    for file in sorted(component.glob("*.json")):
+    for file in _files(component, ".json"):
         if fault := _of_json(file):
             yield fault
         elif file.name.endswith(".safetensors.index.json"):
             shards = sorted({str(shard) for shard in (_table(file).get("weight_map") or {}).values()})
             yield from (f"{component / shard} is missing, and {file} names it; {_AGAIN}"
                         for shard in shards if not (component / shard).exists())  # fmt: skip
-    weights = sorted(component.glob("*.safetensors"))
+    weights = _files(component, ".safetensors")
     for file in weights:
         if fault := _of_weights(file):
             yield fault
     if not weights and "tokenizer" not in component.name and (component / "config.json").exists():
-        pickled = [file.name for file in sorted(component.iterdir()) if file.suffix in _PICKLED]
+        pickled = [file.name for file in _files(component) if file.suffix in _PICKLED]
         yield (
             f"{component} lacks safetensors weights, and pickled ones can run code, so they are refused: "
             f"it has {', '.join(pickled)} only; download the model's safetensors files"
@@ -134,6 +134,11 @@ def _of_file(file: Path, damaged: Callable[[], str | None]) -> str | None:
 
 def _components(folder: Path) -> list[Path]:
     return [folder / name for name in _listed(folder) if (folder / name).is_dir()]
+
+
+def _files(folder: Path, ending: str = "") -> list[Path]:
+    """Return the files whose names end so. Hidden ones are passed over: macOS puts a `._NAME` beside each NAME."""
+    return sorted(file for file in folder.glob(f"*{ending}") if not file.name.startswith("."))
 
 
 def _listed(folder: Path) -> list[str]:
