@@ -52,6 +52,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def share_address(host: str, other: str) -> bool:
+    """Return whether listeners on the two cannot have the same port."""
+    return host == other or host in _EVERY or other in _EVERY
+
+
 def expanded(path: Path) -> Path:
     """Return the path with `~` and `$HOME` filled in, as a shell does for what is not read from a file.
 
@@ -95,6 +100,8 @@ def store_url(*schemes: str) -> Callable[[str], str]:
             _check_path(url, parts)
         elif parts.scheme == "s3":
             _check_bucket(url, parts)
+        elif not parts.hostname:
+            raise ValueError(f"got {shown!r}, which names no host: write {parts.scheme}://HOST:PORT/ with its host")
         elif parts.scheme in ("redis", "rediss") and not re.fullmatch(r"/?\d*/?", parts.path):
             raise ValueError(f"got {shown!r}; the path of this URL is the number of a database, such as /0")
         return url
@@ -120,7 +127,7 @@ def _check_bucket(url: str, parts: SplitResult) -> None:
     except ValueError:
         whole = False
     if not whole:
-        allowed = "s3://BUCKET?endpoint=http://HOST:PORT&region=NAME, or s3://BUCKET for Amazon's"
+        allowed = "s3://BUCKET?endpoint=http://HOST:PORT&region=NAME, or s3://BUCKET for Amazon's, 3 to 63 characters"
         raise ValueError(f"got {without_password(url)!r}; allowed is {allowed}")
 
 

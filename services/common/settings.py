@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.common.addresses import bare_host, expanded, file_url, store_url, web_url
+from services.common.addresses import bare_host, expanded, file_url, share_address, store_url, web_url
 from services.common.failpoints import check_failpoint
 from services.common.setting_sources import ENCODING, PREFIX, CleanSource, SettingSources, listed_names
 
@@ -179,6 +179,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take from each place only what is not empty there."""
         return init_settings, CleanSource(env_settings), CleanSource(dotenv_settings)
+
+    @model_validator(mode="after")
+    def _keep_ports_apart(self) -> Self:
+        if self.port and self.port == self.metrics_port and share_address(self.host, self.metrics_host):
+            raise ValueError(
+                f"{PREFIX}PORT and {PREFIX}METRICS_PORT are both {self.port}: give one of them another port"
+            )
+        return self
 
     @model_validator(mode="after")
     def _keep_failpoints_out_of_production(self) -> Self:

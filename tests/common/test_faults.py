@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 from structlog.testing import capture_logs
 
 from services.common.errors import BackendRefused, BackendUnavailable, StorageDenied
@@ -162,6 +163,8 @@ def test_s3_answers(code: str, status: int) -> None:
         (errno.EDQUOT, "df -h", False),
         (errno.EROFS, "mount", True),
         (errno.EACCES, "ls -ld /data/jobs/x", True),
+        (errno.ENOTDIR, "ls -ld /data/jobs/x; move it away", False),
+        (errno.EEXIST, "STUDIO_DATA_DIR", False),
     ],
 )
 def test_disk_refuses(number: int, cure: str, lasting: bool) -> None:
@@ -260,3 +263,11 @@ def test_command_speaks_tls() -> None:
     fault = redis_fault(exc, ADDRESS, tls=True)
     assert fault is not None
     assert "redis-cli --tls -h db.example -p 6380 REPLICAOF NO ONE" in fault.cure
+
+
+@pytest.mark.parametrize("text", ["Protocol Error: b'HTTP/1.1 400'", 'Protocol error, got "H" as reply type byte'])
+def test_no_redis(text: str) -> None:
+    """An answer of another kind of server, as each of redis-py's parsers tells it, has the setting as its cure."""
+    fault = redis_fault(InvalidResponse(text), ADDRESS)
+    assert fault is not None
+    assert "correct host and port in STUDIO_STATUSES_URL" in fault.cure

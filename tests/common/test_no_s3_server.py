@@ -14,8 +14,15 @@ CONSOLE = b"<!doctype html><html><head><meta charset='utf-8'><title>Console</tit
 XHTML = b"<html xmlns='http://www.w3.org/1999/xhtml'><head><title>It works</title></head><body/></html>"
 
 
-@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "405 Method Not Allowed", "403 Forbidden"])
-@pytest.mark.parametrize("body", [CONSOLE, XHTML, b"", b'{"status": "ok"}'])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (CONSOLE, "200 OK"),
+        (XHTML, "200 OK"),
+        (b"", "200 OK"),
+        (CONSOLE, "404 Not Found"),
+    ],
+)
 async def test_another_program_is_no_store(body: bytes, status: str) -> None:
     """A program that answers with something else, such as the console of a server, is not taken for a store."""
     async with CannedServer([canned(body, status, "text/html")]).serving() as url:

@@ -180,3 +180,13 @@ async def test_link_that_stays_is_not_followed(
     with pytest.raises(StorageDenied):
         await objects.clear("jobs/linked")
     assert photo.read_bytes() == b"mine"
+
+
+async def test_file_in_a_jobs_place_goes(objects: FilesystemObjectStore) -> None:
+    """A file that lies where a job's folder should be goes with the job, as what lies in the folder does."""
+    place = objects._root / "jobs" / "x"
+    place.parent.mkdir()
+    place.write_bytes(b"odd")
+    await objects.clear("jobs/x")
+    await objects.clear("jobs/x")
+    assert not place.exists()

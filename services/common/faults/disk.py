@@ -9,6 +9,7 @@ from services.common.faults.refusals import Fault
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY: Final = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
 # A connection keeps what it knew of the file: with these a new one may find it mended.
 _STALE: Final = (
     sqlite3.SQLITE_READONLY,
@@ -21,10 +22,15 @@ _STALE: Final = (
 
 def file_fault(exc: OSError, root: Path) -> Fault | None:
     """Return the fault of a file below the folder `root`."""
+    where = exc.filename or root
     if exc.errno in FULL:
         return _full(root)
+    if exc.errno in IN_THE_WAY:
+        return Fault(
+            f"Something else lies where a file or a folder is needed: ls -ld {where}; move it away, or name another "
+            "folder in STUDIO_DATA_DIR, or in the URL of this store"
+        )
     if exc.errno in FORBIDDEN:
-        where = exc.filename or root
         return Fault(f"Give this user the right to read and write: ls -ld {where}; mount | grep 'ro,'", lasting=True)
     return None
 

@@ -15,6 +15,7 @@ _COMMANDS: Final = Fault(
     f"The server in {URL} lacks a command: it has to be a whole Redis, with scripts; `rename-command` hides some",
     lasting=True,
 )
+_FOREIGN: Final = Fault(f"What answers there is no Redis: correct host and port in {URL}", lasting=True)
 _RIGHTS: Final = Fault(
     f"The user in {URL} may not do this: CLI ACL SETUSER NAME on '~studio:*' '&studio:*' +@all -@admin", lasting=True
 )
@@ -53,7 +54,8 @@ _FAULTS: Final[Mapping[str, Fault]] = {
     ),
     "unknown command": _COMMANDS,
     "Unknown Redis command": _COMMANDS,  # inside a script
-    "Protocol Error": Fault(f"What answers there is no Redis: correct host and port in {URL}", lasting=True),
+    "Protocol Error": _FOREIGN,
+    "Protocol error": _FOREIGN,  # as hiredis says it
     "DB index": Fault(f"There is no database of this number: end {URL} with /0", lasting=True),
 }
 _WORD: Final = re.compile(rf"\b({'|'.join(_FAULTS)})\b")

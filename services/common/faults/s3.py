@@ -64,7 +64,7 @@ def s3_fault(answer: Mapping[str, Any], bucket: str, endpoint: str | None) -> Fa
 
 def s3_client_fault(exc: BaseException) -> Fault | None:
     """Return the fault of a call that was not made or whose answer was not read, None for one that passes."""
-    if isinstance(exc, ResponseParserError):
+    if isinstance(exc, ResponseParserError) or "Bad status line" in str(exc):  # so aiohttp says it
         return FOREIGN
     if isinstance(exc, _KEYLESS):
         return Fault(f"There are no keys for the server, or one of the two: {KEYS}", lasting=True)

@@ -49,10 +49,10 @@ def delete_files(root: Path, paths: Sequence[Path]) -> None:
 def delete_folder(root: Path, folder: Path) -> None:
     """Delete the folder and all that is below it; links, and not where they lead. Raise as `delete_files`."""
     attempts = _Attempts()
-    if folder.is_symlink():
-        attempts.make(Path.unlink, folder)
-    else:
+    if folder.is_dir() and not folder.is_symlink():
         _empty(folder, attempts)
+    else:  # whatever lies in its place
+        attempts.make(Path.unlink, folder)
     _remove_empty(root, folder)
     attempts.end()
 
