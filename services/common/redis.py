@@ -184,7 +184,7 @@ def _pool(url: str) -> BlockingConnectionPool:
             socket_connect_timeout=SOCKET_SECONDS,
             retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
         )
-        pool.make_connection()  # which connects later, and takes the words behind the ? now
+        pool.make_connection()  # type: ignore[no-untyped-call]  # connects later, and takes the words behind the ? now
     except (TypeError, ValueError) as exc:
         raise ValueError(f"STUDIO_STATUSES_URL: what stands behind the ? is not understood: {exc}") from exc
     return pool

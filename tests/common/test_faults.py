@@ -248,7 +248,7 @@ def test_tls_refuses(reason: str, cure: str) -> None:
     faults = {
         "STUDIO_STATUSES_URL": redis_fault(RedisConnectionError(f"Error 1 connecting to h:1. {reason}"), ADDRESS),
         "STUDIO_BROKER_URL": amqp_fault(AMQPConnectionError(1, reason), BROKER),
-        "STUDIO_OBJECTS_URL": s3_client_fault(SSLError(endpoint_url="https://s3", error=reason)),
+        "STUDIO_OBJECTS_URL": s3_client_fault(SSLError(endpoint_url="https://s3", error=OSError(reason))),
     }
     for setting, fault in faults.items():
         assert fault is not None

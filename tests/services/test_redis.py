@@ -299,8 +299,8 @@ async def test_odd_entries_stop_no_listing(statuses: RedisStatusStore, client: R
     first, other_kind, no_text, without_id, last = jobs
     await client.delete(f"studio:job:{other_kind.job_id}")
     await client.set(f"studio:job:{other_kind.job_id}", "a note")
-    await client.hset(f"studio:job:{no_text.job_id}", "message", b"\xff")  # type: ignore[misc]
-    await client.hdel(f"studio:job:{without_id.job_id}", "job_id")  # type: ignore[misc]
+    await client.hset(f"studio:job:{no_text.job_id}", "message", b"\xff")
+    await client.hdel(f"studio:job:{without_id.job_id}", "job_id")
     try:
         assert await statuses.list(limit=2, owner="key:odd") == [last, first]
         live = [record.job_id for record in await statuses.list()]

@@ -50,7 +50,7 @@ _FAULTS: Final[Mapping[str, Fault]] = {
     "DENIED": Fault(f"Redis is in protected mode: set a password (CLI CONFIG SET requirepass) and put it into {URL}"),
     "The user executing the script": _RIGHTS,  # so Redis 7 says it of a command inside a script
     "max number of clients": Fault(
-        "Redis takes no more connections: CLI CLIENT LIST names them; close some, or CLI CONFIG SET maxclients 10000"
+        "Redis takes no more connections: stop a program that has many, then CLI CONFIG SET maxclients 10000"
     ),
     "unknown command": _COMMANDS,
     "Unknown Redis command": _COMMANDS,  # inside a script

@@ -1,4 +1,4 @@
-"""What TLS refuses. The client libraries pass on what OpenSSL says of it, as text."""
+"""Refusals of TLS are recognised by the words of OpenSSL, which every client library passes on."""
 
 from typing import Final
 
