@@ -31,9 +31,15 @@ from services.common.faults.disk import file_fault, sqlite_fault
 from services.common.faults.redis import redis_fault, refuses
 from services.common.faults.refusals import Fault, Refusals
 from services.common.faults.s3 import s3_client_fault, s3_fault
+from services.common.logging import _masked
 
 ADDRESS = {"host": "db.example", "port": 6380}
 BROKER = "amqp://studio:secret@mq.example/photos"
+
+
+def _in_the_log(fault: Fault) -> bool:
+    """Return whether the log shows the cure whole: it masks what may be a secret, as after `password:`."""
+    return bool(_masked(fault.cure) == fault.cure)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ BROKER = "amqp://studio:secret@mq.example/photos"
         ("CLUSTERDOWN The cluster is down", "single or a replicated Redis"),
         ("MOVED 3999 127.0.0.1:6381", "single or a replicated Redis"),
         ("CROSSSLOT Keys in request don't hash to the same slot", "single or a replicated Redis"),
-        ("NOAUTH Authentication required.", "redis://:PASSWORD@HOST"),
+        ("NOAUTH Authentication required.", ":PASSWORD@HOST"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "ACL SETUSER"),
         ("NOPERM this user has no permissions to run the 'set' command", "~studio:*"),
         (
@@ -74,6 +80,7 @@ def test_redis_refuses(answer: str, cure: str) -> None:
     assert fault is not None
     assert cure in fault.cure
     assert "CLI" not in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,7 @@ def test_rabbitmq_refuses(exc: Exception, cure: str) -> None:
     assert fault.lasting
     assert cure in fault.cure
     assert "secret" not in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +156,7 @@ def test_s3_refuses(code: str, status: int, cure: str) -> None:
     fault = s3_fault({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "photos", "http://s3")
     assert fault is not None
     assert cure in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500), ("NoSuchKey", 404)])
@@ -231,6 +240,7 @@ def test_s3_is_not_asked_or_not_understood(exc: Exception, cure: str) -> None:
     fault = s3_client_fault(exc)
     assert fault is not None
     assert cure in fault.cure
+    assert _in_the_log(fault)
 
 
 def test_s3_is_away() -> None:
@@ -255,6 +265,7 @@ def test_tls_refuses(reason: str, cure: str) -> None:
         assert fault.lasting
         assert setting in fault.cure
         assert cure in fault.cure
+        assert _in_the_log(fault)
 
 
 def test_command_speaks_tls() -> None:

@@ -41,9 +41,11 @@ _FAULTS: Final[Mapping[str, Fault]] = {
     "MOVED": _CLUSTER,
     "ASK": _CLUSTER,
     "CROSSSLOT": _CLUSTER,
-    "NOAUTH": Fault(f"Redis asks for a password: {URL}=redis://:PASSWORD@HOST:PORT/0", lasting=True),
+    "NOAUTH": Fault(
+        f"Redis asks for a password, and {URL} has none: write it before the host, as in :PASSWORD@HOST", lasting=True
+    ),
     "WRONGPASS": Fault(
-        f"User or password in {URL} is wrong: correct it, or set the password: CLI ACL SETUSER NAME '>PASSWORD'",
+        f"User or password in {URL} is wrong: correct it, or give it to the user: CLI ACL SETUSER NAME '>PASSWORD'",
         lasting=True,
     ),
     "NOPERM": _RIGHTS,
