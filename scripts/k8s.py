@@ -14,7 +14,7 @@ import kubernetes_validate
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "k8s"
-OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
+OVERLAYS = sorted(path.parent.name for path in (FOLDER / "overlays").glob("*/kustomization.yaml"))
 VERSIONS = ("1.30", "1.37")  # 1.30: the first whose pods may sleep before they stop, without a feature gate
 KUBECTL = Path(sys.executable).with_name("kubectl")
 

@@ -9,8 +9,8 @@ touch .env
 random() { od -An -N10 -tx1 /dev/urandom | tr -d ' \n'; }
 # An empty value is none: it is filled in.
 add() {
-    if grep -q "^$1=[^[:space:]]" .env; then return; fi
-    { sed "/^$1=[[:space:]]*$/d" .env && echo "$1=$2"; } >.env.new
+    if grep -Eq "^(export )? *$1 *=[ '\"]*[^ '\"[:space:]]" .env; then return; fi
+    { sed -E "/^(export )? *$1 *=/d" .env && echo "$1=$2"; } >.env.new
     cat .env.new >.env && rm .env.new
 }
 add COMPOSE_PROFILES cpu,minio

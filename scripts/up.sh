@@ -14,7 +14,7 @@ if [ "${1:-}" = --gpu ]; then
 fi
 export COMPOSE_PROFILES
 build=--build
-grep -q '^IMAGE_PREFIX=[^[:space:]]' .env && build=--no-build # published images are pulled
+grep -q "^IMAGE_PREFIX=[\"']*[^\"'[:space:]]" .env && build=--no-build # published images are pulled
 # Both S3 servers have the name s3: with both running, a photo would go to either.
 case $COMPOSE_PROFILES in
 *seaweedfs*) docker compose --profile "*" rm --stop --force minio ;;

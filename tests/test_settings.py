@@ -49,7 +49,7 @@ def test_quoted_values(tmp_path: Path, quote: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["environment", "file"])
-@pytest.mark.parametrize("value", ["", "  ", "\r"])
+@pytest.mark.parametrize("value", ["", " \r", '""'])
 @pytest.mark.parametrize("name", NAMES)
 def test_empty_is_unset(name: str, value: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty value of any setting is none, wherever it stands: `${X:-}` in a file of Compose makes such."""
@@ -62,12 +62,37 @@ def test_empty_is_unset(name: str, value: str, place: str, monkeypatch: pytest.M
     assert load_settings(environ, file) == Settings.model_validate({})
 
 
-def test_empty_in_the_environment_leaves_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("empty", ["", "  ", "\r", '""'])
+def test_empty_in_the_environment_leaves_the_file(empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A value in `.env` counts where the environment has an empty one."""
     file = tmp_path / ".env"
     file.write_text("STUDIO_PORT=9000\n")
-    monkeypatch.setenv("STUDIO_PORT", "")
-    assert load_settings({"STUDIO_PORT": ""}, file).port == 9000
+    monkeypatch.setenv("STUDIO_PORT", empty)
+    assert load_settings({"STUDIO_PORT": empty}, file).port == 9000
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_quotes_in_the_environment(quote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes around a value are none of it: `docker run --env-file` keeps them, where a shell takes them off."""
+    given = {"PORT": "9000", "DATA_DIR": "/srv/our data", "API_KEY": "studio_x", "URL": "http://gateway:80"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"STUDIO_{name}", f"{quote}{value}{quote} ")
+    settings = load_settings({}, Path("none"))
+    assert settings.api_key is not None
+    got = (settings.port, str(settings.data_dir), settings.api_key.get_secret_value(), settings.url)
+    assert got == (9000, *[*given.values()][1:])
+
+
+def test_lower_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Names in lower case are read, so that a misspelt one is refused and the place of a wrong value is right."""
+    file = tmp_path / ".env"
+    file.write_text("studio_port=9000\n")
+    assert load_settings({}, file).port == 9000
+    file.write_text("\nstudio_port=x\n")
+    with pytest.raises(ValueError, match=f"STUDIO_PORT in {file}, line 2"):
+        load_settings({}, file)
+    with pytest.raises(ValueError, match="STUDIO_PROT"):
+        load_settings({"studio_prot": "9000"}, Path("none"))
 
 
 @pytest.mark.parametrize("place", ["environment", "file"])
@@ -90,6 +115,7 @@ def test_foreign(name: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(ValueError, match="belongs to another program") as caught:
         load_settings(environ, file)
     assert f"STUDIO_FOREIGN_VARIABLES={name}" in str(caught.value)
+    assert ("enableServiceLinks" in str(caught.value)) == ("_TCP" in name)
     assert "its-value" not in str(caught.value)
 
     monkeypatch.setenv("STUDIO_FOREIGN_VARIABLES", name)
@@ -127,6 +153,15 @@ def test_a_setting_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OBJECTS_URL", "file:///", "'file:///'", "file:////absolute/path"),
         ("OBJECTS_URL", "file:////srv/a#b", "'file:////srv/a#b'", "%23"),
         ("DATA_DIR", "~no-such-user/studio", "'~no-such-user/studio'", "a path without ~"),
+        ("DATA_DIR", "$NO_SUCH_VARIABLE/studio", "'$NO_SUCH_VARIABLE/studio'", "no variable NO_SUCH_VARIABLE"),
+        ("STATUSES_URL", "redis://h/studio", "'redis://h/studio'", "the number of a database"),
+        ("STATUSES_URL", "redis://:6379/0", "'redis://:6379/0'", "names no host"),
+        ("BROKER_URL", "amqp://", "'amqp://'", "names no host"),
+        ("OBJECTS_URL", "s3://", "'s3://'", "s3://BUCKET"),
+        ("OBJECTS_URL", "s3://studio/photos", "'s3://studio/photos'", "s3://BUCKET"),
+        ("OBJECTS_URL", "s3://minio:9000/studio", "'s3://minio:9000/studio'", "endpoint=http://HOST:PORT"),
+        ("OBJECTS_URL", "s3://studio?endpoint=minio:9000", "endpoint=minio:9000", "endpoint=http://HOST:PORT"),
+        ("OBJECTS_URL", "s3://studio?endpiont=http://minio", "endpiont", "endpoint=http://HOST:PORT"),
     ],
 )
 @pytest.mark.parametrize("place", ["environment", "file"])
@@ -270,3 +305,17 @@ def test_failpoint_unknown(armed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_FAILPOINT", armed)
     with pytest.raises(ValueError, match="STUDIO_FAILPOINT"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "metrics_host"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "::")]
+)
+def test_one_port_for_two(host: str, metrics_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same port for pages and metrics is refused where they would meet."""
+    monkeypatch.setenv("STUDIO_HOST", host)
+    monkeypatch.setenv("STUDIO_METRICS_HOST", metrics_host)
+    monkeypatch.setenv("STUDIO_PORT", "9000")
+    assert "STUDIO_PORT and STUDIO_METRICS_PORT are both 9000" in _fault_of("STUDIO_METRICS_PORT", "9000", monkeypatch)
+    monkeypatch.setenv("STUDIO_METRICS_HOST", "10.0.0.7")
+    monkeypatch.setenv("STUDIO_HOST", "127.0.0.1")
+    assert load_settings().metrics_port == 9000

@@ -20,6 +20,7 @@ from services.cli.gateway_access import (
     ask,
     get_with_retries,
     open_client,
+    silence,
 )
 from services.cli.photo_files import NotWritten, PhotoFiles
 
@@ -40,8 +41,8 @@ async def submit(
         try:
             job = await _followed(client, job, console)
             return job, await _save(client, job, files, image_format, console)
-        except httpx2.TransportError as exc:
-            raise Unreachable(f"job {job['id']} was accepted, but {gateway.url} does not answer: {exc}{later}") from exc
+        except httpx2.RequestError as exc:
+            raise Unreachable(f"job {job['id']} was accepted, but {silence(gateway.url, exc)}{later}") from exc
         except Unreachable as exc:
             raise Unreachable(f"job {job['id']} was accepted, but {exc}{later}") from exc
         except Refused as exc:
@@ -92,7 +93,7 @@ async def _accepted(client: httpx2.AsyncClient, body: Mapping[str, Any]) -> JobJ
     headers = {"Idempotency-Key": f'"{uuid4()}"'}
     try:
         response = await ask(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
-    except httpx2.TransportError:
+    except httpx2.RequestError:
         # The job may have been accepted all the same: its key keeps it from being made twice.
         await asyncio.sleep(RETRY_SECONDS)
         response = await ask(client, "POST", "/v1/jobs", json=dict(body), headers=headers)
@@ -119,8 +120,12 @@ async def _save(
 
     photos: dict[int, bytes] = {}
     for artifact in job["artifacts"]:
-        wanted = {"format": image_format} if image_format and artifact["media_type"].startswith("image/") else {}
-        response = await get_with_retries(client, f"{_path(job['id'])}/artifacts/{artifact['index']}", params=wanted)
+        media_type: str = artifact["media_type"]
+        wanted = {"format": image_format} if image_format and media_type.startswith("image/") else {}
+        if wanted:
+            media_type = f"image/{image_format}"
+        path = f"{_path(job['id'])}/artifacts/{artifact['index']}"
+        response = await get_with_retries(client, path, media_type=media_type, params=wanted)
         photos[artifact["index"]] = response.content
     if not photos:
         return []

@@ -59,12 +59,11 @@ class Erased:
 
 async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_progress: Callable[[str], None]) -> Erased:
     """Erase everything of the owner. Repeatable; must be repeated after it raises BackendUnavailable."""
-    ring = KeyRing.of(settings)
     async with open_backends(settings) as backends:
         eraser = Eraser(backends, Gateway(backends, catalogue, settings), owner)
         erased = await eraser.erase(on_progress)
         if erased.owner_unknown:
-            erased.owners |= {key.owner for key in ring.keys} if ring else set()
+            erased.owners |= _owners_of_keys(settings)
             await eraser.meet_owners()
         return erased
 
@@ -172,6 +171,15 @@ def _owner_in(body: bytes) -> str | None:
         return _OnlyOwner.model_validate_json(body).owner
     except ValidationError:
         return None
+
+
+def _owners_of_keys(settings: Settings) -> set[str]:
+    """Return the owners of the keys in the settings; none for keys that cannot be read, which nothing here needs."""
+    try:
+        ring = KeyRing.of(settings)
+    except (OSError, ValueError):
+        ring = None
+    return {key.owner for key in ring.keys} if ring else set()
 
 
 def _bare(owner: str) -> str:

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx2
 from pydantic import SecretStr
@@ -19,6 +19,8 @@ REQUEST_SECONDS = 10.0
 FOUND_SECONDS = 2.0  # within which a gateway on this machine answers /livez
 RETRY_FOR_SECONDS = 60.0  # of an accepted job: a gateway that does not answer may be started again
 RETRY_SECONDS = 1.0
+ANSWER_SECONDS = 120.0  # of a whole answer: one that comes in drops is never late for a single read
+JSON: Final = "application/json"
 
 
 class Unreachable(Exception):
@@ -53,27 +55,29 @@ async def check_gateway(url: str) -> None:
     """Return if a gateway answers at this URL. Raises Unreachable for anything else, Refused when it is unavailable."""
     try:
         async with (
-            httpx2.AsyncClient(timeout=FOUND_SECONDS, trust_env=_leads_away(url)) as client,
+            asyncio.timeout(2 * FOUND_SECONDS),
+            _client(url, timeout=FOUND_SECONDS) as client,
             client.stream("GET", _livez(url), headers=_credentials(url)) as answer,
         ):
             await _prove(url, answer)
-    except httpx2.TransportError as exc:
-        raise Unreachable(f"no gateway answers at {without_password(url)}: {exc}") from exc
+    except (httpx2.RequestError, TimeoutError) as exc:
+        raise Unreachable(silence(url, exc)) from exc
 
 
 @asynccontextmanager
 async def open_client(gateway: GatewayAccess) -> AsyncIterator[httpx2.AsyncClient]:
-    """Open a client for the gateway, to be used by `ask`. Raises Unreachable for a TransportError in the block."""
+    """Open a client for the gateway, to be used by `ask`. Raises Unreachable for a RequestError in the block."""
     try:
-        async with httpx2.AsyncClient(
-            base_url=gateway.url,
-            auth=_ProvenGateway(gateway),
-            timeout=REQUEST_SECONDS,
-            trust_env=_leads_away(gateway.url),
-        ) as client:
+        auth = _ProvenGateway(gateway)
+        async with _client(gateway.url, base_url=gateway.url, auth=auth, timeout=REQUEST_SECONDS) as client:
             yield client
-    except httpx2.TransportError as exc:
-        raise Unreachable(f"no gateway answers at {without_password(gateway.url)}: {exc}") from exc
+    except httpx2.RequestError as exc:
+        raise Unreachable(silence(gateway.url, exc)) from exc
+
+
+def silence(url: str, exc: Exception) -> str:
+    """Return a sentence about a gateway that does not answer."""
+    return f"no gateway answers at {without_password(url)}: {str(exc) or 'no answer in time'}"
 
 
 class _ProvenGateway(httpx2.Auth):
@@ -105,7 +109,7 @@ async def _prove(url: str, answer: httpx2.Response) -> None:
         title = f"{shown} answers {answer.status_code} {answer.reason_phrase}"
         raise Refused({"title": title}, unavailable=True, retry_after=RETRY_SECONDS)
     if answer.status_code == 200 and media_type.startswith("application/json"):
-        with suppress(TimeoutError):  # an answer without an end is none of ours
+        with suppress(TimeoutError, httpx2.DecodingError):  # an answer without an end or meaning is none of ours
             async with asyncio.timeout(REQUEST_SECONDS):
                 if is_ours(await answer.aread(), GATEWAY):
                     return
@@ -133,23 +137,30 @@ def _credentials(url: str) -> dict[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
-def _leads_away(url: str) -> bool:
-    """Return whether the environment's proxy applies: not for this machine. Raise Unreachable if it cannot be used."""
-    away = not is_loopback(httpx2.URL(url).host)
-    if away and (fault := proxy_fault()):
+def _client(url: str, **options: Any) -> httpx2.AsyncClient:
+    """Return a client for this URL; the environment's proxy applies, but not on this machine. Raises Unreachable."""
+    leads_away = not is_loopback(httpx2.URL(url).host)
+    if leads_away and (fault := proxy_fault()):
         raise Unreachable(f"{without_password(url)} cannot be asked: {fault}")
-    return away
+    return httpx2.AsyncClient(trust_env=leads_away, **options)
 
 
-async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
-    """Send the request and return its successful answer, from elsewhere where a GET is redirected.
+async def ask(
+    client: httpx2.AsyncClient, method: str, path: str, *, media_type: str = JSON, **options: Any
+) -> httpx2.Response:
+    """Send the request and return its successful answer of this type, from elsewhere where a GET is redirected.
 
-    Raises Refused, Unreachable, httpx2.TransportError.
+    Raises Refused, httpx2.RequestError, and Unreachable for an answer that is none of the gateway's.
     """
-    response = await client.request(method, path, **options)
-    if response.has_redirect_location and method == "GET":
-        response = await _redirected(response)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            response = await client.request(method, path, **options)
+            if response.has_redirect_location and method == "GET":
+                response = await _redirected(response)
+    except TimeoutError as exc:
+        raise httpx2.ReadTimeout(f"no whole answer within {ANSWER_SECONDS:g} s") from exc
     if response.is_success:
+        _check_type(response, media_type)
         return response
     asked = response.headers.get("Retry-After", "")
     raise Refused(
@@ -160,27 +171,43 @@ async def ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any
 
 
 async def _redirected(response: httpx2.Response) -> httpx2.Response:
-    """Follow a redirect, as to a file in S3, without the key. Raises Refused, httpx2.TransportError."""
+    """Follow a redirect, as to a file in S3, without the key. Raises Refused, httpx2.RequestError."""
     try:
         url = response.url.join(response.headers["Location"])
-        async with httpx2.AsyncClient(
-            timeout=REQUEST_SECONDS, follow_redirects=True, trust_env=_leads_away(str(url))
-        ) as client:
+        async with _client(str(url), timeout=REQUEST_SECONDS, follow_redirects=True) as client:
             return await client.get(url, auth=httpx2.Auth())  # which sends no credentials of the URL either
     except (httpx2.InvalidURL, httpx2.TooManyRedirects) as exc:
         title = f"{response.status_code} {response.reason_phrase}: {exc}"
         raise Refused({"title": title}, unavailable=False) from exc
 
 
+def _check_type(response: httpx2.Response, media_type: str) -> None:
+    """Raise Unreachable for another media type, as of a proxy's page to sign in: /livez may need no signing in."""
+    got = response.headers.get("Content-Type", "no type").partition(";")[0].strip()
+    if got.lower() != media_type:
+        raise Unreachable(
+            f"{_shown(response)} answered {got} in place of {media_type}, which is no answer of a gateway: "
+            f"check STUDIO_URL, and the proxy in front of it"
+        )
+
+
 def _problem_in(response: httpx2.Response) -> Mapping[str, Any]:
     """Return the problem, or one that says that the answer is none of a gateway's, but perhaps a proxy's."""
-    if not response.headers.get("Content-Type", "").startswith("application/problem+json"):
-        came = f"{response.url} answered {response.status_code} {response.reason_phrase}"
+    problem: object = None
+    if response.headers.get("Content-Type", "").startswith("application/problem+json"):
+        with suppress(ValueError):
+            problem = response.json()
+    if not isinstance(problem, dict):
+        came = f"{_shown(response)} answered {response.status_code} {response.reason_phrase}"
         return {"detail": f"{came}, which is no answer of a gateway: check STUDIO_URL, and the proxy in front of it"}
-    problem: dict[str, Any] = response.json()
     if problem.get("code") == "unauthenticated":
         return {"detail": f"{problem.get('detail')}; `studio` sends the key in STUDIO_API_KEY"}
     return problem
+
+
+def _shown(response: httpx2.Response) -> str:
+    """Return the address that answered, without a password or the signature of a link."""
+    return without_password(str(response.url).partition("?")[0])
 
 
 async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:
@@ -189,7 +216,7 @@ async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any
     while True:
         try:
             return await ask(client, "GET", path, **options)
-        except (httpx2.TransportError, Refused) as exc:
+        except (httpx2.RequestError, Refused) as exc:
             refused = exc if isinstance(exc, Refused) else None
             left = deadline - time.monotonic()
             if left <= 0 or (refused and not refused.unavailable):

@@ -38,7 +38,6 @@ class Supervisor:
             "STUDIO_WORKERS": str(settings.workers),
             "STUDIO_LOG_LEVEL": settings.log_level,
             "STUDIO_WORKER_HOST": "127.0.0.1",
-            "STUDIO_WORKER_PORT": str(self._port),
         }
 
     async def run(self) -> None:
@@ -48,7 +47,7 @@ class Supervisor:
                 *COMMAND,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=ERRORS,  # prints of a library must not get into a photo on standard output
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, "STUDIO_WORKER_PORT": str(self._port)},
             )
             try:
                 code = await process.wait()
@@ -59,18 +58,18 @@ class Supervisor:
                 raise WorkerUnusable("the worker cannot start: its last log line says why, and what to do")
             log.warning("worker left, starting another", exit_code=code)
             await asyncio.sleep(BACKOFF_SECONDS)
+            self._port = _free_port()  # another program may have taken the last one
 
     async def wait_until_ready(self, on_phase: Callable[[str], None]) -> None:
         """Return once the worker consumes; `on_phase` gets its phases until then."""
         import httpx2
 
-        url = f"http://127.0.0.1:{self._port}"
         # The environment's proxy does not apply on this machine.
-        async with httpx2.AsyncClient(base_url=url, timeout=2, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
             while True:
                 phase = "starting"
-                with suppress(httpx2.TransportError):  # it does not listen yet
-                    response = await client.get("/readyz")
+                with suppress(httpx2.RequestError):  # it does not listen yet
+                    response = await client.get(f"http://127.0.0.1:{self._port}/readyz")
                     if is_ours(response.content, WORKER):  # another process may still have its port
                         if response.status_code == 200:
                             return

@@ -15,6 +15,10 @@ WORKER: Final = "studio-worker"
 
 _LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
+_VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
+_BUCKET: Final = re.compile(r"[\w.-]{3,63}", re.ASCII)
+_WORDS: Final = {"endpoint", "region"}  # after the bucket
+
 
 def http_url(host: str, port: int) -> str:
     """Return the URL at which a server bound to this host and port answers on this machine; `host` may be IPv6."""
@@ -68,13 +72,21 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
+def share_address(host: str, other: str) -> bool:
+    """Return whether listeners on the two cannot have the same port."""
+    return host == other or any(address and address.is_unspecified for address in (_address(host), _address(other)))
+
+
 def expanded(path: Path) -> Path:
     """Return the path with `~` and `$HOME` filled in, as a shell does for what is not read from a file.
 
-    Raises ValueError for the home of a user who is not known.
+    Raises ValueError for the home of a user who is not known, and for a variable that is not set.
     """
+    filled = os.path.expandvars(path)
+    if left := _VARIABLE.search(filled):
+        raise ValueError(f"got {str(path)!r}, and there is no variable {left[1]}: set it, or write the path without it")
     try:
-        return Path(os.path.expandvars(path)).expanduser()
+        return Path(filled).expanduser()
     except RuntimeError as exc:
         raise ValueError(f"got {str(path)!r}, and the home folder in it is not known: write a path without ~") from exc
 
@@ -105,14 +117,38 @@ def store_url(*schemes: str) -> Callable[[str], str]:
         if parts.scheme not in schemes:
             raise ValueError(f"got {shown!r}, which begins with none of {', '.join(f'{each}://' for each in schemes)}")
         if parts.scheme in ("sqlite", "file"):
-            if parts.query or parts.fragment or url.endswith(("?", "#")):
-                raise ValueError(f"got {shown!r}; in the path of a URL ? is written %3F and # is written %23")
-            if parts.netloc or not local_path(url).name:
-                ways = f"{parts.scheme}:///relative/path and {parts.scheme}:////absolute/path"
-                raise ValueError(f"got {shown!r}; allowed are {ways}")
+            _check_path(url, parts)
+        elif parts.scheme == "s3":
+            _check_bucket(url, parts)
+        elif not parts.hostname:
+            raise ValueError(f"got {shown!r}, which names no host: write {parts.scheme}://HOST:PORT/ with its host")
+        elif parts.scheme in ("redis", "rediss") and not re.fullmatch(r"/?\d*/?", parts.path):
+            raise ValueError(f"got {shown!r}; the path of this URL is the number of a database, such as /0")
         return url
 
     return check
+
+
+def _check_path(url: str, parts: SplitResult) -> None:
+    shown = without_password(url)
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise ValueError(f"got {shown!r}; in the path of a URL ? is written %3F and # is written %23")
+    if parts.netloc or not local_path(url).name:
+        ways = f"{parts.scheme}:///relative/path and {parts.scheme}:////absolute/path"
+        raise ValueError(f"got {shown!r}; allowed are {ways}")
+
+
+def _check_bucket(url: str, parts: SplitResult) -> None:
+    """Raise ValueError for what would not be read: a folder in the bucket, a word that is misspelt, no endpoint."""
+    names, endpoint = parse_qs(parts.query).keys(), s3_endpoint(url)
+    try:
+        web_url(endpoint or "https://example.com")
+        whole = _BUCKET.fullmatch(parts.netloc) and parts.path in ("", "/") and names <= _WORDS and not parts.fragment
+    except ValueError:
+        whole = False
+    if not whole:
+        allowed = "s3://BUCKET?endpoint=http://HOST:PORT&region=NAME, or s3://BUCKET for Amazon's, 3 to 63 characters"
+        raise ValueError(f"got {without_password(url)!r}; allowed is {allowed}")
 
 
 def web_url(url: str) -> str:

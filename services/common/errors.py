@@ -167,7 +167,7 @@ class BackendUnavailable(StudioError):
     @property
     def advice(self) -> str:
         """The reason and the cure, for the person who started the program."""
-        return f"{self}. {self.cure}" if self.cure else str(self)
+        return f"{str(self).rstrip('.')}. {self.cure}" if self.cure else str(self)
 
 
 class PublishUnconfirmed(BackendUnavailable):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -147,7 +147,8 @@ class RedisLink:
         return True
 
     def _unavailable(self, backend: str, seconds: float, exc: Exception) -> BackendUnavailable:
-        fault = redis_fault(exc, self.client.connection_pool.connection_kwargs)
+        pool = self.client.connection_pool
+        fault = redis_fault(exc, pool.connection_kwargs, tls=issubclass(pool.connection_class, SSLConnection))
         return self._refusals.error(str(exc) or f"no answer within {seconds:g} s", fault, backend)
 
     async def close(self) -> None:
@@ -166,19 +167,27 @@ async def open_redis_link(url: str) -> AsyncIterator[RedisLink]:
 
     redis-py's own defaults are 10 retries of 5 s each, and a pool that raises when it is empty instead of waiting.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=SOCKET_SECONDS,
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=SOCKET_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
-    )
-    link = RedisLink(Redis.from_pool(pool))
+    link = RedisLink(Redis.from_pool(_pool(url)))
     try:
         yield link
     finally:
         await link.close()
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=SOCKET_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), retries=1),
+        )
+        pool.make_connection()  # type: ignore[no-untyped-call]  # connects later, and takes the words behind the ? now
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"STUDIO_STATUSES_URL: what stands behind the ? is not understood: {exc}") from exc
+    return pool
 
 
 @contextmanager

@@ -5,6 +5,7 @@ its errors name neither the variable nor the file.
 """
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,12 +15,34 @@ from typing import Any, Final, Self
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+from pydantic_settings import PydanticBaseSettingsSource
 
 PREFIX: Final = "STUDIO_"
 ENCODING: Final = "utf-8-sig"  # with or without the mark that editors on Windows put first
 ENVIRONMENT: Final = "the environment"
 SHOWN: Final = 80  # characters of a value in a message
+_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
+_LINKS: Final = (
+    "Kubernetes and Docker set such variables for a service that is named studio: "
+    "`enableServiceLinks: false` in the pod keeps them out"
+)
+
+
+class CleanSource(PydanticBaseSettingsSource):
+    """A source without what is empty there: the next place is asked for that."""
+
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        texts = {name: bare(text) for name, text in self._source().items() if text is not None}
+        return {name: text for name, text in texts.items() if text}
 
 
 @dataclass(frozen=True)
@@ -32,7 +55,7 @@ class SettingSources:
     @classmethod
     def of(cls, environ: Mapping[str, str], env_file: Path) -> Self:
         """Raises ValueError for a file or a line of it that cannot be read."""
-        given = {name.upper() for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+        given = {name.upper() for name, value in environ.items() if _is_ours(name) and bare(value)}
         return cls(frozenset(given), dict(_places_in(env_file)))
 
     def place(self, name: str) -> str:
@@ -53,9 +76,10 @@ class SettingSources:
             for name, near in nearest.items()
         ]
         allow = ",".join(sorted({*foreign, *unknown}))
+        links = f". {_LINKS}" if any(map(_LINK.search, unknown)) else ""
         raise ValueError(
             f"unknown setting: {'; '.join(hints)}. Correct or remove what is misspelt; a variable that belongs to "
-            f"another program is allowed by {PREFIX}FOREIGN_VARIABLES={allow}"
+            f"another program is allowed by {PREFIX}FOREIGN_VARIABLES={allow}{links}"
         )
 
     def told(self, exc: ValidationError, schema: Mapping[str, Any], secret: Collection[str]) -> str:
@@ -75,10 +99,7 @@ class SettingSources:
         fault = str(reason) if reason else f"got {shown}; allowed is {may_be}"
         variable = PREFIX + name.upper()
         if got.startswith(("tcp://", "udp://")):
-            fault += (
-                ". Kubernetes and Docker set such variables for a service that is named studio: "
-                "`enableServiceLinks: false` in the pod keeps them out"
-            )
+            fault += f". {_LINKS}"
         return f"{variable} in {self.place(variable)}: {fault}"
 
 
@@ -102,9 +123,24 @@ def allowed(schema: Mapping[str, Any]) -> str:
     return " ".join([number, *bounds])
 
 
+def bare(text: str) -> str:
+    """Return a value without what cannot be seen around it, and without quotes.
+
+    A shell that reads a file of Windows leaves a carriage return, and `docker run --env-file` leaves the quotes.
+    """
+    text = text.strip()
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if quoted else text
+
+
 def listed_names(listed: str) -> frozenset[str]:
     """Return the names in a list with commas or spaces."""
     return frozenset(listed.upper().replace(",", " ").split())
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether the name has our prefix, in either case: pydantic-settings reads both."""
+    return name.upper().startswith(PREFIX)
 
 
 def _places_in(env_file: Path) -> Iterator[tuple[str, str]]:
@@ -115,7 +151,7 @@ def _places_in(env_file: Path) -> Iterator[tuple[str, str]]:
         place = f"{env_file.absolute()}, line {line}"
         if binding.error and (name := _ours_in(text)):
             raise ValueError(f"{name} in {place}: this is not read as NAME=VALUE; quotes have to be closed")
-        if binding.key and binding.key.startswith(PREFIX) and (binding.value or "").strip():
+        if binding.key and _is_ours(binding.key) and bare(binding.value or ""):
             yield binding.key.upper(), place
 
 
@@ -136,6 +172,6 @@ def _ours_in(text: str) -> str | None:
     """Return the first name with our prefix that begins one of these lines."""
     for line in text.splitlines():
         words = line.replace("=", " ").replace(":", " ").strip().removeprefix("export ").split()
-        if words and words[0].startswith(PREFIX):
+        if words and _is_ours(words[0]):
             return words[0]
     return None

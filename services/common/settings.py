@@ -8,14 +8,14 @@ setting would be ignored silently. `.env.example` is generated from this class.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.common.addresses import bare_host, expanded, file_url, store_url, web_url
+from services.common.addresses import bare_host, expanded, file_url, share_address, store_url, web_url
 from services.common.failpoints import check_failpoint
-from services.common.setting_sources import ENCODING, PREFIX, SettingSources, listed_names
+from services.common.setting_sources import ENCODING, PREFIX, CleanSource, SettingSources, listed_names
 
 SECRETS: Final = ("s3_access_key", "s3_secret_key", "secret_key", "keys", "api_key")
 
@@ -37,7 +37,6 @@ def data_folder(name: str) -> Path:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_ignore_empty=True,
         env_file_encoding=ENCODING,
         extra="ignore",
         frozen=True,
@@ -169,12 +168,25 @@ class Settings(BaseSettings):
     )
     failpoint: str | None = Field(None, exclude=True, description="For tests: NAME or NAME@K, see `check_failpoint`.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _without_blanks(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Strip every text: a file with the line ends of Windows, read by a shell, leaves one that cannot be seen."""
-        texts = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
-        return {name: value for name, value in texts.items() if value != ""}
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take from each place only what is not empty there."""
+        return init_settings, CleanSource(env_settings), CleanSource(dotenv_settings)
+
+    @model_validator(mode="after")
+    def _keep_ports_apart(self) -> Self:
+        if self.port and self.port == self.metrics_port and share_address(self.host, self.metrics_host):
+            raise ValueError(
+                f"{PREFIX}PORT and {PREFIX}METRICS_PORT are both {self.port}: give one of them another port"
+            )
+        return self
 
     @model_validator(mode="after")
     def _keep_failpoints_out_of_production(self) -> Self:

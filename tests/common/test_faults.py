@@ -6,8 +6,23 @@ from pathlib import Path
 
 import pytest
 from aio_pika.exceptions import ProbableAuthenticationError
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    ChannelAccessRefused,
+    ChannelPreconditionFailed,
+    IncompatibleProtocolError,
+)
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
 from redis._parsers.base import BaseParser
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 from structlog.testing import capture_logs
 
 from services.common.errors import BackendRefused, BackendUnavailable, StorageDenied
@@ -15,10 +30,16 @@ from services.common.faults.amqp import amqp_fault
 from services.common.faults.disk import file_fault, sqlite_fault
 from services.common.faults.redis import redis_fault, refuses
 from services.common.faults.refusals import Fault, Refusals
-from services.common.faults.s3 import s3_fault
+from services.common.faults.s3 import s3_client_fault, s3_fault
+from services.common.logging import _masked
 
 ADDRESS = {"host": "db.example", "port": 6380}
 BROKER = "amqp://studio:secret@mq.example/photos"
+
+
+def _in_the_log(fault: Fault) -> bool:
+    """Return whether the log shows the cure whole: it masks what may be a secret, as after `password:`."""
+    return bool(_masked(fault.cure) == fault.cure)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +55,7 @@ BROKER = "amqp://studio:secret@mq.example/photos"
         ("CLUSTERDOWN The cluster is down", "single or a replicated Redis"),
         ("MOVED 3999 127.0.0.1:6381", "single or a replicated Redis"),
         ("CROSSSLOT Keys in request don't hash to the same slot", "single or a replicated Redis"),
-        ("NOAUTH Authentication required.", "redis://:PASSWORD@HOST"),
+        ("NOAUTH Authentication required.", ":PASSWORD@HOST"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "ACL SETUSER"),
         ("NOPERM this user has no permissions to run the 'set' command", "~studio:*"),
         (
@@ -44,6 +65,9 @@ BROKER = "amqp://studio:secret@mq.example/photos"
         ("DENIED Redis is running in protected mode because protected mode is enabled", "requirepass"),
         ("ERR DB index is out of range", "/0"),
         ("BUSY Redis is busy running a script.", "SCRIPT KILL"),
+        ("ERR max number of clients reached", "CONFIG SET maxclients"),
+        ("ERR unknown command 'EVALSHA', with args beginning with: ", "rename-command"),
+        ("ERR Unknown Redis command called from script script: 1, on @user_script:1.", "rename-command"),
     ],
 )
 def test_redis_refuses(answer: str, cure: str) -> None:
@@ -56,6 +80,7 @@ def test_redis_refuses(answer: str, cure: str) -> None:
     assert fault is not None
     assert cure in fault.cure
     assert "CLI" not in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +114,7 @@ def test_redis_answers(answer: str) -> None:
             "rabbitmqadmin -V photos delete exchange name=studio.jobs",
         ),
         (ConnectionError("NOT_ALLOWED - vhost photos not found"), "rabbitmqctl add_vhost photos"),
+        (IncompatibleProtocolError("no AMQP"), "no RabbitMQ: correct host and port in STUDIO_BROKER_URL"),
         (ConnectionError("NOT_ALLOWED - access to vhost 'photos' refused for user 'studio'"), "set_permissions"),
     ],
 )
@@ -99,6 +125,7 @@ def test_rabbitmq_refuses(exc: Exception, cure: str) -> None:
     assert fault.lasting
     assert cure in fault.cure
     assert "secret" not in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +156,7 @@ def test_s3_refuses(code: str, status: int, cure: str) -> None:
     fault = s3_fault({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "photos", "http://s3")
     assert fault is not None
     assert cure in fault.cure
+    assert _in_the_log(fault)
 
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500), ("NoSuchKey", 404)])
@@ -151,6 +179,7 @@ def test_s3_answers(code: str, status: int) -> None:
         (errno.ENOENT, "mount it again", False),
         (errno.EMFILE, "ulimit -n", False),
         (errno.ENFILE, "LimitNOFILE", False),
+        (errno.EISDIR, "another folder in the settings", False),
     ],
 )
 def test_disk_refuses(number: int, cure: str, lasting: bool) -> None:
@@ -205,3 +234,61 @@ def test_lasting_fault_has_its_error() -> None:
     assert type(Refusals("broker").error("no", fault)) is BackendRefused
     assert type(Refusals("objects").error("no", fault)) is StorageDenied
     assert Refusals("redis").error("no", fault, "cache").backend == "cache"
+
+
+@pytest.mark.parametrize(
+    ("exc", "cure"),
+    [
+        (NoCredentialsError(), "correct STUDIO_S3_ACCESS_KEY and STUDIO_S3_SECRET_KEY"),
+        (PartialCredentialsError(provider="explicit", cred_var="aws_secret_access_key"), "STUDIO_S3_SECRET_KEY"),
+        (ProfileNotFound(profile="none"), "AWS_PROFILE"),
+        (ResponseParserError("Unable to parse response, invalid XML received"), "endpoint in STUDIO_OBJECTS_URL"),
+    ],
+)
+def test_s3_is_not_asked_or_not_understood(exc: Exception, cure: str) -> None:
+    """Keys that are missing and a server of another kind have their settings as the cure."""
+    fault = s3_client_fault(exc)
+    assert fault is not None
+    assert cure in fault.cure
+    assert _in_the_log(fault)
+
+
+def test_s3_is_away() -> None:
+    """A server that is away needs no operator's decision."""
+    assert s3_client_fault(EndpointConnectionError(endpoint_url="http://s3")) is None
+
+
+UNTRUSTED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+PLAIN = "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"
+
+
+@pytest.mark.parametrize(("reason", "cure"), [(UNTRUSTED, "renew the certificate"), (PLAIN, "the scheme without TLS")])
+def test_tls_refuses(reason: str, cure: str) -> None:
+    """A certificate that is not trusted, and a server without TLS, are told with the setting, by every client."""
+    faults = {
+        "STUDIO_STATUSES_URL": redis_fault(RedisConnectionError(f"Error 1 connecting to h:1. {reason}"), ADDRESS),
+        "STUDIO_BROKER_URL": amqp_fault(AMQPConnectionError(1, reason), BROKER),
+        "STUDIO_OBJECTS_URL": s3_client_fault(SSLError(endpoint_url="https://s3", error=OSError(reason))),
+    }
+    for setting, fault in faults.items():
+        assert fault is not None
+        assert fault.lasting
+        assert setting in fault.cure
+        assert cure in fault.cure
+        assert _in_the_log(fault)
+
+
+def test_command_speaks_tls() -> None:
+    """The command that mends a Redis with TLS speaks TLS as well."""
+    exc = BaseParser.parse_error("READONLY You can't write against a read only replica.")  # type: ignore[no-untyped-call]
+    fault = redis_fault(exc, ADDRESS, tls=True)
+    assert fault is not None
+    assert "redis-cli --tls -h db.example -p 6380 REPLICAOF NO ONE" in fault.cure
+
+
+@pytest.mark.parametrize("text", ["Protocol Error: b'HTTP/1.1 400'", 'Protocol error, got "H" as reply type byte'])
+def test_no_redis(text: str) -> None:
+    """An answer of another kind of server, as each of redis-py's parsers tells it, has the setting as its cure."""
+    fault = redis_fault(InvalidResponse(text), ADDRESS)
+    assert fault is not None
+    assert "correct host and port in STUDIO_STATUSES_URL" in fault.cure

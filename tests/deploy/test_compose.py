@@ -194,12 +194,16 @@ def test_empty_secrets_are_filled_in(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     script = shutil.copy(ROOT / "scripts" / "secrets.sh", tmp_path / "scripts")
     env = tmp_path / ".env"
-    env.write_text("REDIS_PASSWORD=\nSTUDIO_PORT=\nCOMPOSE_PROFILES=  \nS3_SECRET_KEY=mine\n")
+    env.write_text(
+        "REDIS_PASSWORD=\nSTUDIO_PORT=\nCOMPOSE_PROFILES=  \nS3_SECRET_KEY=mine\n"
+        "RABBITMQ_PASSWORD=\"\"\nGRAFANA_PASSWORD=''\nexport GATEWAY_SECRET = ours\n"
+    )
 
     subprocess.run([script], check=True, timeout=20)
 
-    lines = env.read_text().splitlines()
+    lines = [line.removeprefix("export ").replace(" = ", "=") for line in env.read_text().splitlines()]
     written = dict(line.split("=", 1) for line in lines)
     assert len(written) == len(lines)
     assert (written["STUDIO_PORT"], written["S3_SECRET_KEY"], written["COMPOSE_PROFILES"]) == ("", "mine", "cpu,minio")
-    assert all(written[name] for name in SECRETS)
+    assert written["GATEWAY_SECRET"] == "ours"
+    assert all(written[name].strip("\"'") for name in SECRETS)

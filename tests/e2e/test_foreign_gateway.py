@@ -1,9 +1,11 @@
 """The command line proves that it speaks to a gateway before it gives away its key or a job, and stays with it."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,7 +14,7 @@ from rich.console import Console
 
 from services.cli import client, gateway_access
 from services.cli.client import cancel_job, list_jobs, submit
-from services.cli.gateway_access import GatewayAccess, Refused, Unreachable
+from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, check_gateway
 from services.cli.generate import run_generate
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.photo_files import PhotoFiles
@@ -35,6 +37,9 @@ FOREIGN = {
     "not as JSON": canned(b'{"service": "studio-gateway"}', media_type="text/plain"),
     "no such page": canned(b'{"service": "studio-gateway"}', "404 Not Found"),
     "a page to sign in": canned(b"", "302 Found", "text/html", "Location: https://login.example/?rd=studio"),
+    "bytes that are no gzip": canned(
+        b'{"service": "studio-gateway"}', "200 OK", "application/json", "Content-Encoding: gzip"
+    ),
 }
 UNHEALTHY = [name for name in FOREIGN if name != "not as JSON"]  # /readyz is asked without a key to lose
 
@@ -150,7 +155,8 @@ async def test_the_address_that_was_given(tmp_path: Path, path: str) -> None:
     public = CannedServer([PAGE])
     async with public.serving() as outer:
         job = _with_artifact(QUEUED, f"{outer}{path}")
-        answers = [_answer(job, "202 Accepted"), _answer({**job, "state": "succeeded"}), canned(b"a photo")]
+        photo = canned(b"a photo", media_type="image/png")
+        answers = [_answer(job, "202 Accepted"), _answer({**job, "state": "succeeded"}), photo]
         gateway = CannedGateway(answers)
         async with gateway.serving() as url:
             await _submit(GatewayAccess(url, KEY), tmp_path / "cup.png")
@@ -218,6 +224,65 @@ async def test_health_says_what_answers() -> None:
             await ask_health(Settings(port=int(url.rpartition(":")[2])), "gateway")
     assert "no gateway of this program: it answers 200 (text/html)" in str(caught.value)
     assert "It works!" not in str(caught.value)
+
+
+SIGN_IN = canned(b"<html>Who are you?</html>", media_type="text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_page_in_place_of_an_answer(command: str) -> None:
+    """A page to sign in, of a proxy that lets /livez alone through, is no answer: the message names its address."""
+    async with CannedGateway([SIGN_IN]).serving() as url:
+        with pytest.raises(Unreachable, match=rf"{url}/v1/jobs\S* answered text/html in place of application/json"):
+            await COMMANDS[command](GatewayAccess(url, KEY))
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+async def test_a_page_in_place_of_a_photo(tmp_path: Path, redirected: bool) -> None:
+    """A page is not saved as a photo, also behind a redirect; the job is named, and the link's signature is not."""
+    async with CannedServer([SIGN_IN]).serving() as elsewhere:
+        there = canned(b"", "302 Found", "text/html", f"Location: {elsewhere}/login?signature=x")
+        answers = [_answer(_with_artifact(SUCCEEDED, ""), "202 Accepted"), there if redirected else SIGN_IN]
+        async with CannedGateway(answers).serving() as url:
+            with pytest.raises(Unreachable, match=r"job a-job .*text/html in place of image/png.*studio fetch") as told:
+                await _submit(GatewayAccess(url, KEY), tmp_path / "cup.png")
+    assert "signature" not in str(told.value)
+    assert not (tmp_path / "cup.png").exists()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+async def test_a_problem_that_cannot_be_read(body: bytes) -> None:
+    """An answer that only calls itself a problem is told as a proxy's, without the password in the URL."""
+    refusal = canned(body, "403 Forbidden", "application/problem+json")
+    async with CannedGateway([refusal]).serving() as url:
+        with pytest.raises(Refused, match="answered 403 Forbidden, which is no answer of a gateway") as told:
+            await list_jobs(GatewayAccess(url.replace("://", "://user:secret@"), KEY), 20)
+    assert "secret" not in str(told.value)
+
+
+async def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of which a little comes all the time has a deadline, before and after the proof."""
+    monkeypatch.setattr(gateway_access, "FOUND_SECONDS", 0.2)
+    monkeypatch.setattr(gateway_access, "ANSWER_SECONDS", 0.2)
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dripping.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"X")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    dripping = set[asyncio.Task[None]]()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(Unreachable, match="no answer in time"):
+            await check_gateway(url)
+        with pytest.raises(Unreachable, match=r"no whole answer within 0\.2 s"):
+            await list_jobs(GatewayAccess(url, KEY), 20)
+        await asyncio.wait(dripping)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
 """The commands for operators on call, with and without a gateway: `studio job` and `studio erase`."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from services.common.backends import Backends
+from services.cli.erase import Erased, run_erase
+from services.common.backends import Backends, open_backends
+from services.common.catalogue_files import load_catalogue
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord
+from services.common.settings import Settings
 from tests.support.messages import new_message, new_record
 from tests.support.odd_entries import ODD_ENTRIES
 from tests.support.operator import SECRET, erase, on_backends, studio, visitor
-from tests.support.system import System, running_system
+from tests.support.system import ROOT, System, running_system
 
 pytest_plugins = ["tests.support.system_fixtures"]
 
@@ -213,3 +217,18 @@ def test_one_bad_job_stops_no_erasure(fault: str, tmp_path: Path) -> None:
             assert (done.returncode, report["failed"], bad in done.stderr) == (1, 1, True)
         else:
             assert (done.returncode, report["unknown"]) == (0, 1)
+
+
+def test_keys_that_cannot_be_read_stop_no_erasure(tmp_path: Path) -> None:
+    """Erasing needs no keys: a file of keys that is not there keeps it neither from its work nor from its advice."""
+    settings = Settings(data_dir=tmp_path, keys_file=Path("/nowhere/keys"))
+    catalogue = load_catalogue(ROOT / "models" / "models.toml", ROOT / "models" / "styles.toml")
+
+    async def erased(*owners: str) -> list[Erased]:
+        async with open_backends(settings) as backends:
+            await made_for(backends, "key:alice", 2)
+        return [await run_erase(settings, catalogue, owner, lambda _: None) for owner in owners]
+
+    nobody, alice = asyncio.run(erased("alice", "key:alice"))
+    assert (nobody.owner_unknown, nobody.alike) == (True, ["key:alice"])
+    assert len(alice.jobs) == 2

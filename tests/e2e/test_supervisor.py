@@ -1,9 +1,11 @@
 """The supervisor of `studio` waits until its parts are ready."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from services.cli import supervisor
 from services.cli.studio import Studio
 from services.cli.supervisor import Supervisor
 from services.common.settings import Settings
@@ -18,12 +20,12 @@ def _answer(body: bytes) -> bytes:
 
 async def test_answers_of_other_servers_are_not_ready() -> None:
     """Answers that do not come from a worker of this program do not end the wait for the worker."""
-    supervisor, phases = Supervisor(Settings()), list[str]()
+    waiting, phases = Supervisor(Settings()), list[str]()
     ready = b'{"service": "studio-worker", "ready": true, "phase": "serving"}'
     foreign = (b'{"phase": "serving"}', b'{"service": "studio-gateway", "phase": "serving"}')
     bodies = (b"<html>", b"[]", b"{}", b"1", *foreign, ready)
-    async with CannedServer([_answer(body) for body in bodies]).serving(supervisor._port):
-        await asyncio.wait_for(supervisor.wait_until_ready(phases.append), 10)
+    async with CannedServer([_answer(body) for body in bodies]).serving(waiting._port):
+        await asyncio.wait_for(waiting.wait_until_ready(phases.append), 10)
     assert phases == ["starting"] * 6
 
 
@@ -35,3 +37,19 @@ async def test_a_failed_wait_is_no_success() -> None:
     with pytest.raises(LookupError, match="no phase"):
         await Studio("", [part]).until(goal)
     part.cancel()
+
+
+async def test_next_worker_has_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that left, perhaps since another program took its port, is followed by one on another port."""
+    ports = tmp_path / "ports"
+    left = f"echo $STUDIO_WORKER_PORT >>{ports}; [ $(wc -l <{ports}) -ge 3 ] || exit 2; exec cat"
+    monkeypatch.setattr(supervisor, "COMMAND", ("sh", "-c", left))
+    monkeypatch.setattr(supervisor, "BACKOFF_SECONDS", 0)
+    workers = Supervisor(Settings())
+    async with asyncio.timeout(10):
+        running = asyncio.create_task(workers.run())
+        while not ports.exists() or len(ports.read_text().split()) < 3:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait([running])
+    assert len({*ports.read_text().split()}) > 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.api.auth.secret_key import secret_key
-from services.common.errors import BackendUnavailable
+from services.common.errors import BackendUnavailable, StorageDenied
 from services.common.objects.filesystem import FilesystemObjectStore, open_filesystem_object_store
 from tests.api.conftest import embedded_settings
 from tests.support.odd_entries import ODD_ENTRIES
@@ -264,3 +264,36 @@ async def test_names_are_short_and_in_lower_case(objects: FilesystemObjectStore)
         assert key == key.lower()
     with pytest.raises(ValueError, match="no object key"):
         await objects.put("jobs/x/A.png", b"data", "image/png")
+
+
+async def test_link_that_stays_is_not_followed(
+    objects: FilesystemObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link in a job's place that cannot be deleted is a fault; what it leads to stays all the same."""
+    (tmp_path / "precious").mkdir()
+    photo = tmp_path / "precious" / "photo.png"
+    photo.write_bytes(b"mine")
+    link = objects._root / "jobs" / "linked"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(photo.parent)
+    unlink = Path.unlink
+
+    def refuse(self: Path, *, missing_ok: bool = False) -> None:
+        if self == link:
+            raise PermissionError(errno.EPERM, "no", str(self))
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageDenied):
+        await objects.clear("jobs/linked")
+    assert photo.read_bytes() == b"mine"
+
+
+async def test_file_in_a_jobs_place_goes(objects: FilesystemObjectStore) -> None:
+    """A file that lies where a job's folder should be goes with the job, as what lies in the folder does."""
+    place = objects._root / "jobs" / "x"
+    place.parent.mkdir()
+    place.write_bytes(b"odd")
+    await objects.clear("jobs/x")
+    await objects.clear("jobs/x")
+    assert not place.exists()

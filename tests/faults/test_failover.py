@@ -184,7 +184,7 @@ REFUSALS: dict[str, tuple[Callable[[Pair], Any], str]] = {
     "OOM": (full, "CONFIG SET maxmemory"),
     "MISCONF": (unsaved, "stop-writes-on-bgsave-error no"),
     "NOREPLICAS": (alone, "min-replicas-to-write 0"),
-    "NOAUTH": (locked, "redis://:PASSWORD@HOST"),
+    "NOAUTH": (locked, ":PASSWORD@HOST"),
     "NOPERM": (forbidden, "ACL SETUSER"),
 }
 

@@ -291,3 +291,21 @@ async def test_removal_leaves_nothing(statuses: RedisStatusStore, client: Redis)
     await statuses.remove(record.job_id)
     assert [key async for key in client.scan_iter("*leaver*")] == []
     assert await client.zscore("studio:live", record.job_id) is None
+
+
+async def test_odd_entries_stop_no_listing(statuses: RedisStatusStore, client: Redis) -> None:
+    """A key of another kind in a record's place, or a record that is no text, keeps no other from being listed."""
+    jobs = [await statuses.create(new_record(new_message(owner="key:odd"))) for _ in range(5)]
+    first, other_kind, no_text, without_id, last = jobs
+    await client.delete(f"studio:job:{other_kind.job_id}")
+    await client.set(f"studio:job:{other_kind.job_id}", "a note")
+    await client.hset(f"studio:job:{no_text.job_id}", "message", b"\xff")
+    await client.hdel(f"studio:job:{without_id.job_id}", "job_id")
+    try:
+        assert await statuses.list(limit=2, owner="key:odd") == [last, first]
+        live = [record.job_id for record in await statuses.list()]
+        assert [job.job_id for job in jobs if job.job_id in live] == [first.job_id, last.job_id]
+        with pytest.raises(BackendUnavailable):
+            await statuses.get(no_text.job_id)
+    finally:
+        await client.delete(*(f"studio:job:{job.job_id}" for job in jobs))

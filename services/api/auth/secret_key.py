@@ -27,7 +27,7 @@ def secret_key(settings: Settings) -> bytes:
     if urlsplit(settings.statuses_url).scheme == "sqlite":
         return _kept(settings.data_dir / FILE)
     log.warning(
-        "no STUDIO_SECRET_KEY: at a restart and between gateways visitors lose sight of their jobs, and image URLs end"
+        "STUDIO_SECRET_KEY is not set: at a restart and between gateways visitors lose their jobs, and image URLs end"
     )
     return secrets.token_bytes(_BYTES)
 

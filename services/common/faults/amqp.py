@@ -5,9 +5,10 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, IncompatibleProtocolError
 
 from services.common.faults.refusals import Fault
+from services.common.faults.tls import tls_fault
 
 URL: Final = "STUDIO_BROKER_URL"
 BLOCKED: Final = Fault(
@@ -31,7 +32,9 @@ def amqp_fault(exc: BaseException, url: str) -> Fault | None:
         return Fault(f"There is no such virtual host: rabbitmqctl add_vhost {vhost}, then {allow}", lasting=True)
     if isinstance(exc, ChannelPreconditionFailed) and "inequivalent" in text:
         return _declared_otherwise(text, vhost)
-    return None
+    if isinstance(exc, IncompatibleProtocolError):
+        return Fault(f"What answers there is no RabbitMQ: correct host and port in {URL}", lasting=True)
+    return tls_fault(exc, URL, f"end {URL} with ?cafile=FILE")
 
 
 def _declared_otherwise(text: str, vhost: str) -> Fault:

@@ -9,7 +9,13 @@ from services.common.faults.refusals import Fault
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # where a folder has to be
+IN_THE_WAY: Final = (
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)  # where a folder has to be
 TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 # Several processes write the file, which takes locks and memory that they share.
 _NOT_SHARED: Final = (
@@ -34,13 +40,14 @@ _STALE: Final = (
 
 def file_fault(exc: OSError, root: Path) -> Fault | None:
     """Return the fault of a file below the folder `root`."""
+    where = exc.filename or root
     if exc.errno in FULL:
         return _full(root)
-    where = exc.filename or root
     if exc.errno in FORBIDDEN:
         return Fault(f"Give this user the right to read and write: ls -ld {where}; mount | grep 'ro,'", lasting=True)
     if exc.errno in IN_THE_WAY:  # lasting for this folder alone
-        return Fault(f"A folder has to be there: move what is, or name another folder in the settings: ls -ld {where}")
+        needed = "Something else lies where a file or a folder has to be"
+        return Fault(f"{needed}: move what is there, or name another folder in the settings: ls -ld {where}")
     if exc.errno == errno.ENOENT:  # as every folder is made, the one around it is gone
         return Fault(f"The folder is gone: mount it again, or start from a folder that is there: ls -ld {root}")
     if exc.errno in TOO_MANY:

@@ -7,9 +7,15 @@ from typing import Any, Final
 from redis.exceptions import AuthenticationError
 
 from services.common.faults.refusals import Fault
+from services.common.faults.tls import tls_fault
 
 URL: Final = "STUDIO_STATUSES_URL"
 _CLUSTER: Final = Fault(f"This is a Redis Cluster: point {URL} at a single or a replicated Redis", lasting=True)
+_COMMANDS: Final = Fault(
+    f"The server in {URL} lacks a command: it has to be a whole Redis, with scripts; `rename-command` hides some",
+    lasting=True,
+)
+_FOREIGN: Final = Fault(f"What answers there is no Redis: correct host and port in {URL}", lasting=True)
 _RIGHTS: Final = Fault(
     f"The user in {URL} may not do this: CLI ACL SETUSER NAME on '~studio:*' '&studio:*' +@all -@admin", lasting=True
 )
@@ -35,23 +41,33 @@ _FAULTS: Final[Mapping[str, Fault]] = {
     "MOVED": _CLUSTER,
     "ASK": _CLUSTER,
     "CROSSSLOT": _CLUSTER,
-    "NOAUTH": Fault(f"Redis asks for a password: {URL}=redis://:PASSWORD@HOST:PORT/0", lasting=True),
+    "NOAUTH": Fault(
+        f"Redis asks for a password, and {URL} has none: write it before the host, as in :PASSWORD@HOST", lasting=True
+    ),
     "WRONGPASS": Fault(
-        f"User or password in {URL} is wrong: correct it, or set the password: CLI ACL SETUSER NAME '>PASSWORD'",
+        f"User or password in {URL} is wrong: correct it, or give it to the user: CLI ACL SETUSER NAME '>PASSWORD'",
         lasting=True,
     ),
     "NOPERM": _RIGHTS,
     "DENIED": Fault(f"Redis is in protected mode: set a password (CLI CONFIG SET requirepass) and put it into {URL}"),
     "The user executing the script": _RIGHTS,  # so Redis 7 says it of a command inside a script
+    "max number of clients": Fault(
+        "Redis takes no more connections: stop a program that has many, then CLI CONFIG SET maxclients 10000"
+    ),
+    "unknown command": _COMMANDS,
+    "Unknown Redis command": _COMMANDS,  # inside a script
+    "Protocol Error": _FOREIGN,
+    "Protocol error": _FOREIGN,  # as hiredis says it
     "DB index": Fault(f"There is no database of this number: end {URL} with /0", lasting=True),
 }
 _WORD: Final = re.compile(rf"\b({'|'.join(_FAULTS)})\b")
 
 
-def redis_fault(exc: BaseException, address: Mapping[str, Any]) -> Fault | None:
+def redis_fault(exc: BaseException, address: Mapping[str, Any], *, tls: bool = False) -> Fault | None:
     """Return the fault, None where the call failed for another reason. `address` are the pool's arguments."""
-    found = _FAULTS.get(_word(exc))
-    return None if found is None else Fault(found.cure.replace("CLI", _cli(address)), found.lasting)
+    if found := _FAULTS.get(_word(exc)):
+        return Fault(found.cure.replace("CLI", _cli(address, tls=tls)), found.lasting)
+    return tls_fault(exc, URL, f"end {URL} with ?ssl_ca_certs=FILE")
 
 
 def refuses(answer: object) -> bool:
@@ -69,7 +85,6 @@ def _word(exc: BaseException) -> str:
     return word
 
 
-def _cli(address: Mapping[str, Any]) -> str:
-    if path := address.get("path"):
-        return f"redis-cli -s {path}"
-    return f"redis-cli -h {address.get('host', 'localhost')} -p {address.get('port', 6379)}"
+def _cli(address: Mapping[str, Any], *, tls: bool) -> str:
+    safely = " --tls" if tls else ""
+    return f"redis-cli{safely} -h {address.get('host', 'localhost')} -p {address.get('port', 6379)}"

@@ -49,14 +49,10 @@ def delete_files(root: Path, paths: Sequence[Path]) -> None:
 def delete_folder(root: Path, folder: Path) -> None:
     """Delete the folder and all that is below it; links, and not where they lead. Raise as `delete_files`."""
     attempts = _Attempts()
-    if folder.is_symlink():
+    if folder.is_dir() and not folder.is_symlink():
+        _empty(folder, attempts)
+    else:  # whatever lies in its place
         attempts.make(Path.unlink, folder)
-    for parent, folders, files in os.walk(folder, topdown=False, onerror=attempts.note):
-        for name in files:
-            attempts.make(Path.unlink, Path(parent, name))
-        for name in folders:
-            path = Path(parent, name)
-            attempts.make(Path.unlink if path.is_symlink() else Path.rmdir, path)
     _remove_empty(root, folder)
     attempts.end()
 
@@ -82,6 +78,15 @@ class _Attempts:
     def end(self) -> None:
         if self._fault is not None:
             raise self._fault
+
+
+def _empty(folder: Path, attempts: _Attempts) -> None:
+    for parent, folders, files in os.walk(folder, topdown=False, onerror=attempts.note):
+        for name in files:
+            attempts.make(Path.unlink, Path(parent, name))
+        for name in folders:
+            path = Path(parent, name)
+            attempts.make(Path.unlink if path.is_symlink() else Path.rmdir, path)
 
 
 def _remove_empty(root: Path, folder: Path) -> None:

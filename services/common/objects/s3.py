@@ -16,12 +16,22 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
+from botocore.parsers import ResponseParserError
 from pydantic import SecretStr
 
 from services.common.addresses import s3_endpoint
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 from services.common.faults.refusals import Refusals
-from services.common.faults.s3 import ABSENT, KEYS, NO_BUCKET, s3_code, s3_fault
+from services.common.faults.s3 import (
+    ABSENT,
+    FOREIGN,
+    KEYS,
+    NO_BUCKET,
+    SETTINGS,
+    s3_client_fault,
+    s3_code,
+    s3_fault,
+)
 from services.common.objects.keys import is_object_key
 
 if TYPE_CHECKING:
@@ -38,6 +48,9 @@ DELETE_AT_ONCE: Final = 1000  # what one DeleteObjects request may name
 PROBE: Final = "probe/ready"
 PROBE_SECONDS: Final = 30.0  # between two writes that only tell whether writing is allowed: they are billed
 OURS_ALREADY: Final = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+LISTING: Final = {"Name", "KeyCount", "MaxKeys", "IsTruncated"}  # a server may leave out some
+SHOWN: Final = 300  # characters of an error, which may quote a page
+FAILURES: Final = (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class S3ObjectStore:
@@ -116,7 +129,10 @@ class S3ObjectStore:
 
     async def _look(self, absent: Sequence[str] = ()) -> None:
         """List one object: unlike HEAD, a refusal has a body here that says why."""
-        await self._answer(self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1), self._bucket, absent=absent)
+        listing = self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+        answer: Mapping[str, Any] = await self._answer(listing, self._bucket, absent=absent)
+        if not answer.keys() & LISTING:
+            raise self._refusals.error("it answers with something else than a list of objects", FOREIGN)
 
     async def _names(self, prefix: str) -> Sequence[str]:
         """Return all names with this prefix, also those that are no keys."""
@@ -162,8 +178,9 @@ class S3ObjectStore:
             if key and _code(exc) in absent:
                 raise ObjectNotFound(key) from exc
             raise self._error(exc, exc.response) from exc
-        except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as exc:
-            raise BackendUnavailable("objects", str(exc) or f"no answer within {seconds:g} s") from exc
+        except FAILURES as exc:
+            reason = str(exc)[:SHOWN] or f"no answer within {seconds:g} s"
+            raise self._refusals.error(reason, s3_client_fault(exc)) from exc
 
     def _error(self, reason: object, answer: Mapping[str, Any]) -> BackendUnavailable:
         return self._refusals.error(reason, s3_fault(answer, self._bucket, self._client.meta.endpoint_url))
@@ -191,10 +208,14 @@ async def open_s3_object_store(
         "aws_secret_access_key": secret_key and secret_key.get_secret_value(),
     }
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(session, s3_endpoint(url), common))
-        presigner = client
-        if public_endpoint:
-            presigner = await stack.enter_async_context(_client(session, public_endpoint, common))
+        try:
+            client = await stack.enter_async_context(_client(session, s3_endpoint(url), common))
+            presigner = client
+            if public_endpoint:
+                presigner = await stack.enter_async_context(_client(session, public_endpoint, common))
+        except BotoCoreError as exc:  # it needs no server to find these settings wrong
+            fault = s3_client_fault(exc)
+            raise StorageDenied(exc, fault.cure if fault else SETTINGS) from exc
         store = S3ObjectStore(client, presigner, parts.netloc)
         await store.open()
         yield store

@@ -69,10 +69,10 @@ class RedisStatusStore:
         while len(found) < limit:
             wanted = limit - len(found)
             rows = await self._run("list", "", JOB_PREFIX, after, wanted, keys=keys)
-            found += readable(_record, rows)
+            found += readable(_record, [record for _, record in rows])
             if len(rows) < wanted:
                 break
-            after = dict(_pairs_of(rows[-1]))[b"job_id"].decode()
+            after = rows[-1][0].decode()
         return found
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
@@ -162,8 +162,8 @@ def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
 @lru_cache(maxsize=MOST_PARSED)
 def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
     """Parse a record. Most reads of a job find the same row, and then get the same object."""
-    fields = {name.decode(): text.decode() for name, text in row}
-    with reading(fields.get("job_id")):
+    with reading(dict(row).get(b"job_id", b"unknown").decode(errors="replace")):
+        fields = {name.decode(): text.decode() for name, text in row}
         return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
 
 

@@ -41,7 +41,7 @@ def index_fault(folder: Path) -> str | None:
     try:
         index.lstat()
     except FileNotFoundError:
-        alone = next(folder.glob(f"*{_SAFE}"), None)
+        alone = next((file for file in folder.glob(f"*{_SAFE}") if not file.name.startswith(".")), None)
         cure = (
             f"convert {alone.name} by diffusers' `from_single_file` and `save_pretrained`"
             if alone

@@ -1,4 +1,5 @@
 -- ARGV: 4 prefix of job keys, 5 the id to start behind, 6 how many. JOB and ID are not used.
+-- Returns pairs of an id and its record.
 -- KEYS: 4 index of an owner's jobs, whose newest come first; without it the live jobs, the oldest first.
 local INDEX = KEYS[4] or LIVE
 local found, after, wanted = {}, ARGV[5], tonumber(ARGV[6])
@@ -21,12 +22,17 @@ while #found < wanted and gone < 1000 do
     break
   end
   for _, id in ipairs(ids) do
-    local record = redis.call('HGETALL', ARGV[4] .. id)
-    if #record == 0 then
+    local record = redis.pcall('HGETALL', ARGV[4] .. id)
+    if record.err then
+      if not string.find(record.err, 'WRONGTYPE') then
+        return record
+      end
+      gone = gone + 1 -- what is no record keeps none from being found
+    elseif #record == 0 then
       redis.call('ZREM', INDEX, id)
       gone = gone + 1
     else
-      found[#found + 1] = record
+      found[#found + 1] = { id, record }
     end
     after = id
   end
