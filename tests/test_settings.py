@@ -90,6 +90,7 @@ def test_foreign(name: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(ValueError, match="belongs to another program") as caught:
         load_settings(environ, file)
     assert f"STUDIO_FOREIGN_VARIABLES={name}" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
     assert "its-value" not in str(caught.value)
 
     monkeypatch.setenv("STUDIO_FOREIGN_VARIABLES", name)
