@@ -48,6 +48,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def host_of(url: str) -> str:
+    """Return the host in a URL, in small letters; empty where there is none, or none that can be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def expanded(path: Path) -> Path:
     """Return the path with `~` and `$HOME` filled in, as a shell does for what is not read from a file.
 
