@@ -1,4 +1,4 @@
-"""What pages of other sites may do, by the Fetch standard: show our images, and have scripts that use the API.
+"""Pages of other sites may show our images and have scripts that use the API, by the Fetch standard.
 
 Both are for the sites in STUDIO_CORS_ORIGINS. `middleware/cors.py` lets their scripts in.
 """

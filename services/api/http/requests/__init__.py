@@ -1,1 +1,1 @@
-"""What a request says: its JSON body, query and headers, each read as strictly as the others."""
+"""Reads what a request says: its JSON body, query and headers, each as strictly as the others."""
