@@ -116,6 +116,7 @@ def test_foreign(name: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
         load_settings(environ, file)
     assert f"STUDIO_FOREIGN_VARIABLES={name}" in str(caught.value)
     assert ("enableServiceLinks" in str(caught.value)) == ("_TCP" in name)
+    assert "did you mean" not in str(caught.value)
     assert "its-value" not in str(caught.value)
 
     monkeypatch.setenv("STUDIO_FOREIGN_VARIABLES", name)

@@ -77,6 +77,14 @@ def share_address(host: str, other: str) -> bool:
     return host == other or any(address and address.is_unspecified for address in (_address(host), _address(other)))
 
 
+def host_of(url: str) -> str:
+    """Return the host in a URL, in small letters; empty where there is none, or none that can be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def expanded(path: Path) -> Path:
     """Return the path with `~` and `$HOME` filled in, as a shell does for what is not read from a file.
 

@@ -41,7 +41,7 @@ _VALUE_ERROR: Final = "Value error, "  # what pydantic puts before the sentence 
 def fault_of(error: Any, schema: type[BaseModel]) -> dict[str, object]:
     """Return the entry of an InvalidRequest for an error of pydantic about an object that should fit `schema`."""
     path, got, limits = [str(part) for part in error["loc"]], error.get("input"), error.get("ctx", {})
-    fault: dict[str, object] = {"pointer": "".join(f"/{part}" for part in path), "detail": _detail(error, path, schema)}
+    fault: dict[str, object] = {"pointer": _pointer(path), "detail": _detail(error, path, schema)}
     if error["type"] != "missing" and (isinstance(got, str | int | float | bool) or got is None):
         fault["got"] = got if not isinstance(got, str) else got[:_LONGEST]
     if allowed := {key: value for key, value in limits.items() if isinstance(value, str | int | float)}:
@@ -49,6 +49,11 @@ def fault_of(error: Any, schema: type[BaseModel]) -> dict[str, object]:
     if error["type"] == "extra_forbidden":
         fault["allowed"] = sorted(schema.model_fields)
     return fault
+
+
+def _pointer(path: Sequence[str]) -> str:
+    """Return the place as a JSON Pointer (RFC 6901)."""
+    return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 def _detail(error: Any, path: Sequence[str], schema: type[BaseModel]) -> str:

@@ -23,6 +23,7 @@ PREFIX: Final = "STUDIO_"
 ENCODING: Final = "utf-8-sig"  # with or without the mark that editors on Windows put first
 ENVIRONMENT: Final = "the environment"
 SHOWN: Final = 80  # characters of a value in a message
+_CLOSE: Final = 0.7  # two letters swapped in a word of four are at 0.75
 _LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
 _LINKS: Final = (
     "Kubernetes and Docker set such variables for a service that is named studio: "
@@ -70,9 +71,10 @@ class SettingSources:
         unknown = sorted(names - set(known) - set(foreign))
         if not unknown:
             return
-        nearest = {name: get_close_matches(name, known, 1) for name in unknown}
+        bare = [name.removeprefix(PREFIX) for name in known]  # the prefix would make all of them alike
+        nearest = {name: get_close_matches(name.removeprefix(PREFIX), bare, 1, _CLOSE) for name in unknown}
         hints = [
-            f"{name}{f' (did you mean {near[0]}?)' if near else ''} in {self.place(name)}"
+            f"{name}{f' (did you mean {PREFIX}{near[0]}?)' if near else ''} in {self.place(name)}"
             for name, near in nearest.items()
         ]
         allow = ",".join(sorted({*foreign, *unknown}))

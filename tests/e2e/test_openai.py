@@ -164,6 +164,14 @@ def test_idempotency_key(client: openai.OpenAI) -> None:
     assert first.parse().data == second.parse().data
 
 
+def test_one_model(client: openai.OpenAI, system: System) -> None:
+    """OpenAI's client looks at one model, and raises its own error for one that is not there."""
+    assert client.models.retrieve(system.model).id == system.model
+    with pytest.raises(openai.NotFoundError, match=system.model) as caught:
+        client.models.retrieve("gpt-image-1")
+    assert caught.value.code == "model_not_found"
+
+
 def test_unknown_model(client: openai.OpenAI, system: System) -> None:
     """A model that is not on offer raises OpenAI's own error, which names those there are."""
     with pytest.raises(openai.NotFoundError) as caught:

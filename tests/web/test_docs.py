@@ -48,6 +48,8 @@ def test_examples_run(endpoint: Endpoint, language: str, sample_jobs: SampleJobs
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
     assert done.returncode == 0, done.stderr
+    if (language, endpoint.path) == ("python", "/v1/images/generations"):
+        assert done.stdout.count("http") == 2  # a URL each
     if any(answer.files for answer in endpoint.answers.values()):
         assert (tmp_path / "image").stat().st_size > 0
 

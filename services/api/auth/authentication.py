@@ -14,7 +14,7 @@ from services.api.auth.refusal import RequestRefused
 from services.api.auth.same_origin import foreign_sender
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.common.addresses import is_loopback
+from services.common.addresses import host_of, is_loopback
 
 _READING: Final = ("GET", "HEAD")
 # Headers that nginx, Caddy, Traefik, Azure, IIS, Cloudflare, ngrok and Envoy add, by name or by its beginning.
@@ -42,16 +42,16 @@ class Authenticator:
         Raises RequestRefused: `unauthenticated`, or `other-origin` for a request that another site may have sent.
         """
         given = request.headers.get("authorization")
+        listed = False
         if self.keyring is None:
-            caller = self._without_key(request)
+            caller, listed = self._without_key(request), request.headers.get("origin") in self.others
         elif given is not None and (key := self.keyring.find(_bearer(given))):
             return _holder(key)  # no browser sends this header by itself
         # Proxies in front authenticate people by this header as well, and pass on what they read there.
         elif (session := self.sessions.key_of(request, self.keyring)) and not _bearer(given or "").startswith(PREFIX):
-            caller = _holder(session)
+            caller = _holder(session)  # a page of a listed site has a key of its own, and no part in this cookie
         else:
             raise _unknown(given)
-        listed = request.headers.get("origin") in self.others
         if request.method not in _READING and not listed and (detail := foreign_sender(request, self.public_url)):
             raise RequestRefused("other-origin", f"this request changes something, and {detail}")
         return caller
@@ -68,8 +68,9 @@ class Authenticator:
                 f"the address that browsers use, such as https://{name[:100]}"
             )
             raise RequestRefused("other-origin", detail)
-        # A proxy on this machine that is not listed as trusted forwards requests of other machines.
-        near = local and not _by_proxy(request)
+        # A proxy on this machine that is not listed as trusted forwards requests of other machines. One that passes
+        # the public name on shows itself by that alone: HAProxy adds no header unless it is told to.
+        near = local and not _by_proxy(request) and (name != self._public_name() or is_loopback(name))
         # Other machines are counted by address: a client gets a new visitor cookie as often as it asks for one.
         party = owner if near and owner else party_of(address)
         return Caller(owner, party, trusted=near, operator=near and is_loopback(name), shared=sender.forwards)
@@ -106,7 +107,7 @@ def _by_proxy(request: Request[Any]) -> bool:
     A browser's page that has another name than the request shows one that sends no headers.
     """
     marked = any(name in _MARKS or name.startswith(_MARKED) for name in request.headers)
-    page = _host_of(request.headers.get("origin", ""))
+    page = host_of(request.headers.get("origin", ""))
     return marked or request.scope.get("http_version") == "1.0" or page not in ("", _hostname(request))
 
 
@@ -125,11 +126,4 @@ def _may_be_registered(name: str) -> bool:
 
 
 def _hostname(request: Request[Any]) -> str:
-    return _host_of(f"//{request.headers.get('host', '')}")
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    return host_of(f"//{request.headers.get('host', '')}")

@@ -12,8 +12,10 @@ Address = IPv4Address | IPv6Address
 # Azure and IIS add the port of the caller, and square brackets to an IPv6 address; RFC 7239 allows a name as port.
 _NODE: Final = re.compile(r"\[([^\]]*)\](?::[\w.-]*)?|([0-9.]+):[\w.-]*|(.*)", re.DOTALL)
 _LONGEST: Final = 100  # characters; the longest address with its zone and port is shorter
-_ELEMENT: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
-_PAIR: Final = re.compile(r"""\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)\s*(?:;|$)""")
+# Both read each character once, whatever a stranger sends: no part gives back what it took, and a quotation without an
+# end takes all the rest.
+_ELEMENT: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+_PAIR: Final = re.compile(r"""\s*+([\w!#$%&'*+.^`|~-]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"\s*+|[^;"]*+)(?:;|\Z)""", re.DOTALL)
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: callers by IPv4, where a network speaks IPv6 only
 
 

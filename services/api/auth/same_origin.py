@@ -26,7 +26,8 @@ def foreign_sender(request: Request[Any], public_url: str | None = None) -> str 
             return None
         return (
             f"the browser says that it was sent by a page of another site (Sec-Fetch-Site: {site[:20]!r}); only this "
-            "gateway's own pages may do that, and scripts of the origins in STUDIO_CORS_ORIGINS"
+            "gateway's own pages may do that, and scripts of the origins in STUDIO_CORS_ORIGINS, by a key where keys "
+            "are on"
         )
     origin = request.headers.get("origin")
     if origin is None or _name(origin) in _own_names(request, public_url):

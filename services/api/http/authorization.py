@@ -1,8 +1,7 @@
 """Authorization: each operation names the access it needs, and its handler runs only for callers that have it."""
 
-from collections.abc import Awaitable, Callable
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,8 +9,7 @@ from starlette.responses import Response
 from services.api.auth.caller import Caller, set_caller
 from services.api.auth.refusal import RequestRefused
 from services.api.auth.signed_links import EXPIRES, SIGNATURE
-from services.api.http.artifact_name import ArtifactName
-from services.api.http.problems import on_error
+from services.api.http.requests.artifact_name import ArtifactName
 from services.api.http.state import AppState, Handler
 
 
@@ -25,19 +23,15 @@ class Access(Enum):
 
 
 _LINK_HOLDER: Final = Caller(owner=None, party="link")
-Refusal = Callable[[Request[Any], Exception], Awaitable[Response]]
 
 
-def authorized(handler: Handler, access: Access, refuse: Refusal = on_error) -> Handler:
-    """Return the handler behind authorization, with its caller in `caller_of`; `refuse` answers a refused request."""
+def authorized(handler: Handler, access: Access) -> Handler:
+    """Return the handler behind authorization, with its caller in `caller_of`."""
     if access is Access.OPEN:
         return handler
 
     async def handle(request: Request[AppState]) -> Response:
-        try:
-            authorize(request, access)
-        except RequestRefused as exc:
-            return await refuse(request, exc)
+        authorize(request, access)
         return await handler(request)
 
     return handle

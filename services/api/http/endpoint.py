@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from services.api.http.authorization import Access, Refusal, authorized
-from services.api.http.problems import Kind, on_error
+from services.api.http.authorization import Access, authorized
+from services.api.http.problems import Kind
 from services.api.http.state import Handler
 from services.common.catalogue import Catalogue
 
@@ -57,9 +57,8 @@ class Endpoint:
     body: Body | None = None
     access: Access = Access.USER
     fault: type[BaseModel] | None = None  # the shape of its problems, where it is not ours
-    refuse: Refusal = on_error  # answers a refused request in that shape
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of its problems that differ from `problems.py`
 
     @property
     def route(self) -> Route:
-        return Route(self.path, authorized(self.handler, self.access, self.refuse), methods=[self.method])
+        return Route(self.path, authorized(self.handler, self.access), methods=[self.method])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.api.http.idempotency import PATTERN
+from services.api.http.requests.idempotency import PATTERN
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from services.api.auth.caller import caller_of
 from services.api.auth.keys import NAME, owner_named
-from services.api.http.query import PLAIN
+from services.api.http.requests.query import PLAIN
 from services.api.http.state import AppState
 from services.common.schemas import StatusRecord
 

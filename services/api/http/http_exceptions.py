@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.api.http.base_path import base_path, prefix_fault
-from services.api.http.dialect import misses_version, speaks_openai
+from services.api.http.base_path import base_path, prefix_fault, public_url_hint
+from services.api.http.dialect import has_wrong_base, speaks_openai
+from services.api.http.other_sites import is_preflight, preflight_refusal
 from services.api.http.problems import plain_problem, problem
 from services.common.suggestions import nearest
 
@@ -27,12 +28,15 @@ _BY_STATUS: Final = {
 # Every method of any route; for a method without a route 405 tells more than 404.
 _METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
 _SHOWN: Final = 100  # characters of a path in a sentence
+_DEEPEST: Final = 8  # parts of a path that are tried as a prefix
 
 
 async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
     """Return the response for an exception of Starlette's own, with its headers. Raises TypeError for any other."""
     if not isinstance(exc, HTTPException):
         raise TypeError(type(exc))
+    if is_preflight(request.scope):
+        return problem(request, "other-origin", preflight_refusal(request))
     status, headers = exc.status_code, dict(exc.headers or {})
     if status == 404 and request.method not in _METHODS:
         status = 405
@@ -42,30 +46,53 @@ async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
         return problem(request, _BY_STATUS[405], detail, headers=headers)
     detail = exc.detail
     if status == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
-        detail = _missing(request)
+        detail = f"there is nothing at {_shown(request)}{_advice(request)}"
     if status in _BY_STATUS:
         return problem(request, _BY_STATUS[status], detail, headers=headers)
     return plain_problem(request, status, HTTPStatus(status).phrase, detail, headers)
 
 
-def _missing(request: Request[Any]) -> str:
-    path, paths = request.scope["path"], {route.path for route in _routes(request)}
-    there_is_nothing = f"there is nothing at {_shown(request)}"
-    if fault := prefix_fault(request):
-        return f"{there_is_nothing}; {fault}"
+def _advice(request: Request[Any]) -> str:
+    """Return what to do about a path that is not there, with the punctuation before it."""
+    path, routes = request.scope["path"], _routes(request)
     base = base_path(request.state["settings"].public_url)
-    if misses_version(path):
-        return f"{there_is_nothing}: the base URL of OpenAI's clients ends with {base}/v1, once"
+    if fault := prefix_fault(request):
+        return f"; {fault}"
+    if (plain := path.rstrip("/")) != path and _leads_to(routes, plain):
+        return f"; {base}{quote(plain)[:_SHOWN]} is there, without a slash at its end"
+    if prefix := _foreign_prefix(routes, path):
+        whole, below = f"{base}{quote(path.removeprefix(prefix))[:_SHOWN]}", quote(prefix)[:_SHOWN]
+        hint = public_url_hint(request, prefix)
+        return f"; {whole} is there, below no other path. If a proxy serves this gateway below {below}, {hint}"
+    if has_wrong_base(path):
+        return f": the base URL of OpenAI's clients is the gateway's with {base}/v1 behind it, once"
     if speaks_openai(path):
-        offered = ", ".join(sorted(f"{base}{each}" for each in paths if speaks_openai(each)))
-        return f"{there_is_nothing}: of OpenAI's routes this gateway has {offered}"
-    near = nearest(path, [each for each in paths if "{" not in each])
+        offered = sorted(f"{base}{route.path}" for route in routes if speaks_openai(route.path))
+        return f": of OpenAI's routes this gateway has {', '.join(offered)}"
+    near = nearest(path, [route.path for route in routes if "{" not in route.path])
     meant = f"; did you mean {base}{near}?" if near else ";"
-    return f"{there_is_nothing}{meant} {base}/docs lists every operation, {base}/ is the first page"
+    return f"{meant} {base}/docs lists every operation, {base}/ is the first page"
+
+
+def _foreign_prefix(routes: Sequence[Route], path: str) -> str | None:
+    """Return what is before the path of a route, as a proxy leaves it there; None where the path begins as ours do."""
+    first = _first_part(path)
+    if not first or any(_first_part(route.path) == first for route in routes):
+        return None
+    cuts = [index for index, letter in enumerate(path) if letter == "/" and index > 0][:_DEEPEST]
+    return next((path[:cut] for cut in cuts if _leads_to(routes, path[cut:])), None)
+
+
+def _first_part(path: str) -> str:
+    return path.partition("/")[2].partition("/")[0]
+
+
+def _leads_to(routes: Sequence[Route], path: str) -> bool:
+    return any(route.path_regex.match(path) for route in routes)
 
 
 def _shown(request: Request[Any]) -> str:
-    return quote(base_path(request.state["settings"].public_url) + request.scope["path"])[:_SHOWN]
+    return (base_path(request.state["settings"].public_url) + quote(request.scope["path"]))[:_SHOWN]
 
 
 def _allowed(request: Request[Any], exc: HTTPException) -> Sequence[str]:

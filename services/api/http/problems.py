@@ -40,6 +40,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "other-origin": Kind(403, "The request may come from another site"),
     "invalid-link": Kind(403, "The link has ended, or was not made for this artifact"),
     "not-found": Kind(404, "There is nothing here"),
+    "model_not_found": Kind(404, "No such model"),  # as OpenAI spells it: its clients know no other code for this
     "job-not-found": Kind(404, "No such job"),
     "artifact-not-found": Kind(404, "The job has no such artifact"),
     "preview-not-found": Kind(404, "The job shows no preview now"),
@@ -78,6 +79,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage-denied": Kind(0, "The object store does not let the result be kept"),
     "invalid-message": Kind(0, "The job's message was not understood"),
     "expired": Kind(0, "The job waited longer than it may"),
+    "canceled": Kind(0, "The job was canceled before it was over"),
     # What a job's warnings tell.
     **{code: Kind(0, title) for code, title in WARNING_TITLES.items()},
 }
@@ -166,7 +168,7 @@ def _response(
         "title": kind.title,
         "status": status,
         "detail": detail,
-        "instance": quote(_base(request) + request.scope["path"])[:300],
+        "instance": (_base(request) + quote(request.scope["path"]))[:300],
         "request_id": bound.get("request_id"),
         **({"trace_id": bound["trace_id"]} if "trace_id" in bound else {}),
         **members,

@@ -3,6 +3,8 @@
 So routes, metrics and logs know nothing of it. Code that writes links into a body adds `base_path` itself.
 """
 
+from urllib.parse import unquote
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOCATION = b"location"
@@ -17,14 +19,15 @@ class BelowBasePath:
     def __init__(self, app: ASGIApp, base_path: str) -> None:
         self._app = app
         self._base = base_path
+        self._path = unquote(base_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path == self._base or path.startswith(f"{self._base}/"):
-            scope["path"] = path.removeprefix(self._base) or "/"
+        if path == self._path or path.startswith(f"{self._path}/"):
+            scope["path"] = path.removeprefix(self._path) or "/"
 
         async def send_below(message: Message) -> None:
             if message["type"] == "http.response.start":

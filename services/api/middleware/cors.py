@@ -3,24 +3,42 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
+
+from services.api.http.other_sites import is_preflight
+from services.common.addresses import bare_host
 
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 _SHOWN: Final = (
     *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
     *("Content-Disposition", "X-Job-Id", "X-Request-Id", "x-should-retry"),
 )
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def listed_origins(listed: str) -> tuple[str, ...]:
-    """Split the list at its commas. Raises ValueError for a part that is no origin, such as `*` or one with a path."""
-    origins = tuple(part.rstrip("/") for part in listed.replace(",", " ").split())
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
-            raise ValueError(f"STUDIO_CORS_ORIGINS: {origin!r} is no origin; give one such as https://shop.example.com")
-    return origins
+    """Return the origins of the list, spelt as browsers do.
+
+    Raises ValueError for a part that is no origin, such as `*` or one with a path.
+    """
+    return tuple(_origin(part) for part in listed.replace(",", " ").split())
+
+
+def _origin(part: str) -> str:
+    """Return the origin in small letters, its name in ASCII, without the port of its scheme (RFC 6454, section 6.2)."""
+    try:
+        url = urlsplit(part)
+        name, port = bare_host((url.hostname or "").encode("idna").decode("ascii")), url.port
+        bare = not (url.path.strip("/") or url.query or url.fragment or "@" in url.netloc)
+    except ValueError:
+        bare = False
+    if not bare or url.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"STUDIO_CORS_ORIGINS: {part[:100]!r} is no origin; give one such as https://shop.example.com")
+    host = f"[{name}]" if ":" in name else name
+    return f"{url.scheme}://{host}" if port in (None, _DEFAULT_PORTS[url.scheme]) else f"{url.scheme}://{host}:{port}"
 
 
 def cors(origins: tuple[str, ...]) -> list[Middleware]:
@@ -34,7 +52,7 @@ def cors(origins: tuple[str, ...]) -> list[Middleware]:
         return []
     return [
         Middleware(
-            CORSMiddleware,
+            ListedOrigins,
             allow_origins=origins,
             allow_methods=_METHODS,
             allow_headers=("*",),
@@ -42,3 +60,13 @@ def cors(origins: tuple[str, ...]) -> list[Middleware]:
             expose_headers=_SHOWN,
         )
     ]
+
+
+class ListedOrigins(CORSMiddleware):
+    """Answers the preflights of listed sites. The others go on to the routes, which refuse them in a sentence."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_preflight(scope) and not self.is_allowed_origin(Headers(scope=scope)["origin"]):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)

@@ -11,10 +11,11 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.dialect import misses_version, speaks_openai
+from services.api.http.dialect import has_wrong_base, speaks_openai
 from services.api.http.problems import MEDIA_TYPE
 from services.api.openai.shape import openai_shape
 
+_SDK: Final = "x-stainless-lang"  # sent by OpenAI's own clients, to whatever path their base URL makes
 _FOR_PROGRAMS: Final = ("/v1/", "/problems/", "/openapi.json", "/livez", "/readyz")
 
 Problem = Mapping[str, Any]
@@ -56,7 +57,8 @@ class ErrorShapes:
         await self._app(scope, receive, send_shaped)
 
     def _shaped(self, problem: Problem, path: str, headers: Headers) -> tuple[bytes, str]:
-        if speaks_openai(path) or (misses_version(path) and not _wants_page(path, headers)):
+        theirs = speaks_openai(path) or _SDK in headers
+        if theirs or (has_wrong_base(path) and not _wants_page(path, headers)):
             return json.dumps(openai_shape(problem)).encode("ascii"), "application/json"
         if _wants_page(path, headers):
             # A detail may quote half of a surrogate pair, which has no UTF-8.

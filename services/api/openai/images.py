@@ -6,7 +6,7 @@ removed.
 
 import base64
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,17 +14,18 @@ from starlette.responses import JSONResponse, Response
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
 from services.api.http.endpoint import Answer, Body, Endpoint
-from services.api.http.idempotency import idempotency_key
 from services.api.http.job_views import WarningView, artifact_path
-from services.api.http.json_body import BODY_PROBLEMS, read_json_object
+from services.api.http.requests.idempotency import idempotency_key
+from services.api.http.requests.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.api.openai.errors import DO_NOT_REPEAT, KINDS, job_error, openai_error
 from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas, model_asked_for
 from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.openai.waiting import accept, until_over
-from services.common.addresses import http_url
+from services.common.addresses import host_of, http_url, is_loopback
 from services.common.errors import StudioError
+from services.common.job_warnings import ADDRESS_UNKNOWN
 from services.common.schemas import Artifact, State, StatusRecord
 
 # The problems that reading the job and its images may answer.
@@ -51,9 +52,10 @@ def openai_endpoints() -> list[Endpoint]:
             },
             [*SUBMIT_PROBLEMS, *BODY_PROBLEMS, *STORED_PROBLEMS, *KINDS],
             headers=["Idempotency-Key"],
-            body=Body(images_schemas, {"prompt": "matte black coffee grinder", "n": 2, "size": "128x128"}),
-            fault=OpenAIError,
-            refuse=_refuse,
+            body=Body(
+                images_schemas,
+                {"prompt": "matte black coffee grinder", "n": 2, "size": "128x128", "response_format": "url"},
+            ),
             kinds=KINDS,
         )
     ]
@@ -89,33 +91,49 @@ async def generate(request: Request[AppState]) -> Response:
     return job_error(record, headers)
 
 
-async def _refuse(request: Request[Any], exc: Exception) -> Response:
-    return await openai_error(request, exc, NAMES, {})
-
-
 async def _images(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
     data: list[ImageByUrl | ImageInline] = []
+    warnings = [WarningView.of(warning) for warning in record.warnings]
+    base = _base(request)
     for artifact in record.artifacts:
         wanted = wanted_format(artifact, asked.output_format, quality=asked.encoder_quality)
         if asked.response_format == "url":
-            data.append(ImageByUrl(url=_url(request, record.job_id, artifact, wanted)))
+            data.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
         else:
             file = await request.state["artifacts"].read(artifact, wanted)
             data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
+    if asked.response_format == "url" and (told := _unknown_address(request, base)):
+        warnings.append(told)
     first = record.artifacts[0]
-    size = f"{first.width}x{first.height}"
-    created = int(record.created_at)
-    warnings = tuple(WarningView.of(warning) for warning in record.warnings)
     return ImagesResponse(
-        created=created, data=tuple(data), output_format=asked.output_format, size=size, warnings=warnings
+        created=int(record.created_at),
+        data=tuple(data),
+        output_format=asked.output_format,
+        size=f"{first.width}x{first.height}",
+        warnings=tuple(warnings),
     )
 
 
-def _url(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:
-    """Return a URL that works by itself, without a key, and ends in the extension of the file."""
+def _base(request: Request[AppState]) -> str:
     host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-    base = (request.state["settings"].public_url or http_url(host, port)).rstrip("/")
+    return (request.state["settings"].public_url or http_url(host, port)).rstrip("/")
+
+
+def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:
+    """Return what follows the base in a URL that works by itself, without a key, and ends in the file's extension."""
     extension = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     signed = request.state["links"].query(job_id, artifact.index)
     query = f"{wanted.query}&{signed}" if wanted else signed
-    return f"{base}{artifact_path(job_id, artifact)}{extension}?{query}"
+    return f"{artifact_path(job_id, artifact)}{extension}?{query}"
+
+
+def _unknown_address(request: Request[AppState], base: str) -> WarningView | None:
+    """Return a warning to a client that reached the gateway by another name than its URLs begin with."""
+    asked, named = host_of(f"//{request.headers.get('host', '')}"), host_of(base)
+    if request.state["settings"].public_url or asked == named or (is_loopback(asked) and is_loopback(named)):
+        return None
+    message = (
+        f"the URLs begin with {base}, the address that the gateway listens on, and you came by another one: have its "
+        "operator set STUDIO_PUBLIC_URL to that, or ask for response_format b64_json"
+    )
+    return WarningView(code=ADDRESS_UNKNOWN, message=message)

@@ -28,12 +28,20 @@ NAMES: Final = {
     "reproducibility": "reproducibility",
 }
 _SIZE: Final = r"^(auto|[0-9]{2,4}x[0-9]{2,4})$"
+MOST: Final = 4  # images of one job; OpenAI allows 10
 
 
 def _size(text: str) -> str:
     if re.fullmatch(_SIZE, text) is None:
         raise PydanticCustomError("size", "give WIDTHxHEIGHT in pixels, such as 512x512, or auto")
     return text
+
+
+def _number(count: int) -> int:
+    if not 1 <= count <= MOST:
+        text = "one request makes 1 to {most} images, not {count}: send several requests for more"
+        raise PydanticCustomError("n", text, {"most": MOST, "count": count})
+    return count
 
 
 def _not_streamed(value: object) -> object:
@@ -54,7 +62,7 @@ class ImagesRequest(BaseModel):
 
     prompt: Text
     model: str | None = None
-    n: Annotated[int, Field(ge=1, le=4)] = 1
+    n: Annotated[int, AfterValidator(_number), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST})] = 1
     size: Annotated[str, AfterValidator(_size), WithJsonSchema({"type": "string", "pattern": _SIZE})] = "auto"
     response_format: Literal["url", "b64_json"] = "b64_json"
     output_format: Literal["png", "jpeg", "webp"] = "png"

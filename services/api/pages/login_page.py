@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -63,9 +63,9 @@ def signed_in(handler: Handler) -> Handler:
         try:
             authorize(request)
         except RequestRefused as exc:
-            if exc.code != "unauthenticated" or request.url.path.endswith(("/fragment", "/busy")):
+            path, query = quote(request.scope["path"]), request.scope["query_string"].decode("latin-1")
+            if exc.code != "unauthenticated" or path.endswith(("/fragment", "/busy")):
                 raise
-            path, query = request.url.path, request.url.query
             wanted = HOME if request.method == "POST" else f"{path}?{query}" if query else path
             return RedirectResponse(f"{PATH}?{urlencode({'next': wanted})}", 303, {"Cache-Control": "no-store"})
         return await handler(request)

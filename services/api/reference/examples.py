@@ -10,7 +10,13 @@ from typing import Final
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Endpoint
 
-_SHELL: Final = {"job_id": "$JOB_ID", "message_id": "$MESSAGE_ID", "index": "0", "code": "queue-full"}
+_SHELL: Final = {
+    "job_id": "$JOB_ID",
+    "message_id": "$MESSAGE_ID",
+    "index": "0",
+    "code": "queue-full",
+    "model": "studio-tiny",
+}
 _PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}", "message_id": "{MESSAGE_ID}"}
 _OPENAI: Final = """from openai import OpenAI
 

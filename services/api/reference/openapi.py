@@ -37,6 +37,7 @@ _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "job_id": ("The job's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
+    "model": ("The name of a model on offer.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{0,62}$"}),
     "message_id": ("The dead letter's id.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
     "index": ("The artifact's number, counted from 0.", {"type": "integer", "minimum": 0}),
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),

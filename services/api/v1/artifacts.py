@@ -12,14 +12,14 @@ from starlette.types import Send
 from services.api.auth.refusal import RequestRefused
 from services.api.core.artifacts import ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
-from services.api.http.artifact_name import ArtifactName
 from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
-from services.api.http.embedding import embedding_headers
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import ArtifactListView, JobView, poll_headers
+from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
-from services.api.http.query import PLAIN, read_query
+from services.api.http.requests.artifact_name import ArtifactName
+from services.api.http.requests.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.common.schemas import Artifact, StatusRecord
 

@@ -1,5 +1,6 @@
 """/v1/models and /v1/styles: the models and studio looks on offer."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -10,10 +11,11 @@ from services.api.core.model_queue import ModelQueue
 from services.api.http.conditional import CONDITIONAL, conditional_json
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.model_schema import model_schema
+from services.api.http.problems import problem
 from services.api.http.state import AppState
 from services.api.http.view import View
 from services.common.catalogue import Catalogue, Model
-from services.common.errors import BackendUnavailable
+from services.common.errors import BackendUnavailable, ModelNotFound
 from services.common.params import Modality
 
 
@@ -89,6 +91,16 @@ def catalogue_endpoints() -> list[Endpoint]:
         ),
         Endpoint(
             "GET",
+            "/v1/models/{model}",
+            one_model,
+            "Look at a model",
+            "Catalogue",
+            {200: Answer("The model.", ModelView, ["ETag"]), **CONDITIONAL},
+            ["model_not_found"],
+            headers=["If-None-Match"],
+        ),
+        Endpoint(
+            "GET",
             "/v1/styles",
             styles,
             "List the studio looks",
@@ -101,21 +113,35 @@ def catalogue_endpoints() -> list[Endpoint]:
 
 async def models(request: Request[AppState]) -> Response:
     """The models with their limits and the JSON Schema of their parameters, from which a client can build its form."""
-    catalogue = request.state["catalogue"]
-    try:
-        queues = await request.state["positions"].queues()
-    except BackendUnavailable:
-        queues = {}  # the offer does not depend on it
+    catalogue, queues = request.state["catalogue"], await _queues(request)
     offered = catalogue.models.values()
     views = (_model(model, catalogue, queues.get(model.name)) for model in offered)
-    return _list(request, ModelListView(data=tuple(views)))
+    return _answer(request, ModelListView(data=tuple(views)))
+
+
+async def one_model(request: Request[AppState]) -> Response:
+    """One model, by its name or by one of its aliases."""
+    name, catalogue = request.path_params["model"], request.state["catalogue"]
+    model = catalogue.known_as(name)
+    if model is None:
+        (fault,) = ModelNotFound(name, catalogue.models).errors
+        return problem(request, "model_not_found", str(fault["detail"]), errors=[fault])
+    queues = await _queues(request)
+    return _answer(request, _model(model, catalogue, queues.get(model.name)))
 
 
 async def styles(request: Request[AppState]) -> Response:
     """The studio looks. A job names the id as its `style`; the product goes into the template."""
     offered = request.state["catalogue"].styles.values()
     views = (StyleView(id=style.name, **style.model_dump(exclude={"name"})) for style in offered)
-    return _list(request, StyleListView(data=tuple(views)))
+    return _answer(request, StyleListView(data=tuple(views)))
+
+
+async def _queues(request: Request[AppState]) -> Mapping[str, ModelQueue]:
+    try:
+        return await request.state["positions"].queues()
+    except BackendUnavailable:
+        return {}  # the offer does not depend on it
 
 
 def _model(model: Model, catalogue: Catalogue, queue: ModelQueue | None) -> ModelView:
@@ -135,5 +161,5 @@ def _model(model: Model, catalogue: Catalogue, queue: ModelQueue | None) -> Mode
     )
 
 
-def _list(request: Request[AppState], view: BaseModel) -> Response:
+def _answer(request: Request[AppState], view: BaseModel) -> Response:
     return conditional_json(request, view.model_dump_json().encode(), {"Cache-Control": "public, no-cache"})

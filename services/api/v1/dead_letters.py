@@ -11,7 +11,7 @@ from services.api.core.dead_letters import fault_of, job_id_of
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import JobView
-from services.api.http.query import PLAIN, read_query
+from services.api.http.requests.query import PLAIN, read_query
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_PROBLEMS
 from services.api.http.view import View

@@ -11,13 +11,13 @@ from services.api.auth.caller import caller_of
 from services.api.http.conditional import CONDITIONAL, conditional_json
 from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.history import History, HistoryQuery
-from services.api.http.idempotency import idempotency_key
 from services.api.http.job_views import JobPageView, JobView, poll_headers
-from services.api.http.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.model_schema import model_schema
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
-from services.api.http.preferences import Preferences
-from services.api.http.query import read_query
+from services.api.http.requests.idempotency import idempotency_key
+from services.api.http.requests.json_body import BODY_PROBLEMS, read_json_object
+from services.api.http.requests.preferences import Preferences
+from services.api.http.requests.query import read_query
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.common.catalogue import Catalogue

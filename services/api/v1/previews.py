@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from services.api.auth.refusal import RequestRefused
 from services.api.core.job_summary import JobSummary
-from services.api.http.embedding import embedding_headers
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.job_views import poll_headers
+from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
-from services.api.http.query import PLAIN, read_query
+from services.api.http.requests.query import PLAIN, read_query
 from services.api.http.state import AppState
 
 

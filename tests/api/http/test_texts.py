@@ -78,11 +78,15 @@ def test_nearest_is_near(name: str, known: list[str], found: str | None) -> None
         ("/zzz", "/docs lists every operation"),
         ("/problems/queue_full", "did you mean 'queue-full'?"),
         ("/v1/jobs/none", "check the id"),
+        ("/v1/jobs/", "/v1/jobs is there, without a slash at its end"),
+        ("/jobs/none/", "/jobs/none is there, without a slash at its end"),
+        ("/v1/images/generations/", "/v1/images/generations is there, without a slash at its end"),
     ],
 )
 async def test_missing_paths_name_the_nearest(client: httpx2.AsyncClient, path: str, said: str) -> None:
     """A 404 names the path that was asked for, and the one that may be meant."""
-    detail = (await client.get(path)).json()["detail"]
+    told = (await client.get(path)).json()
+    detail = told["error"]["message"] if "error" in told else told["detail"]
 
     assert said in detail
     assert path.rpartition("/")[2] in detail

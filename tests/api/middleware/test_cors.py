@@ -5,6 +5,7 @@ import pytest
 
 from services.api.middleware.cors import listed_origins
 from tests.api.v1.test_jobs import submit
+from tests.support.api_keys import LINES, bearer, key_of
 from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio
@@ -54,9 +55,67 @@ async def test_other_sites_may_not(client: httpx2.AsyncClient) -> None:
     assert not any("Access-Control-Allow-Origin" in answer.headers for answer in answers)
 
 
-@pytest.mark.parametrize("listed", ["*", "shop.example.com", "https://shop.example.com/page", "file:///"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"cors_origins": LISTED}, {"keys": LINES, "cors_origins": LISTED}],
+    indirect=True,
+    ids=["none listed", "another", "keys"],
+)
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/images/generations", "/nowhere"])
+async def test_refused_preflight_says_why(client: httpx2.AsyncClient, path: str) -> None:
+    """A developer whose site is not listed reads which setting lists it, in the shape of the route."""
+    asking = {"Access-Control-Request-Method": "POST"}
+    answer = await client.options(path, headers={**of(STRANGE), **asking})
+
+    told = answer.json()["error"]["message"] if "images" in path else answer.json()["detail"]
+    assert answer.status_code == 403
+    assert STRANGE in told
+    assert "STUDIO_CORS_ORIGINS" in told
+
+
+async def test_question_for_methods_is_no_preflight(client: httpx2.AsyncClient) -> None:
+    """OPTIONS of a program is answered with the methods there are."""
+    answer = await client.options("/v1/jobs")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("settings", [{"keys": LINES, "cors_origins": LISTED}], indirect=True)
+async def test_listed_site_has_no_part_in_a_session(client: httpx2.AsyncClient) -> None:
+    """A script of a listed site changes nothing by the cookie of a person, which browsers send to related names."""
+    signed_in = await client.post("/login", data={"key": key_of("alice")})
+    assert signed_in.status_code == 303
+    job = (await client.post("/v1/jobs", json={"prompt": "mug"}, headers=bearer("alice"))).json()["id"]
+    site = {"Origin": LISTED, "Sec-Fetch-Site": "same-site"}
+
+    refused = await client.post(f"/v1/jobs/{job}/cancel", headers=site)
+    assert (refused.status_code, refused.json()["code"]) == (403, "other-origin")
+    by_key = await client.post(f"/v1/jobs/{job}/cancel", headers={**site, **bearer("alice")})
+    assert by_key.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("listed", "sent"),
+    [
+        ("HTTPS://Shop.Example.com:443", LISTED),
+        ("https://müller.example/", "https://xn--mller-kva.example"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:5173", "http://[::1]:5173"),
+    ],
+)
+def test_origins_are_spelt_as_browsers_do(listed: str, sent: str) -> None:
+    """Capital letters, the port of the scheme and letters outside ASCII are written as browsers send them."""
+    assert listed_origins(listed) == (sent,)
+
+
+NO_ORIGINS = (
+    *("*", "shop.example.com", "https://shop.example.com/page", "file:///", "https://*.example.com", "https://"),
+    *("https://key@shop.example.com", "https://shop.example.com:port", "https://[::1", "null"),
+)
+
+
+@pytest.mark.parametrize("listed", NO_ORIGINS)
 def test_what_is_no_origin_is_refused(listed: str) -> None:
-    """`*`, a bare name, a URL with a path and a file URL are refused as origins."""
+    """Patterns, bare names, and URLs with a path, a user or another scheme are refused as origins."""
     with pytest.raises(ValueError, match="STUDIO_CORS_ORIGINS"):
         listed_origins(listed)
 
@@ -86,8 +145,8 @@ async def test_preflights_of_clients(client: httpx2.AsyncClient, sent: tuple[str
     assert allowed.headers["Access-Control-Allow-Private-Network"] == "true"
 
     refused = await client.options(path, headers={**of(STRANGE), **asking, **private})
-    assert refused.status_code == 400
-    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert refused.status_code == 403
+    assert not any(name.startswith("access-control-") for name in refused.headers)
 
 
 @listing
@@ -122,6 +181,7 @@ async def test_images_may_be_embedded(
     assert [answer.status_code for answer in answers] == [200, 200, 200, 304]
     policies = {answer.headers["Cross-Origin-Resource-Policy"] for answer in answers}
     assert policies == {"cross-origin" if shown else "same-origin"}
+    assert all("Referer" in answer.headers["Vary"] for answer in answers)
     allowed = headers.get("Origin") if shown else None
     assert {answer.headers.get("Access-Control-Allow-Origin") for answer in answers} == {allowed}
 

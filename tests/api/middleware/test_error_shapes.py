@@ -148,7 +148,10 @@ async def test_programs_get_problems(client: httpx2.AsyncClient, headers: dict[s
     ("method", "path", "status", "code"),
     [
         ("POST", "/v1/chat/completions", 404, "not-found"),
-        ("GET", "/v1/models/gpt-image-1", 404, "not-found"),
+        ("POST", "/v1/images/edits", 404, "not-found"),
+        ("POST", "/v1/images/variations", 404, "not-found"),
+        ("DELETE", "/v1/models/studio-tiny", 405, "method-not-allowed"),
+        ("POST", "/v1//chat//completions", 404, "not-found"),
         ("POST", "/v1/audio/speech", 404, "not-found"),
         ("GET", IMAGES, 405, "method-not-allowed"),
         ("DELETE", "/v1/models", 405, "method-not-allowed"),
@@ -194,10 +197,24 @@ async def test_openais_limits(client: httpx2.AsyncClient) -> None:
 @pytest.mark.parametrize("path", ["/images/generations", "/chat/completions", "/v1/v1/models"])
 async def test_base_url_without_version(client: httpx2.AsyncClient, path: str) -> None:
     """A client of OpenAI's with a base URL that lacks /v1, or has it twice, is told so in its shape."""
-    assert "ends with /v1" in assert_openai(await client.post(path, json={}), 404, "not-found")
+    assert "with /v1 behind it" in assert_openai(await client.post(path, json={}), 404, "not-found")
 
 
-@pytest.mark.parametrize(("base", "said"), [("/v1", "/v1/chat/completions"), ("", "ends with /v1")])
+@pytest.mark.parametrize("path", ["/openai/v1/images/generations", "/api/v1/chat/completions", "/studio/v1/models/x"])
+async def test_base_url_with_another_path(client: httpx2.AsyncClient, path: str) -> None:
+    """A client of OpenAI's with a base URL of another program is told in its shape what is there."""
+    message = assert_openai(await client.post(path, json={}), 404, "not-found")
+
+    if not path.endswith("completions"):
+        assert (
+            f"/v1{path.partition('/v1')[2]} is there, below no other path. If a proxy serves this gateway below /"
+            in message
+        )
+    else:
+        assert "with /v1 behind it" in message
+
+
+@pytest.mark.parametrize(("base", "said"), [("/v1", "/v1/chat/completions"), ("", "with /v1 behind it")])
 def test_openais_client_says_why(live: LiveGateway, base: str, said: str) -> None:
     """OpenAI's own client raises an error whose message, code and type are ours."""
     with (
@@ -207,3 +224,21 @@ def test_openais_client_says_why(live: LiveGateway, base: str, said: str) -> Non
         client.chat.completions.create(model="studio-tiny", messages=[])
 
     assert (caught.value.code, caught.value.type) == ("not-found", "invalid_request_error")
+
+
+@pytest.mark.parametrize("call", ["skills", "azure", "jobs"])
+def test_openais_client_is_told_on_any_path(live: LiveGateway, call: str) -> None:
+    """OpenAI's own clients read why, whichever path they make: of a new route, of Azure's, of ours."""
+    given = {"api_key": "unused", "max_retries": 0}
+    plain = openai.OpenAI(base_url=f"{live.url}/v1", **given)  # type: ignore[arg-type]
+    azure = openai.AzureOpenAI(azure_endpoint=live.url, api_version="2024-02-01", **given)  # type: ignore[call-overload]
+
+    def ask() -> object:
+        if call == "azure":
+            return azure.images.generate(prompt="red mug", model="gpt-image-1")
+        return plain.get(f"/{call}/none", cast_to=object)
+
+    with plain, azure, pytest.raises(openai.NotFoundError, match=r" - there is no") as caught:
+        ask()
+
+    assert caught.value.code == ("job-not-found" if call == "jobs" else "not-found")

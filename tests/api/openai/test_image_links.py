@@ -135,3 +135,21 @@ async def test_links_begin_with_the_public_url(client: httpx2.AsyncClient, worke
     outer = urlsplit(url)
     assert (await client.get(f"{outer.path}?{outer.query}")).content == IMAGES[0]
     assert (await client.get(f"{outer.path.removeprefix('/studio')}?{outer.query}")).content == IMAGES[0]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"public_url": "https://photos.example"}], indirect=True, ids=["unset", "set"]
+)
+@pytest.mark.parametrize("how", ["url", "b64_json"])
+@pytest.mark.parametrize("host", ["photos.internal", "studio.test"])
+async def test_links_to_an_address_that_may_not_be_reached(
+    client: httpx2.AsyncClient, worker: FakeWorker, settings: Settings, how: str, host: str
+) -> None:
+    """A client that came by another name than its URLs begin with reads which setting makes them work."""
+    async with worker.finishing(*IMAGES):
+        body = {"prompt": "red mug", "response_format": how}
+        answer = await client.post("/v1/images/generations", json=body, headers={"Host": host})
+
+    told = [(warning["code"], "STUDIO_PUBLIC_URL" in warning["message"]) for warning in answer.json()["warnings"]]
+    lost = settings.public_url is None and how == "url" and host == "photos.internal"
+    assert told == ([("address-unknown", True)] if lost else [])

@@ -1,5 +1,6 @@
 """Requests of OpenAI's clients: defaults in every spelling are taken, all else is refused by its name."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -52,13 +53,17 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"output_compression": 50}, "output_compression", "100"),
     ({"response_format": "base64"}, "response_format", "b64_json"),
     ({"n": 0}, "n", "1"),
-    ({"n": 11}, "n", "4"),
+    ({"n": 11}, "n", "4 images, not 11: send several requests for more"),
+    ({"n": -1}, "n", "1 to 4"),
+    ({"n": 5}, "n", "several requests"),
+    ({"n": True}, "n", "whole number"),
     ({"size": "big"}, "size", "512x512"),
     ({"size": "65x64"}, "size", "multiple of"),
     ({"style": "vivid"}, "style", "dark-luxury"),
     ({"svg": {"model": "gpt-5"}}, "svg", "prompt"),
     ({"frame_count": 4}, "frame_count", "output_format"),
     ({"qualty": "auto"}, "qualty", "quality"),
+    ({"a/b~c": 1}, "a/b~c", "prompt"),
     ({"num_inference_steps": 151}, "num_inference_steps", "150"),
     ({"prompt": None}, "prompt", "required"),
     ({"prompt": "x" * 1001}, "prompt", "1000"),
@@ -103,6 +108,27 @@ async def test_every_fault_is_told(client: httpx2.AsyncClient) -> None:
     asked = {"prompt": "red mug", "quality": "hd", "background": "transparent", "n": 9}
     message = (await client.post(IMAGES, json=asked)).json()["error"]["message"]
     assert all(f"{name}: " in message for name in ("quality", "background", "n"))
+
+
+async def test_a_fault_is_told_once(client: httpx2.AsyncClient) -> None:
+    """A size that is no good on both sides is one fault of `size`, and what is allowed is said once."""
+    message = (await client.post(IMAGES, json={"prompt": "red mug", "size": "1024x1024"})).json()["error"]["message"]
+    assert message.count("size: ") == message.count("96 to 192 in steps of 16") == 1
+    assert "got 1024" in message
+
+
+async def test_canceled_job(client: httpx2.AsyncClient, backends: Backends) -> None:
+    """A job that is canceled meanwhile is told with its id and what to do, and the client does not repeat it."""
+    asking = asyncio.create_task(client.post(IMAGES, json={"prompt": "red mug"}))
+    async with asyncio.timeout(10):
+        while not (jobs := await backends.statuses.list()):
+            await asyncio.sleep(0.01)
+    await client.post(f"/v1/jobs/{jobs[0].job_id}/cancel")
+
+    answer = await asking
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], answer.headers["x-should-retry"]) == (409, "canceled", "false")
+    assert error["message"] == f"job {jobs[0].job_id} was canceled before it was over: ask again for another one"
 
 
 @pytest.mark.parametrize("name", ["dall-e-3", "gpt-image-2.5-flare", "", "Studio-Tiny", "x" * 5000])
