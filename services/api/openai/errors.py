@@ -17,6 +17,7 @@ DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
 KINDS: Final[Mapping[str, Kind]] = {
     "validation-error": Kind(400, "The request breaks the schema or the model's limits"),
     "model_not_found": Kind(404, "No such model"),
+    "filtered": Kind(400, "The model's safety checker withheld all that was made"),
 }
 
 
@@ -39,7 +40,8 @@ def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
         return _response(504, message, "timeout", None, {**DO_NOT_REPEAT, **headers})
     if record.error is not None:
         repeat = {} if record.error.retryable else DO_NOT_REPEAT
-        return _response(500, record.error.message, record.error.code, None, {**repeat, **headers})
+        status = KINDS[record.error.code].status if record.error.code in KINDS else 500
+        return _response(status, record.error.message, record.error.code, None, {**repeat, **headers})
     status = 504 if record.state is State.EXPIRED else 409
     return _response(status, f"the job is {record.state}", str(record.state), None, {**DO_NOT_REPEAT, **headers})
 
