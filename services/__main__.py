@@ -12,7 +12,7 @@ from services.cli.key_commands import key_commands
 from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
 from services.cli.options import ModelName, chosen_model
-from services.cli.terminal import write_any_text
+from services.cli.terminal import keep_standard_streams, write_any_text
 from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
 from services.common.uncaught import log_uncaught
@@ -78,6 +78,7 @@ app.add_typer(dead_commands, name="dead")
 
 def main() -> None:
     """The console script."""
+    keep_standard_streams()
     write_any_text()
     app()
 

@@ -164,8 +164,9 @@ def test_command_that_is_interrupted_names_its_job(system: System) -> None:
     """Ctrl-C while the photo is made names the job and the command that fetches it."""
     before = _jobs(system)
     command = [sys.executable, "-m", "services", "generate", "SLOW mug", "-o", "interrupted.png"]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=system.folder, env=system.environment, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=system.folder, env=system.environment, stderr=subprocess.PIPE, text=True
+    ) as process:
         job_id = poll(lambda: next((each for each in _jobs(system) if each not in before), None), 30)
         system.wait_for(job_id, lambda job: job["state"] == "running")
         process.send_signal(signal.SIGINT)
@@ -173,3 +174,20 @@ def test_command_that_is_interrupted_names_its_job(system: System) -> None:
     assert f"job {job_id} was accepted; `studio fetch {job_id}` saves it later" in told
     assert "Traceback" not in told
     assert process.returncode not in (0, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-"])
+def test_standard_streams_are_closed(system: System, closed: str) -> None:
+    """A command that is started without standard streams, as by some schedulers, writes its photo all the same."""
+    name = f"closed-{len(closed)}.png"
+    command = f'"{sys.executable}" -m services generate "red mug" -o {name} {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=system.folder,
+        env={**system.environment, "STUDIO_LOG_FORMAT": "auto"},
+        timeout=90,
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (system.folder / name).read_bytes().startswith(PNG)
