@@ -48,6 +48,9 @@ async def submit(
         except Refused as exc:
             detail = f"job {job['id']} was accepted, but: {exc}{later if exc.unavailable else ''}"
             raise Refused({"detail": detail}, unavailable=exc.unavailable) from exc
+        except asyncio.CancelledError:  # by Ctrl-C, or because the gateway started for it ended
+            console.print(f"job {job['id']} was accepted{later}", markup=False, highlight=False, soft_wrap=True)
+            raise
 
 
 async def fetch(

@@ -1,6 +1,7 @@
 """The `studio` commands that talk to a gateway: make a photo, fetch one, list jobs, cancel one."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -96,6 +97,9 @@ def generate(
 
     saving = _saving(output, output_format, min(max(count or 1, 1), MOST_TRIED), force=force, as_json=as_json)
     settings, catalogue = context.obj
+    chosen = chosen_model(settings, catalogue, model)
+    if count is None and (own := chosen.defaults.get("num_images")) is not None:
+        _check(saving[0], int(own))
     configure_logging("warning", settings.log_format)  # the output is the photo
     body = {
         "model": model,
@@ -109,7 +113,7 @@ def generate(
         "num_images": count,
     }
     given = {name: value for name, value in body.items() if value is not None}
-    job, paths = run(run_generate(settings, catalogue, chosen_model(settings, catalogue, model), given, saving, errors))
+    job, paths = run(run_generate(settings, catalogue, chosen, given, saving, errors))
     _report(job, paths, as_json=as_json)
 
 
@@ -148,18 +152,27 @@ def _saving(
         files, image_format = destination(output, output_format, force=force)
         if files.path is None and as_json:
             leave(USAGE, "-o - and --json both write to standard output: name a file with -o, or leave out --json")
+    except ValueError as exc:
+        leave(USAGE, plain(str(exc)))
+    _check(files, count)
+    return files, image_format
+
+
+def _check(files: PhotoFiles, count: int) -> None:
+    """End the command unless so many photos can be written."""
+    try:
         files.check(count)
     except ValueError as exc:
         leave(USAGE, str(exc))
-    return files, image_format
 
 
 def _report(job: dict[str, Any], paths: list[Path], *, as_json: bool) -> None:
     """Print the job or its files, and what was lost. Ends the command for a job that has not succeeded."""
     if as_json:
         print(json.dumps({**job, "files": [str(path) for path in paths]}, indent=2))
-    elif paths:
-        print(*paths, sep="\n")
+    else:
+        for path in paths:
+            typer.echo(os.fsencode(path))  # the name as the system has it, in any locale
     for warning in job.get("warnings", ()):  # a gateway of an older version has none
         text = plain(f"warning: {warning['message']} ({warning['code']})")
         errors.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)

@@ -3,14 +3,21 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, Final, Self
 
-STANDARD_OUTPUT: Final = "-"
+from services.cli.tables import plain
+
+STANDARD_OUTPUTS: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 SHOWN: Final = 40  # letters at each end of a name that is too long to be shown
+_REASONS: Final = {
+    errno.EEXIST: "it is a link that leads in a circle",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENXIO: "nothing reads from it",
+}
 
 
 class NotWritten(Exception):
@@ -30,7 +37,7 @@ class PhotoFiles:
     @classmethod
     def of(cls, output: str, *, force: bool) -> Self:
         """Return the files that `-o` names. Raises ValueError for a folder, saying what to name instead."""
-        if output == STANDARD_OUTPUT:
+        if output in STANDARD_OUTPUTS:
             return cls(None)
         try:
             path = Path(output).expanduser()
@@ -47,15 +54,17 @@ class PhotoFiles:
             return
         folder = self.path.parent
         if os.path.lexists(folder) and not _is_folder(folder):
-            raise ValueError(f"{self.path} cannot be written: {folder} is no folder")
+            raise ValueError(f"{_short(self.path)} cannot be written: {_short(folder)} is no folder")
         try:
+            if count > 1 and self.path.is_fifo():
+                raise ValueError(f"{_short(self.path)} is a pipe and takes one photo, not {count}: name a file")
             for path in self._free(self.path, count):
                 _try(path)
         except OSError as exc:
-            reason = _reason(exc)
+            advice = f"{_reason(exc)}: name another file"
             if isinstance(exc, FileNotFoundError) and not _is_folder(folder):
-                reason = f"there is no folder {folder}; make it"
-            raise ValueError(f"{_short(self.path)} cannot be written: {reason}, or name another file") from exc
+                advice = f"there is no folder {_short(folder)}: make it, or name another file"
+            raise ValueError(f"{_short(self.path)} cannot be written: {advice}") from exc
 
     def write(self, photos: Mapping[int, bytes], count: int, tell: Callable[[str], object]) -> list[Path]:
         """Write each photo under its index of `count`; return the files, none for standard output.
@@ -63,8 +72,7 @@ class PhotoFiles:
         `tell` is called with a sentence if other names than those asked for are taken. Raises NotWritten.
         """
         if self.path is None:
-            for data in photos.values():
-                _to_standard_output(data)
+            _to_standard_output(photos)
             return []
         written: list[Path] = []
         try:
@@ -74,12 +82,12 @@ class PhotoFiles:
                     names = self._free(self.path, count)
                 written.append(names[index])
         except OSError as exc:
-            kept = f" ({', '.join(str(path) for path in written)} is written)" if written else ""
+            kept = f" ({_listed(written)} is written)" if written else ""
             raise NotWritten(f"{_short(self.path)} could not be written: {_reason(exc)}{kept}") from exc
         asked = list(_names(self.path, count, 0))
         other = [path for path in written if path not in asked]
         if other and not _is_device(self.path):
-            tell(f"{self.path} is taken: written to {', '.join(str(path) for path in other)}; --force writes over it")
+            tell(f"{_short(self.path)} is taken: written to {_listed(other)}; --force writes over it")
         return written
 
     def _free(self, path: Path, count: int) -> list[Path]:
@@ -95,7 +103,7 @@ class PhotoFiles:
         """Return False if the file exists and may not be written over. A file written in part is removed."""
         kept = self.force or _is_device(path)
         try:
-            with path.open("wb" if kept else "xb", buffering=0) as file:
+            with _opened(path, over=kept) as file:
                 _write_all(file.write, data)
         except FileExistsError:
             return False
@@ -123,20 +131,30 @@ def _is_folder(path: Path) -> bool:
 
 
 def _is_device(path: Path) -> bool:
-    """Return True for what exists and is neither a file nor a folder, such as /dev/null: nothing in it is lost."""
-    return path.exists() and not path.is_file()
+    """Return True for a pipe or a device such as /dev/null, where nothing is written over."""
+    return path.is_fifo() or path.is_char_device()
 
 
 def _try(path: Path) -> None:
     """Raise OSError unless the file can be made, or written if it exists. Leaves things as they are."""
-    if os.path.lexists(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    if path.exists():
+        if not path.is_file() and not _is_device(path):
+            raise OSError(errno.EINVAL, "it is a folder" if path.is_dir() else "it is no file")
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    path.unlink()
+    target = os.path.realpath(path)  # of a link that leads to nothing
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    Path(target).unlink()
+
+
+def _opened(path: Path, *, over: bool) -> IO[bytes]:
+    """Open for writing, `over` what is there, or only where nothing is. Raise OSError for a pipe without a reader."""
+    if not path.is_fifo():
+        return path.open("wb" if over else "xb", buffering=0)
+    number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # which would wait for a reader, and not hear Ctrl-C
+    os.set_blocking(number, True)
+    return os.fdopen(number, "wb", buffering=0)
 
 
 def _check_standard_output(count: int) -> None:
@@ -148,9 +166,12 @@ def _check_standard_output(count: int) -> None:
         raise ValueError("a terminal cannot show a photo: name a file, or send the output on, as in -o - > photo.png")
 
 
-def _to_standard_output(data: bytes) -> None:
+def _to_standard_output(photos: Mapping[int, bytes]) -> None:
+    if len(photos) > 1:
+        raise NotWritten(f"standard output takes one photo, and {len(photos)} were made")
     try:
-        sys.stdout.buffer.write(data)
+        for data in photos.values():
+            sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as exc:
         # What is left in the buffer would be tried again at exit, and fail there with a traceback.
@@ -165,11 +186,14 @@ def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
 
 
 def _reason(exc: OSError) -> str:
-    if exc.errno == errno.ENAMETOOLONG:
-        return "its name is too long"
-    return exc.strerror or str(exc)
+    """Return what is wrong, in our words where the system's say little of a file that is to be written."""
+    return _REASONS.get(exc.errno or 0) or exc.strerror or str(exc)
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return ", ".join(_short(path) for path in paths)
 
 
 def _short(path: Path) -> str:
-    text = str(path)
+    text = plain(str(path))
     return text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]}…{text[-SHOWN:]}"

@@ -39,10 +39,10 @@ class Manifests:
         key = f"{_folder(record.job_id)}/manifest.json"
         await self._objects.put(key, Manifest(record=record).model_dump_json().encode(), JSON)
 
-    async def bury(self, record: StatusRecord) -> None:
+    async def bury(self, job_id: str, owner: str | None) -> None:
         """Store the tombstone of a job, before its result is deleted."""
-        tombstone = Tombstone(job_id=record.job_id, owner=record.message.owner, removed_at=time.time())
-        await self._objects.put(_grave(record.job_id), tombstone.model_dump_json().encode(), JSON)
+        tombstone = Tombstone(job_id=job_id, owner=owner, removed_at=time.time())
+        await self._objects.put(_grave(job_id), tombstone.model_dump_json().encode(), JSON)
 
     async def clear(self, job_id: str) -> None:
         """Delete the artifacts and the manifest, and what others put beside them. Repeatable."""

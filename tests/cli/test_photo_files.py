@@ -1,5 +1,8 @@
 """The files of `studio generate` and `fetch`: what is refused before a job is submitted, and what is never lost."""
 
+import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,11 @@ from typer.testing import CliRunner
 from services.cli import job_commands
 from services.cli.image_options import OutputFormat, destination
 from services.cli.photo_files import NotWritten, PhotoFiles
+from services.common.catalogue import Catalogue
+from services.common.settings import Settings
+from tests.api.conftest import catalogue
+
+__all__ = ["catalogue"]
 
 LONG = "x" * 300
 
@@ -169,3 +177,90 @@ def test_write_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
         _write(PhotoFiles(Path("mug.png")), 3)
     assert (folder / "mug-1.png").exists()
     assert not (folder / "mug-2.png").exists()
+
+
+def test_pipe(folder: Path) -> None:
+    """A pipe takes the photo of a job for whoever reads it, is not removed, and is waited for by nobody."""
+    os.mkfifo("pipe")
+    files, _ = destination("pipe", None, force=False)
+    files.check(1)
+    with pytest.raises(ValueError, match="is a pipe and takes one photo, not 2"):
+        files.check(2)
+    with pytest.raises(NotWritten, match="pipe could not be written: nothing reads from it"):
+        _write(files)
+    reading = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert _write(files) == (["pipe"], [])
+    assert os.read(reading, 10) == b"new"
+    os.close(reading)
+    assert (folder / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("nowhere/a.png", "No such file or directory"),
+        ("link.png", "a link that leads in a circle"),
+        ("folder", "it is a folder"),
+    ],
+)
+def test_link_to_what_cannot_be_written(folder: Path, link: str, told: str) -> None:
+    """With `force` a link is followed, so what it leads to is tried before anything is submitted."""
+    (folder / "link.png").symlink_to(link)
+    with pytest.raises(ValueError, match=told):
+        PhotoFiles(Path("link.png"), force=True).check(1)
+
+
+def test_link_that_is_written_through(folder: Path) -> None:
+    """With `force` a link whose target is gone makes the target, and the check leaves none behind."""
+    (folder / "link.png").symlink_to("folder/gone.png")
+    files = PhotoFiles(Path("link.png"), force=True)
+    files.check(1)
+    assert not (folder / "folder" / "gone.png").exists()
+    assert _write(files) == (["link.png"], [])
+    assert (folder / "folder" / "gone.png").read_bytes() == b"new"
+
+
+def test_socket_is_no_file(folder: Path) -> None:
+    """With `force` only files, pipes and devices such as /dev/null are written to, no sockets and no disks."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        with pytest.raises(ValueError, match="socket cannot be written: it is no file: name another file"):
+            PhotoFiles(Path("socket"), force=True).check(1)
+
+
+@pytest.mark.parametrize("output", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_names_of_standard_output(folder: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    """Standard output has several names; one that is closed is refused before anything is submitted."""
+    files, _ = destination(output, None, force=False)
+    with pytest.raises(NotWritten, match="standard output takes one photo, and 2 were made"):
+        _write(files, 2)
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(ValueError, match="standard output is closed"):
+        files.check(1)
+
+
+def test_photos_of_the_entry_count(folder: Path, catalogue: Catalogue) -> None:
+    """Without --count as many photos are checked for as the catalogue's entry makes."""
+    name, model = next(iter(catalogue.models.items()))
+    two = model.model_copy(update={"defaults": {**model.defaults, "num_images": 2}})
+    several = catalogue.model_copy(update={"models": {**catalogue.models, name: two}})
+    arguments = ["generate", "red mug", "-o", "-", "--model", name]
+    done = CliRunner().invoke(job_commands.job_commands, arguments, obj=(Settings(), several))
+    assert (done.exit_code, "takes one photo, and 2 are asked for" in done.output) == (2, True)
+
+
+def test_name_does_not_command_the_terminal(folder: Path) -> None:
+    """A name with control characters is told without them, in one line."""
+    name = "a\n\x1b[2Jb"
+    assert _write(PhotoFiles(Path(name))) == ([name], [])
+    told = _write(PhotoFiles(Path(name)))[1]
+    refused = CliRunner().invoke(job_commands.job_commands, ["generate", "red mug", "-o", f"{name}/c.png"])
+    assert refused.exit_code == 2
+    for text in (*told, refused.output.strip()):
+        assert not set(text) & {"\n", "\x1b"}
+
+
+def test_name_is_printed_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The path on standard output is that of the file, byte for byte, so that a script finds it."""
+    job_commands._report({"state": "succeeded"}, [Path(os.fsdecode(b"caf\xe9.png"))], as_json=False)
+    assert capfdbinary.readouterr().out == b"caf\xe9.png\n"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.operator import studio
+from tests.support.polling import poll
 from tests.support.system import System, running_system
 
 PNG = b"\x89PNG"
@@ -156,3 +158,36 @@ def test_fetch_without_a_gateway(tmp_path: Path) -> None:
     assert (tmp_path / "mug.png").read_bytes().startswith(PNG)
     assert not_made.returncode == 2
     assert f"job {waiting} is queued, and no gateway is running" in not_made.stderr
+
+
+def test_command_that_is_interrupted_names_its_job(system: System) -> None:
+    """Ctrl-C while the photo is made names the job and the command that fetches it."""
+    before = _jobs(system)
+    command = [sys.executable, "-m", "services", "generate", "SLOW mug", "-o", "interrupted.png"]
+    with subprocess.Popen(
+        command, cwd=system.folder, env=system.environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        job_id = poll(lambda: next((each for each in _jobs(system) if each not in before), None), 30)
+        system.wait_for(job_id, lambda job: job["state"] == "running")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert f"job {job_id} was accepted; `studio fetch {job_id}` saves it later" in told
+    assert "Traceback" not in told
+    assert process.returncode not in (0, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-"])
+def test_standard_streams_are_closed(system: System, closed: str) -> None:
+    """A command that is started without standard streams, as by some schedulers, writes its photo all the same."""
+    name = f"closed-{len(closed)}.png"
+    command = f'"{sys.executable}" -m services generate "red mug" -o {name} {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=system.folder,
+        env={**system.environment, "STUDIO_LOG_FORMAT": "auto"},
+        timeout=90,
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (system.folder / name).read_bytes().startswith(PNG)

@@ -10,8 +10,8 @@ import redis
 from services.common.backends import Backends
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Limits, Verdict
-from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.schemas import JobMessage, JobWarning, Progress, State, StatusRecord
 from services.common.statuses.redis import JOB_PREFIX
 from services.common.statuses.row import to_row
 from tests.api.conftest import app, backends, catalogue, client, settings, state
@@ -24,6 +24,7 @@ __all__ = ["app", "backends", "catalogue", "client", "settings", "state"]
 pytestmark = pytest.mark.anyio
 
 LATER = {"something_new": {"not": "known yet"}}
+CUT = JobWarning(code="prompt-cut", message="“of the product”")
 
 
 async def _manifest(backends: Backends, body: bytes, job_id: str) -> None:
@@ -83,11 +84,11 @@ def test_message_is_understood(more: dict[str, object]) -> None:
 @pytest.mark.services
 @pytest.mark.parametrize("more", [{}, LATER], ids=["older", "newer"])
 async def test_record_in_redis_is_continued(stack: Stack, more: dict[str, object]) -> None:
-    """A running job's hash of the first version, or with a field of a later one, is read and renewed."""
+    """A running job's hash of the first version, or with a field of a later one, is read, renewed and ended."""
     job_id = new_job_id()
     run = {"state": "running", "attempt": 1, "lease_token": "t", "lease_message_id": "m", "lease_expires_at": 9e9}
     row = to_row(StatusRecord.model_validate(record(job_id, "studio-tiny", **run)))
-    del row["timeline"]
+    del row["timeline"], row["warnings"]
     fields = {name: text for name, text in row.items() if text is not None}
     with redis.Redis.from_url(stack.statuses_url) as server:
         server.hset(JOB_PREFIX + job_id, mapping={**fields, **{name: json.dumps(each) for name, each in more.items()}})
@@ -96,7 +97,10 @@ async def test_record_in_redis_is_continued(stack: Stack, more: dict[str, object
     async with open_statuses_at(stack.statuses_url, Limits()) as statuses:
         assert await statuses.progress(lease, Progress(phase="saving")) is Verdict.HELD
         read = await statuses.get(job_id)
+        assert await statuses.finish(lease, Outcome(State.SUCCEEDED, warnings=(CUT,))) is Verdict.HELD
+        ended = await statuses.get(job_id)
         await statuses.remove(job_id)
 
     assert (read.state, read.message.params["prompt"]) == ("running", "red mug")
     assert [event.what for event in read.timeline] == ["saving"]
+    assert (read.warnings, ended.state, ended.warnings) == ((), State.SUCCEEDED, (CUT,))

@@ -23,6 +23,7 @@ from services.common.errors import (
     JobNotFound,
     ModelNotFound,
     QueueFull,
+    RecordUnreadable,
     StudioError,
 )
 from services.common.failpoints import Failpoints
@@ -151,17 +152,24 @@ class Gateway:
         return record
 
     async def remove(self, job_id: str) -> None:
-        """Remove the job and its result for good; a live one is canceled. Raises as `read`."""
-        record = await self.read(job_id)
-        await self._manifests.bury(record)
+        """Remove the job and its result for good, also one whose record is damaged; a live one is canceled.
+
+        Raises as `read`.
+        """
+        try:
+            record: StatusRecord | None = await self.read(job_id)
+        except RecordUnreadable:
+            record = None
+        await self._manifests.bury(job_id, record.message.owner if record else None)
         self._failpoints.reach("gateway.buried")
-        if not record.state.terminal:
+        if record is not None and not record.state.terminal:
             with suppress(JobNotFound):  # another request removed it meanwhile
                 await self._backends.statuses.request_cancel(job_id)
             self._failpoints.reach("gateway.ended")
         await self._backends.statuses.remove(job_id)
         self._failpoints.reach("gateway.forgotten")
-        await forget_previews(self._backends.cache, record)
+        if record is not None:
+            await forget_previews(self._backends.cache, record)
         await self._manifests.clear(job_id)
 
     def model(self, name: object) -> Model:

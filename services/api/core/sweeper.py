@@ -203,7 +203,7 @@ class Sweeper:
             await self._backends.statuses.remove(record.job_id)
             return
         if finished is not None:
-            outcome = Outcome(finished.state, finished.artifacts, finished.error)
+            outcome = Outcome(finished.state, finished.artifacts, finished.error, finished.warnings)
             await self._backends.statuses.finish(Lease.of_gateway(record.job_id), outcome)
             return
         log.warning("job without a message, publishing it again", job_id=record.job_id)

@@ -22,6 +22,7 @@ DO_NOT_REPEAT: Final = {"x-should-retry": "false"}
 KINDS: Final[Mapping[str, Kind]] = {
     "validation-error": Kind(400, "The request breaks the schema or the model's limits"),
     "model_not_found": ALL_KINDS["model_not_found"],
+    "filtered": Kind(400, "The model's safety checker withheld all that was made"),
 }
 
 
@@ -47,7 +48,8 @@ def job_error(record: StatusRecord, headers: Mapping[str, str]) -> Response:
         return _response(504, message, "expired", None, {**DO_NOT_REPEAT, **headers})
     if error is not None:
         repeat = {} if error.retryable else DO_NOT_REPEAT
-        return _response(500, error.message, error.code, None, {**repeat, **headers})
+        status = KINDS[error.code].status if error.code in KINDS else 500
+        return _response(status, error.message, error.code, None, {**repeat, **headers})
     message = f"{job} was canceled before it was over: ask again for another one"
     return _response(409, message, str(record.state), None, {**DO_NOT_REPEAT, **headers})
 

@@ -1,5 +1,6 @@
 """The one table from errors to small pages for people; `http/problems.py` has the table for programs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -38,6 +39,7 @@ class Notice:
 UNREADABLE: Final = Notice(
     400, "The form could not be read", "It arrived incomplete, or with a file. Go back and send it again."
 )
+_MINUTES_FROM: Final = 120  # seconds
 DELETED: Final = Notice(200, "Deleted", "The photo and its files are gone.")
 NOT_FILLED_IN: Final = Notice(
     200, "Not filled in", "The photo to start from is gone or cannot be read just now, so the form is as new."
@@ -92,7 +94,7 @@ def notice(request: Request[Any], exc: Exception) -> Notice | None:
     if found is None or not isinstance(exc, errors.LimitReached):
         return found
     if isinstance(exc, errors.TooManyRequests):
-        detail = f"{found.detail} Try again in {exc.retry_after} seconds."
+        detail = f"{found.detail} Try again in {_span(exc.retry_after)}."
         found = replace(found, detail=detail, retry_after=exc.retry_after)
     if shares_limits(request):
         whose = "All visitors that come by the same proxy share this limit"
@@ -117,8 +119,9 @@ def problem_page(templates: PageTemplates, problem: Mapping[str, Any]) -> str:
     """Return a page for the members of a problem, as HTML."""
     status = int(problem["status"])
     told = Notice(status, str(problem["title"]), _sentence(str(problem["detail"])))
-    if status >= 500:
-        told = replace(told, reference=problem.get("request_id"))
+    reference = problem.get("request_id")
+    if status >= 500 and reference and reference not in told.detail:
+        told = replace(told, reference=reference)
     return templates.render("error.html", notice=told)
 
 
@@ -138,6 +141,10 @@ def with_error_pages(templates: PageTemplates, handler: Handler) -> Handler:
             return error_page(templates, told, exc.headers if isinstance(exc, RequestRefused) else None)
 
     return handle
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < _MINUTES_FROM else f"{math.ceil(seconds / 60)} minutes"
 
 
 def _sentence(text: str) -> str:

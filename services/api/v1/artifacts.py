@@ -21,6 +21,7 @@ from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.requests.artifact_name import ArtifactName
 from services.api.http.requests.query import PLAIN, read_query
 from services.api.http.state import AppState
+from services.common.job_warnings import OUTPUTS_FILTERED
 from services.common.schemas import Artifact, StatusRecord
 
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
@@ -145,9 +146,17 @@ def _artifact(request: Request[AppState], record: StatusRecord, name: ArtifactNa
     for artifact in record.artifacts:
         if name is not None and artifact.index == name.number:
             return artifact
-    there = ", ".join(str(artifact.index) for artifact in record.artifacts) or "none"
-    detail = f"job {record.job_id} has {len(record.artifacts)} artifacts, counted from 0: {there}"
-    raise RequestRefused("artifact-not-found", detail)
+    raise RequestRefused("artifact-not-found", _missing(record))
+
+
+def _missing(record: StatusRecord) -> str:
+    """Return which artifacts there are, and why others are not."""
+    if not record.artifacts:
+        reason = f": {record.error.message}" if record.error else ""
+        return f"job {record.job_id} is {record.state} and has no artifacts{reason}"
+    there = ", ".join(str(artifact.index) for artifact in record.artifacts)
+    filtered = "".join(f"; {each.message}" for each in record.warnings if each.code == OUTPUTS_FILTERED)
+    return f"job {record.job_id} has these artifacts, counted from 0: {there}{filtered}"
 
 
 def _check_extension(name: ArtifactName | None, suffix: str) -> None:

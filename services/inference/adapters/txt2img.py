@@ -18,7 +18,7 @@ from services.inference.diffusers.hardware import (
 )
 from services.inference.diffusers.latents import LatentColours
 from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
-from services.inference.diffusers.safety import withheld
+from services.inference.diffusers.safety import has_safety_checker, withheld
 from services.inference.diffusers.text_limit import TextLimit, Texts
 from services.inference.diffusers.usage import Usage
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
@@ -57,7 +57,8 @@ class Txt2Img(ModelAdapter):
         self._hardware = choose_hardware(device, "float32" if "rounding" in off else options.get("precision", "auto"))
         self._pipeline = load_pipeline("AutoPipelineForText2Image", self.source, self._hardware, off)
         self._scheduler = self._pipeline.scheduler
-        self._colours = LatentColours.of(self._pipeline)
+        # A preview would show what the checker may withhold at the end.
+        self._colours = None if has_safety_checker(self._pipeline) else LatentColours.of(self._pipeline)
         self._accepted = inspect.signature(self._pipeline.__call__).parameters
         self._limit = TextLimit.of(self._pipeline)
         # A pipeline reports nothing before its first step; the text is encoded when the denoiser is called.

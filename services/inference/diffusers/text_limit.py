@@ -6,8 +6,9 @@ Here the words of the look stay, and the client's own are cut.
 
 import inspect
 import re
+import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
@@ -16,6 +17,8 @@ from services.inference.runtime.adapter import Item
 
 _TOKENIZERS: Final = ("tokenizer", "tokenizer_2", "tokenizer_3", "tokenizer_4")
 _UNKNOWN: Final = 100_000  # transformers gives a tokenizer without a limit one of 1e30
+_LONG_WORD: Final = 30  # letters; what is longer is text of a script without spaces, and is cut inside
+_JOINER: Final = "\u200d"  # makes one letter, or one emoji, of two
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,7 @@ class TextLimit:
         def fits(end: int) -> bool:
             return self._fits(before + own[:end] + after)
 
-        words = [word.end() for word in re.finditer(r"\S+", own)]
-        # A first word that is too long by itself, as in scripts without spaces, is cut at a letter.
-        end = _longest(words, fits) or _longest(range(1, words[0] if words else 1), fits)
+        end = _longest(list(_ends(own)), fits) or _longest(list(_letters(own, 0, len(own))), fits)
         if end is None:
             return CutText(text, fits=False)
         return CutText(before + own[:end] + after, own[end:].strip())
@@ -79,6 +80,22 @@ class Texts:
             return cls(CutText(item.prompt), CutText(item.negative_prompt))
         own = params.negative_prompt or ""
         return cls(limit.cut(item.prompt, params.prompt), limit.cut(item.negative_prompt, own))
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Yield where the text may end: behind each word, and inside long ones."""
+    for word in re.finditer(r"\S+", text):
+        long = word.end() - word.start() > _LONG_WORD
+        yield from _letters(text, *word.span()) if long else (word.end(),)
+
+
+def _letters(text: str, start: int, end: int) -> Iterator[int]:
+    """Yield the ends of the letters from `start` to `end`, each with the marks that belong to it."""
+    for place in range(start + 1, end + 1):
+        following = text[place : place + 1]
+        joined = following == _JOINER or text[place - 1] == _JOINER
+        if not following or not (joined or unicodedata.category(following).startswith("M")):
+            yield place
 
 
 def _longest(ends: Sequence[int], fits: Callable[[int], bool]) -> int | None:

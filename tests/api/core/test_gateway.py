@@ -26,7 +26,7 @@ from services.common.errors import (
 from services.common.ids import new_job_id
 from services.common.params import Modality
 from services.common.ports import Lease, Outcome, Verdict
-from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.schemas import JobError, JobMessage, JobWarning, State, StatusRecord
 from services.common.settings import Settings
 from tests.support.fake_backends import FakeBroker, StatusesWithoutConfirm
 
@@ -324,7 +324,8 @@ async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, 
     """A job whose record was made again after it had finished is not run again."""
     record = await submitted(gateway, BODY)
     lease = await _begin(backends, record)
-    await backends.statuses.finish(lease, Outcome(State.SUCCEEDED))
+    warnings = (JobWarning(code="prompt-cut", message="the last word was cut"),)
+    await backends.statuses.finish(lease, Outcome(State.SUCCEEDED, warnings=warnings))
     await gateway._manifests.write(await gateway.read(record.job_id))
     await backends.statuses.remove(record.job_id)
     await backends.statuses.create(record)
@@ -334,7 +335,8 @@ async def test_sweeper_finds_the_manifest(gateway: Gateway, backends: Backends, 
         await sweeper.sweep()
 
     assert broker.published == []
-    assert (await gateway.read(record.job_id)).state is State.SUCCEEDED
+    ended = await gateway.read(record.job_id)
+    assert (ended.state, ended.warnings) == (State.SUCCEEDED, warnings)
 
 
 async def test_one_tombstone_does_not_stop_the_others(gateway: Gateway, backends: Backends) -> None:
@@ -343,7 +345,7 @@ async def test_one_tombstone_does_not_stop_the_others(gateway: Gateway, backends
     body = b'{"schema_version": 2, "job_id": "x"}'
     await backends.objects.put(f"removed/{newer}.json", body, "application/json")
     await backends.objects.put(f"removed/{damaged}.json", b"{", "application/json")
-    await gateway._manifests.bury(record)
+    await gateway._manifests.bury(record.job_id, record.message.owner)
     await _sweeper(gateway, backends).sweep()
 
     for removed in (damaged, record.job_id):
@@ -366,10 +368,10 @@ async def test_removed_twice_at_once(gateway: Gateway, monkeypatch: pytest.Monke
     record = await submitted(gateway, BODY)
     bury = gateway._manifests.bury
 
-    async def overtaken(found: StatusRecord) -> None:
+    async def overtaken(job_id: str, owner: str | None) -> None:
         monkeypatch.undo()
-        await bury(found)
-        await gateway.remove(found.job_id)
+        await bury(job_id, owner)
+        await gateway.remove(job_id)
 
     monkeypatch.setattr(gateway._manifests, "bury", overtaken)
     await gateway.remove(record.job_id)

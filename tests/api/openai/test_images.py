@@ -8,6 +8,8 @@ import pytest
 from services.common.backends import Backends
 from services.common.catalogue import Catalogue, Model
 from services.common.params import Modality
+from services.common.ports import Outcome
+from services.common.schemas import JobError, State
 from tests.support.fakes import FakeWorker
 
 pytestmark = pytest.mark.anyio
@@ -45,4 +47,23 @@ async def test_what_fails_after_the_job_is_not_repeated(
     answer = await asking
 
     assert (answer.status_code, answer.headers["X-Job-Id"]) == (400, jobs[0].job_id)
+    assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_filtered_images_are_no_failure_of_the_server(
+    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends
+) -> None:
+    """Images that were all withheld are a 400, which OpenAI's client does not ask for again."""
+    asking = asyncio.create_task(client.post("/v1/images/generations", json={"prompt": "red mug"}))
+    async with asyncio.timeout(10):
+        while not (jobs := await backends.statuses.list()):
+            await asyncio.sleep(0.01)
+    withheld = JobError(code="filtered", message="the safety checker withheld it")
+    await backends.statuses.finish(await worker.begin(jobs[0].job_id), Outcome(State.FAILED, error=withheld))
+
+    answer = await asking
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == (400, "invalid_request_error", "filtered")
+    assert error["message"] == withheld.message
     assert answer.headers["x-should-retry"] == "false"

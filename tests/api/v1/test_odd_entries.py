@@ -12,7 +12,7 @@ from asgi_lifespan import LifespanManager
 from services.api.app import create_app
 from services.api.core.metrics import Metrics
 from services.api.core.sweeper import Sweeper
-from services.common.backends import open_backends
+from services.common.backends import Backends, open_backends
 from services.common.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.ids import new_job_id
@@ -22,6 +22,7 @@ from services.common.schemas import State
 from services.common.settings import Settings
 from tests.api.conftest import embedded_settings
 from tests.api.v1.test_jobs import submit
+from tests.support.api_keys import LINES, bearer
 from tests.support.fakes import FakeWorker
 from tests.support.messages import new_message, new_record
 from tests.support.odd_entries import ODD_ENTRIES
@@ -55,6 +56,24 @@ async def test_odd_entry_goes_with_its_job(
     assert (await client.get(f"/v1/jobs/{kept}/artifacts/0")).content == IMAGE
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"no JSON"])
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_damaged_manifest_keeps_no_job(
+    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends, tmp_path: Path, damage: bytes, *, recorded: bool
+) -> None:
+    """A job whose manifest cannot be read is removed all the same, whether the status store knows it or not."""
+    job_id = await submit(client)
+    await worker.succeed(job_id, IMAGE)
+    (jobs(tmp_path) / job_id / "manifest.json").write_bytes(damage)
+    if not recorded:
+        await backends.statuses.remove(job_id)
+        assert (await client.get(f"/v1/jobs/{job_id}")).status_code == 503
+
+    assert (await client.delete(f"/v1/jobs/{job_id}")).status_code == 204
+    assert (await client.get(f"/v1/jobs/{job_id}")).status_code == 410
+    assert not (jobs(tmp_path) / job_id).exists()
+
+
 async def test_links_are_not_followed(client: httpx2.AsyncClient, worker: FakeWorker, tmp_path: Path) -> None:
     """Deleting a job deletes links in its folder, and nothing at their other end."""
     precious = tmp_path / "precious"
@@ -72,6 +91,19 @@ async def test_links_are_not_followed(client: httpx2.AsyncClient, worker: FakeWo
         assert not (jobs(tmp_path) / job_id).is_symlink()
 
     assert (precious / "photo.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("settings", [{"keys": LINES}], indirect=True)
+async def test_damaged_manifest_is_an_operators_to_remove(client: httpx2.AsyncClient, tmp_path: Path) -> None:
+    """With keys nobody knows whose job it was, so the key of an operator removes it, and no other."""
+    job_id = new_job_id()
+    manifest = jobs(tmp_path) / job_id / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes(b"{")
+    assert (await client.delete(f"/v1/jobs/{job_id}", headers=bearer("alice"))).status_code == 503
+    assert manifest.exists()
+    assert (await client.delete(f"/v1/jobs/{job_id}", headers=bearer("olga"))).status_code == 204
+    assert not manifest.parent.exists()
 
 
 @pytest.fixture
@@ -97,7 +129,7 @@ async def removals_cut_short(settings: Settings, count: int) -> list[str]:
             record = await backends.statuses.create(new_record(new_message()))
             await backends.statuses.finish(Lease.of_gateway(record.job_id), Outcome(State.FAILED))
             await manifests.write(await backends.statuses.get(record.job_id))
-            await manifests.bury(record)
+            await manifests.bury(record.job_id, record.message.owner)
             job_ids.append(record.job_id)
     return job_ids
 

@@ -7,7 +7,8 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.job_warnings import WARNING_TITLES
-from services.common.schemas import JobWarning
+from services.common.ports import Outcome
+from services.common.schemas import JobError, JobWarning, State
 from tests.api.v1.test_jobs import submit
 from tests.support.fakes import FakeWorker, stored_image
 from tests.support.web.html_page import Page
@@ -59,13 +60,22 @@ async def test_openais_clients_get_warnings(client: httpx2.AsyncClient, worker: 
     assert (await asking).json()["warnings"] == [UNUSED.model_dump()]
 
 
-async def test_missing_artifact_names_those_there_are(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
-    """An artifact that the job does not have is 404 with the numbers of those it has."""
+async def test_missing_artifact_names_those_there_are(
+    client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends
+) -> None:
+    """An artifact that the job does not have is 404 with the numbers of those it has, and why it is missing."""
     job_id = await submit(client)
-    await worker.succeed(job_id, stored_image(), stored_image(seed="2"))
+    filtered = JobWarning(code="outputs-filtered", message="number 3 was withheld")
+    await worker.succeed(job_id, stored_image(), stored_image(seed="2"), warnings=[CUT, filtered])
     answer = await client.get(f"/v1/jobs/{job_id}/artifacts/2")
     assert (answer.status_code, answer.json()["code"]) == (404, "artifact-not-found")
-    assert "0, 1" in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("counted from 0: 0, 1; number 3 was withheld")
+
+    job_id = await submit(client)
+    withheld = JobError(code="filtered", message="all was withheld")
+    await backends.statuses.finish(await worker.begin(job_id), Outcome(State.FAILED, error=withheld))
+    answer = await client.get(f"/v1/jobs/{job_id}/artifacts/0")
+    assert answer.json()["detail"].endswith("is failed and has no artifacts: all was withheld")
 
 
 async def test_page_shows_warnings(client: httpx2.AsyncClient, worker: FakeWorker) -> None:

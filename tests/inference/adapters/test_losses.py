@@ -102,8 +102,9 @@ def test_negative_prompt_is_cut_before_the_looks(txt2img: Txt2Img) -> None:
     negative = "hands, " * 60
     pixels, ((code, message),) = _drawn(txt2img, _item("mug", negative=negative))
     assert code == "negative-prompt-cut"
-    assert "hands" in message
-    assert pixels != _drawn(txt2img, _item("mug"))[0]
+    left = negative.strip().removesuffix(message.partition("“")[2].removesuffix("”")).strip()
+    assert left.startswith("hands, hands")
+    assert (pixels, []) == _drawn(txt2img, _item("mug", negative=left))
 
 
 @pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0])
@@ -155,10 +156,12 @@ def withholding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Txt2Img]:
 
 
 def test_safety_checker_withholds(withholding: Txt2Img) -> None:
-    """An image that the pipeline's safety checker paints black is no output."""
-    context = Context(lambda *_: None, lambda _id: False)
+    """An image that the pipeline's safety checker paints black is no output, and no preview shows it before."""
+    previews: list[object] = []
+    context = Context(lambda _step, _total, preview=None: previews.append(preview), lambda _id: False)
     outputs = withholding.generate([_item("mug"), _item("cup")], context)
     assert [type(output) for output in outputs] == [FilteredOutput, FilteredOutput]
+    assert set(previews) == {None}
 
 
 def test_black_image_is_no_verdict(txt2img: Txt2Img) -> None:

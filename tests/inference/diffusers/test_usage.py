@@ -172,3 +172,22 @@ def test_limit_is_that_of_the_encoder_that_reads_most() -> None:
     assert limit.tokens == 20
     assert limit.cut("a mug and more of it!", "mug and more of it") == CutText("a mug and more of!", "it")
     assert TextLimit.of(Unlimited()) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        ("hello " + "木" * 40, "hello " + "木" * 14),
+        ("木" * 40 + " hello", "木" * 20),
+        ("กี่" * 40, "กี่" * 6),
+        ("e\u0301" * 40, "e\u0301" * 10),
+        ("👩\u200d🎨" * 20, "👩\u200d🎨" * 6),
+        ("Кофемолка " * 9, "Кофемолка Кофемолка"),
+        ("a" * 29 + " b", "a" * 20),
+    ],
+    ids=["after a word", "before one", "vowels above", "accents", "emoji", "Cyrillic", "one word"],
+)
+def test_cut_in_scripts_without_spaces(own: str, kept: str) -> None:
+    """Text without spaces is cut at a letter, wherever it stands, and never between a letter and its marks."""
+    limit = TextLimit(Letters(), 20)
+    assert limit.cut(own, own) == CutText(kept, own.removeprefix(kept).strip())
