@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class Supervisor:
                 raise
             if code == UNUSABLE:
                 raise WorkerUnusable("the worker cannot start: its last log line says why, and what to do")
-            log.warning("worker left, starting another", exit_code=code)
+            log.warning("worker left, starting another", exit_code=code, **_reason(code))
             await asyncio.sleep(BACKOFF_SECONDS)
             self._port = _free_port()  # another program may have taken the last one
 
@@ -86,6 +87,14 @@ class Supervisor:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _reason(code: int) -> dict[str, str]:
+    """Return what may be behind an exit that the worker itself could not log."""
+    if code != -signal.SIGKILL:
+        return {}
+    why = "killed: the system does that where the memory of the machine, or that allowed to a container, is used up"
+    return {"reason": f"{why}; allow more, take a smaller model, or ask for fewer and smaller images at once"}
 
 
 def _free_port() -> int:

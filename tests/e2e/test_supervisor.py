@@ -1,9 +1,12 @@
 """The supervisor of `studio` waits until its parts are ready."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.cli import supervisor
 from services.cli.studio import Studio
@@ -20,13 +23,28 @@ def _answer(body: bytes) -> bytes:
 
 async def test_answers_of_other_servers_are_not_ready() -> None:
     """Answers that do not come from a worker of this program do not end the wait for the worker."""
-    waiting, phases = Supervisor(Settings()), list[str]()
+    supervising, phases = Supervisor(Settings()), list[str]()
     ready = b'{"service": "studio-worker", "ready": true, "phase": "serving"}'
     foreign = (b'{"phase": "serving"}', b'{"service": "studio-gateway", "phase": "serving"}')
     bodies = (b"<html>", b"[]", b"{}", b"1", *foreign, ready)
-    async with CannedServer([_answer(body) for body in bodies]).serving(waiting._port):
-        await asyncio.wait_for(waiting.wait_until_ready(phases.append), 10)
+    async with CannedServer([_answer(body) for body in bodies]).serving(supervising._port):
+        await asyncio.wait_for(supervising.wait_until_ready(phases.append), 10)
     assert phases == ["starting"] * 6
+
+
+async def test_killed_worker_may_be_short_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that the system kills cannot say why: its supervisor names the likely reason and what to do."""
+    program = "import os, sys; os.kill(os.getpid(), int(sys.argv[1]))"
+    for number, told in ((signal.SIGKILL, True), (signal.SIGTERM, False)):
+        monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-c", program, str(int(number))))
+        with capture_logs() as logs:
+            running = asyncio.create_task(Supervisor(Settings()).run())
+            while not logs:
+                await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.wait([running])
+        assert logs[0]["exit_code"] == -number
+        assert ("memory" in logs[0].get("reason", "")) is told
 
 
 async def test_a_failed_wait_is_no_success() -> None:
