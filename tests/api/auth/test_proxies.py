@@ -273,7 +273,7 @@ async def test_session_works_beside_credentials_of_a_proxy(app: ASGIApp, own: di
 
 @with_keys
 @pytest.mark.parametrize(("own", "told"), [(FOREIGN[0], "Basic"), (FOREIGN[2], "Negotiate"), (bearer("alice"), None)])
-async def test_program_is_told_of_a_proxys_credentials(
+async def test_program_is_told_of_credentials_of_a_proxy(
     client: httpx2.AsyncClient, own: dict[str, str], told: str | None
 ) -> None:
     """A program that gets no entry with a proxy's credentials reads their scheme, and no part of them."""
