@@ -35,14 +35,14 @@ async def on_http_exception(request: Request[Any], exc: Exception) -> Response:
     """Return the response for an exception of Starlette's own, with its headers. Raises TypeError for any other."""
     if not isinstance(exc, HTTPException):
         raise TypeError(type(exc))
-    if is_preflight(request.scope):
-        return problem(request, "other-origin", preflight_refusal(request))
     status, headers = exc.status_code, dict(exc.headers or {})
     if status == 404 and request.method not in _METHODS:
         status = 405
     if status == 405:
         headers["Allow"] = ", ".join(_allowed(request, exc))
         detail = f"{request.method[:20]} is not allowed at {_shown(request)}; allowed are {headers['Allow']}"
+        if is_preflight(request.scope):
+            detail += f"; {preflight_refusal(request)}"
         return problem(request, _BY_STATUS[405], detail, headers=headers)
     detail = exc.detail
     if status == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
