@@ -149,7 +149,7 @@ def _try(path: Path) -> None:
 
 
 def _opened(path: Path, *, over: bool) -> IO[bytes]:
-    """Open for writing, `over` what is there, or only where nothing is. Raise OSError for a pipe without a reader."""
+    """Open for writing, `over` what is there or else only where nothing is. Raises OSError for an unread pipe."""
     if not path.is_fifo():
         return path.open("wb" if over else "xb", buffering=0)
     number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # which would wait for a reader, and not hear Ctrl-C
