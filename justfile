@@ -73,7 +73,7 @@ fix: (_install "tools")
 # Write .env.example from the settings
 [group("check")]
 env-example: (_install "tools")
-    {{ python }} -c 'from services.common.settings import env_example; print(env_example(), end="")' > .env.example
+    {{ python }} -m scripts.env_example > .env.example
 
 # Write docs/cli.md from the commands
 [group("check")]

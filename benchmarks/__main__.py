@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.report import write_report
 from benchmarks.subject import SHIPPED, Subject
-from services.common.logging import configure_logging
+from services.common.telemetry.logging import configure_logging
 
 NAMES = (
     "chart",

@@ -13,7 +13,7 @@ import uvloop
 from benchmarks.figure import Figure
 from benchmarks.rig import PROMPT, finished, open_system
 from benchmarks.subject import SHIPPED
-from services.cli.worker import run_worker
+from services.cli.serve.worker import run_worker
 from services.common.settings import Settings
 from tests.support.system import System
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.common.catalogue import Catalogue, Model
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.catalogue.files import load_catalogue
 from tests.support.system import ROOT
 
 MODELS: Final = ROOT / "models" / "models.toml"

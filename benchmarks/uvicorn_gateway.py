@@ -5,9 +5,9 @@ from typing import Any, Final, cast
 import uvicorn
 
 from services.api.app import create_app
-from services.common.catalogue_files import load_catalogue
-from services.common.logging import configure_logging
+from services.common.catalogue.files import load_catalogue
 from services.common.settings import load_settings
+from services.common.telemetry.logging import configure_logging
 
 OPTIONS: Final = {"loop": "uvloop", "http": "httptools", "log_level": "warning", "access_log": False}
 

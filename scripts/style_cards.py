@@ -7,8 +7,8 @@ a bad seed is no visitor's first impression.
 import sys
 from typing import TYPE_CHECKING, Any
 
-from services.common.catalogue import Catalogue, Style
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Catalogue, Style
+from services.common.catalogue.files import load_catalogue
 from services.inference.diffusers.quiet import silence_libraries
 from tests.support.system import ROOT
 

@@ -12,11 +12,11 @@ from services.cli.key_commands import key_commands
 from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
 from services.cli.options import ModelName, chosen_model
-from services.cli.process import ensure_temporary_folder, raise_file_limit
+from services.cli.serve.process import ensure_temporary_folder, raise_file_limit
 from services.cli.terminal import standard_streams
-from services.common.logging import configure_logging
 from services.common.settings import Settings, load_settings
-from services.common.uncaught import log_uncaught
+from services.common.telemetry.logging import configure_logging
+from services.common.telemetry.uncaught import log_uncaught
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Put a generative model into production.")
 
@@ -31,7 +31,7 @@ def studio(context: typer.Context, *, model: ModelName = None) -> None:
     catalogue = loaded_catalogue(settings)
     context.obj = (settings, catalogue)
     if context.invoked_subcommand is None:
-        from services.cli.studio import run_studio
+        from services.cli.serve.studio import run_studio
 
         run(run_studio(settings, catalogue, chosen_model(settings, catalogue, model), errors))
 
@@ -39,7 +39,7 @@ def studio(context: typer.Context, *, model: ModelName = None) -> None:
 @app.command()
 def api(context: typer.Context) -> None:
     """Run only the gateway."""
-    from services.cli.gateway import run_gateway
+    from services.cli.serve.gateway import run_gateway
 
     settings, catalogue = context.obj
     chosen_model(settings, catalogue, None)
@@ -54,7 +54,7 @@ def worker(
     attended: Annotated[bool, typer.Option(help="Stop when standard input closes.", hidden=True)] = False,
 ) -> None:
     """Run only a worker, for one model."""
-    from services.cli.worker import run_worker
+    from services.cli.serve.worker import run_worker
 
     settings, catalogue = context.obj
     raise typer.Exit(run(run_worker(settings, catalogue, chosen_model(settings, catalogue, model), attended=attended)))

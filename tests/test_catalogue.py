@@ -13,7 +13,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from services.__main__ import app
-from services.common.adapter_options import ADAPTERS, ChangeName
+from services.common.catalogue.adapter_options import ADAPTERS, ChangeName
 from services.common.params import Modality
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.diffusers.changes import PIPELINE, PROCESS

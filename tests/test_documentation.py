@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 from tests.support.sample_jobs import SampleJobs

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from services.common.logging import configure_logging
+from services.common.telemetry.logging import configure_logging
 
 CANARY = "canary-7f3a9c21"
 SECRETS = [

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.common.addresses import local_path
-from services.common.settings import Settings, env_example, load_settings
+from scripts.env_example import env_example
+from services.common.network.addresses import local_path
+from services.common.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [name for name in Settings.model_fields if name != "failpoint"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from training import networks
 from training.curves import save_curves
 from training.lessons import Lessons, write_captions

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from benchmarks.figure import Figure
-from services.common.catalogue import Catalogue
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Catalogue
+from services.common.catalogue.files import load_catalogue
 from training.captions import FACTS
 from training.exam import Question, write_exam
 from training.grid import save_grid

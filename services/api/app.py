@@ -50,12 +50,12 @@ from services.api.pages.page_errors import problem_page
 from services.api.pages.page_templates import PageTemplates, load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
-from services.common.addresses import s3_endpoint
 from services.common.backends import Backends, open_backends
 from services.common.background import background_task
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import StudioError
 from services.common.failpoints import Failpoints
+from services.common.network.addresses import s3_endpoint
 from services.common.settings import Settings
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer

@@ -13,8 +13,8 @@ from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
 from services.api.auth.exposure import check_exposure
-from services.common.addresses import http_url
-from services.common.listening import listeners
+from services.common.network.addresses import http_url
+from services.common.network.listening import listeners
 from services.common.setting_sources import PREFIX
 from services.common.settings import Settings
 

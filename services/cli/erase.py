@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from services.api.auth.keys import KeyRing
 from services.api.core.gateway import Gateway
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import JobNotFound, JobRemoved, NewerVersion, RecordUnreadable
 from services.common.faults.items import FaultyItems
 from services.common.manifests import Manifests

@@ -24,7 +24,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop. An error ends the command with a sentence and an exit code."""
     from services.cli.gateway_access import Refused, Unreachable
     from services.cli.photo_files import NotWritten
-    from services.cli.supervisor import WorkerUnusable
+    from services.cli.serve.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable
 
     try:

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 import httpx2
 from pydantic import SecretStr
 
-from services.common.addresses import GATEWAY, http_url, is_loopback, is_ours, without_password
-from services.common.proxies import proxy_fault
+from services.common.network.addresses import GATEWAY, http_url, is_loopback, is_ours, without_password
+from services.common.network.proxies import proxy_fault
 from services.common.settings import Settings
 
 REQUEST_SECONDS = 10.0

@@ -11,7 +11,7 @@ from services.cli.client import fetch, submit
 from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, check_gateway
 from services.cli.image_options import OutputFormat
 from services.cli.photo_files import PhotoFiles
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.settings import Settings
 
 
@@ -30,7 +30,7 @@ async def run_generate(
     gateway = GatewayAccess.of(settings)
     if await _is_running(gateway, settings):
         return await submit(gateway, body, *saving, console)
-    from services.cli.studio import open_studio
+    from services.cli.serve.studio import open_studio
 
     alone = _alone(settings, workers=1)
     with console.status("no gateway is running, starting one for this photo") as status:
@@ -57,7 +57,7 @@ async def run_fetch(
     gateway = GatewayAccess.of(settings)
     if await _is_running(gateway, settings):
         return await fetch(gateway, job_id, *saving, console)
-    from services.cli.studio import open_studio
+    from services.cli.serve.studio import open_studio
 
     with console.status("no gateway is running, starting one for this photo") as status:
         async with open_studio(_alone(settings, workers=0), catalogue, model, status.update) as studio:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Literal
 
-from services.common.addresses import GATEWAY, WORKER, http_url, is_ours
+from services.common.network.addresses import GATEWAY, WORKER, http_url, is_ours
 from services.common.settings import Settings
 
 DEADLINE_SECONDS = 4.0  # the gateway gives each of its backends 2 s

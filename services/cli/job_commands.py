@@ -12,7 +12,7 @@ from services.cli.image_options import OutputFormat, destination, sides_of
 from services.cli.options import AsJson, ModelName, chosen_model
 from services.cli.photo_files import PhotoFiles
 from services.cli.tables import job_table, plain, print_table
-from services.common.logging import configure_logging
+from services.common.telemetry.logging import configure_logging
 
 job_commands = typer.Typer()
 MOST_TRIED: Final = 16  # files; the gateway refuses as many photos, in its own words

@@ -9,8 +9,8 @@ import typer
 from services.cli.exits import USAGE, leave
 from services.cli.options import AsJson
 from services.cli.tables import model_table, plain, print_table
-from services.common.catalogue import Catalogue
-from services.common.catalogue_files import CatalogueFaults, check_file, load_catalogue
+from services.common.catalogue.catalogue import Catalogue
+from services.common.catalogue.files import CatalogueFaults, check_file, load_catalogue
 from services.common.settings import Settings
 
 MODELS: Final = "models"

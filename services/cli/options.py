@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli.exits import USAGE, leave
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.settings import Settings
 from services.common.suggestions import unknown
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 
 # A prompt must not command the terminal of the person who lists it.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from services.common.addresses import local_path
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
+from services.common.network.addresses import local_path
 from services.common.ports import Broker, Limits, ObjectStore, StatusStore
 from services.common.settings import Settings
 

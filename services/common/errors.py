@@ -42,8 +42,7 @@ from typing import ClassVar
 from services.common.suggestions import unknown
 
 
-class StudioError(Exception):
-    """Root of the tree."""
+class StudioError(Exception): ...
 
 
 class InvalidRequest(StudioError):
@@ -76,8 +75,7 @@ class JobNotFound(StudioError):
         self.job_id = job_id
 
 
-class StatusRebuilding(JobNotFound):
-    pass
+class StatusRebuilding(JobNotFound): ...
 
 
 class JobRemoved(StudioError):
@@ -95,9 +93,7 @@ class JobFinished(StudioError):
 
 class IdempotencyMismatch(StudioError):
     def __init__(self) -> None:
-        super().__init__(
-            "this Idempotency-Key was used before with another request body: send that body, or another key"
-        )
+        super().__init__("this Idempotency-Key was used before with another body: send that body, or another key")
 
 
 class IdempotencyInFlight(StudioError):
@@ -128,22 +124,18 @@ class LimitReached(StudioError):
         self.retry_after = retry_after
 
 
-class TooManyRequests(LimitReached):
-    pass
+class TooManyRequests(LimitReached): ...
 
 
 class TooManyJobs(LimitReached):
     def __init__(self, most: int) -> None:
-        reason = f"you have {most} jobs that wait or run, the most you may have at once"
-        super().__init__(f"{reason}: wait until one is over, or cancel one", 10)
+        super().__init__(f"you have {most} jobs that wait or run, as many as you may: wait for one, or cancel one", 10)
 
 
-class TooBusy(StudioError):
-    pass
+class TooBusy(StudioError): ...
 
 
-class NotAccepted(StudioError):
-    pass
+class NotAccepted(StudioError): ...
 
 
 class QueueFull(NotAccepted):
@@ -187,8 +179,7 @@ class RecordUnreadable(BackendUnavailable):
         super().__init__(backend, f"the {what} of job {job_id} cannot be read")
 
 
-class BackendRefused(BackendUnavailable):
-    pass
+class BackendRefused(BackendUnavailable): ...
 
 
 class StorageDenied(BackendRefused):
@@ -215,8 +206,7 @@ class Filtered(GenerationError):
     retryable = False  # the same seed draws the same again
 
 
-class ThreadLost(GenerationError):
-    pass
+class ThreadLost(GenerationError): ...
 
 
 class DeadlineExceeded(ThreadLost):
@@ -227,5 +217,4 @@ class DeviceFailed(ThreadLost):
     code = "device-failed"
 
 
-class HandedBack(ThreadLost):
-    pass
+class HandedBack(ThreadLost): ...

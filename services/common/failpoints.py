@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from services.common.addresses import s3_endpoint
+from services.common.network.addresses import s3_endpoint
 
 # In the order of the writes between which they lie; docs/architecture.md says what a crash there leaves behind.
 FAILPOINTS: Final = (

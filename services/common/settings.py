@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.common.addresses import bare_host, expanded, file_url, share_address, store_url, web_url
 from services.common.failpoints import check_failpoint
+from services.common.network.addresses import bare_host, expanded, file_url, share_address, store_url, web_url
 from services.common.setting_sources import ENCODING, PREFIX, CleanSource, SettingSources, listed_names
 
 SECRETS: Final = ("s3_access_key", "s3_secret_key", "secret_key", "keys", "api_key")
@@ -208,18 +208,3 @@ def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     sources.refuse_unknown(known, listed_names(settings.foreign_variables))
     return settings
-
-
-def env_example() -> str:
-    """Return the text of `.env.example`: every setting with its description and default, commented out.
-
-    Defaults that depend on the data folder, or on where this program lies, are left empty, which means unset.
-    """
-    lines = ["# Generated from services/common/settings.py by `just env-example`. Uncomment the lines you change."]
-    for name, info in Settings.model_fields.items():
-        if info.exclude:
-            continue
-        fixed = info.default_factory is None and not (isinstance(info.default, Path) and info.default.is_absolute())
-        default = info.default if fixed and info.default is not None else ""
-        lines += ["", f"# {info.description}", f"# {PREFIX}{name.upper()}={default}"]
-    return "\n".join(lines) + "\n"

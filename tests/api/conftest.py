@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.app import create_app
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.settings import Settings
 from tests.support.fakes import FakeWorker
 from tests.support.live_server import LiveGateway

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from services.cli.gateway_access import GatewayAccess, check_gateway
 from services.cli.health import ask_health
-from services.common.addresses import http_url, is_loopback
-from services.common.catalogue import Catalogue
-from services.common.listening import listeners
+from services.common.catalogue.catalogue import Catalogue
+from services.common.network.addresses import http_url, is_loopback
+from services.common.network.listening import listeners
 from services.common.telemetry.admin_site import serve_admin
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway

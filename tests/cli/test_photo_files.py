@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from services.cli import job_commands
 from services.cli.image_options import OutputFormat, destination
 from services.cli.photo_files import NotWritten, PhotoFiles
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.api.conftest import catalogue
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.process import MOST_FILES, ensure_temporary_folder, raise_file_limit
+from services.cli.serve.process import MOST_FILES, ensure_temporary_folder, raise_file_limit
 from services.common.brokers.sqlite import open_sqlite_broker
 from tests.support.messages import new_message
 

@@ -31,7 +31,7 @@ from services.common.faults.disk import file_fault, sqlite_fault
 from services.common.faults.redis import redis_fault, refuses
 from services.common.faults.refusals import Fault, Refusals
 from services.common.faults.s3 import s3_client_fault, s3_fault
-from services.common.logging import _masked
+from services.common.telemetry.logging import _masked
 
 ADDRESS = {"host": "db.example", "port": 6380}
 BROKER = "amqp://studio:secret@mq.example/photos"

@@ -15,8 +15,9 @@ from uuid import uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from services.common.brokers.delivery import Delivery, Settlement
 from services.common.errors import JobNotFound
-from services.common.ports import RELEASED, Broker, Delivery, Lease, Limits, Outcome, Settlement, StatusStore, Verdict
+from services.common.ports import RELEASED, Broker, Lease, Limits, Outcome, StatusStore, Verdict
 from services.common.schemas import JobError, JobMessage, Progress, State, StatusRecord
 from tests.contracts.conftest import OpenBroker, OpenStatuses
 from tests.support.deliveries import DEADLINE_SECONDS

@@ -5,7 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from services.common.ports import Broker, Settlement
+from services.common.brokers.delivery import Settlement
+from services.common.ports import Broker
 from services.common.schemas import JobMessage
 from tests.contracts.conftest import OpenBroker
 from tests.support.deliveries import DEADLINE_SECONDS, await_depth, publish, receive

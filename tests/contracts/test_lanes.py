@@ -5,7 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from services.common.ports import Broker, Delivery
+from services.common.brokers.delivery import Delivery
+from services.common.ports import Broker
 from tests.contracts.conftest import OpenBroker
 from tests.support.deliveries import DEADLINE_SECONDS, await_depth, publish, receive, reject
 from tests.support.messages import new_message, new_model

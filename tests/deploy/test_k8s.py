@@ -10,7 +10,7 @@ import pytest
 from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
 from services.common.brokers.amqp.topology import queue_name
 from services.common.brokers.lanes import lane_of
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.settings import Settings, load_settings
 from services.inference.runtime.registry import resolve_adapter
 from tests.support.compose_files import ROOT, studio

@@ -18,7 +18,7 @@ from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, che
 from services.cli.generate import run_generate
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.photo_files import PhotoFiles
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.settings import Settings
 from tests.support.fakes import PROOF, CannedGateway, CannedServer, canned
 

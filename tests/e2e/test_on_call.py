@@ -8,7 +8,7 @@ import pytest
 
 from services.cli.erase import Erased, run_erase
 from services.common.backends import Backends, open_backends
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.cli import supervisor
-from services.cli.studio import Studio
-from services.cli.supervisor import Supervisor
+from services.cli.serve import supervisor
+from services.cli.serve.studio import Studio
+from services.cli.serve.supervisor import Supervisor
 from services.common.settings import Settings
 from tests.support.fakes import CannedServer
 

@@ -73,7 +73,8 @@ def test_colors_of_a_terminal(tmp_path: Path, environ: dict[str, str], colored: 
     """A terminal gets colors unless NO_COLOR or its kind says no."""
     ours, theirs = pty.openpty()
     program = (
-        "from services.common.logging import configure_logging; import structlog; from services.cli.exits import leave;"
+        "from services.common.telemetry.logging import configure_logging;"
+        "import structlog; from services.cli.exits import leave;"
         "configure_logging(); structlog.get_logger().warning('seen'); leave(3, 'said')"
     )
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")}

@@ -15,7 +15,7 @@ URL = f"amqp://studio:{CANARY}@rabbit/"
 # `studio api` with this coroutine in place of the gateway.
 PROGRAM = """
 import asyncio, atexit, gc, logging, sys, threading, warnings
-import services.cli.gateway
+import services.cli.serve.gateway
 from services.__main__ import main
 
 class Broken:
@@ -41,7 +41,7 @@ async def waits(loop):
 async def run_gateway(settings, catalogue):
     {fault}
 
-services.cli.gateway.run_gateway = run_gateway
+services.cli.serve.gateway.run_gateway = run_gateway
 sys.argv = ["studio", "api"]
 main()
 """

@@ -9,8 +9,8 @@ from threading import Event, Thread
 
 import pytest
 
+from services.common.brokers.delivery import Settlement
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
-from services.common.ports import Settlement
 from tests.support.deliveries import DEADLINE_SECONDS, publish, receive
 
 pytestmark = pytest.mark.anyio

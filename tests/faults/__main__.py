@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from services.common.logging import configure_logging
+from services.common.telemetry.logging import configure_logging
 from tests.faults.backends import ScenarioBackends, proxied_stack
 from tests.faults.reliability_table import write_table
 from tests.faults.result import Result

@@ -11,8 +11,9 @@ from typing import Any
 from services.__main__ import main
 from services.api.core.gateway import Gateway
 from services.api.core.publisher import Publisher
+from services.common.brokers.delivery import Delivery, Settlement
 from services.common.manifests import Manifests
-from services.common.ports import Delivery, Outcome, Settlement, Verdict
+from services.common.ports import Outcome, Verdict
 from services.common.schemas import Artifact, StatusRecord
 from services.inference.job.lease import JobLease
 

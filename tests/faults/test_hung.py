@@ -13,7 +13,7 @@ import pytest
 from starlette.routing import Route
 
 from services.api.app import create_app
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
 from tests.faults.backends import ScenarioBackends, proxied_stack

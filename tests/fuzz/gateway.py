@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from services.api.app import create_app
 from services.common.brokers.sqlite import SQLiteBroker
-from services.common.catalogue import Catalogue
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Catalogue
+from services.common.catalogue.files import load_catalogue
 from services.common.schemas import State, StatusRecord
 from tests.api.conftest import embedded_settings
 from tests.support.fakes import FakeWorker, dead_letter, stored_image

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.support.models.items import tiny_model

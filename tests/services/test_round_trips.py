@@ -10,7 +10,7 @@ from asgi_lifespan import LifespanManager
 from redis.asyncio import Redis
 
 from services.api.app import create_app
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.api.conftest import catalogue, embedded_settings
 from tests.support.servers.stack import Stack
 

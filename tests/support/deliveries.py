@@ -3,8 +3,9 @@
 import asyncio
 from contextlib import aclosing
 
+from services.common.brokers.delivery import Delivery
 from services.common.errors import InvalidMessage
-from services.common.ports import Broker, Delivery
+from services.common.ports import Broker
 from tests.support.messages import new_message
 
 DEADLINE_SECONDS = 15.0

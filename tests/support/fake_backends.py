@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from services.common.backends import Backends
+from services.common.brokers.delivery import Delivery
 from services.common.errors import BackendUnavailable
-from services.common.ports import DeadLetter, Delivery, ObjectStore, Quota, StatusStore
+from services.common.ports import DeadLetter, ObjectStore, Quota, StatusStore
 from services.common.presence import Presence, read_presences
 from services.common.schemas import JobMessage, StatusRecord
 

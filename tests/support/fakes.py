@@ -14,9 +14,10 @@ from PIL import Image
 from services.common.backends import Backends
 from services.common.background import background_task
 from services.common.brokers import sqlite_queue
+from services.common.brokers.delivery import Settlement
 from services.common.brokers.sqlite import SQLiteBroker
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome, Settlement, Verdict
+from services.common.ports import Lease, Outcome, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.preview_cache import preview_key
 from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State

@@ -14,7 +14,7 @@ import uvloop
 from services.api.app import create_app
 from services.api.server import serve
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 
 SECONDS = 20.0

@@ -1,6 +1,6 @@
 import numpy as np
 
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from tests.support.system import ROOT
 from training import networks
 from training.captions import FACTS, write_caption

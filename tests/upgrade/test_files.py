@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from tests.support.operator import studio
 from tests.support.system import System, running_system
 from tests.upgrade.samples import write_file

@@ -6,7 +6,7 @@ import pytest
 from services.api.core.gateway import Gateway
 from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.presence import Pace
 from services.common.settings import Settings
 from tests.support.fake_backends import without

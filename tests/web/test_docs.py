@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from services.api.endpoints import endpoints
 from services.api.http.endpoint import Endpoint
 from services.api.reference.examples import curl_example, python_example
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 from tests.support.sample_jobs import SampleJobs

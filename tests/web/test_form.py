@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.support.fakes import FakeWorker
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id, submit

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from services.api.core.gateway import Gateway
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.ids import new_job_id
 from services.common.schemas import State
 from services.common.settings import Settings

@@ -14,7 +14,7 @@ from services.api.auth.refusal import RequestRefused
 from services.api.auth.same_origin import foreign_sender
 from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
-from services.common.addresses import host_of, is_loopback
+from services.common.network.addresses import host_of, is_loopback
 
 _READING: Final = ("GET", "HEAD")
 # Headers that nginx, Caddy, Traefik, Azure, IIS, Cloudflare, ngrok and Envoy add, by name or by its beginning.

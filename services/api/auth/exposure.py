@@ -1,7 +1,7 @@
 """Refuses to listen where other machines can reach the gateway while it asks for no keys."""
 
 from services.api.auth.keys import KeyRing
-from services.common.addresses import is_loopback
+from services.common.network.addresses import is_loopback
 from services.common.settings import Settings
 
 

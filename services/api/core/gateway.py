@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import (
     BackendUnavailable,
     IdempotencyMismatch,

@@ -10,7 +10,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Final, Self
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.presence import Pace, Presence
 from services.common.schemas import State, StatusRecord
 from services.common.workload import count_of, size_of, steps_of

@@ -10,7 +10,7 @@ from typing import Final
 
 from services.api.core.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.ids import is_job_id
 from services.common.presence import WORKERS, Presence, read_presences

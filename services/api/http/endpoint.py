@@ -10,7 +10,7 @@ from starlette.routing import Route
 from services.api.http.authorization import Access, authorized
 from services.api.http.problems import Kind
 from services.api.http.state import Handler
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 
 JsonSchema = dict[str, Any]
 

@@ -15,7 +15,7 @@ from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.waiting_clients import WaitingClients
 from services.api.http.rate_limit import RateLimit
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 
 

@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
 from services.api.http.other_sites import is_preflight
-from services.common.addresses import bare_host
+from services.common.network.addresses import bare_host
 
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 _SHOWN: Final = (

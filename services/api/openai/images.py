@@ -23,9 +23,9 @@ from services.api.openai.errors import DO_NOT_REPEAT, KINDS, job_error, openai_e
 from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas, model_asked_for
 from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
 from services.api.openai.waiting import accept, until_over
-from services.common.addresses import host_of, http_url, is_loopback
 from services.common.errors import StudioError
 from services.common.job_warnings import ADDRESS_UNKNOWN
+from services.common.network.addresses import host_of, http_url, is_loopback
 from services.common.schemas import Artifact, State, StatusRecord
 
 # The problems that reading the job and its images may answer.

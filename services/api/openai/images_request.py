@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from services.api.core.renditions import FORMATS
 from services.api.http.endpoint import JsonSchema
-from services.common.catalogue import Catalogue, Model, faults_of
+from services.common.catalogue.catalogue import Catalogue, Model, faults_of
 from services.common.errors import InvalidRequest, ModelNotFound
 from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
 

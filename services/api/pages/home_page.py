@@ -16,7 +16,7 @@ from services.api.pages.page_templates import PageTemplates
 from services.api.pages.photo_choices import PhotoChoices, photo_model, takes_words
 from services.api.pages.photo_form import PhotoForm
 from services.api.pages.submission import read_form, submit_form
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
 from services.common.settings import Settings
 

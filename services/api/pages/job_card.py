@@ -8,7 +8,7 @@ from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
 from services.api.http.job_views import artifact_path
 from services.api.pages.eta_words import eta_words
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
 QUARTER: Final = 25  # percent between two announcements to a screen reader

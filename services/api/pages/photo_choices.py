@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from services.api.http.model_schema import model_schema
 from services.api.pages.form_field import FormField
-from services.common.catalogue import Catalogue, Model, Style
+from services.common.catalogue.catalogue import Catalogue, Model, Style
 
 # Width to height. The words are what photographers call the shapes.
 SHAPES: Final = (("Square", 1, 1), ("Portrait", 4, 5), ("Landscape", 3, 2))

@@ -31,7 +31,7 @@ from services.api.http.endpoint import Answer, Endpoint, JsonSchema
 from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.http.problem_views import ProblemView
 from services.api.http.problems import KINDS, MEDIA_TYPE, Kind
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 
 _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"

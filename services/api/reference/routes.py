@@ -18,8 +18,8 @@ from services.api.pages.page_templates import PageTemplates
 from services.api.reference.examples import curl_example, python_example
 from services.api.reference.openapi import openapi_document
 from services.api.reference.schema_words import Member, members
-from services.common.addresses import http_url
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
+from services.common.network.addresses import http_url
 from services.common.settings import Settings
 
 

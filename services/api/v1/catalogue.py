@@ -14,7 +14,7 @@ from services.api.http.model_schema import model_schema
 from services.api.http.problems import problem
 from services.api.http.state import AppState
 from services.api.http.view import View
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, ModelNotFound
 from services.common.params import Modality
 

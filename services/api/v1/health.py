@@ -11,7 +11,7 @@ from services.api.http.problem_views import DependenciesView
 from services.api.http.problems import problem
 from services.api.http.state import AppState
 from services.api.http.view import View
-from services.common.addresses import GATEWAY
+from services.common.network.addresses import GATEWAY
 
 
 class LiveView(View):

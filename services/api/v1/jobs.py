@@ -20,7 +20,7 @@ from services.api.http.requests.preferences import Preferences
 from services.api.http.requests.query import read_query
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.schemas import StatusRecord
 

@@ -18,11 +18,12 @@ from services.common.brokers.amqp.dead_letters import read_dead_letters, take_de
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
+from services.common.brokers.delivery import Delivery
 from services.common.brokers.lanes import lane_of
 from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.faults.amqp import BLOCKED, amqp_fault
 from services.common.faults.refusals import Refusals
-from services.common.ports import DeadLetter, Delivery
+from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage
 
 T = TypeVar("T")
@@ -40,8 +41,7 @@ log = structlog.get_logger(__name__)
 class RabbitMQBroker:
     """Publishing has one session and all other calls have one; each `consume` has its own connection.
 
-    A session is replaced when a call on it fails. RabbitMQ with an alarm stops reading from a connection that has
-    published, so nothing else shares that connection.
+    A session is replaced when a call on it fails. RabbitMQ with an alarm reads nothing more from one that publishes.
     """
 
     def __init__(self, url: str) -> None:
@@ -80,7 +80,7 @@ class RabbitMQBroker:
         return await self._call(CALL_SECONDS, lambda session: session.depth(model))
 
     async def dead_letter_count(self) -> int:
-        return await self._call(CALL_SECONDS, lambda session: session.dead_letter_count())
+        return await self._call(CALL_SECONDS, Session.dead_letter_count)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return await self._on_channel(lambda channel: read_dead_letters(channel, limit))
@@ -95,9 +95,9 @@ class RabbitMQBroker:
         return await self._on_channel(lambda channel: take_dead_letter(channel, message_id))
 
     async def ping(self, *, publishing: bool = False) -> None:
-        await self._call(CALL_SECONDS, lambda session: session.ping())
+        await self._call(CALL_SECONDS, Session.ping)
         if publishing:
-            await self._call(PROBE_SECONDS, lambda session: session.probe(), publishing=True)
+            await self._call(PROBE_SECONDS, Session.probe, publishing=True)
         self._refusals.mended()
 
     async def close(self) -> None:
@@ -160,14 +160,14 @@ class RabbitMQBroker:
         self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]], *, publishing: bool = False
     ) -> T:
         session = self._outgoing if publishing else self._session
-        if await session.blocked():  # it stays: a new connection would take one message before it is blocked as well
-            raise self._refusals.error("it takes no messages", BLOCKED)
         try:
+            if await session.blocked():
+                raise TimeoutError
             return await within(seconds, work(session))
         except DeliveryError:
             raise  # an answer, not a failure
         except FAILURES as exc:
-            if await session.blocked():
+            if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
                 raise self._refusals.error("it takes no messages", BLOCKED) from exc
             self._discard(session)
             raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc

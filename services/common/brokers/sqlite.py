@@ -16,10 +16,11 @@ from uuid import uuid4
 import structlog
 
 from services.common.brokers import sqlite_queue
+from services.common.brokers.delivery import Delivery, Settlement
 from services.common.brokers.slots import Slots
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull
-from services.common.ports import DeadLetter, Delivery, Settlement
+from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage
 from services.common.sqlite import SQLiteFile, open_sqlite
 

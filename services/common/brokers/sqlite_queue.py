@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.common.brokers.delivery import Settlement
 from services.common.brokers.lanes import BULK_SUFFIX, lane_of
-from services.common.ports import DeadLetter, Settlement
+from services.common.ports import DeadLetter
 
 # `place` keeps the order of publishing; a message put back keeps its place.
 SCHEMA = (

@@ -1,25 +1,17 @@
-"""The distributed object store: any S3 server, by `s3://BUCKET?endpoint=URL&region=NAME`.
-
-Path-style addresses, signature version 4, no checksum headers unless the server asks: older and smaller servers
-understand these, too. Without an endpoint it is Amazon's.
-"""
+"""The distributed object store: any S3 server, by `s3://BUCKET?endpoint=URL&region=NAME`."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.handlers import add_expect_header
 from botocore.parsers import ResponseParserError
 from pydantic import SecretStr
 
-from services.common.addresses import s3_endpoint
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 from services.common.faults.refusals import Refusals
 from services.common.faults.s3 import (
@@ -27,12 +19,12 @@ from services.common.faults.s3 import (
     FOREIGN,
     KEYS,
     NO_BUCKET,
-    SETTINGS,
     s3_client_fault,
     s3_code,
     s3_fault,
 )
 from services.common.objects.keys import is_object_key
+from services.common.objects.s3_clients import CHUNK_SECONDS, open_s3_clients
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client  # of the development dependencies
@@ -40,10 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALL_SECONDS: Final = 2.0
-CHUNK_SECONDS: Final = 10.0
 BYTES_A_SECOND: Final = 1_000_000  # a put gets this much longer, or a large one would never succeed
 CHUNK_BYTES: Final = 64 * 1024
-CONNECTIONS: Final = 50
 DELETE_AT_ONCE: Final = 1000  # what one DeleteObjects request may name
 PROBE: Final = "probe/ready"
 PROBE_SECONDS: Final = 30.0  # between two writes that only tell whether writing is allowed: they are billed
@@ -194,46 +184,11 @@ async def open_s3_object_store(
     secret_key: SecretStr | None = None,
     public_endpoint: str | None = None,
 ) -> AsyncIterator[S3ObjectStore]:
-    """Raise BackendUnavailable when the server does not answer or refuses the credentials.
-
-    Without credentials, botocore looks for them where it always does.
-    """
-    parts = urlsplit(url)
-    session = get_session()
-    # It makes a put wait for "100 Continue" with no timeout armed, so without end when the server is silent.
-    session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]  # stubs know one shape only
-    common: dict[str, Any] = {
-        "region_name": parse_qs(parts.query).get("region", ["us-east-1"])[0],
-        "aws_access_key_id": access_key and access_key.get_secret_value(),
-        "aws_secret_access_key": secret_key and secret_key.get_secret_value(),
-    }
-    async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(_client(session, s3_endpoint(url), common))
-            presigner = client
-            if public_endpoint:
-                presigner = await stack.enter_async_context(_client(session, public_endpoint, common))
-        except BotoCoreError as exc:  # it needs no server to find these settings wrong
-            fault = s3_client_fault(exc)
-            raise StorageDenied(exc, fault.cure if fault else SETTINGS) from exc
-        store = S3ObjectStore(client, presigner, parts.netloc)
+    """Raise BackendUnavailable when the server does not answer or refuses the credentials."""
+    async with open_s3_clients(url, access_key, secret_key, public_endpoint) as (client, presigner):
+        store = S3ObjectStore(client, presigner, urlsplit(url).netloc)
         await store.open()
         yield store
-
-
-def _client(session: AioSession, endpoint: str | None, common: dict[str, Any]) -> Any:
-    config = AioConfig(
-        signature_version="s3v4",
-        s3={"addressing_style": "path"},
-        connect_timeout=1,
-        read_timeout=CHUNK_SECONDS,
-        retries={"total_max_attempts": 2, "mode": "standard"},
-        max_pool_connections=CONNECTIONS,
-        # Servers older than these headers refuse what carries them.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return session.create_client("s3", endpoint_url=endpoint, config=config, **common)
 
 
 def _code(exc: BaseException | None) -> str:

@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from services.common.listening import listeners
+from services.common.network.listening import listeners
 
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

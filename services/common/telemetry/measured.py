@@ -9,19 +9,10 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 
 from services.common.backends import Backends
+from services.common.brokers.delivery import Delivery
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import (
-    Broker,
-    DeadLetter,
-    Delivery,
-    Lease,
-    ObjectStore,
-    Outcome,
-    Quota,
-    StatusStore,
-    Verdict,
-)
+from services.common.ports import Broker, DeadLetter, Lease, ObjectStore, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.telemetry.process_metrics import ProcessMetrics
 from services.common.telemetry.tracing import Tracer, message_attributes

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.common.adapter_options import ChangeName
+from services.common.catalogue.adapter_options import ChangeName
 from services.common.errors import ModelUnavailable
 from services.inference.diffusers.allocator import keep_memory
 from services.inference.diffusers.decoder import decode_one_by_one

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, get_args
 
-from services.common.adapter_options import Precision
+from services.common.catalogue.adapter_options import Precision
 from services.common.errors import DeviceFailed, ModelUnavailable
 from services.inference.runtime.device_errors import first_line, may_pass
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from services.common.proxies import proxy_fault
+from services.common.network.proxies import proxy_fault
 from services.inference.diffusers.model_folder import INDEX, first_fault
 from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.sources import Source

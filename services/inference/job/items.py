@@ -1,7 +1,7 @@
 """The items of a job: one for each output that an adapter makes."""
 
 from services import __version__
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import InvalidMessage, InvalidRequest
 from services.common.params import MAX_SEED, ImageParams, Params
 from services.common.schemas import JobMessage

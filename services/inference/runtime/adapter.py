@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Modality, Params
 from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.sources import Source

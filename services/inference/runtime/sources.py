@@ -4,7 +4,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.catalogue import COMMIT, REPOSITORY, Model
+from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Model
 from services.common.errors import ModelUnavailable
 
 _SAFE = ".safetensors"

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from services.common.addresses import WORKER
 from services.common.backends import Backends, ping_all
 from services.common.background import background_task
+from services.common.network.addresses import WORKER
 from services.common.telemetry.admin_site import metrics_page, serve_admin
 from services.common.telemetry.loop_lag import watch_loop_lag
 from services.inference.job.metrics import Metrics

@@ -6,6 +6,7 @@ from typing import cast
 
 import structlog
 
+from services.common.brokers.delivery import Delivery
 from services.common.errors import (
     BackendRefused,
     BackendUnavailable,
@@ -18,7 +19,7 @@ from services.common.errors import (
     ThreadLost,
 )
 from services.common.manifests import Manifests
-from services.common.ports import Delivery, Lease, Outcome
+from services.common.ports import Lease, Outcome
 from services.common.schemas import JobError, JobMessage, State
 from services.common.telemetry.tracing import message_attributes
 from services.inference.worker.attempt import Attempt

@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 
-from services.common.addresses import WORKER
 from services.common.backends import Backends, open_backends, open_cache
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import ModelUnavailable
 from services.common.failpoints import Failpoints
+from services.common.network.addresses import WORKER
 from services.common.settings import Settings
 from services.common.telemetry.export import open_tracer
 from services.common.telemetry.measured import measured

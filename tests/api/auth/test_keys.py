@@ -18,7 +18,7 @@ from services.api.auth.keys import KeyRing
 from services.api.endpoints import endpoints
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Endpoint
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
 from tests.api.conftest import embedded_settings

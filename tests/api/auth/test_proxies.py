@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from services.api.app import create_app
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
 from tests.api.v1.test_jobs import MUG
 from tests.support.api_keys import LINES, bearer, key_of

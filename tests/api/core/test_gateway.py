@@ -12,7 +12,7 @@ import pytest
 from services.api.core.gateway import Gateway
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import (
     BackendUnavailable,
     IdempotencyInFlight,

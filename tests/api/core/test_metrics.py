@@ -13,7 +13,7 @@ from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import (
     BackendUnavailable,
     IdempotencyMismatch,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.api.core.model_queue import LiveJob, ModelQueue
 from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.params import Modality
 from services.common.schemas import JobMessage, State, StatusRecord
 from tests.support.fake_backends import FakeStatuses, InMemoryCache

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from services.api.core.gateway import Gateway
 from services.api.http.problems import KINDS
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import MUG

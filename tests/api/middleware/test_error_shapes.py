@@ -8,7 +8,7 @@ import pytest
 
 from services.api.core.gateway import Gateway
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.api.v1.test_jobs import MUG
 from tests.support.api_keys import LINES, bearer

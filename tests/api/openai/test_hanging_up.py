@@ -14,7 +14,7 @@ import pytest
 
 from services.api.core import waiting_clients
 from services.api.core.waiting_clients import WaitingClients
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.schemas import State, StatusRecord
 from tests.api.conftest import embedded_settings
 from tests.support.fakes import FakeWorker, stored_image

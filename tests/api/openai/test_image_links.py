@@ -12,7 +12,7 @@ from PIL import Image
 
 from services.api.app import create_app
 from services.api.auth import signed_links
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.support.api_keys import LINES, bearer
 from tests.support.fakes import FakeWorker, stored_image

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.params import Modality
 from services.common.ports import Outcome
 from services.common.schemas import JobError, State

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.support.fakes import FakeWorker, stored_image
 
 pytestmark = pytest.mark.anyio

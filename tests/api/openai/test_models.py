@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.support.api_keys import LINES, bearer
 
 pytestmark = pytest.mark.anyio

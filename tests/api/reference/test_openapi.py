@@ -10,7 +10,7 @@ from starlette.routing import Route
 from services.api.app import create_app
 from services.api.pages.page_templates import load_page_templates
 from services.api.pages.routes import page_routes
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 
 pytestmark = pytest.mark.anyio

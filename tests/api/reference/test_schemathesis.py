@@ -11,7 +11,7 @@ from schemathesis.config import SchemathesisConfig
 
 from services.api.endpoints import endpoints
 from services.api.reference.openapi import openapi_document
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.files import load_catalogue
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 from tests.support.sample_jobs import SampleJobs

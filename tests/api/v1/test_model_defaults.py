@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue, Model
+from services.common.catalogue.catalogue import Catalogue, Model
 
 DEFAULTS: Final[dict[str, dict[str, object]]] = {
     "film": {"num_images": 2, "frames": 25, "fps": 24, "steps": 4, "width": 128},

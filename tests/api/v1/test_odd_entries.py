@@ -13,7 +13,7 @@ from services.api.app import create_app
 from services.api.core.metrics import Metrics
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends, open_backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.ids import new_job_id
 from services.common.manifests import Manifests

@@ -5,7 +5,7 @@ import pytest
 
 from services.api.core.gateway import Gateway
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.preview_cache import preview_key
 from services.common.schemas import Progress
 from services.common.settings import Settings

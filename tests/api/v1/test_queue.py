@@ -11,7 +11,7 @@ import pytest
 
 from services.api.core.queue_positions import FRESH_SECONDS, QueuePositions
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.presence import Pace
 from services.common.schemas import Progress, StatusRecord

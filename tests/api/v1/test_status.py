@@ -8,7 +8,7 @@ import pytest
 from services.api.core.health import BackendHealth
 from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
-from services.common.catalogue import Catalogue
+from services.common.catalogue.catalogue import Catalogue
 from tests.api.v1.test_jobs import submit
 from tests.support.fake_backends import without
 from tests.support.fakes import FakeWorker

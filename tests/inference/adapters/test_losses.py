@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Txt2ImgParams
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Context, Item

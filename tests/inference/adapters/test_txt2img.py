@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Cancelled, Context, Item

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.sources import Source
 from tests.support.models.items import apart, draw, item, tiny_model

@@ -7,8 +7,8 @@ import sys
 import pytest
 from PIL import Image
 
-from services.common.catalogue import Model
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Model
+from services.common.catalogue.files import load_catalogue
 from services.common.errors import ModelUnavailable
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.diffusers.changes import PIPELINE, PROCESS, changes_off

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import ModelUnavailable
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.batching.timings import CallTimings

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import ModelUnavailable
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.pipelines import load_pipeline

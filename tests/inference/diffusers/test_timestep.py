@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.pipelines import load_pipeline
 from services.inference.diffusers.timestep import embed_timestep_once

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.inference.diffusers.hardware import Hardware
 from services.inference.diffusers.pipelines import load_pipeline
 from services.inference.diffusers.rounding import confine_rounding

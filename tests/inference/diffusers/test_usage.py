@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Txt2ImgParams
 from services.inference.diffusers.safety import withheld
 from services.inference.diffusers.text_limit import CutText, TextLimit, Texts

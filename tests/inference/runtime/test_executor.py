@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import pytest
 import structlog
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item, ModelAdapter

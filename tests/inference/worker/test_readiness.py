@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.backends import Backends
-from services.common.ports import Delivery
+from services.common.brokers.delivery import Delivery
 from services.inference.worker.health import Readiness
 from services.inference.worker.worker import Worker
 from services.inference.worker.worker_runtime import WorkerRuntime

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.cli.supervisor import UNUSABLE
-from services.cli.worker import run_worker
-from services.common.catalogue import Catalogue
+from services.cli.serve.supervisor import UNUSABLE
+from services.cli.serve.worker import run_worker
+from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.support.models.faulty_adapter import FAILURES
 from tests.support.models.items import tiny_model

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from services.common.catalogue import Limits, Model
+from services.common.catalogue.catalogue import Limits, Model
 from services.common.errors import GenerationError, ModelUnavailable
 from services.common.workload import size_of
 from services.inference.adapters.txt2img import Txt2Img

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 import numpy as np
 from PIL import Image
 
-from services.common.catalogue import Model
-from services.common.catalogue_files import load_catalogue
+from services.common.catalogue.catalogue import Model
+from services.common.catalogue.files import load_catalogue
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.executor import ModelExecutor

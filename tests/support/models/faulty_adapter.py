@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Modality
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
 from services.inference.runtime.outputs import Output

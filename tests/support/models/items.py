@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Modality, Txt2ImgParams
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from services.common.catalogue import Model
+from services.common.catalogue.catalogue import Model
 from services.common.params import Modality
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import Encoded, FilteredOutput, ImageOutput, Output, Preview

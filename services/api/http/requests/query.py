@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 
-from services.common.catalogue import faults_of
+from services.common.catalogue.catalogue import faults_of
 from services.common.errors import InvalidRequest
 
 

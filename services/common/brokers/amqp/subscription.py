@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import close_connection, connect
 from services.common.brokers.amqp.topology import declare_job_queues
-from services.common.ports import Delivery, Settlement
+from services.common.brokers.delivery import Delivery, Settlement
 
 SETTLE_SECONDS = 2.5
 WATCH_SECONDS = 15.0

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from services.common.addresses import WORKER, is_ours
+from services.common.network.addresses import WORKER, is_ours
 from services.common.settings import Settings
 
 log = structlog.get_logger(__name__)

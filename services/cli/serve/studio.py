@@ -10,10 +10,10 @@ from rich.console import Console
 
 from services.api.app import create_app
 from services.api.server import serve
-from services.cli.process import freeze_heap, stop_event
-from services.cli.supervisor import Supervisor
-from services.common.addresses import GATEWAY
-from services.common.catalogue import Catalogue, Model
+from services.cli.serve.process import freeze_heap, stop_event
+from services.cli.serve.supervisor import Supervisor
+from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.network.addresses import GATEWAY
 from services.common.settings import Settings
 from services.common.telemetry.export import open_tracer
 

@@ -4,10 +4,10 @@ import structlog
 
 from services.api.app import create_app
 from services.api.server import serve
-from services.cli.process import freeze_heap, stop_event
-from services.common.addresses import GATEWAY
-from services.common.catalogue import Catalogue
+from services.cli.serve.process import freeze_heap, stop_event
+from services.common.catalogue.catalogue import Catalogue
 from services.common.failpoints import Failpoints
+from services.common.network.addresses import GATEWAY
 from services.common.settings import Settings
 from services.common.telemetry.export import open_tracer
 

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import structlog
 
-from services.cli.process import freeze_heap, stop_event
-from services.cli.supervisor import UNUSABLE
-from services.common.catalogue import Catalogue, Model
+from services.cli.serve.process import freeze_heap, stop_event
+from services.cli.serve.supervisor import UNUSABLE
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import BackendRefused, BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.settings import Settings
 from services.inference.runtime.executor import ModelExecutor

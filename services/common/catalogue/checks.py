@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from services.common.adapter_options import ADAPTERS
-from services.common.catalogue import COMMIT, REPOSITORY, Limits, Model
+from services.common.catalogue.adapter_options import ADAPTERS
+from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Limits, Model
 from services.common.errors import InvalidRequest
 from services.common.param_faults import fault_of
 from services.common.params import PARAMS, ImageParams, Modality, Params

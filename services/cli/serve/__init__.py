@@ -1,0 +1,1 @@
+"""The commands that run services: gateway, worker, and both with one command."""
