@@ -12,16 +12,8 @@ import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from services.cli.gateway_access import (
-    RETRY_SECONDS,
-    GatewayAccess,
-    Refused,
-    Unreachable,
-    ask,
-    get_with_retries,
-    open_client,
-    silence,
-)
+from services.cli.gateway_access import GatewayAccess, ask, get_with_retries, open_client, silence
+from services.cli.gateway_answers import RETRY_SECONDS, Refused, Unreachable
 from services.cli.photo_files import NotWritten, PhotoFiles
 
 JobJson = dict[str, Any]

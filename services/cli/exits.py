@@ -22,7 +22,7 @@ ROUND_SECONDS: Final = 1.0
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop. An error ends the command with a sentence and an exit code."""
-    from services.cli.gateway_access import Refused, Unreachable
+    from services.cli.gateway_answers import Refused, Unreachable
     from services.cli.photo_files import NotWritten
     from services.cli.serve.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import httpx2
 from pydantic import SecretStr
 
+from services.cli.gateway_answers import RETRY_SECONDS, Refused, Unreachable, check_type, problem_in
 from services.common.network.addresses import GATEWAY, http_url, is_loopback, is_ours, without_password
 from services.common.network.proxies import proxy_fault
 from services.common.settings import Settings
@@ -18,25 +19,8 @@ from services.common.settings import Settings
 REQUEST_SECONDS = 10.0
 FOUND_SECONDS = 2.0  # within which a gateway on this machine answers /livez
 RETRY_FOR_SECONDS = 60.0  # of an accepted job: a gateway that does not answer may be started again
-RETRY_SECONDS = 1.0
 ANSWER_SECONDS = 120.0  # of a whole answer: one that comes in drops is never late for a single read
 JSON: Final = "application/json"
-
-
-class Unreachable(Exception):
-    """No gateway answers; exit code 3."""
-
-
-class Refused(Exception):
-    """The gateway refused the request: `unavailable` when it may take it later (3), else a wrong request (2)."""
-
-    def __init__(self, problem: Mapping[str, Any], *, unavailable: bool, retry_after: float = RETRY_SECONDS) -> None:
-        faults = [
-            f"{error['pointer'].strip('/') or 'request'}: {error['detail']}" for error in problem.get("errors", [])
-        ]
-        super().__init__("; ".join(faults) or str(problem.get("detail") or problem.get("title")))
-        self.unavailable = unavailable
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -160,11 +144,11 @@ async def ask(
     except TimeoutError as exc:
         raise httpx2.ReadTimeout(f"no whole answer within {ANSWER_SECONDS:g} s") from exc
     if response.is_success:
-        _check_type(response, media_type)
+        check_type(response, media_type)
         return response
     asked = response.headers.get("Retry-After", "")
     raise Refused(
-        _problem_in(response),
+        problem_in(response),
         unavailable=response.status_code >= 500 or response.status_code == 429,
         retry_after=max(RETRY_SECONDS, float(asked)) if asked.isdecimal() else RETRY_SECONDS,
     )
@@ -179,35 +163,6 @@ async def _redirected(response: httpx2.Response) -> httpx2.Response:
     except (httpx2.InvalidURL, httpx2.TooManyRedirects) as exc:
         title = f"{response.status_code} {response.reason_phrase}: {exc}"
         raise Refused({"title": title}, unavailable=False) from exc
-
-
-def _check_type(response: httpx2.Response, media_type: str) -> None:
-    """Raise Unreachable for another media type, as of a proxy's page to sign in: /livez may need no signing in."""
-    got = response.headers.get("Content-Type", "no type").partition(";")[0].strip()
-    if got.lower() != media_type:
-        raise Unreachable(
-            f"{_shown(response)} answered {got} in place of {media_type}, which is no answer of a gateway: "
-            f"check STUDIO_URL, and the proxy in front of it"
-        )
-
-
-def _problem_in(response: httpx2.Response) -> Mapping[str, Any]:
-    """Return the problem, or one that says that the answer is none of a gateway's, but perhaps a proxy's."""
-    problem: object = None
-    if response.headers.get("Content-Type", "").startswith("application/problem+json"):
-        with suppress(ValueError):
-            problem = response.json()
-    if not isinstance(problem, dict):
-        came = f"{_shown(response)} answered {response.status_code} {response.reason_phrase}"
-        return {"detail": f"{came}, which is no answer of a gateway: check STUDIO_URL, and the proxy in front of it"}
-    if problem.get("code") == "unauthenticated":
-        return {"detail": f"{problem.get('detail')}; `studio` sends the key in STUDIO_API_KEY"}
-    return problem
-
-
-def _shown(response: httpx2.Response) -> str:
-    """Return the address that answered, without a password or the signature of a link."""
-    return without_password(str(response.url).partition("?")[0])
 
 
 async def get_with_retries(client: httpx2.AsyncClient, path: str, **options: Any) -> httpx2.Response:

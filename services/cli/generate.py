@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from services.cli.client import fetch, submit
-from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, check_gateway
+from services.cli.gateway_access import GatewayAccess, check_gateway
+from services.cli.gateway_answers import Refused, Unreachable
 from services.cli.image_options import OutputFormat
 from services.cli.photo_files import PhotoFiles
 from services.common.catalogue.catalogue import Catalogue, Model

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from services.cli import client, gateway_access
 from services.cli.client import cancel_job, list_jobs, submit
-from services.cli.gateway_access import GatewayAccess, Refused, Unreachable, check_gateway
+from services.cli.gateway_access import GatewayAccess, check_gateway
+from services.cli.gateway_answers import Refused, Unreachable
 from services.cli.generate import run_generate
 from services.cli.health import NotReady, Service, ask_health
 from services.cli.photo_files import PhotoFiles

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from services.cli import client, gateway_access
 from services.cli.client import submit
-from services.cli.gateway_access import GatewayAccess, Refused, Unreachable
+from services.cli.gateway_access import GatewayAccess
+from services.cli.gateway_answers import Refused, Unreachable
 from services.cli.photo_files import PhotoFiles
 from tests.support.fakes import CannedGateway
 

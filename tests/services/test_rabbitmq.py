@@ -319,7 +319,7 @@ async def test_lost_rights_are_not_ready(broker: RabbitMQBroker, stack: Stack) -
     await broker.publish(new_message(model))
     await asyncio.to_thread(stack.rabbitmq.ctl, "set_permissions", "studio", ".*", "^$", ".*")
     try:
-        await broker._session.close()  # rights are kept with a channel for a while
+        await broker._publishing.session.close()  # rights are kept with a channel for a while
         with pytest.raises(BackendRefused) as caught:
             await _ping_for_long(broker)
         assert "rabbitmqctl set_permissions -p / studio" in caught.value.cure

@@ -5,15 +5,16 @@ A publish is persistent, mandatory and confirmed. Written for RabbitMQ 3.10 and 
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import DeliveryError, PublishError
 
+from services.common.brokers.amqp.calls import CALL_SECONDS, Calls
 from services.common.brokers.amqp.dead_letters import read_dead_letters, take_dead_letter
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
@@ -21,36 +22,33 @@ from services.common.brokers.amqp.subscription import Subscription
 from services.common.brokers.delivery import Delivery
 from services.common.brokers.lanes import lane_of
 from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
-from services.common.faults.amqp import BLOCKED, amqp_fault
+from services.common.faults.amqp import amqp_fault
 from services.common.faults.refusals import Refusals
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage
 
 T = TypeVar("T")
 
-CALL_SECONDS = 2.5
 PROBE_SECONDS = 1.5  # readiness is asked with 2 s in all
 SUBSCRIBE_SECONDS = 5.0
 DEAD_LETTER_SECONDS = 10.0  # an operator's call, over up to ten thousand messages
 PAUSE_SECONDS = 1.0
-CALLING, PUBLISHING = "studio calls", "studio publish"  # as RabbitMQ lists the connections
 
 log = structlog.get_logger(__name__)
 
 
 class RabbitMQBroker:
-    """Publishing has one session and all other calls have one; each `consume` has its own connection.
+    """Publishing has one connection and all other calls have one; each `consume` has its own.
 
-    A session is replaced when a call on it fails. RabbitMQ with an alarm reads nothing more from one that publishes.
+    RabbitMQ with an alarm reads nothing more from a connection that publishes.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._session = Session(url, CALLING)
-        self._outgoing = Session(url, PUBLISHING)
         self._refusals = Refusals("broker")
+        self._calls = Calls(url, "studio calls", self._refusals)
+        self._publishing = Calls(url, "studio publish", self._refusals)
         self._subscriptions: set[Subscription] = set()
-        self._retired: dict[Session, asyncio.Task[None]] = {}
 
     async def publish(
         self, message: JobMessage, headers: Mapping[str, str] | None = None, *, bulk: bool = False
@@ -77,10 +75,10 @@ class RabbitMQBroker:
                 self._subscriptions = {each for each in self._subscriptions if not each.closed}
 
     async def depth(self, model: str) -> int:
-        return await self._call(CALL_SECONDS, lambda session: session.depth(model))
+        return await self._calls.make(CALL_SECONDS, lambda session: session.depth(model))
 
     async def dead_letter_count(self) -> int:
-        return await self._call(CALL_SECONDS, Session.dead_letter_count)
+        return await self._calls.make(CALL_SECONDS, Session.dead_letter_count)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return await self._on_channel(lambda channel: read_dead_letters(channel, limit))
@@ -95,16 +93,14 @@ class RabbitMQBroker:
         return await self._on_channel(lambda channel: take_dead_letter(channel, message_id))
 
     async def ping(self, *, publishing: bool = False) -> None:
-        await self._call(CALL_SECONDS, Session.ping)
+        await self._calls.make(CALL_SECONDS, Session.ping)
         if publishing:
-            await self._call(PROBE_SECONDS, Session.probe, publishing=True)
+            await self._publishing.make(PROBE_SECONDS, Session.probe)
         self._refusals.mended()
 
     async def close(self) -> None:
         """Close everything; unsettled deliveries go back to their queues."""
-        for closing in self._retired.values():
-            closing.cancel()
-        owned: list[Session | Subscription] = [self._session, self._outgoing, *self._retired, *self._subscriptions]
+        owned: list[Calls | Subscription] = [self._calls, self._publishing, *self._subscriptions]
         await asyncio.gather(*(each.close() for each in owned))
 
     async def _publish(
@@ -126,9 +122,9 @@ class RabbitMQBroker:
             await exchange.publish(envelope, routing_key=key or model, mandatory=True)
 
         try:
-            await self._call(CALL_SECONDS, send, publishing=True)
+            await self._publishing.make(CALL_SECONDS, send)
         except PublishError as exc:
-            self._outgoing.forget_queue(model)
+            self._publishing.session.forget_queue(model)
             raise Unroutable(model) from exc
         except DeliveryError as exc:
             raise QueueFull(model) from exc
@@ -151,40 +147,10 @@ class RabbitMQBroker:
                     await channel.close()
 
         try:
-            return await self._call(DEAD_LETTER_SECONDS, call)
+            return await self._calls.make(DEAD_LETTER_SECONDS, call)
         except asyncio.CancelledError:
             given_up = True
             raise
-
-    async def _call(
-        self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]], *, publishing: bool = False
-    ) -> T:
-        session = self._outgoing if publishing else self._session
-        try:
-            if await session.blocked():
-                raise TimeoutError
-            return await within(seconds, work(session))
-        except DeliveryError:
-            raise  # an answer, not a failure
-        except FAILURES as exc:
-            if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
-                raise self._refusals.error("it takes no messages", BLOCKED) from exc
-            self._discard(session)
-            raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
-
-    def _discard(self, session: Session) -> None:
-        if session is self._session:
-            self._session = Session(self._url, CALLING)
-        elif session is self._outgoing:
-            self._outgoing = Session(self._url, PUBLISHING)
-        else:
-            return
-        self._retired[session] = asyncio.create_task(self._retire(session))
-
-    async def _retire(self, session: Session) -> None:
-        await asyncio.sleep(CALL_SECONDS)  # other calls may still get their answers on it
-        await session.close()
-        del self._retired[session]
 
     async def _subscribe(self, model: str, prefetch: int, *, again: bool) -> Subscription:
         """Try until the broker answers: a worker outlives its broker."""

@@ -1,0 +1,57 @@
+"""Calls on one connection to RabbitMQ, each with a deadline."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from aio_pika.exceptions import DeliveryError
+
+from services.common.brokers.amqp.deadline import FAILURES, within
+from services.common.brokers.amqp.session import Session
+from services.common.faults.amqp import BLOCKED, amqp_fault
+from services.common.faults.refusals import Refusals
+
+T = TypeVar("T")
+
+CALL_SECONDS: Final = 2.5
+
+
+class Calls:
+    """The calls share a session, which is replaced when one of them fails. RabbitMQ lists its connection as `name`."""
+
+    def __init__(self, url: str, name: str, refusals: Refusals) -> None:
+        self._url = url
+        self._name = name
+        self._refusals = refusals
+        self.session = Session(url, name)
+        self._retired: dict[Session, asyncio.Task[None]] = {}
+
+    async def make(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """Return what `work` returns. Raise BackendUnavailable, and DeliveryError as it comes: that is an answer."""
+        session = self.session
+        try:
+            if await session.blocked():
+                raise TimeoutError
+            return await within(seconds, work(session))
+        except DeliveryError:
+            raise
+        except FAILURES as exc:
+            if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
+                raise self._refusals.error("it takes no messages", BLOCKED) from exc
+            self._replace(session)
+            raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
+
+    async def close(self) -> None:
+        for closing in self._retired.values():
+            closing.cancel()
+        await asyncio.gather(*(each.close() for each in (self.session, *self._retired)))
+
+    def _replace(self, session: Session) -> None:
+        if session is self.session:
+            self.session = Session(self._url, self._name)
+            self._retired[session] = asyncio.create_task(self._retire(session))
+
+    async def _retire(self, session: Session) -> None:
+        await asyncio.sleep(CALL_SECONDS)  # other calls may still get their answers on it
+        await session.close()
+        del self._retired[session]
