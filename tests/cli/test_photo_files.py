@@ -234,7 +234,7 @@ def test_names_of_standard_output(folder: Path, monkeypatch: pytest.MonkeyPatch,
     files, _ = destination(output, None, force=False)
     with pytest.raises(NotWritten, match="standard output takes one photo, and 2 were made"):
         _write(files, 2)
-    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "__stdout__", None)
     with pytest.raises(ValueError, match="standard output is closed"):
         files.check(1)
 

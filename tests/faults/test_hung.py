@@ -113,7 +113,7 @@ def _requests(system: System, finished: str) -> list[tuple[str, str, dict[str, A
                 jobs = [waiting, new_job_id(), *([finished] if method == "GET" else [])]
             for job in jobs:
                 path = route.path.replace("{job_id}", job).replace("{index}", "0").replace("{name}", system.model)
-                path = path.replace("{message_id}", "unknown")
+                path = path.replace("{message_id}", "unknown").replace("{model}", system.model)
                 asked.append((method, path, given))
     assert len(asked) > 40
     assert not [path for _, path, _ in asked if "{" in path and "{code}" not in path]
