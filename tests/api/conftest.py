@@ -13,8 +13,11 @@ from services.common.backends import Backends, open_backends
 from services.common.catalogue.catalogue import Catalogue
 from services.common.catalogue.files import load_catalogue
 from services.common.settings import Settings
+from tests.support.app_parts import parts_made_once
 from tests.support.fakes import FakeWorker
 from tests.support.live_server import LiveGateway
+
+__all__ = ["parts_made_once"]
 
 
 def embedded_settings(folder: Path, **changes: object) -> Settings:

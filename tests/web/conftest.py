@@ -7,6 +7,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from tests.api.conftest import app, backends, catalogue, settings, state, worker
+from tests.support.app_parts import parts_made_once
 from tests.support.web.browser import chromium, context, page, system
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "chromium",
     "context",
     "page",
+    "parts_made_once",
     "settings",
     "state",
     "system",
