@@ -26,6 +26,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from services.cli.photo_files import NotWritten
     from services.cli.serve.supervisor import WorkerUnusable
     from services.common.errors import BackendUnavailable
+    from services.common.setting_sources import located
 
     try:
         return uvloop.run(_to_its_end(work))
@@ -38,11 +39,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except NotWritten as exc:
         leave(FAILED, str(exc))
     except OSError as exc:
-        leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+        leave(USAGE, f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else located(str(exc)))
     except UnicodeEncodeError as exc:
         leave(USAGE, _not_text(exc))
     except ValueError as exc:
-        leave(USAGE, str(exc))
+        leave(USAGE, located(str(exc)))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -5,6 +5,7 @@ its errors name neither the variable nor the file.
 """
 
 import logging
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ ENCODING: Final = "utf-8-sig"  # with or without the mark that editors on Window
 ENVIRONMENT: Final = "the environment"
 SHOWN: Final = 80  # characters of a value in a message
 _CLOSE: Final = 0.7  # two letters swapped in a word of four are at 0.75
+_FAULT: Final = re.compile(rf"{PREFIX}[A-Z0-9_]+(?=[:,]| /)")  # as checks outside of the settings begin theirs
 _LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
 _LINKS: Final = (
     "Kubernetes and Docker set such variables for a service that is named studio: "
@@ -123,6 +125,17 @@ def allowed(schema: Mapping[str, Any]) -> str:
         *([f"up to {most}"] if most is not None else []),
     ]
     return " ".join([number, *bounds])
+
+
+def located(message: str, environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> str:
+    """Return a message that begins with the name of a variable with the place where that is set."""
+    found = _FAULT.match(message)
+    if found is None:
+        return message
+    sources, name = SettingSources.of(environ, env_file), found[0]
+    if name not in sources.in_environment and name not in sources.in_file:
+        return message
+    return f"{name} in {sources.place(name)}{message.removeprefix(name)}"
 
 
 def bare(text: str) -> str:

@@ -59,6 +59,26 @@ def test_faults(tmp_path: Path, env: str, settings: Mapping[str, str], told: str
     assert "pydantic" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("STUDIO_RATE_LIMIT=often", "STUDIO_RATE_LIMIT in {file}, line 2: 'often' is no rate"),
+        ("STUDIO_TRUSTED_PROXIES=proxy", "STUDIO_TRUSTED_PROXIES in {file}, line 2: 'proxy' is neither an address"),
+        ("STUDIO_CORS_ORIGINS=shop", "STUDIO_CORS_ORIGINS in {file}, line 2: 'shop' is no origin"),
+        ("STUDIO_KEYS=secret", "STUDIO_KEYS in {file}, line 2, entry 1: "),
+        ("STUDIO_KEYS_FILE=/none", "STUDIO_KEYS_FILE in {file}, line 2: /none cannot be read"),
+    ],
+)
+def test_faults_that_the_gateway_finds(tmp_path: Path, line: str, told: str) -> None:
+    """A setting that only the gateway reads is told with its place as well."""
+    file = tmp_path / ".env"
+    file.write_text(f"# ours\n{line}\n")
+    done = _studio(tmp_path, "api", PORT="0")
+    assert done.returncode == 2
+    assert told.format(file=file) in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_empty_values(system: System) -> None:
     """With empty values the gateway starts as without them, and keeps its files in the folder of the data."""
     settings = ["PREFETCH", "SECRET_KEY", "DATA_DIR", "KEYS", "PUBLIC_URL", "RATE_LIMIT", "HOST", "STATUSES_URL"]
