@@ -21,7 +21,7 @@ FOREIGN: Final = Fault(
     "What answers there is no S3 server: correct the endpoint in STUDIO_OBJECTS_URL; "
     "the console of a server, which is for people, has a port of its own"
 )
-_PROXYS: Final = (502, 503, 504)  # of a proxy whose server is away; botocore makes a 500 of a page with 200
+_OF_PROXIES: Final = (502, 503, 504)  # of a proxy whose server is away; botocore makes a 500 of a page with 200
 _FULL: Final = Fault("The server has no room left: give it more, or delete jobs")
 
 _ALLOW: Final = Fault(
@@ -53,7 +53,7 @@ def s3_fault(answer: Mapping[str, Any], bucket: str, endpoint: str | None) -> Fa
     """Return the fault that this answer (`ClientError.response`) tells, None for one that passes."""
     found, about = _FAULTS.get(s3_code(answer)), answer.get("ResponseMetadata", {})
     if found is None and about.get("HTTPHeaders", {}).get("content-type", "").startswith("text/html"):
-        found = None if about.get("HTTPStatusCode") in _PROXYS else FOREIGN
+        found = None if about.get("HTTPStatusCode") in _OF_PROXIES else FOREIGN
     elif found is None and about.get("HTTPStatusCode") in (401, 403):
         found = _ALLOW
     if found is None:
