@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from services.common.errors import (
-    DeadlineExceeded,
     Filtered,
     GenerationError,
     InvalidRequest,
@@ -32,14 +31,17 @@ SAMPLE_SECONDS: Final = 5.0  # the most a whole sample may take; the first job o
 async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_seconds: float) -> None:
     """Make the adapter's sample in one step, to warm up the layers below, and then whole, to time it.
 
-    Raise ModelUnavailable for a model that cannot make it, because every job would fail likewise, DeadlineExceeded for
-    a call that hangs, and DeviceFailed if no other call would succeed.
+    Raise ModelUnavailable for a model that cannot make it in time, because every job would fail likewise, and
+    DeviceFailed if no other call would succeed.
     """
     try:
         async with asyncio.timeout(deadline_seconds):
             await _make_sample(executor, timings)
     except TimeoutError as exc:
-        raise DeadlineExceeded(f"warming up took longer than {deadline_seconds:g} seconds") from exc
+        raise ModelUnavailable(
+            f"{executor.adapter.model.name} did not make its own sample within {deadline_seconds:g} seconds: take a "
+            "smaller model or a faster device, or raise STUDIO_JOB_DEADLINE_SECONDS"
+        ) from exc
     except (ThreadLost, ModelUnavailable):
         raise
     except Exception as exc:

@@ -1,5 +1,6 @@
 """The warm-up of a worker before its first job."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -140,3 +141,18 @@ async def test_defaults_beyond_the_limits() -> None:
         await executor.load()
         with pytest.raises(ModelUnavailable, match=r"64 to 256.*change `defaults` or `limits` of \[models.tiny\]"):
             await warm_up(executor, CallTimings(), 60)
+
+
+async def test_model_that_hangs() -> None:
+    """A model whose sample does not come in time is refused with what to do, instead of being started for ever."""
+    released = threading.Event()
+
+    def hang(_steps: int) -> Output:
+        released.wait(30)
+        return _noise()
+
+    async with ModelExecutor(Sampler(hang)) as executor:
+        await executor.load()
+        with pytest.raises(ModelUnavailable, match=r"tiny did not make .* within 0\.05 .* STUDIO_JOB_DEADLINE_SECONDS"):
+            await warm_up(executor, CallTimings(), 0.05)
+        released.set()
