@@ -8,7 +8,7 @@ import pytest
 from jinja2 import Environment
 
 from services.api.http.endpoint import Endpoint
-from services.api.reference import routes
+from services.api.reference import openapi
 from services.api.reference.openapi import openapi_document
 from services.common.catalogue.catalogue import Catalogue
 
@@ -18,7 +18,7 @@ def parts_made_once() -> Iterator[None]:
     """Compile each page template, and make the OpenAPI document of each catalogue, at their first use alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Environment, "compile", _compiling_once())
-        patch.setattr(routes, "openapi_document", _document_made_once())
+        patch.setattr(openapi, "openapi_document", _document_made_once())
         yield
 
 

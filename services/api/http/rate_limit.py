@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,8 +19,10 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from services.common.errors import BackendUnavailable
-from services.common.redis import RedisLink, open_redis_link
 from services.common.settings import Settings
+
+if TYPE_CHECKING:
+    from services.common.redis import RedisLink
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ def set_allowance(request: Request[Any], allowance: Allowance) -> None:
 class RateLimit:
     """Opened by `open_rate_limit`."""
 
-    def __init__(self, storage: Storage, rate: RateLimitItem, link: RedisLink | None = None) -> None:
+    def __init__(self, storage: Storage, rate: RateLimitItem, link: "RedisLink | None" = None) -> None:
         self._storage = storage
         self._rate = rate
         self._link = link
@@ -115,6 +117,8 @@ async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> Asy
         link: RedisLink | None = None
         url = settings.statuses_url
         if urlsplit(url).scheme in ("redis", "rediss"):
+            from services.common.redis import open_redis_link
+
             link = await stack.enter_async_context(open_redis_link(url))
             pool: Any = link.client.connection_pool  # the library accepts it, whatever its types say
             storage = RedisStorage(

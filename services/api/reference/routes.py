@@ -1,5 +1,6 @@
 """/openapi.json and /docs: the reference of the API, for programs and for people."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from services.api.http.state import AppState
 from services.api.pages.page_errors import with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.reference.examples import curl_example, python_example
-from services.api.reference.openapi import openapi_document
 from services.api.reference.schema_words import Member, members
 from services.common.catalogue.catalogue import Catalogue
 from services.common.network.addresses import http_url
@@ -26,10 +26,41 @@ from services.common.settings import Settings
 def reference_routes(
     table: Sequence[Endpoint], catalogue: Catalogue, settings: Settings, templates: PageTemplates
 ) -> list[BaseRoute]:
-    """Return both routes. Raises KeyError for a header, parameter or problem of the table without a description."""
+    """Return both routes. Their content is made at the first request, in a thread: it would hold up every start."""
     keys = KeyRing.of(settings) is not None
-    document = openapi_document(table, catalogue, settings.model or catalogue.default_model.name, keys=keys)
-    content = json.dumps(document).encode()
+    making = asyncio.Lock()
+    made: list[tuple[bytes, dict[str, Any]]] = []
+
+    async def reference() -> tuple[bytes, dict[str, Any]]:
+        async with making:
+            if not made:
+                default = settings.model or catalogue.default_model.name
+                made.append(await asyncio.to_thread(_made, table, catalogue, default, keys=keys))
+        return made[0]
+
+    async def openapi(request: Request[AppState]) -> Response:
+        content, _ = await reference()
+        return conditional_json(request, content, {"Cache-Control": "public, no-cache"})
+
+    async def docs(request: Request[AppState]) -> Response:
+        host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
+        base = (settings.public_url or http_url(host, port)).rstrip("/")
+        elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
+        _, shown = await reference()
+        return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)
+
+    page = with_error_pages(templates, docs)
+    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", page, methods=["GET"])]
+
+
+def _made(table: Sequence[Endpoint], catalogue: Catalogue, default: str, *, keys: bool) -> tuple[bytes, dict[str, Any]]:
+    """Return the document, and what the page shows of it.
+
+    Raises KeyError for a header, parameter or problem of the table without a description.
+    """
+    from services.api.reference.openapi import openapi_document
+
+    document = openapi_document(table, catalogue, default, keys=keys)
     schemas = document["components"]["schemas"]
     shown = {
         "about": document["info"]["description"],
@@ -37,18 +68,7 @@ def reference_routes(
         "operations": [_operation(endpoint, document, keys=keys) for endpoint in table],
         "schemas": {name: {**schema, "members": members(schema)} for name, schema in schemas.items()},
     }
-
-    async def openapi(request: Request[AppState]) -> Response:
-        return conditional_json(request, content, {"Cache-Control": "public, no-cache"})
-
-    async def docs(request: Request[AppState]) -> Response:
-        host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-        base = (settings.public_url or http_url(host, port)).rstrip("/")
-        elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
-        return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)
-
-    page = with_error_pages(templates, docs)
-    return [Route("/openapi.json", openapi, methods=["GET"]), Route("/docs", page, methods=["GET"])]
+    return json.dumps(document).encode(), shown
 
 
 def _operation(endpoint: Endpoint, document: dict[str, Any], *, keys: bool) -> dict[str, Any]:
