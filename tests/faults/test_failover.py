@@ -1,6 +1,7 @@
 """Redis fails over, or refuses to serve: readiness says so, and connections follow the name to another server."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 import redis
 
+from services.common.redis import RENEW_SECONDS
 from tests.faults.proxy import Proxy, running_proxies
 from tests.support.polling import poll
 from tests.support.servers.redis import RedisServer
@@ -100,6 +102,7 @@ def test_connections_follow_the_name(system: System, pair: Pair, times: int) -> 
         assert system.wait(job["id"])["state"] == "succeeded"
         assert ready(system).status_code == 200
         old, new = new, old
+        time.sleep(RENEW_SECONDS)  # sooner than that, links are not renewed again: no real fail-over comes as soon
 
     assert system.wait(before["id"])["state"] == "succeeded"
     assert httpx2.get(f"{system.worker_url}/readyz", timeout=5).status_code == 200
