@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from services.cli.tables import plain
+from services.cli.terminal import give_up
 
 STANDARD_OUTPUTS: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 SHOWN: Final = 40  # letters at each end of a name that is too long to be shown
@@ -174,8 +175,7 @@ def _to_standard_output(photos: Mapping[int, bytes]) -> None:
             sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as exc:
-        # What is left in the buffer would be tried again at exit, and fail there with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up(sys.stdout)
         raise NotWritten(f"standard output could not be written: {_reason(exc)}") from exc
 
 

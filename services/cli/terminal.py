@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from typing import Final
+from typing import Final, TextIO
 
 from services.cli.exits import errors
 from services.cli.tables import NARROWEST
@@ -33,7 +33,8 @@ def standard_streams() -> Iterator[None]:
         if exc.errno != errno.EPIPE:
             with suppress(OSError):
                 print(f"standard output could not be written: {exc.strerror or exc}", file=sys.stderr, flush=True)
-        _give_up_output()
+        give_up(sys.stdout)
+        give_up(sys.stderr)
         sys.exit(_NOT_WRITTEN)
 
 
@@ -67,9 +68,7 @@ def _forget_no_width() -> None:
         errors.width = NARROWEST
 
 
-def _give_up_output() -> None:
-    """Send what is left in the buffers nowhere: Python would try it again at exit, and print a traceback."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
+def give_up(stream: TextIO) -> None:
+    """Send what is left in the stream's buffer nowhere: Python would try it again at exit, and print a traceback."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -73,8 +73,8 @@ class SettingSources:
         unknown = sorted(names - set(known) - set(foreign))
         if not unknown:
             return
-        bare = [name.removeprefix(PREFIX) for name in known]  # the prefix would make all of them alike
-        nearest = {name: get_close_matches(name.removeprefix(PREFIX), bare, 1, _CLOSE) for name in unknown}
+        words = [name.removeprefix(PREFIX) for name in known]  # the prefix would make all of them alike
+        nearest = {name: get_close_matches(name.removeprefix(PREFIX), words, 1, _CLOSE) for name in unknown}
         hints = [
             f"{name}{f' (did you mean {PREFIX}{near[0]}?)' if near else ''} in {self.place(name)}"
             for name, near in nearest.items()

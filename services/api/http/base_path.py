@@ -5,6 +5,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 
+from services.common.network.addresses import http_url
+
 # In which proxies say what they took off a path: those that speak of a prefix, of Jupyter and of Home Assistant, ...
 _PREFIXES: Final = ("x-forwarded-prefix", "x-forwarded-context", "x-script-name", "x-ingress-path")
 # ... and those that keep all that was asked for, as IIS, ingress-nginx and Envoy do.
@@ -22,6 +24,12 @@ def base_path(public_url: str | None) -> str:
 def is_https(public_url: str | None) -> bool:
     """True if browsers reach us by HTTPS, however the setting spells it."""
     return urlsplit(public_url or "").scheme == "https"
+
+
+def own_url(request: Request[Any]) -> str:
+    """Return the URL of the gateway, without a slash at its end: the public one, or that of its socket."""
+    host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
+    return (request.state["settings"].public_url or http_url(host, port)).rstrip("/")
 
 
 def prefix_fault(request: Request[Any]) -> str | None:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
+from services.api.http.base_path import own_url
 from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.job_views import WarningView, artifact_path
 from services.api.http.requests.idempotency import idempotency_key
@@ -25,7 +26,7 @@ from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, O
 from services.api.openai.waiting import accept, until_over
 from services.common.errors import StudioError
 from services.common.job_warnings import ADDRESS_UNKNOWN
-from services.common.network.addresses import host_of, http_url, is_loopback
+from services.common.network.addresses import host_of, is_loopback
 from services.common.schemas import Artifact, State, StatusRecord
 
 # The problems that reading the job and its images may answer.
@@ -94,7 +95,7 @@ async def generate(request: Request[AppState]) -> Response:
 async def _images(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
     data: list[ImageByUrl | ImageInline] = []
     warnings = [WarningView.of(warning) for warning in record.warnings]
-    base = _base(request)
+    base = own_url(request)
     for artifact in record.artifacts:
         wanted = wanted_format(artifact, asked.output_format, quality=asked.encoder_quality)
         if asked.response_format == "url":
@@ -112,11 +113,6 @@ async def _images(request: Request[AppState], asked: ImagesRequest, record: Stat
         size=f"{first.width}x{first.height}",
         warnings=tuple(warnings),
     )
-
-
-def _base(request: Request[AppState]) -> str:
-    host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-    return (request.state["settings"].public_url or http_url(host, port)).rstrip("/")
 
 
 def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:

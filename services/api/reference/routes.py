@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.api.auth.keys import KeyRing
+from services.api.http.base_path import own_url
 from services.api.http.conditional import conditional_json
 from services.api.http.endpoint import Endpoint
 from services.api.http.state import AppState
@@ -19,7 +20,6 @@ from services.api.pages.page_templates import PageTemplates
 from services.api.reference.examples import curl_example, python_example
 from services.api.reference.schema_words import Member, members
 from services.common.catalogue.catalogue import Catalogue
-from services.common.network.addresses import http_url
 from services.common.settings import Settings
 
 
@@ -43,8 +43,7 @@ def reference_routes(
         return conditional_json(request, content, {"Cache-Control": "public, no-cache"})
 
     async def docs(request: Request[AppState]) -> Response:
-        host, port = request.scope["server"]  # the socket's own address: the Host header may say anything
-        base = (settings.public_url or http_url(host, port)).rstrip("/")
+        base = own_url(request)
         elsewhere = settings.public_url is None and request.headers.get("host") != urlsplit(base).netloc
         _, shown = await reference()
         return templates.page("docs.html", base=base, elsewhere=elsewhere, **shown)

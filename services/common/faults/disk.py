@@ -9,13 +9,7 @@ from services.common.faults.refusals import Fault
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-IN_THE_WAY: Final = (
-    errno.EEXIST,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-)  # where a folder has to be
+IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 # Several processes write the file, which takes locks and memory that they share.
 _NOT_SHARED: Final = (
