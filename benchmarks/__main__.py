@@ -24,6 +24,7 @@ NAMES = (
     "floor",
     "polls",
     "submit",
+    "sweep",
     "peers",
     "changes",
 )

@@ -43,8 +43,8 @@ class Broker(Protocol):
         are unsettled at a time. Closing requeues those not yet handed out; the others can still be settled.
         """
 
-    async def depth(self, model: str) -> int:
-        """Return the number of messages ready in both lanes, without those that a consumer holds."""
+    async def depth(self, model: str, *, bulk: bool | None = None) -> int:
+        """Return the number of messages ready in both lanes, or in that one, without those that a consumer holds."""
 
     async def dead_letter_count(self) -> int:
         """Return the number of dead letters of all models."""
@@ -63,13 +63,28 @@ class Broker(Protocol):
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """The last sign of life of a lease's holder: it changes with every renewal."""
+
+    token: str
+    expires_at: float
+
+    @classmethod
+    def of(cls, record: StatusRecord) -> "Renewal | None":
+        """Return that of the record's lease; None without one."""
+        if record.lease_token is None or record.lease_expires_at is None:
+            return None
+        return cls(record.lease_token, record.lease_expires_at)
+
+
+@dataclass(frozen=True)
 class Lease:
-    """A worker's right to finish a job. `attempt` counts only when a lost record is made again from it."""
+    """A worker's right to finish a job. `silent` is a lease that it may take over: it was watched and not renewed."""
 
     job_id: str
     message_id: str = ""
-    attempt: int = 1
     token: str = field(default_factory=lambda: uuid4().hex)
+    silent: Renewal | None = None
 
     @classmethod
     def of_gateway(cls, job_id: str) -> "Lease":
@@ -82,6 +97,7 @@ class Verdict(Enum):
     CANCEL = auto()  # yours, and the client wants the job canceled
     EXHAUSTED = auto()  # yours, but every attempt is used up: finish it as failed/poison
     DUPLICATE = auto()  # another message of this job holds a fresh lease
+    BUSY = auto()  # another attempt holds the lease: watch it, and name it as `silent` if it is not renewed
     LOST = auto()  # the job is terminal or another worker's: touch nothing
     MISSING = auto()  # no record of this job
 
@@ -105,7 +121,7 @@ class Limits:
     """The limits that a status store enforces: retention of terminal records, length of a lease, attempts of a job."""
 
     retention_seconds: float = 604_800
-    lease_seconds: float = 30
+    lease_seconds: float = 15
     max_attempts: int = 3
 
 
@@ -118,15 +134,31 @@ class Quota:
     ahead: int
 
 
+@dataclass(frozen=True)
+class Lane:
+    """One of a model's lanes, with what tells whose message is gone.
+
+    `jobs` are live ones without a fresh lease: those whose lease ran out, then the queued ones as they were published
+    last. `passed` are the ids of those that were published before one that was begun already. `leased` are the ids of
+    all jobs with a fresh lease.
+    """
+
+    model: str
+    bulk: bool
+    jobs: tuple[StatusRecord, ...]
+    passed: frozenset[str]
+    leased: frozenset[str]
+
+
 class StatusStore(Protocol):
     """Every transition is one atomic compare-and-set; a terminal state never changes; expiry is the store's."""
 
     async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         """Store the record unless its id or its Idempotency-Key (per owner) is known; return what is stored.
 
-        A known id only has its `published` flag raised when `record.published`: this is how it is confirmed. With a
-        quota it counts as one of its party's jobs until it is over, and is `bulk` when there are `ahead` already.
-        Raises TooManyJobs, with nothing stored, when there are `most`.
+        A known id only has its `published` flag raised when `record.published`: this is how it is confirmed, also
+        each time that it is published again. With a quota it counts as one of its party's jobs until it is over, and
+        is `bulk` when there are `ahead` already. Raises TooManyJobs, with nothing stored, when there are `most`.
         """
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
@@ -138,12 +170,18 @@ class StatusStore(Protocol):
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         """Return live records after `after`, oldest first; of an `owner` ("" for none) ended ones too, newest first."""
 
-    async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
-        """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, LOST (terminal) or MISSING.
+    async def lanes(self, most: int) -> Sequence[Lane]:
+        """Return the lanes of all live jobs.
 
-        The same message id takes a lease over at once, another one when it was not renewed in time. A job not
-        begun by its `expires_at` becomes expired here (LOST). With `recreate` a missing record is made from the
-        message as running attempt `lease.attempt`. Beginning again with the same token changes nothing.
+        Of each lane it reads all jobs that were passed, but not more than `most`, and the first hundred of the others.
+        """
+
+    async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
+        """Take the job for one attempt: HELD, CANCEL or EXHAUSTED; or DUPLICATE, BUSY, LOST (terminal) or MISSING.
+
+        A lease goes over only to a worker that names it, unchanged, as `lease.silent`. A job not begun by its
+        `expires_at` becomes expired here (LOST). With `recreate` a missing record is made from the message, as running
+        its first attempt. Beginning again with the same token changes nothing.
         """
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:

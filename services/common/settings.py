@@ -154,7 +154,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, le=50, description="A job that takes its worker down this often fails as `poison`."
     )
-    status_lease_seconds: float = Field(30, gt=0, description="A worker silent for this long loses its job.")
+    status_lease_seconds: float = Field(
+        15, ge=3, description="A worker silent for this long loses its job; it gives a sign every second or so."
+    )
     broker_lease_seconds: float = Field(
         10, gt=0, description="A worker silent for this long loses its deliveries from the embedded queue."
     )

@@ -21,6 +21,7 @@ from services.common.ports import RELEASED, Broker, Lease, Limits, Outcome, Stat
 from services.common.schemas import JobError, JobMessage, Progress, State, StatusRecord
 from tests.contracts.conftest import OpenBroker, OpenStatuses
 from tests.support.deliveries import DEADLINE_SECONDS
+from tests.support.job_attempts import lease_of, silent_lease_of
 from tests.support.messages import new_message, new_model, new_record
 
 T = TypeVar("T")
@@ -53,15 +54,16 @@ class Job:
     published: bool = False
     last: StatusRecord | None = None  # as it ended
 
-    def begin(self, lease: Lease, *, fresh: bool) -> Verdict:
+    def begin(self, lease: Lease, *, fresh: bool, watched: bool) -> Verdict:
         if not self.known:
             return Verdict.MISSING
         if self.state is State.QUEUED and self.attempt == 0 and self.expired:
             self.end(State.EXPIRED, None)
         if self.state.terminal:
             return Verdict.LOST
-        if self.holder and self.fresh and self.holder.message_id != lease.message_id:
-            return Verdict.DUPLICATE
+        if self.holder and not watched:
+            duplicate = self.fresh and self.holder.message_id != lease.message_id
+            return Verdict.DUPLICATE if duplicate else Verdict.BUSY
         self.exhausted = self.attempt >= ATTEMPTS
         self.attempt += not self.exhausted
         self.state, self.holder, self.fresh, self.published = State.RUNNING, lease, fresh, True
@@ -235,16 +237,19 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.hands.append(Hand(delivery, self.by_message[delivery.message_id]))
 
     @precondition(lambda self: self.hands)
-    @rule(pick=picks, asleep=st.booleans())
-    def begin(self, pick: int, asleep: bool) -> None:
+    @rule(pick=picks, asleep=st.booleans(), watched=st.booleans())
+    def begin(self, pick: int, asleep: bool, *, watched: bool) -> None:
+        """Begin a job, perhaps after watching its lease in vain."""
         hand = self._hand(pick)
         if hand.lease is not None:
             return
         message = JobMessage.decode(hand.delivery.body)
-        lease = Lease(message.job_id, message.message_id)
+        lease = lease_of(message)
+        if watched and hand.job.known:
+            lease = self.run(silent_lease_of(self.stores[0], message))
         verdict = self.run(self.stores[asleep].begin(message, lease))
-        assert verdict is hand.job.begin(lease, fresh=not asleep)
-        hand.over = verdict not in HELD
+        assert verdict is hand.job.begin(lease, fresh=not asleep, watched=watched)
+        hand.over = verdict not in (*HELD, Verdict.BUSY)
         if verdict in HELD:
             hand.lease = lease
             self.leases.append((hand.job, lease))
@@ -257,7 +262,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         begun = [hand for hand in self.hands if hand.lease]
         self._put_back(begun[pick % len(begun)], Settlement.RETRY)
         self.deliver()
-        self.begin(len(self.hands) - 1, asleep)
+        self.begin(len(self.hands) - 1, asleep, watched=True)
 
     @precondition(lambda self: self.leases)
     @rule(pick=picks, asleep=st.booleans())
@@ -342,7 +347,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         alive = {self.by_message[message_id].message.job_id for message_id in self.queue.ready.elements()}
         while self.queue.ready.total():
             self.deliver()
-            self.begin(0, asleep=True)
+            self.begin(0, asleep=True, watched=True)
             if not self.hands[0].over:
                 self.finish(0, ENDS[0])
             self.settle(0, Settlement.ACK)

@@ -11,7 +11,7 @@ from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore,
 from services.common.schemas import Artifact, JobError, JobWarning, Progress, State
 from services.common.statuses import waiters
 from tests.contracts.conftest import OpenStatuses
-from tests.support.job_attempts import DONE, again, expired, lease_of, queued, running
+from tests.support.job_attempts import DONE, again, expired, lease_of, queued, running, silent_lease_of
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ async def test_job_begun_in_time_does_not_expire(statuses: StatusStore) -> None:
     """A job that was begun once goes on after its `expires_at`."""
     message, _ = await running(statuses)
 
-    assert await statuses.begin(expired(message), lease_of(message)) is Verdict.HELD
+    assert await statuses.begin(expired(message), await silent_lease_of(statuses, message)) is Verdict.HELD
 
 
 @pytest.mark.parametrize("state", ENDS)
@@ -170,7 +170,7 @@ async def test_running_job_is_flagged(statuses: StatusStore) -> None:
 
     assert (record.state, record.cancel_requested) == (State.RUNNING, True)
     assert await statuses.get(message.job_id) == record
-    assert await statuses.begin(message, lease_of(message)) is Verdict.CANCEL
+    assert await statuses.begin(message, await silent_lease_of(statuses, message)) is Verdict.CANCEL
 
 
 @pytest.mark.parametrize("ended_by", ["worker", "client"])

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
 from services.common.errors import JobNotFound
-from services.common.ports import Lease, Limits, Outcome, StatusStore, Verdict
+from services.common.ports import Lease, Limits, Outcome, Renewal, StatusStore, Verdict
 from services.common.schemas import Progress, State, StatusRecord
 from tests.contracts.conftest import OpenStatuses
-from tests.support.job_attempts import DONE, POISON, again, lease_of, queued, running
+from tests.support.job_attempts import DONE, POISON, again, lease_of, queued, running, silent_lease_of
 from tests.support.messages import new_message
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ async def test_begin_takes_the_lease(statuses: StatusStore) -> None:
     assert (record.state, record.attempt, record.published, record.leased) == (State.RUNNING, 1, True, True)
     assert (record.lease_token, record.lease_message_id) == (lease.token, message.message_id)
     assert record.started_at == pytest.approx(before, abs=5)
-    assert record.lease_expires_at == pytest.approx(before + 30, abs=5)
+    assert record.lease_expires_at == pytest.approx(before + Limits().lease_seconds, abs=5)
 
 
 async def test_begin_can_be_repeated(statuses: StatusStore) -> None:
@@ -40,13 +41,40 @@ async def test_begin_can_be_repeated(statuses: StatusStore) -> None:
     assert await statuses.begin(message, lease) is Verdict.CANCEL
 
 
-async def test_same_message_takes_over_at_once(statuses: StatusStore) -> None:
-    """A redelivery of the message begins the next attempt; the start stays, and the worker before has lost."""
+@pytest.mark.parametrize("lease_seconds", [15, 0.01])
+async def test_redelivery_of_a_message_takes_no_lease(open_statuses: OpenStatuses, lease_seconds: float) -> None:
+    """The message of a job with a lease is BUSY when it comes again, also one that was not renewed in time."""
+    async with open_statuses(Limits(lease_seconds=lease_seconds)) as statuses:
+        message, lease = await running(statuses)
+        record = await statuses.get(message.job_id)
+        while time.time() < (record.lease_expires_at or 0) < time.time() + 1:
+            await asyncio.sleep(0.005)
+
+        assert await statuses.begin(message, lease_of(message)) is Verdict.BUSY
+        assert await statuses.begin(message, lease_of(message), recreate=True) is Verdict.BUSY
+        assert await statuses.get(message.job_id) == record
+        assert await statuses.finish(lease, DONE) is Verdict.HELD
+
+
+async def test_a_lease_that_was_renewed_is_not_taken_over(statuses: StatusStore) -> None:
+    """A worker that watched the lease before its last renewal gets nothing."""
+    message, lease = await running(statuses)
+    watched = Renewal.of(await statuses.get(message.job_id))
+    await asyncio.sleep(0.01)  # the clock of a renewal has no finer steps than a microsecond
+    await statuses.progress(lease, Progress(step=1, total=2))
+
+    assert await statuses.begin(message, replace(lease_of(message), silent=watched)) is Verdict.BUSY
+    assert (await statuses.get(message.job_id)).attempt == 1
+
+
+async def test_a_silent_lease_is_taken_over(statuses: StatusStore) -> None:
+    """A lease named as silent goes to the next attempt; the start stays, and the worker before has lost."""
     message, lost = await running(statuses)
     first = await statuses.get(message.job_id)
-    lease = lease_of(message)
+    lease = await silent_lease_of(statuses, message)
 
     assert await statuses.begin(message, lease) is Verdict.HELD
+    assert await statuses.begin(message, lease) is Verdict.HELD, "asked again for want of an answer"
 
     record = await statuses.get(message.job_id)
     assert (record.attempt, record.lease_token, record.started_at) == (2, lease.token, first.started_at)
@@ -65,8 +93,8 @@ async def test_other_message_of_a_leased_job_is_a_duplicate(statuses: StatusStor
     assert await statuses.get(message.job_id) == record
 
 
-async def test_other_message_takes_over_a_lease_that_ran_out(open_statuses: OpenStatuses) -> None:
-    """A lease not renewed in time goes to the next message; one renewed by progress does not run out."""
+async def test_other_message_may_watch_a_lease_that_ran_out(open_statuses: OpenStatuses) -> None:
+    """Another message is a duplicate until the lease runs out, which progress delays; then it is BUSY."""
     async with open_statuses(Limits(lease_seconds=1)) as statuses:
         message, lease = await running(statuses)
         other, before = again(message), await statuses.get(message.job_id)
@@ -79,8 +107,9 @@ async def test_other_message_takes_over_a_lease_that_ran_out(open_statuses: Open
             while (verdict := await statuses.begin(other, lease_of(other))) is Verdict.DUPLICATE:
                 await asyncio.sleep(0.05)
 
-        assert verdict is Verdict.HELD
+        assert verdict is Verdict.BUSY
         assert time.time() >= (renewed.lease_expires_at or 0)
+        assert await statuses.begin(other, await silent_lease_of(statuses, other)) is Verdict.HELD
         assert (await statuses.get(message.job_id)).attempt == 2
         assert await statuses.finish(lease, DONE) is Verdict.LOST
 
@@ -115,8 +144,8 @@ async def test_attempts_are_limited(open_statuses: OpenStatuses) -> None:
     async with open_statuses(Limits(max_attempts=2)) as statuses:
         message = await queued(statuses)
         for _ in range(2):
-            assert await statuses.begin(message, lease_of(message)) is Verdict.HELD
-        lease = lease_of(message)
+            assert await statuses.begin(message, await silent_lease_of(statuses, message)) is Verdict.HELD
+        lease = await silent_lease_of(statuses, message)
 
         for _ in range(2):
             assert await statuses.begin(message, lease) is Verdict.EXHAUSTED
@@ -141,9 +170,9 @@ async def test_progress_is_stored(statuses: StatusStore) -> None:
 
 
 async def test_lost_record_is_made_again(statuses: StatusStore) -> None:
-    """With `recreate`, a job whose record was lost goes on as the attempt that the lease says."""
+    """With `recreate`, a job whose record was lost goes on as its first attempt."""
     message = new_message(owner="someone")
-    lease = Lease(message.job_id, message.message_id, attempt=2)
+    lease = Lease(message.job_id, message.message_id)
 
     assert await statuses.begin(message, lease) is Verdict.MISSING
     assert await statuses.progress(lease, Progress()) is Verdict.MISSING
@@ -159,22 +188,10 @@ async def test_lost_record_is_made_again(statuses: StatusStore) -> None:
         update={
             "state": State.RUNNING,
             "published": True,
-            "attempt": 2,
+            "attempt": 1,
             "lease_token": lease.token,
             "lease_message_id": message.message_id,
         }
     ).model_dump(exclude=set(times))
     assert record.leased
     assert await statuses.finish(lease, DONE) is Verdict.HELD
-
-
-async def test_lost_record_of_a_poisonous_job_is_exhausted(open_statuses: OpenStatuses) -> None:
-    """Losing the record does not give a job more attempts than it has."""
-    async with open_statuses(Limits(max_attempts=2)) as statuses:
-        message = new_message()
-        lease = Lease(message.job_id, message.message_id, attempt=3)
-
-        for _ in range(2):
-            assert await statuses.begin(message, lease, recreate=True) is Verdict.EXHAUSTED
-        assert (await statuses.get(message.job_id)).attempt == 2
-        assert await statuses.finish(lease, POISON) is Verdict.HELD

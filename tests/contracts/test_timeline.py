@@ -2,9 +2,10 @@
 
 import pytest
 
-from services.common.ports import RELEASED, Lease, Limits, Outcome, StatusStore
+from services.common.ports import RELEASED, Limits, Outcome, StatusStore
 from services.common.schemas import Progress, State
 from tests.contracts.conftest import OpenStatuses
+from tests.support.job_attempts import lease_of, silent_lease_of
 from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio
@@ -23,18 +24,19 @@ async def test_timeline_tells_every_attempt(statuses: StatusStore) -> None:
     record = await statuses.create(new_record(new_message()))
     for _ in range(2):
         await statuses.create(record.model_copy(update={"published": True}))
-    leases = [Lease(record.job_id, record.message.message_id) for _ in range(3)]
-    await statuses.begin(record.message, leases[0])
+    lease = lease_of(record.message)
+    await statuses.begin(record.message, lease)
     for phase in ("loading", "generating", "generating"):
-        await statuses.progress(leases[0], Progress.model_validate({"phase": phase}))
-    await statuses.finish(leases[0], RELEASED)
-    for lease in leases[1:]:
+        await statuses.progress(lease, Progress.model_validate({"phase": phase}))
+    await statuses.finish(lease, RELEASED)
+    for _ in range(2):
+        lease = await silent_lease_of(statuses, record.message)
         await statuses.begin(record.message, lease)
         await statuses.progress(lease, Progress(phase="generating"))
         await statuses.progress(lease, Progress(phase="generating", step=1))
     await statuses.request_cancel(record.job_id)
     await statuses.request_cancel(record.job_id)
-    await statuses.finish(leases[2], Outcome(State.CANCELED))
+    await statuses.finish(lease, Outcome(State.CANCELED))
 
     assert await told(statuses, record.job_id) == [
         ("published", 0),
@@ -48,8 +50,8 @@ async def test_timeline_of_a_poison_job(open_statuses: OpenStatuses) -> None:
     """A refused attempt is no event of its own; a begin before the gateway's confirmation implies `published`."""
     async with open_statuses(Limits(max_attempts=1)) as statuses:
         record = await statuses.create(new_record(new_message()))
-        await statuses.begin(record.message, Lease(record.job_id, record.message.message_id))
-        await statuses.begin(record.message, Lease(record.job_id, record.message.message_id))
+        for _ in range(2):
+            await statuses.begin(record.message, await silent_lease_of(statuses, record.message))
 
         assert await told(statuses, record.job_id) == [("published", 1), ("begun", 1), ("exhausted", 1)]
 
@@ -58,7 +60,7 @@ async def test_timeline_does_not_grow_without_end(statuses: StatusStore) -> None
     """A job that is handed back a hundred times keeps a record of limited size, and ends all the same."""
     record = await statuses.create(new_record(new_message()))
     for _ in range(100):
-        lease = Lease(record.job_id, record.message.message_id)
+        lease = lease_of(record.message)
         await statuses.begin(record.message, lease)
         await statuses.finish(lease, RELEASED)
     await statuses.request_cancel(record.job_id)

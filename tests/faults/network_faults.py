@@ -6,11 +6,15 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final
 
+from tests.faults.load_client import JobRequest
 from tests.faults.scenario import Scenario, ScenarioRun
 from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout, Toxic
 
 SECONDS: Final = 0.8  # the duration of every toxic
 HUNG_SECONDS: Final = 3.0
+CLOSINGS: Final = 4  # more than a job has attempts
+CLOSING_SECONDS: Final = 1.6  # so much later the workers have their deliveries again, and make the jobs still
+LONG_JOBS: Final = 3  # so that other workers are idle, and could take them
 SERVERS: Final = ("broker", "redis", "s3")
 ONLY: Final = ("distributed",)
 NAMES: Final = "latency, bandwidth, slicer, limit_data, reset_peer, timeout, down"
@@ -27,6 +31,16 @@ def network_scenarios() -> list[Scenario]:
             "RabbitMQ receives everything and its answers are lost: publishes arrive, their confirms do not",
             _confirms_lost,
             ONLY,
+        ),
+        Scenario(
+            "broker-connections-closed",
+            "every connection to RabbitMQ is closed again and again while workers make slow jobs, which goes on",
+            _connections_closed,
+            ONLY,
+            workers=4,
+            extra_requests=tuple(JobRequest(f"LONG number {number}", number) for number in range(LONG_JOBS)),
+            begun_again=0,
+            generated_again=0,
         ),
     ]
 
@@ -57,6 +71,15 @@ def _confirms_lost(run: ScenarioRun) -> Iterator[None]:
     with run.backends.proxies["broker"].toxic(Timeout(), "downstream"):
         yield
         time.sleep(HUNG_SECONDS)
+
+
+@contextmanager
+def _connections_closed(run: ScenarioRun) -> Iterator[None]:
+    yield
+    run.load.wait_until_accepted()
+    for _ in range(CLOSINGS):
+        run.backends.proxies["broker"].cut()
+        time.sleep(CLOSING_SECONDS)
 
 
 def _hold(trouble: AbstractContextManager[None], seconds: float) -> None:

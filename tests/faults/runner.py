@@ -19,7 +19,6 @@ STALL_SECONDS: Final = 25.0  # the run ends when no job has changed for so long 
 STEP_SECONDS: Final = 0.1
 SETTINGS: Final = {
     "STUDIO_SWEEP_SECONDS": "3600",  # the sweeper repairs losses, and so would hide them
-    "STUDIO_STATUS_LEASE_SECONDS": "3",
     "STUDIO_LOG_LEVEL": "warning",
     "STUDIO_RATE_LIMIT": "none",  # a client may repeat its requests as often as needed
     "GOMP_SPINCOUNT": "3000",  # the workers of a scenario share the cores

@@ -92,6 +92,20 @@ def test_worker_killed(system: System, failpoint: str) -> None:
     assert generated == JOBS + (again if failpoint != "worker.begun" else 0)
 
 
+def test_worker_killed_before_the_dead_letter(system: System) -> None:
+    """A job that ended as poison has its dead letter, also if the worker that ended it died before it was put there."""
+    system.start_gateway(max_attempts="1")
+    job = system.submit("KILL the worker")
+    for failpoint in ({}, {"failpoint": "worker.finished"}):
+        _died_there(system.start("worker", max_attempts="1", **failpoint))
+    assert system.wait(job["id"])["error"]["code"] == "poison"
+    system.start_worker(max_attempts="1")
+
+    system.wait_for_log("message goes to the dead letters", seconds=20)
+    after = system.wait(system.submit("afterwards")["id"])
+    assert (after["state"], system.generation_counts()[job["id"]]) == ("succeeded", 1)
+
+
 @pytest.mark.parametrize("failpoint", GATEWAY)
 def test_gateway_killed(system: System, failpoint: str) -> None:
     """A gateway killed while it accepts loses no job whose request is repeated, and no job runs twice."""

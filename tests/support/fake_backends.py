@@ -81,7 +81,7 @@ class FakeBroker:
     ) -> AsyncGenerator[Delivery, None]:
         raise AssertionError("the gateway never consumes")
 
-    async def depth(self, model: str) -> int:
+    async def depth(self, model: str, *, bulk: bool | None = None) -> int:
         self.asked += 1
         if self.depth_fault is not None:
             raise self.depth_fault

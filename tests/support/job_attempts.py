@@ -1,9 +1,10 @@
 """Jobs and leases in the states they pass through, for the tests of every status store."""
 
 import time
+from dataclasses import replace
 from uuid import uuid4
 
-from services.common.ports import Lease, Outcome, StatusStore, Verdict
+from services.common.ports import Lease, Outcome, Renewal, StatusStore, Verdict
 from services.common.schemas import JobError, JobMessage, State
 from tests.support.messages import new_message, new_record
 
@@ -20,6 +21,11 @@ async def queued(statuses: StatusStore) -> JobMessage:
 
 def lease_of(message: JobMessage) -> Lease:
     return Lease(message.job_id, message.message_id)
+
+
+async def silent_lease_of(statuses: StatusStore, message: JobMessage) -> Lease:
+    """Return a lease that takes over the present one, if there is one, as after watching it in vain."""
+    return replace(lease_of(message), silent=Renewal.of(await statuses.get(message.job_id)))
 
 
 def again(message: JobMessage) -> JobMessage:

@@ -72,6 +72,7 @@ class System:
             "STUDIO_POLL_SECONDS": "0.1",
             "STUDIO_SWEEP_SECONDS": "1",
             "STUDIO_BROKER_LEASE_SECONDS": "2",
+            "STUDIO_STATUS_LEASE_SECONDS": "3",
             "STUDIO_GRACE_SECONDS": "10",
             "STUDIO_LOG_FORMAT": "json",
             **backends,

@@ -20,7 +20,7 @@ from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
 from services.common.brokers.amqp.subscription import Subscription
 from services.common.brokers.delivery import Delivery
-from services.common.brokers.lanes import lane_of
+from services.common.brokers.lanes import lane_of, lanes_of
 from services.common.errors import BackendRefused, BackendUnavailable, PublishUnconfirmed, QueueFull, Unroutable
 from services.common.faults.amqp import amqp_fault
 from services.common.faults.refusals import Refusals
@@ -74,8 +74,8 @@ class RabbitMQBroker:
                 await subscription.end()
                 self._subscriptions = {each for each in self._subscriptions if not each.closed}
 
-    async def depth(self, model: str) -> int:
-        return await self._calls.make(CALL_SECONDS, lambda session: session.depth(model))
+    async def depth(self, model: str, *, bulk: bool | None = None) -> int:
+        return await self._calls.make(CALL_SECONDS, lambda session: session.depth(model, lanes_of(model, bulk)))
 
     async def dead_letter_count(self) -> int:
         return await self._calls.make(CALL_SECONDS, Session.dead_letter_count)

@@ -17,6 +17,7 @@ import structlog
 
 from services.common.brokers import sqlite_queue
 from services.common.brokers.delivery import Delivery, Settlement
+from services.common.brokers.lanes import lanes_of
 from services.common.brokers.slots import Slots
 from services.common.brokers.wakeup import Wakeup
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull
@@ -69,8 +70,8 @@ class SQLiteBroker:
             if claimed:
                 await self._unclaim(*claimed)
 
-    async def depth(self, model: str) -> int:
-        return await self._file.read(partial(sqlite_queue.depth, model))
+    async def depth(self, model: str, *, bulk: bool | None = None) -> int:
+        return await self._file.read(partial(sqlite_queue.depth, lanes_of(model, bulk)))
 
     async def dead_letter_count(self) -> int:
         return await self._file.read(sqlite_queue.dead_letter_count)

@@ -7,12 +7,12 @@ so a lease that was lost settles to nothing.
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from services.common.brokers.delivery import Settlement
-from services.common.brokers.lanes import BULK_SUFFIX, lane_of
+from services.common.brokers.lanes import BULK_SUFFIX, lane_of, lanes_of
 from services.common.ports import DeadLetter
 
 # `place` keeps the order of publishing; a message put back keeps its place.
@@ -64,7 +64,7 @@ def insert(message: QueuedMessage, limit: int, connection: sqlite3.Connection) -
     """Queue the message unless its id is queued already; return False when the queue is full."""
     if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message.message_id,)).fetchone():
         return True
-    if depth(message.model, connection) >= limit:
+    if depth(lanes_of(message.model), connection) >= limit:
         return False
     row = (message.message_id, lane_of(message.model, bulk=message.bulk), message.body)
     connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", row)
@@ -118,11 +118,10 @@ def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -
     _SETTLE[settlement](token, connection)
 
 
-def depth(model: str, connection: sqlite3.Connection) -> int:
-    """Return how many messages of this model are ready, in both lanes."""
-    query = "SELECT count(*) FROM messages WHERE model IN (?, ?) AND leased_until <= ?"
-    lanes = (lane_of(model, bulk=False), lane_of(model, bulk=True))
-    count: int = connection.execute(query, (*lanes, time.time())).fetchone()[0]
+def depth(lanes: Sequence[str], connection: sqlite3.Connection) -> int:
+    """Return how many messages of these lanes are ready."""
+    query = "SELECT count(*) FROM messages WHERE model IN (SELECT value FROM json_each(?)) AND leased_until <= ?"
+    count: int = connection.execute(query, (json.dumps(lanes), time.time())).fetchone()[0]
     return count
 
 

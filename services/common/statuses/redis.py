@@ -2,8 +2,10 @@
 
 The scripts are in `lua/`. Everything has a time to live: what is here is a fast record of truths kept elsewhere.
 Keys: `studio:job:<id>`, `studio:key:<owner>:<key>`, `studio:live` (ids of live jobs), `studio:owner:<owner>` (ids of
-an owner's jobs), `studio:party:<party>` (ids of its live ones), `studio:epoch`. The scripts make up names of keys, so
-this is for a single Redis or a replicated one, not for a Redis Cluster.
+an owner's jobs), `studio:party:<party>` (ids of its live ones), `studio:epoch`; `studio:lanes` and, of each lane,
+`studio:waiting:<lane>`, `studio:leased:<lane>` (ids of its live jobs) and `studio:begun:<lane>` (when the message of
+the last job begun was published). The scripts make up names of keys, so this is for a single Redis or a replicated
+one, not for a Redis Cluster.
 """
 
 import asyncio
@@ -15,12 +17,13 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from services.common.background import background_task
+from services.common.brokers.lanes import is_bulk, model_of
 from services.common.errors import BackendUnavailable, TooManyJobs
-from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
+from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis import Part, RedisLink, Script
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable, reading
-from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
+from services.common.statuses.retention import FIRST_OF_LANE, KEY_SECONDS, MOST_PARSED, PASSED_SECONDS, absent
 from services.common.statuses.row import from_row, json_list, to_row
 from services.common.statuses.waiters import Waiters
 
@@ -32,7 +35,7 @@ ENDED: Final = "studio:ended"
 PROBE: Final = "studio:probe"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
-SCRIPTS: Final = ("create", "confirm", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
+SCRIPTS: Final = "create confirm get list lanes begin progress finish request_cancel remove"
 _WRITE: Final = Script("redis.call('SET', KEYS[1], '', 'PX', ARGV[1])")
 
 
@@ -45,7 +48,10 @@ class RedisStatusStore:
         self._waiters = waiters
         folder = files("services.common.statuses") / "lua"
         prelude = (folder / "prelude.lua").read_text("utf-8")
-        self._scripts = {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS}
+        self._laned_up_to = ""  # ids of live jobs up to this one were given to their lanes
+        self._scripts = {
+            name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS.split()
+        }
 
     async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         if record.published and (row := await self._run("confirm", record.job_id)):
@@ -75,6 +81,11 @@ class RedisStatusStore:
             after = rows[-1][0].decode()
         return found
 
+    async def lanes(self, most: int) -> Sequence[Lane]:
+        counts = most, FIRST_OF_LANE, PASSED_SECONDS
+        found, self._laned_up_to = await self._run("lanes", "", JOB_PREFIX, *counts, self._laned_up_to)
+        return [_lane(*each) for each in found]
+
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
         return await self._decide(
@@ -82,7 +93,7 @@ class RedisStatusStore:
             message.job_id,
             lease.token,
             lease.message_id,
-            lease.attempt,
+            *((lease.silent.token, lease.silent.expires_at) if lease.silent else ("", "")),
             message.expires_at,
             self._limits.lease_seconds,
             self._limits.max_attempts,
@@ -148,6 +159,14 @@ class RedisStatusStore:
         return await self._link.run(
             "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
         )
+
+
+def _lane(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
+    rows = {_pairs_of(row): passed == b"1" for row, passed in jobs}
+    records = tuple(readable(_read, rows))
+    passed = {dict(row)[b"job_id"].decode() for row, is_passed in rows.items() if is_passed}
+    lane, ids = name.decode(), frozenset(each.decode() for each in leased)
+    return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
 
 
 def _record(row: Sequence[bytes]) -> StatusRecord:

@@ -8,6 +8,8 @@ from services.common.ids import created_at, is_job_id
 
 KEY_SECONDS: Final = 24 * 3600.0  # of an Idempotency-Key
 MOST_PARSED: Final = 1_000  # records kept parsed, of a few kilobytes each
+FIRST_OF_LANE: Final = 100  # jobs that `lanes` reads of each lane, whether they were passed or not
+PASSED_SECONDS: Final = 5.0  # a job counts as passed by one published so much later: confirmations overtake each other
 
 
 def absent(job_id: str, epoch: float, retention_seconds: float) -> JobNotFound:

@@ -6,7 +6,7 @@ Every transition reads, decides (`transitions`) and writes inside one transactio
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Final, NoReturn
 
 from services.common.background import background_task
 from services.common.errors import BackendUnavailable, TooManyJobs
-from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
+from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
-from services.common.statuses import sqlite_records, transitions
+from services.common.statuses import sqlite_lanes, sqlite_records, transitions
 from services.common.statuses.retention import absent
 from services.common.statuses.transitions import Decision, StoredRecord
 from services.common.statuses.waiters import Waiters
@@ -46,7 +46,13 @@ class SQLiteStatusStore:
             now = time.time()
             return transitions.begin(stored, message, lease, self._limits, recreate=recreate, now=now)
 
-        return await self._file.write(partial(self._change, message.job_id, change))
+        def work(connection: sqlite3.Connection) -> Verdict:
+            verdict = self._change(message.job_id, change, connection)
+            if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
+                sqlite_lanes.begun(message.job_id, connection)
+            return verdict
+
+        return await self._file.write(work)
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:
         def change(stored: StoredRecord | None) -> Decision:
@@ -75,12 +81,19 @@ class SQLiteStatusStore:
         return await self._file.write(work)
 
     async def remove(self, job_id: str) -> None:
-        await self._file.write(partial(sqlite_records.forget, job_id))
+        def work(connection: sqlite3.Connection) -> None:
+            sqlite_records.forget(job_id, connection)
+            sqlite_lanes.leave(job_id, connection)
+
+        await self._file.write(work)
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         if owner is None:
             return await self._file.read(partial(sqlite_records.find_live, after, limit))
         return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
+
+    async def lanes(self, most: int) -> Sequence[Lane]:
+        return await self._file.read(partial(sqlite_lanes.read, most, time.time()))
 
     async def ping(self) -> None:
         await self._file.ping()
@@ -89,8 +102,12 @@ class SQLiteStatusStore:
     def _create(self, record: StatusRecord, quota: Quota | None, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
         if known := sqlite_records.find(record.job_id, connection):
-            after = transitions.confirm(known, time.time()) if record.published else known
-            return self._replace(known, after, connection).record
+            if not record.published:
+                return known.record
+            now = time.time()
+            after = self._replace(known, transitions.confirm(known, now), connection)
+            sqlite_lanes.published(record.job_id, now, connection, again=known.record.published)
+            return after.record
         owner, key = record.message.owner, record.idempotency_key
         if key is not None:
             if earlier := sqlite_records.find_by_key(owner, key, connection):
@@ -120,6 +137,10 @@ class SQLiteStatusStore:
     ) -> StoredRecord:
         if after is not before:
             sqlite_records.store(after, self._limits.retention_seconds, connection)
+            if after.record.state.terminal:
+                sqlite_lanes.leave(after.record.job_id, connection)
+            else:
+                sqlite_lanes.keep(after.record, connection)
         return after
 
 
@@ -135,7 +156,7 @@ def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection)
 @asynccontextmanager
 async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[SQLiteStatusStore]:
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
-    async with open_sqlite(path, "statuses", sqlite_records.SCHEMA) as file:
+    async with open_sqlite(path, "statuses", sqlite_records.SCHEMA + sqlite_lanes.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
         waiters = Waiters()
         async with background_task(_watch(file, waiters)):

@@ -52,7 +52,7 @@ def find(job_id: str, connection: sqlite3.Connection) -> StoredRecord | None:
     query = """SELECT record, exhausted, ended_by FROM statuses
         WHERE job_id = ? AND (forget_at IS NULL OR forget_at > ?)"""
     row = connection.execute(query, (job_id, time.time())).fetchone()
-    return StoredRecord(_record((job_id, row[0])), bool(row[1]), row[2]) if row else None
+    return StoredRecord(parsed((job_id, row[0])), bool(row[1]), row[2]) if row else None
 
 
 def find_by_key(owner: str | None, key: str, connection: sqlite3.Connection) -> StoredRecord | None:
@@ -68,7 +68,7 @@ def find_live(after: str, limit: int, connection: sqlite3.Connection) -> list[St
     rows = connection.execute(
         "SELECT job_id, record FROM statuses WHERE forget_at IS NULL AND job_id > ? ORDER BY job_id", (after,)
     )
-    return list(islice(readable(_record, rows), limit))
+    return list(islice(readable(parsed, rows), limit))
 
 
 def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connection) -> list[StatusRecord]:
@@ -79,7 +79,7 @@ def find_owned(owner: str, before: str, limit: int, connection: sqlite3.Connecti
             ORDER BY job_id DESC""",  # noqa: S608 - our own constant  # nosec B608
         (owner, before or BEHIND_EVERY_ID, time.time()),
     )
-    return list(islice(readable(_record, rows), limit))
+    return list(islice(readable(parsed, rows), limit))
 
 
 def version(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -146,7 +146,7 @@ def _leave(job_id: str, connection: sqlite3.Connection) -> None:
 
 
 @lru_cache(maxsize=MOST_PARSED)
-def _record(row: tuple[str, str]) -> StatusRecord:
+def parsed(row: tuple[str, str]) -> StatusRecord:
     """Parse a record. Most reads of a job find the same row, and then get the same object."""
     job_id, document = row
     with reading(job_id):

@@ -7,7 +7,7 @@ Each returns the record to store (the same object when nothing changed) and the 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from services.common.ports import Lease, Limits, Outcome, Verdict
+from services.common.ports import Lease, Limits, Outcome, Renewal, Verdict
 from services.common.schemas import Event, JobMessage, Progress, State, StatusRecord
 
 MOST_EVENTS = 60  # a job that is handed back again and again stops adding to its timeline
@@ -92,20 +92,17 @@ def confirm(stored: StoredRecord, now: float) -> StoredRecord:
 
 
 def _recreated(message: JobMessage, lease: Lease, limits: Limits, now: float) -> tuple[StoredRecord, Verdict]:
-    exhausted = lease.attempt > limits.max_attempts
-    attempt = min(lease.attempt, limits.max_attempts)
-    record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at, attempt=attempt)
-    after = StoredRecord(_leased(record, lease, limits, now, exhausted=exhausted), exhausted=exhausted)
-    return after, Verdict.EXHAUSTED if exhausted else Verdict.HELD
+    record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at, attempt=1)
+    return StoredRecord(_leased(record, lease, limits, now)), Verdict.HELD
 
 
 def _take(stored: StoredRecord, lease: Lease, limits: Limits, now: float) -> tuple[StoredRecord, Verdict]:
     record = stored.record
     if record.lease_token == lease.token:
         return stored, Verdict.EXHAUSTED if stored.exhausted else _held(record)
-    fresh = record.lease_expires_at is not None and record.lease_expires_at > now
-    if fresh and record.lease_message_id != lease.message_id:
-        return stored, Verdict.DUPLICATE
+    if (renewal := Renewal.of(record)) not in (None, lease.silent):
+        fresh = renewal.expires_at > now and record.lease_message_id != lease.message_id
+        return stored, Verdict.DUPLICATE if fresh else Verdict.BUSY
     if record.attempt >= limits.max_attempts:
         return StoredRecord(_leased(record, lease, limits, now, exhausted=True), exhausted=True), Verdict.EXHAUSTED
     after = _leased(record.model_copy(update={"attempt": record.attempt + 1}), lease, limits, now)

@@ -12,7 +12,7 @@ from services.common.backends import Backends
 from services.common.brokers.delivery import Delivery
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import Broker, DeadLetter, Lease, ObjectStore, Outcome, Quota, StatusStore, Verdict
+from services.common.ports import Broker, DeadLetter, Lane, Lease, ObjectStore, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.telemetry.process_metrics import ProcessMetrics
 from services.common.telemetry.tracing import Tracer, message_attributes
@@ -67,9 +67,9 @@ class MeasuredBroker:
     ) -> AsyncGenerator[Delivery, None]:
         return self._broker.consume(model, prefetch, consuming)
 
-    async def depth(self, model: str) -> int:
+    async def depth(self, model: str, *, bulk: bool | None = None) -> int:
         with self._calls.measure("depth"):
-            return await self._broker.depth(model)
+            return await self._broker.depth(model, bulk=bulk)
 
     async def dead_letter_count(self) -> int:
         with self._calls.measure("dead_letter_count"):
@@ -112,6 +112,10 @@ class MeasuredStatusStore:
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         with self._calls.measure("list"):
             return await self._statuses.list(after, limit, owner=owner)
+
+    async def lanes(self, most: int) -> Sequence[Lane]:
+        with self._calls.measure("lanes"):
+            return await self._statuses.lanes(most)
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         with self._calls.measure("begin"):

@@ -4,8 +4,10 @@ If the store was emptied, the record is made again from the message, unless ther
 `finish` outlast an unavailable store by trying again.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 import stamina
@@ -21,12 +23,13 @@ from services.common.errors import (
     StorageDenied,
 )
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Renewal, Verdict
 from services.common.schemas import JobMessage, Progress, State, StatusRecord
 
 log = structlog.get_logger(__name__)
 
 DENIED_SECONDS: Final = 10.0  # credentials may be changing at this moment
+LOOK_SECONDS: Final = 1.0  # between two looks at another worker's lease, which is renewed about as often
 
 
 def storage_retry() -> Callable[[Exception], bool]:
@@ -45,16 +48,46 @@ def _passes(exc: Exception) -> bool:
 
 
 class JobLease:
-    def __init__(self, backends: Backends, message: JobMessage, deliveries: int, *, max_attempts: int) -> None:
+    def __init__(self, backends: Backends, message: JobMessage, *, silent_seconds: float) -> None:
         self.message = message
-        # Deliveries count drains and prefetched jobs given back as well, so they alone make no job poison.
-        self.lease = Lease(message.job_id, message.message_id, attempt=min(deliveries + 1, max_attempts))
+        self.lease = Lease(message.job_id, message.message_id)
         self.removed = False  # the job was removed while this worker made it
+        self._silent_seconds = silent_seconds
         self._statuses = backends.statuses
         self._manifests = Manifests(backends.objects)
 
+    async def wait_for_holder(self) -> bool:
+        """Wait while another attempt at the job holds its lease; return whether the job is over then.
+
+        A message is delivered again when its connection is lost, and the worker behind it may live. Its heartbeat
+        renews the lease in the store. A lease that this worker sees unchanged for `silent_seconds`, while the store
+        answers, is of a worker that died or stands still: `begin` takes it over. No clocks are compared for it, and
+        an outage of the store lets no lease run out.
+        """
+        seen, since = None, time.monotonic()
+        while True:
+            asked = time.monotonic()
+            try:
+                record = await self._statuses.get(self.message.job_id, LOOK_SECONDS if seen else 0)
+            except JobNotFound:
+                return False
+            except BackendUnavailable as exc:
+                if not _passes(exc):
+                    return False  # `begin` tells it
+                seen = None
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            renewal = Renewal.of(record)
+            if renewal is None:
+                return record.state.terminal
+            if renewal != seen:
+                seen, since = renewal, time.monotonic()
+            elif asked - since >= self._silent_seconds:
+                self.lease = replace(self.lease, silent=renewal)
+                return False
+
     async def begin(self) -> Verdict:
-        """Return HELD, CANCEL, EXHAUSTED, DUPLICATE or LOST. Wait for as long as the store is unavailable.
+        """Return HELD, CANCEL, EXHAUSTED, DUPLICATE, BUSY or LOST. Wait for as long as the store is unavailable.
 
         Raise NewerVersion, RecordUnreadable or StorageDenied at once: they last, and other jobs wait behind this one.
         """
@@ -69,11 +102,11 @@ class JobLease:
         return await self._patiently(lambda: self._recovering(lambda: self._statuses.finish(self.lease, outcome)))
 
     async def attempts(self) -> int:
-        """Return the number of attempts, from the record if the store answers at once."""
+        """Return the number of attempts, from the record if the store answers at once, else 1."""
         try:
             return (await self._statuses.get(self.message.job_id)).attempt
         except (BackendUnavailable, JobNotFound):
-            return self.lease.attempt
+            return 1
 
     async def archive(self, outcome: Outcome) -> None:
         """Write the manifest of the job this worker ended; delete its artifacts instead if the job was removed."""
@@ -123,7 +156,7 @@ class JobLease:
             published=True,
             created_at=self.message.created_at,
             finished_at=time.time(),
-            attempt=self.lease.attempt,
+            attempt=1,
             artifacts=outcome.artifacts,
             error=outcome.error,
             warnings=outcome.warnings,
@@ -159,7 +192,7 @@ class JobLease:
         if verdict is not Verdict.MISSING:
             return verdict
         verdict = await self._recreate()
-        return verdict if verdict in (Verdict.LOST, Verdict.DUPLICATE) else await call()
+        return Verdict.LOST if verdict in (Verdict.LOST, Verdict.DUPLICATE, Verdict.BUSY) else await call()
 
     async def _recreate(self) -> Verdict:
         try:

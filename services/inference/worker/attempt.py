@@ -35,7 +35,7 @@ class Attempt:
         """Raise InvalidMessage for a message that the gateway would have refused."""
         max_attempts = runtime.settings.max_attempts
         self._items = items_of(message, runtime.model, runtime.catalogue)
-        self._lease = JobLease(runtime.backends, message, deliveries, max_attempts=max_attempts)
+        self._lease = JobLease(runtime.backends, message, silent_seconds=runtime.settings.status_lease_seconds)
         self._heartbeat = Heartbeat(self._lease)
         self._previews = Previews(
             runtime.cache, message.job_id, self._heartbeat.shown, call_seconds=runtime.batcher.deadline_seconds
@@ -56,18 +56,30 @@ class Attempt:
         must leave: the outcome is stored then, except for HandedBack, after which the job is tried again, alone.
         """
         try:
-            async with AsyncExitStack() as stack:
-                stack.push_async_callback(self._previews.clear)
-                request = await stack.enter_async_context(self._request())
-                self.called = True
-                outcome = await self._outcome(request, stack)
-                if outcome is not None:
-                    await self._finish(outcome)
+            while not await self._take_turn():
+                self.called, self._begun, self._redelivered = False, False, True
         except (asyncio.CancelledError, HandedBack):
             await self._hand_back()
             raise
+
+    async def _take_turn(self) -> bool:
+        """Wait for a call of the model, begin the job and end it. Return False if another attempt holds its lease."""
+        if self._redelivered and await self._lease.wait_for_holder():
+            await self._without_outputs(Verdict.LOST)
+            return True
+        async with AsyncExitStack() as stack:
+            request = await stack.enter_async_context(self._request())
+            self.called = True
+            verdict = await self._begin(stack)
+            if verdict is Verdict.BUSY:
+                request.withdraw()
+                return False
+            outcome = await self._outcome(verdict, request)
+            if outcome is not None:
+                await self._finish(outcome)
         if outcome is POISON:
             raise InvalidMessage("attempts used up", self._lease.message.job_id)
+        return True
 
     def _request(self) -> BatchRequest:
         return self._runtime.batcher.request(
@@ -78,9 +90,8 @@ class Attempt:
             show=self._previews.show,
         )
 
-    async def _outcome(self, request: BatchRequest, stack: AsyncExitStack) -> Outcome | None:
-        """Begin the job and make it. Return how it ends, or None when it is not ours to end."""
-        verdict = await self._begin(stack)
+    async def _outcome(self, verdict: Verdict, request: BatchRequest) -> Outcome | None:
+        """Make the job that was begun. Return how it ends, or None when it is not ours to end."""
         if verdict is not Verdict.HELD:
             request.withdraw()
             return await self._without_outputs(verdict)
@@ -96,6 +107,7 @@ class Attempt:
         self._runtime.failpoints.reach("worker.begun")
         log.info("job begun", verdict=verdict.name.lower())
         if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
+            stack.push_async_callback(self._previews.clear)
             await stack.enter_async_context(self._heartbeat.beating())
         return verdict
 

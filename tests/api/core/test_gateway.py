@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from services.common.errors import (
 )
 from services.common.ids import new_job_id
 from services.common.params import Modality
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lane, Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, JobWarning, State, StatusRecord
 from services.common.settings import Settings
+from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.fake_backends import FakeBroker, StatusesWithoutConfirm
 
 pytestmark = pytest.mark.anyio
@@ -217,7 +218,7 @@ async def test_sweeper_publishes_what_was_left_behind(
     gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record whose gateway died before the message is published by the sweeper, once, under its message id."""
-    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.lane_sweep.UNCONFIRMED_SECONDS", -1.0)
     record = gateway._record(BODY, None, None)
     await backends.statuses.create(record)
     sweeper = _sweeper(gateway, backends)
@@ -234,7 +235,7 @@ async def test_accepted_though_not_confirmed(
     backends: Backends, broker: FakeBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     """A job that was accepted while the status store failed is not given up for trouble that the broker has later."""
-    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.lane_sweep.UNCONFIRMED_SECONDS", -1.0)
     unconfirming = replace(backends, statuses=StatusesWithoutConfirm(backends.statuses))
     accepted = await submitted(Gateway(unconfirming, CATALOGUE, settings), BODY, idempotency_key="k")
     broker.published.clear()
@@ -256,17 +257,17 @@ async def test_sweeper_does_not_bring_back_what_was_removed(
     gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record left behind that is removed while the sweeper goes through the list is neither published nor made."""
-    monkeypatch.setattr("services.api.core.sweeper.UNCONFIRMED_SECONDS", -1.0)
+    monkeypatch.setattr("services.api.core.lane_sweep.UNCONFIRMED_SECONDS", -1.0)
     record = await backends.statuses.create(gateway._record(BODY, None, None))
-    find = backends.statuses.list
+    find = backends.statuses.lanes
 
-    async def removed_since(after: str, limit: int) -> list[StatusRecord]:
-        page = await find(after, limit)
-        for each in page:
+    async def removed_since(most: int) -> Sequence[Lane]:
+        lanes = await find(most)
+        for each in [job for lane in lanes for job in lane.jobs]:
             await gateway.remove(each.job_id)
-        return page
+        return lanes
 
-    monkeypatch.setattr(backends.statuses, "list", removed_since)
+    monkeypatch.setattr(backends.statuses, "lanes", removed_since)
     await _sweeper(gateway, backends).sweep()
 
     assert broker.published == []
@@ -302,6 +303,42 @@ async def test_sweeper_republishes_a_lost_message(gateway: Gateway, backends: Ba
 
     assert [message.job_id for message in broker.published] == [record.job_id]
     assert broker.published[0].message_id != record.message.message_id
+
+
+async def test_lost_message_is_found_although_the_queue_is_busy(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job is published again, once, when a later one was begun and the jobs that were made then have ended."""
+    monkeypatch.setattr("services.common.statuses.sqlite_lanes.PASSED_SECONDS", 0)
+    lost, waiting, under_way, later = [await submitted(gateway, BODY) for _ in range(4)]
+    await backends.statuses.create(waiting)  # its message is the last of the queue
+    broker.published.clear()
+    broker.ready, sweeper = 1, _sweeper(gateway, backends)
+    lease = await _begin(backends, under_way)
+    for _ in range(3):
+        await sweeper.sweep()
+    assert broker.published == [], "it may be in the hands of the worker that makes the other job"
+
+    await _begin(backends, later)  # the load does not end
+    await backends.statuses.finish(lease, Outcome(State.SUCCEEDED))
+    for _ in range(4):
+        await sweeper.sweep()
+    assert [message.job_id for message in broker.published] == [lost.job_id]
+
+
+async def test_lost_message_of_a_silent_worker(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, tmp_path: Path
+) -> None:
+    """A job whose worker no longer renews its lease is published again when the queue is empty."""
+    record = await submitted(gateway, BODY)
+    broker.published.clear()
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits(lease_seconds=0.001)) as of_worker:
+        await _begin(replace(backends, statuses=of_worker), record)
+    sweeper = _sweeper(gateway, backends)
+    async with asyncio.timeout(5):
+        while not broker.published:
+            await sweeper.sweep()
+    assert [message.job_id for message in broker.published] == [record.job_id]
 
 
 async def test_sweeper_trusts_a_busy_queue(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:

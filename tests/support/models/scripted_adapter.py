@@ -2,8 +2,8 @@
 
 FAIL raises, KEY raises in `batch_key`, KILL kills the process, HANG never returns, OOM raises MemoryError, ODD returns
 an output that cannot be encoded, CUDA raises a device error, GIL holds the interpreter lock for about a second, SLOW
-takes forty steps of 50 ms and stops when cancelled. A batch fails as a whole. NSFW withholds every image, SOME the
-first one, and warns.
+takes forty steps of 50 ms, LONG a hundred and fifty, and both stop when cancelled. A batch fails as a whole. NSFW
+withholds every image, SOME the first one, and warns.
 """
 
 import hashlib
@@ -64,7 +64,10 @@ class ScriptedAdapter(ModelAdapter):
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if "GIL" in requests:
             sum(range(GIL_COUNT))  # one call of a C function, which never releases the lock
-        steps, seconds = (40, 0.05) if "SLOW" in requests else (1, self._seconds)
+        steps, seconds = 1, self._seconds
+        for word, count in (("SLOW", 40), ("LONG", 150)):
+            if word in requests:
+                steps, seconds = count, 0.05
         for step in range(steps):
             time.sleep(seconds)
             context.progress(step + 1, steps, lambda: [Preview(_image(item).image) for item in batch])

@@ -1,6 +1,7 @@
 """One connection for everything but consuming, opened at first use and thrown away whole when it fails."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import aio_pika
@@ -16,7 +17,6 @@ from services.common.brokers.amqp.topology import (
     declare_job_queues,
     queue_name,
 )
-from services.common.brokers.lanes import lane_of
 
 CLOSE_SECONDS = 3.0  # aiormq waits 2 s for the broker to say goodbye
 NOWHERE = "probe_nowhere"  # no lane ends like this
@@ -59,14 +59,14 @@ class Session:
         """Declare the queue again before the next message, since it was deleted."""
         self._declared.discard(model)
 
-    async def depth(self, model: str) -> int:
+    async def depth(self, model: str, lanes: Sequence[str]) -> int:
         async with self._lock:
             control = await self._declare(model)
             depth = 0
             try:
-                for bulk in (False, True):
+                for lane in lanes:
                     # A plain channel: aio-pika's robust ones answer a passive declaration with 0.
-                    queue = await control.declare_queue(queue_name(lane_of(model, bulk=bulk)), passive=True)
+                    queue = await control.declare_queue(queue_name(lane), passive=True)
                     depth += queue.declaration_result.message_count or 0
             except ChannelNotFoundEntity:
                 self.forget_queue(model)

@@ -1,36 +1,36 @@
--- ARGV: 4 token, 5 message id, 6 the lease's attempt, 7 expires_at, 8 lease in seconds, 9 most attempts,
--- 10 prefix of job keys, 11.. fields and values to make a missing record of, if it is to be made again.
+-- ARGV: 4 token, 5 message id, 6 and 7 the lease that may be taken over (its token and end, or nothing),
+-- 8 expires_at, 9 lease in seconds, 10 most attempts, 11 prefix of job keys, 12.. fields and values to make a missing
+-- record of, if it is to be made again.
 -- KEYS: 4 index of the owner's jobs.
-local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[9])
+local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[10])
+
+-- Its lane was served up to this job. One that was published again was perhaps begun by its first message.
+local function pass()
+  local served = 'studio:begun:' .. lane()
+  if not get('again') and tonumber(queued_at()) > tonumber(redis.call('GET', served) or '0') then
+    redis.call('SET', served, queued_at(), 'PX', LIVE_MS)
+  end
+end
 
 local function lease(attempt, event)
+  pass()
   redis.call('HSET', JOB, 'state', 'running', 'attempt', attempt,
-    'lease_token', TOKEN, 'lease_message_id', MESSAGE_ID, 'lease_expires_at', text(now() + ARGV[8]))
+    'lease_token', TOKEN, 'lease_message_id', MESSAGE_ID, 'lease_expires_at', text(now() + ARGV[9]))
   redis.call('HSETNX', JOB, 'started_at', text(now()))
   publish()
   note(event)
   keep_live()
 end
 
-local function exhaust(attempt)
-  lease(attempt, 'exhausted')
-  redis.call('HSET', JOB, 'exhausted', '1')
-  return 'EXHAUSTED'
-end
-
 local state = get('state')
 if not state then
-  if #ARGV < 11 then
+  if #ARGV < 12 then
     return 'MISSING'
   end
   epoch()
-  redis.call('HSET', JOB, unpack(ARGV, 11))
-  add_to_owners(KEYS[4], ARGV[10])
-  local attempt = tonumber(ARGV[6])
-  if attempt > MOST then
-    return exhaust(MOST)
-  end
-  lease(attempt, 'begun')
+  redis.call('HSET', JOB, unpack(ARGV, 12))
+  add_to_owners(KEYS[4], ARGV[11])
+  lease(1, 'begun')
   return 'HELD'
 end
 
@@ -38,19 +38,21 @@ if terminal(state) then
   return 'LOST'
 end
 local attempt = tonumber(get('attempt'))
-if state == 'queued' and attempt == 0 and now() > tonumber(ARGV[7]) then
+if state == 'queued' and attempt == 0 and now() > tonumber(ARGV[8]) then
   finish('expired')
   return 'LOST'
 end
 if get('lease_token') == TOKEN then
   return get('exhausted') and 'EXHAUSTED' or held()
 end
-local expires_at = get('lease_expires_at')
-if expires_at and tonumber(expires_at) > now() and get('lease_message_id') ~= MESSAGE_ID then
-  return 'DUPLICATE'
+local holder, expires_at = get('lease_token'), tonumber(get('lease_expires_at') or 'nil')
+if holder and expires_at and not (holder == ARGV[6] and expires_at == tonumber(ARGV[7])) then
+  return expires_at > now() and get('lease_message_id') ~= MESSAGE_ID and 'DUPLICATE' or 'BUSY'
 end
 if attempt >= MOST then
-  return exhaust(attempt)
+  lease(attempt, 'exhausted')
+  redis.call('HSET', JOB, 'exhausted', '1')
+  return 'EXHAUSTED'
 end
 lease(attempt + 1, 'begun')
 return held()

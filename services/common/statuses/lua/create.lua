@@ -30,7 +30,7 @@ if KEY then
   redis.call('SET', KEY, ID, 'PX', ARGV[5])
   redis.call('HSET', JOB, 'key_name', KEY)
 end
-redis.call('HSET', JOB, unpack(ARGV, 8))
+redis.call('HSET', JOB, 'queued_at', text(now()), unpack(ARGV, 8))
 if live then
   redis.call('SADD', PARTY, ID)
   redis.call('PEXPIRE', PARTY, LIVE_MS)

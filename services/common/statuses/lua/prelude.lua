@@ -1,7 +1,8 @@
 -- Put before every script, so that each transition is one atomic call. The rules are those of transitions.py.
--- A job is a hash with the fields of StatusRecord (row.py) and four of our own: key_name (its idempotency key), party
--- (the set of live jobs it counts in), exhausted (the lease was given without an attempt left) and ended_by (the token
--- that finished it).
+-- A job is a hash with the fields of StatusRecord (row.py) and seven of our own: key_name (its idempotency key), party
+-- (the set of live jobs it counts in), exhausted (the lease was given without an attempt left), ended_by (the token
+-- that finished it), lane (as brokers/lanes.py names it), queued_at (when its message was published last, in seconds)
+-- and again (it was published more than once).
 local JOB, LIVE, EPOCH = KEYS[1], KEYS[2], KEYS[3]
 local ID, LIVE_MS, ENDED_MS = ARGV[1], ARGV[2], ARGV[3]
 
@@ -29,11 +30,48 @@ local function epoch()
   return redis.call('GET', EPOCH)
 end
 
+-- A record of an earlier version has no field with its lane.
+local function lane()
+  local name = get('lane')
+  if not name then
+    name = cjson.decode(get('message')).model .. (get('bulk') == '1' and '_bulk' or '')
+    redis.call('HSET', JOB, 'lane', name)
+  end
+  return name
+end
+
+local function queued_at()
+  return get('queued_at') or get('created_at')
+end
+
+-- Its lane has the job either among the waiting ones, in the order of their messages, or among the leased ones.
+local function keep_in_lane()
+  local name = lane()
+  local index, score, other = 'studio:waiting:' .. name, queued_at(), 'studio:leased:' .. name
+  if get('state') == 'running' then
+    index, score, other = other, get('lease_expires_at'), index
+  end
+  redis.call('ZREM', other, ID)
+  redis.call('ZADD', index, score, ID)
+  redis.call('PEXPIRE', index, LIVE_MS)
+  redis.call('SADD', 'studio:lanes', name)
+  redis.call('PEXPIRE', 'studio:lanes', LIVE_MS)
+end
+
+local function leave_lane()
+  if get('message') then
+    local name = lane()
+    redis.call('ZREM', 'studio:waiting:' .. name, ID)
+    redis.call('ZREM', 'studio:leased:' .. name, ID)
+  end
+end
+
 -- A live record goes away only when everybody has forgotten it: every write gives it its whole time again.
 local function keep_live()
   redis.call('PEXPIRE', JOB, LIVE_MS)
   redis.call('ZADD', LIVE, 0, ID)
   redis.call('PEXPIRE', LIVE, LIVE_MS)
+  keep_in_lane()
 end
 
 -- An index lists every job of one owner, also those that are over. Whose record has gone leaves it here, a few of the
@@ -97,6 +135,7 @@ local function finish(state)
   note(state)
   release_lease()
   leave_party()
+  leave_lane()
   redis.call('HDEL', JOB, 'bulk')
   redis.call('HSET', JOB, 'state', state, 'finished_at', text(now()))
   redis.call('PEXPIRE', JOB, ENDED_MS)
@@ -122,8 +161,12 @@ end
 
 -- The message of a job that is there is in its queue.
 local function confirm()
+  if get('published') == '1' then
+    redis.call('HSET', JOB, 'again', '1')
+  end
   publish()
   if not terminal(get('state')) then
+    redis.call('HSET', JOB, 'queued_at', text(now()))
     keep_live()
   end
 end

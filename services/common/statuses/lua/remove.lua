@@ -8,6 +8,7 @@ if message then
 end
 free_key()
 leave_party()
+leave_lane()
 redis.call('DEL', JOB)
 redis.call('ZREM', LIVE, ID)
 return 'OK'
