@@ -37,7 +37,7 @@ StudioError
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from services.common.suggestions import unknown
 
@@ -46,11 +46,16 @@ class StudioError(Exception): ...
 
 
 class InvalidRequest(StudioError):
-    """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed."""
+    """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed.
 
-    def __init__(self, errors: list[dict[str, object]]) -> None:
-        super().__init__("; ".join(f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors))
+    `more` is the number of faults that are not in `errors`.
+    """
+
+    def __init__(self, errors: list[dict[str, object]], more: int = 0) -> None:
+        told = [f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors]
+        super().__init__("; ".join([*told, f"and {more} more"] if more else told))
         self.errors = errors
+        self.more = more
 
 
 class ModelNotFound(InvalidRequest):
@@ -71,7 +76,9 @@ class InvalidMessage(StudioError):
 
 class JobNotFound(StudioError):
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"there is no job {job_id}: check the id, and the key if the job was made with another")
+        super().__init__(
+            f"there is no job {_short(job_id)}: check the id, and the key if the job was made with another"
+        )
         self.job_id = job_id
 
 
@@ -103,7 +110,7 @@ class IdempotencyInFlight(StudioError):
 
 class DeadLetterNotFound(StudioError):
     def __init__(self, message_id: str) -> None:
-        super().__init__(f"no dead letter {message_id}")
+        super().__init__(f"no dead letter {_short(message_id)}")
 
 
 class DeadLetterUnreadable(StudioError):
@@ -218,3 +225,10 @@ class DeviceFailed(ThreadLost):
 
 
 class HandedBack(ThreadLost): ...
+
+
+_SHOWN: Final = 100  # characters of a client's own text in a sentence
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -11,6 +11,7 @@ Address = IPv4Address | IPv6Address
 
 # Azure and IIS add the port of the caller, and square brackets to an IPv6 address; RFC 7239 allows a name as port.
 _NODE: Final = re.compile(r"\[([^\]]*)\](?::[\w.-]*)?|([0-9.]+):[\w.-]*|(.*)", re.DOTALL)
+_MOST: Final = 50  # proxies in a row, the nearest ones, whose entries are read
 _LONGEST: Final = 100  # characters; the longest address with its zone and port is shorter
 # Both read each character once, whatever a stranger sends: no part gives back what it took, and a quotation without an
 # end takes all the rest.
@@ -27,14 +28,15 @@ def forwarded_addresses(headers: Headers) -> list[Address | None]:
     """
     listed = [entry.strip() for line in headers.getlist("x-forwarded-for") for entry in line.split(",")]
     if not any(listed):
-        listed = [_for(element) for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
-    return [address_of(entry[:_LONGEST]) for entry in listed if entry]
+        elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
+        listed = [_for(element) for element in elements[-_MOST:]]
+    return [address_of(entry[:_LONGEST]) for entry in listed[-_MOST:] if entry]
 
 
 def forwarded_hosts(headers: Headers) -> list[str]:
     """Return the host names, with their ports, under which proxies say that a client asked."""
     named = [line for name in ("x-forwarded-host", "x-original-host") for line in headers.getlist(name)]
-    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
+    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)][:_MOST]
     hosts = [host.strip() for line in named for host in line.split(",")]
     return [host for host in [*hosts, *(_pairs(element).get("host", "") for element in elements)] if host]
 

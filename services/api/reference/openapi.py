@@ -48,6 +48,7 @@ _SCHEME: Final = {
     "scheme": "bearer",
     "description": "An API key, in the header and nowhere else. A gateway without keys needs none.",
 }
+_OF_ANY_REQUEST: Final = ("too-many-headers", "too-many-parameters", "internal-error")
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
     "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape."
@@ -144,7 +145,7 @@ def _header(name: str, *, required: bool) -> Header:
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in [*endpoint.problems, *_access_problems(endpoint), "internal-error"]:
+    for code in [*endpoint.problems, *_access_problems(endpoint), *_OF_ANY_REQUEST]:
         by_status[_kind(endpoint, code).status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
 

@@ -1,0 +1,232 @@
+"""Nothing that a request contains keeps the event loop from other requests, or makes a long answer."""
+
+import base64
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.http.requests.json_body import MOST_VALUES
+from services.api.middleware.request_limits import MOST_HEADERS, MOST_PARAMETERS
+from services.common.catalogue.catalogue import Catalogue
+from services.common.param_faults import FAULTS
+from tests.api.conftest import embedded_settings
+from tests.api.v1.test_jobs import MUG
+from tests.fuzz.cost import Cost, CostMeter
+from tests.fuzz.heavy import ANSWER_BYTES, BUSY_SECONDS, cost_of
+from tests.fuzz.heavy_requests import HeavyRequest, HeavyRequests
+from tests.support.fakes import FakeWorker
+from tests.support.live_server import LiveGateway
+
+pytestmark = pytest.mark.anyio
+
+JOBS, IMAGES, HOME, RETRY, LOGIN = "/v1/jobs", "/v1/images/generations", "/", "/jobs/{job_id}/retry", "/login"
+JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
+
+
+@pytest.fixture(scope="module")
+def meter(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Iterator[CostMeter]:
+    """A gateway with the default limits of bodies."""
+    settings = embedded_settings(tmp_path_factory.mktemp("heavy"), image_wait_seconds=0)
+    with LiveGateway(settings, catalogue) as live, CostMeter(live).running() as running:
+        yield running
+
+
+def heavy(method: str, path: str, kind: str) -> HeavyRequest:
+    parts = {"job_id": "0" * 32, "index": "0", "message_id": "none", "code": "none", "model": "none"}
+    requests = HeavyRequests([(method, path)], parts).each_kind()
+    return next(each for each in requests if each.kind == kind)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        *[
+            ("POST", route, f"{JSON}: {kind}")
+            for route in (JOBS, IMAGES)
+            for kind in (
+                "unknown members",
+                "misspelt members",
+                "members of null",
+                "members twice",
+                "list of lists",
+                "list of objects",
+                "list of floats",
+                "list of texts",
+                "open lists",
+                "no JSON at all",
+                "one long name",
+                "names of slashes",
+                "long numbers",
+                "all fields long",
+                "long look",
+                "text of commas",
+                "text of backslashes",
+                "text of surrogates",
+            )
+        ],
+        *[
+            ("POST", route, f"{FORM}: {kind}")
+            for route in (HOME, LOGIN)
+            for kind in (
+                "many fields",
+                "ampersands",
+                "long field",
+                "long field of escapes",
+                "fields of quotes",
+            )
+        ],
+        ("POST", HOME, f"{MULTIPART}: many parts"),
+        ("POST", HOME, f"{MULTIPART}: part of dashes"),
+        ("GET", HOME, "query: quotes in product"),
+        ("GET", "/login", "query: quotes in next"),
+        ("GET", JOBS, "query: many parameters"),
+        ("GET", JOBS, "query: misspelt names"),
+        ("GET", HOME, "header: cookie of quotes"),
+        ("GET", JOBS, "header: many headers"),
+        ("GET", JOBS, "header: weights"),
+        ("GET", "/v1/jobs/{job_id}", "job_id: control characters"),
+        ("GET", "/v1/dead-letters/{message_id}", "message_id: control characters"),
+        ("GET", "/problems/{code}", "code: wide"),
+    ],
+)
+def test_heavy_request(meter: CostMeter, method: str, path: str, kind: str) -> None:
+    """A request of this kind, as large as it may be, costs the loop less than 50 ms and is answered in 64 KB."""
+    cost: Cost = cost_of(meter, heavy(method, path, kind))
+
+    assert cost.answer.status in range(200, 505)
+    assert cost.busy < BUSY_SECONDS
+    assert cost.answer_bytes < ANSWER_BYTES
+
+
+@pytest.mark.parametrize("count", [FAULTS, FAULTS + 1, 200])
+async def test_faults_are_told_up_to_a_number(client: httpx2.AsyncClient, count: int) -> None:
+    """A refusal tells the first ten faults, and how many more there are."""
+    answer = await client.post(JOBS, json={**MUG, **{f"unknown{number}": 1 for number in range(count)}})
+
+    problem = answer.json()
+    assert (answer.status_code, len(problem["errors"])) == (422, FAULTS)
+    assert problem.get("more_errors", 0) == count - FAULTS
+    assert problem["detail"].endswith(f"; and {count - FAULTS} more") == (count > FAULTS)
+
+
+async def test_faults_on_openais_route(client: httpx2.AsyncClient) -> None:
+    """OpenAI's clients read in the message how many more faults there are."""
+    answer = await client.post(IMAGES, json={**MUG, **{f"unknown{number}": 1 for number in range(50)}})
+
+    message = answer.json()["error"]["message"]
+    assert message.count("unknown field") == FAULTS
+    assert message.endswith(f"And {50 - FAULTS} more faults")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"unknown{number}": 1 for number in range(MOST_VALUES + 1)},
+        {"prompt": [""] * MOST_VALUES},
+        {"prompt": [{}] * MOST_VALUES},
+        {"prompt": ['\\"', "\\\\"] * MOST_VALUES},
+        [1] * MOST_VALUES,
+    ],
+    ids=["members", "texts", "objects", "quotes", "list"],
+)
+async def test_body_of_many_values(client: httpx2.AsyncClient, body: object) -> None:
+    """A body with more values than any request has is refused as a whole."""
+    problem = (await client.post(JOBS, json=body)).json()
+
+    assert (problem["code"], [error["pointer"] for error in problem["errors"]]) == ("validation-error", [""])
+    assert f"more than {MOST_VALUES} values" in problem["detail"]
+
+
+@pytest.mark.parametrize("unit", [",", "[", "{", '"', "\\", '\\",', '",[{'])
+async def test_text_is_not_counted_as_values(client: httpx2.AsyncClient, unit: str) -> None:
+    """The longest prompt is accepted whatever its characters are, and comes back as it was sent."""
+    prompt = (unit * 1000)[:1000]
+
+    answer = await client.post(JOBS, json={"prompt": prompt})
+
+    assert (answer.status_code, answer.json()["params"]["prompt"]) == (202, prompt)
+
+
+async def test_many_headers(client: httpx2.AsyncClient) -> None:
+    """A request with more than a hundred headers is 431, one with a hundred is answered."""
+    there = len(client.build_request("GET", JOBS).headers)
+
+    def sending(count: int) -> dict[str, str]:
+        return {f"X-{number}": "a" for number in range(count - there)}
+
+    assert (await client.get(JOBS, headers=sending(MOST_HEADERS))).status_code == 200
+    refused = await client.get(JOBS, headers=sending(MOST_HEADERS + 1))
+    assert (refused.status_code, refused.json()["code"]) == (431, "too-many-headers")
+
+
+@pytest.mark.parametrize("path", [JOBS, "/history", "/login", "/nowhere"])
+async def test_many_parameters(client: httpx2.AsyncClient, path: str) -> None:
+    """A query of more than a hundred parameters is 414 on every route, and one of a hundred is read."""
+    read = await client.get(f"{path}?{'&'.join(['cursor=a'] * MOST_PARAMETERS)}")
+    refused = await client.get(f"{path}?{'&'.join(['cursor=a'] * (MOST_PARAMETERS + 1))}")
+
+    assert read.status_code != 414
+    assert (refused.status_code, refused.json()["code"]) == (414, "too-many-parameters")
+
+
+async def test_typed_text_is_kept(client: httpx2.AsyncClient) -> None:
+    """A text a little too long stays in the form, and of one much too long as much as people can shorten."""
+    for length in (1001, 1500, 10_000):
+        page = await client.post("/", data={"product": "é" * length})
+        assert page.status_code == 422
+        assert f"This is {length} characters long" in page.text
+        assert page.text.count("é") == min(length, 2000)
+
+
+async def test_form_that_is_too_large(client: httpx2.AsyncClient) -> None:
+    """A form larger than any of ours is 413."""
+    page = await client.post("/", data={"product": "a" * 200_000})
+
+    assert page.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("cookies", "shown"),
+    [
+        ("studio_visitor={visitor}", True),
+        ("theme=dark; studio_visitor={visitor}; _ga=1", True),
+        (" studio_visitor = {visitor} ;;=;a", True),
+        ("studio_visitor=old.x; studio_visitor={visitor}", True),
+        ("studio_visitor={visitor}; studio_visitor=old.x", False),
+        ("xstudio_visitor={visitor}", False),
+    ],
+)
+async def test_cookie_among_others(client: httpx2.AsyncClient, cookies: str, shown: bool) -> None:
+    """A visitor is known by the last cookie of that name, whatever other cookies the browser sends."""
+    made = await client.post("/", data={"product": "vase", "token": "t" * 20})
+    visitor = made.cookies["studio_visitor"]
+    client.cookies.clear()
+
+    page = await client.get("/history", headers={"Cookie": cookies.format(visitor=visitor)})
+
+    assert (made.headers["Location"] in page.text) is shown
+
+
+async def test_large_images_are_sent_in_pieces(app: ASGIApp, worker: FakeWorker) -> None:
+    """Images of many megabytes are answered whole, in pieces between which other requests are served."""
+    files = [b"\0" * (8_000_000 + number) for number in range(3)]
+    sent: list[int] = []
+
+    async def noting_app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def noting_send(message: Message) -> None:
+            sent.append(len(message.get("body", b"")))
+            await send(message)
+
+        await app(scope, receive, noting_send)
+
+    transport = httpx2.ASGITransport(noting_app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://studio.test") as client:
+        async with worker.finishing(*files):
+            answer = await client.post(IMAGES, json=MUG)
+
+    assert answer.status_code == 200
+    assert [base64.b64decode(image["b64_json"]) for image in answer.json()["data"]] == files
+    assert sum(sent) == len(answer.content) == int(answer.headers["Content-Length"])
+    assert max(sent) < 200_000
