@@ -155,7 +155,7 @@ def header_lines(size: int = HEAD_BYTES) -> Kinds:
         "forwarded IPv6": partial(counted, "fe80::#,", size, "X-Forwarded-For: "),
         "ranges": partial(repeated, "0-1,", size, "Range: bytes="),
         "weights": partial(repeated, "text/html;q=0.1,", size, "Accept: "),
-        "waits": partial(repeated, "wait=1,", size, "Prefer: "),
+        "waits": partial(repeated, "wait=0,", size, "Prefer: "),
         "key of escapes": partial(repeated, "\\\\", size, 'Idempotency-Key: "', '"'),
         "key without an end": partial(repeated, "\\\\", size, 'Idempotency-Key: "'),
         "parameters": partial(repeated, ";", size, "Content-Type: multipart/form-data"),

@@ -1,7 +1,7 @@
 """Nothing that a request contains keeps the event loop from other requests, or makes a long answer."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
@@ -77,6 +77,7 @@ def heavy(method: str, path: str, kind: str) -> HeavyRequest:
                 "fields of quotes",
             )
         ],
+        ("POST", HOME, "header: parameters"),
         ("POST", HOME, f"{MULTIPART}: many parts"),
         ("POST", HOME, f"{MULTIPART}: part of dashes"),
         ("GET", HOME, "query: quotes in product"),
@@ -169,6 +170,59 @@ async def test_many_parameters(client: httpx2.AsyncClient, path: str) -> None:
 
     assert read.status_code != 414
     assert (refused.status_code, refused.json()["code"]) == (414, "too-many-parameters")
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"Accept": "a/b," * 40 + "text/html"}, "text/html; charset=utf-8"),
+        ({"Accept": "a/b," * 60 + "text/html"}, "application/problem+json"),
+    ],
+)
+async def test_long_lists_in_headers(client: httpx2.AsyncClient, headers: dict[str, str], told: str) -> None:
+    """Of a list of media types the first fifty count."""
+    assert (await client.get("/nowhere", headers=headers)).headers["Content-Type"] == told
+
+
+@pytest.mark.parametrize(("before", "applied"), [(40, "wait=0"), (60, None)])
+async def test_many_preferences(client: httpx2.AsyncClient, before: int, applied: str | None) -> None:
+    """Of a list of preferences the first fifty count."""
+    answer = await client.post(JOBS, json=MUG, headers={"Prefer": "a," * before + "wait=0"})
+
+    assert answer.headers.get("Preference-Applied") == applied
+
+
+@pytest.mark.parametrize("size", [1, 511])
+@pytest.mark.parametrize("path", [JOBS, HOME, "/nowhere"])
+async def test_body_in_crumbs(client: httpx2.AsyncClient, path: str, size: int) -> None:
+    """A body in thousands of small pieces is refused, or left unread where no handler reads it."""
+    read = 0
+
+    async def crumbs() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1_900):
+            read += 1
+            yield b" " * size
+
+    kind = {"Content-Type": FORM if path == HOME else JSON, "Transfer-Encoding": "chunked"}
+    answer = await client.post(path, content=crumbs(), headers=kind)
+
+    assert answer.status_code == (404 if path == "/nowhere" else 400)
+    assert path == "/nowhere" or "small pieces" in answer.text
+    assert read < 1_100
+
+
+async def test_body_in_packets(client: httpx2.AsyncClient) -> None:
+    """A body in the smallest packets of a network is read to its end."""
+
+    async def packets() -> AsyncIterator[bytes]:
+        for _ in range(1_800):
+            yield b" " * 536
+        yield b'{"prompt": "a mug"}'
+
+    kind = {"Content-Type": JSON, "Transfer-Encoding": "chunked"}
+
+    assert (await client.post(JOBS, content=packets(), headers=kind)).status_code == 202
 
 
 async def test_typed_text_is_kept(client: httpx2.AsyncClient) -> None:
