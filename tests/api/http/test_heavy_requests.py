@@ -16,6 +16,7 @@ from tests.api.v1.test_jobs import MUG
 from tests.fuzz.cost import Cost, CostMeter
 from tests.fuzz.heavy import ANSWER_BYTES, BUSY_SECONDS, cost_of
 from tests.fuzz.heavy_requests import HeavyRequest, HeavyRequests
+from tests.support.api_keys import LINES
 from tests.support.fakes import FakeWorker
 from tests.support.live_server import LiveGateway
 
@@ -239,6 +240,63 @@ async def test_form_that_is_too_large(client: httpx2.AsyncClient) -> None:
     page = await client.post("/", data={"product": "a" * 200_000})
 
     assert page.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (
+            f"{MULTIPART}; a={'b' * 1000}",
+            '--b\r\nContent-Disposition: form-data; name="product"\r\n\r\nmug\r\n--b--\r\n',
+        ),
+        (FORM, "product=mug" + "&" * 65),
+        (FORM, "product=mug" + "&a=1" * 32),
+    ],
+    ids=["type", "ampersands", "fields"],
+)
+async def test_form_of_no_browser(client: httpx2.AsyncClient, kind: str, body: str) -> None:
+    """A form that no browser sends is 400: with a long Content-Type, or with more fields than any of ours has."""
+    assert (await client.post("/", content=body, headers={"Content-Type": kind})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/jobs/{}", "/v1/jobs/{}/artifacts/0", "/v1/dead-letters/{}", "/problems/{}", "/{}"]
+)
+async def test_paths_are_quoted_in_part(app: ASGIApp, path: str) -> None:
+    """A refusal quotes the beginning of a long path."""
+    transport = httpx2.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        problem = (await client.get(path.format("%00" * 3000))).json()
+
+    assert problem["status"] == 404
+    assert len(problem["detail"]) < 1500
+
+
+@pytest.mark.parametrize("digits", [38, 600])
+async def test_numbers_are_given_back_in_part(client: httpx2.AsyncClient, digits: int) -> None:
+    """A number of hundreds of digits is not given back; the sentence about it has the first ones."""
+    [error] = (await client.post(JOBS, json={**MUG, "seed": 10**digits})).json()["errors"]
+
+    assert ("got" in error) == (digits < 40)
+    assert str(10**digits)[:30] in error["detail"]
+
+
+async def test_cursor_of_no_page(client: httpx2.AsyncClient) -> None:
+    """A cursor that no page gave leads to the first page, and not into a link."""
+    answer = await client.get(f"/history?cursor={'a' * 3000}")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/history")
+
+
+@pytest.mark.parametrize("settings", [{"keys": LINES}], indirect=True)
+@pytest.mark.parametrize(("length", "led"), [(1900, "/history%3F"), (3000, "/")])
+async def test_long_address_after_signing_in(client: httpx2.AsyncClient, length: int, led: str) -> None:
+    """Signing in leads back to the page that was asked for, or from an address of thousands of characters home."""
+    answer = await client.get(f"/history?{'a' * length}")
+
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith(f"/login?next={led.replace('/', '%2F')}")
+    assert len(answer.headers["Location"]) < 2100
 
 
 @pytest.mark.parametrize(

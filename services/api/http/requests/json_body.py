@@ -86,9 +86,8 @@ def _has_many_values(body: bytes) -> bool:
     if _separators(body) < MOST_VALUES:
         return False
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now each quotation mark begins or ends a text
-    if plain.count(b'"') > 4 * MOST_VALUES:  # a value and its name have four at most
-        return True
-    return _separators(b"".join(plain.split(b'"')[::2])) >= MOST_VALUES
+    outside = plain.split(b'"', 4 * MOST_VALUES)[::2]  # a value and its name have four marks at most
+    return _separators(b"".join(outside)) >= MOST_VALUES
 
 
 def _separators(text: bytes) -> int:
