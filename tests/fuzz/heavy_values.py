@@ -149,6 +149,7 @@ def header_lines(size: int = HEAD_BYTES) -> Kinds:
         "visitor": partial(repeated, "a.", size, "Cookie: studio_visitor="),
         "session": partial(repeated, "a.", size, "Cookie: studio_session="),
         "forwarded pairs": partial(counted, "for=10.0.0.#,", size, "Forwarded: "),
+        "forwarded hosts": partial(counted, "host=a#,", size, "Origin: http://b\r\nForwarded: "),
         "forwarded parameters": partial(counted, "a#=b;", size, "Forwarded: "),
         "forwarded quotation": partial(repeated, '\\"', size, 'Forwarded: for="'),
         "forwarded addresses": partial(counted, "10.1.#,", size, "X-Forwarded-For: "),

@@ -27,16 +27,16 @@ def forwarded_addresses(headers: Headers) -> list[Address | None]:
     pass a client's Forwarded on unread.
     """
     listed = [entry.strip() for line in headers.getlist("x-forwarded-for") for entry in line.split(",")]
-    if not any(listed):
-        elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
-        listed = [_for(element) for element in elements[-_MOST:]]
-    return [address_of(entry[:_LONGEST]) for entry in listed[-_MOST:] if entry]
+    if any(listed):
+        return [address_of(entry[:_LONGEST]) for entry in [*filter(None, listed)][-_MOST:]]
+    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
+    return [address_of(_for(element)[:_LONGEST]) for element in elements[-_MOST:] if element.strip()]
 
 
 def forwarded_hosts(headers: Headers) -> list[str]:
     """Return the host names, with their ports, under which proxies say that a client asked."""
     named = [line for name in ("x-forwarded-host", "x-original-host") for line in headers.getlist(name)]
-    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)][:_MOST]
+    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
     hosts = [host.strip() for line in named for host in line.split(",")]
     return [host for host in [*hosts, *(_pairs(element).get("host", "") for element in elements)] if host]
 
@@ -63,7 +63,7 @@ def _as_ipv4(address: IPv6Address) -> Address:
 
 
 def _for(element: str) -> str:
-    return _pairs(element).get("for") or ("unknown" if element.strip() else "")
+    return _pairs(element).get("for") or "unknown"
 
 
 def _pairs(element: str) -> dict[str, str]:

@@ -3,16 +3,13 @@
 Each costs time on the event loop, in every part of the gateway that looks for one.
 """
 
-from typing import Final
-
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.auth.refusal import RequestRefused
+from services.api.http.headers import MOST_HEADERS
 from services.api.http.problems import on_error
-
-MOST_HEADERS: Final = 100  # as in Apache; browsers behind several proxies send about 40
-MOST_PARAMETERS: Final = 100
+from services.api.http.requests.query import MOST_PARAMETERS
 
 
 class RequestLimits:
@@ -30,10 +27,8 @@ class RequestLimits:
 
 def _refusal(scope: Scope) -> RequestRefused | None:
     if (count := len(scope["headers"])) > MOST_HEADERS:
-        detail = f"the request has {count} headers: send {MOST_HEADERS} at most"
-        return RequestRefused("too-many-headers", detail, {"Connection": "close"})
+        return RequestRefused("too-many-headers", f"the request has {count} headers: send {MOST_HEADERS} at most")
     if (count := scope["query_string"].count(b"&") + 1) > MOST_PARAMETERS:
-        return RequestRefused(
-            "too-many-parameters", f"the query has {count} parameters: send {MOST_PARAMETERS} at most"
-        )
+        detail = f"the query has {count} parameters: send {MOST_PARAMETERS} at most"
+        return RequestRefused("too-many-parameters", detail)
     return None

@@ -28,10 +28,13 @@ from pydantic.json_schema import models_json_schema
 
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint, JsonSchema
-from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from services.api.http.headers import MOST_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.http.problem_views import ProblemView
 from services.api.http.problems import KINDS, MEDIA_TYPE, Kind
+from services.api.http.requests.json_body import MOST_VALUES
+from services.api.http.requests.query import MOST_PARAMETERS
 from services.common.catalogue.catalogue import Catalogue
+from services.common.param_faults import FAULTS
 
 _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
@@ -51,7 +54,9 @@ _SCHEME: Final = {
 _OF_ANY_REQUEST: Final = ("too-many-headers", "too-many-parameters", "internal-error")
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
-    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape."
+    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape. "
+    f"A body holds {MOST_VALUES} values at most, a request {MOST_HEADERS} headers and its query {MOST_PARAMETERS} "
+    f"parameters; a refusal tells {FAULTS} faults, and in `more_errors` how many more there are."
 )
 
 

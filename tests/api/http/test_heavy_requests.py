@@ -7,8 +7,9 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.http.headers import MOST_HEADERS
 from services.api.http.requests.json_body import MOST_VALUES
-from services.api.middleware.request_limits import MOST_HEADERS, MOST_PARAMETERS
+from services.api.http.requests.query import MOST_PARAMETERS
 from services.common.catalogue.catalogue import Catalogue
 from services.common.param_faults import FAULTS
 from tests.api.conftest import embedded_settings

@@ -10,6 +10,8 @@ from services.common.catalogue.catalogue import refusal_of
 from services.common.errors import InvalidRequest
 from services.common.param_faults import FAULTS, NAME
 
+MOST_PARAMETERS: Final = 100  # of a query, on any route
+
 
 def _digits(text: Any) -> Any:
     if isinstance(text, str) and not (text.isascii() and text.isdigit()):
