@@ -37,7 +37,7 @@ StudioError
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from services.common.suggestions import unknown
 
@@ -46,16 +46,12 @@ class StudioError(Exception): ...
 
 
 class InvalidRequest(StudioError):
-    """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed.
-
-    `more` is the number of faults that are not in `errors`.
-    """
+    """`errors` holds one entry a fault: JSON pointer, what was wrong, got and is allowed. `more` counts the others."""
 
     def __init__(self, errors: list[dict[str, object]], more: int = 0) -> None:
         told = [f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors]
         super().__init__("; ".join([*told, f"and {more} more"] if more else told))
-        self.errors = errors
-        self.more = more
+        self.errors, self.more = errors, more
 
 
 class ModelNotFound(InvalidRequest):
@@ -76,10 +72,7 @@ class InvalidMessage(StudioError):
 
 class JobNotFound(StudioError):
     def __init__(self, job_id: str) -> None:
-        super().__init__(
-            f"there is no job {_short(job_id)}: check the id, and the key if the job was made with another"
-        )
-        self.job_id = job_id
+        super().__init__(f"there is no job {job_id[:100]}: check the id, and the key if the job was made with another")
 
 
 class StatusRebuilding(JobNotFound): ...
@@ -110,7 +103,7 @@ class IdempotencyInFlight(StudioError):
 
 class DeadLetterNotFound(StudioError):
     def __init__(self, message_id: str) -> None:
-        super().__init__(f"no dead letter {_short(message_id)}")
+        super().__init__(f"no dead letter {message_id[:100]}")
 
 
 class DeadLetterUnreadable(StudioError):
@@ -225,10 +218,3 @@ class DeviceFailed(ThreadLost):
 
 
 class HandedBack(ThreadLost): ...
-
-
-_SHOWN: Final = 100  # characters of a client's own text in a sentence
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
