@@ -350,7 +350,7 @@ def test_only_trusted_proxies_are_believed(peer: str, forwarded: list[str], part
 @pytest.mark.parametrize("header", ["x-forwarded-for: {}", "forwarded: for={}"])
 @pytest.mark.parametrize(("proxies", "party"), [(40, "203.0.113.9"), (10_000, "10.0.0.1")])
 def test_nearest_proxies_are_read(header: str, proxies: int, party: str) -> None:
-    """Of a chain of thousands of proxies only the nearest fifty are read."""
+    """Only the nearest fifty of a chain of thousands of proxies are read."""
     name, _, form = header.partition(": ")
     chain = ",".join(form.format(address) for address in ["203.0.113.9", *["10.0.0.1"] * proxies])
     headers = [(name.encode(), chain.encode())]

@@ -182,13 +182,13 @@ async def test_many_parameters(client: httpx2.AsyncClient, path: str) -> None:
     ],
 )
 async def test_long_lists_in_headers(client: httpx2.AsyncClient, headers: dict[str, str], told: str) -> None:
-    """Of a list of media types the first fifty count."""
+    """The first fifty of a list of media types count."""
     assert (await client.get("/nowhere", headers=headers)).headers["Content-Type"] == told
 
 
 @pytest.mark.parametrize(("before", "applied"), [(40, "wait=0"), (60, None)])
 async def test_many_preferences(client: httpx2.AsyncClient, before: int, applied: str | None) -> None:
-    """Of a list of preferences the first fifty count."""
+    """The first fifty of a list of preferences count."""
     answer = await client.post(JOBS, json=MUG, headers={"Prefer": "a," * before + "wait=0"})
 
     assert answer.headers.get("Preference-Applied") == applied
