@@ -1,10 +1,11 @@
 """Sends heavy requests to real gateways and reports what they cost: the event loop's time, and the largest answer."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,14 @@ _LETTERS: Final = 1000  # the longest list of dead letters
 _SETTLED_SECONDS: Final = 60.0
 # Answers that are as long as what is stored, or the same for every request.
 _LONG: Final = ("/v1/jobs", "/v1/dead-letters", "/v1/dead-letters/{message_id}", "/docs", "/openapi.json")
-_FILES: Final = ("/v1/jobs/{job_id}/artifacts/{index}", "/v1/images/generations", "/static")
+_FILES: Final = ("/v1/jobs/{job_id}/artifacts/{index}", "/v1/images/generations")
 _KEYED: Final = ("/", "/login", "/logout", "/history", "/v1/jobs", "/v1/jobs/{job_id}/artifacts/{index}")
+
+_CALLERS: Final[Sequence[tuple[bool, Sequence[str]]]] = (
+    (False, ()),
+    (True, [f"Authorization: Bearer {key_of('olga')}"]),
+    (True, ()),
+)
 
 
 @dataclass
@@ -66,14 +73,16 @@ class HeavyReport:
 
 
 def measure_heavy_requests(folder: Path, seed: int, mixtures: int) -> HeavyReport:
-    """Measure a request of each kind to each route, and so many mixtures; with keys off, and with keys on."""
+    """Measure a request of each kind to each route, and so many mixtures; with keys off, and with keys on.
+
+    With keys on, callers have an operator's key, or none.
+    """
     report = HeavyReport()
-    for keys in (False, True):
-        with _open_target(folder / str(keys), keys=keys) as (live, requests), CostMeter(live).running() as meter:
-            for heavy in requests.each_kind():
-                report.add(heavy, cost_of(meter, heavy))
-            for heavy in requests.mixtures(seed, mixtures // 2):
-                report.add(heavy, cost_of(meter, heavy))
+    for number, (keys, fields) in enumerate(_CALLERS):
+        with _open_target(folder / str(number), fields, keys=keys) as (live, requests):
+            with CostMeter(live).running() as meter:
+                for heavy in chain(requests.each_kind(), requests.mixtures(seed, mixtures // len(_CALLERS))):
+                    report.add(heavy, cost_of(meter, heavy))
     return report
 
 
@@ -104,7 +113,7 @@ def _is_bounded(heavy: HeavyRequest, cost: Cost) -> bool:
 
 
 @contextmanager
-def _open_target(folder: Path, *, keys: bool) -> Iterator[tuple[LiveGateway, HeavyRequests]]:
+def _open_target(folder: Path, fields: Sequence[str], *, keys: bool) -> Iterator[tuple[LiveGateway, HeavyRequests]]:
     catalogue: Catalogue = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
     settings = embedded_settings(
         folder,
@@ -122,7 +131,6 @@ def _open_target(folder: Path, *, keys: bool) -> Iterator[tuple[LiveGateway, Hea
     ]
     with LiveGateway(settings, catalogue) as live:
         parts = asyncio.run_coroutine_threadsafe(_seeded(live), live.loop).result(_SETTLED_SECONDS)
-        fields = [f"Authorization: Bearer {key_of('olga')}"] if keys else []
         yield live, HeavyRequests([*_more_routes(keys=keys), *routes], parts, fields)
 
 

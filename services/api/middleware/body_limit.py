@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.auth.refusal import RequestRefused
 from services.api.http.problems import on_error
-from services.api.middleware.body import Pieces, may_have_body
+from services.api.middleware.body import MANY_PIECES, SMALL_BYTES, Pieces, may_have_body
 
 
 class BodyLimit:
@@ -76,4 +76,5 @@ class BodyLimit:
 
 
 def _crumbs() -> RequestRefused:
-    return RequestRefused("bad-request", "the body comes in thousands of small pieces: send it in larger ones")
+    pieces = f"more than {MANY_PIECES} pieces of less than {SMALL_BYTES} bytes on average"
+    return RequestRefused("bad-request", f"the body comes in {pieces}: send it in larger ones")

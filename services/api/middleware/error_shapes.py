@@ -17,7 +17,6 @@ from services.api.openai.shape import openai_shape
 
 _SDK: Final = "x-stainless-lang"  # sent by OpenAI's own clients, to whatever path their base URL makes
 _FOR_PROGRAMS: Final = ("/v1/", "/problems/", "/openapi.json", "/livez", "/readyz")
-
 _MOST: Final = 50  # media types that are read; browsers send about eight
 
 Problem = Mapping[str, Any]
