@@ -130,7 +130,9 @@ def _open_target(folder: Path, fields: Sequence[str], *, keys: bool) -> Iterator
         for method in sorted((route.methods or set()) - {"HEAD"})
     ]
     with LiveGateway(settings, catalogue) as live:
-        parts = asyncio.run_coroutine_threadsafe(_seeded(live), live.loop).result(_SETTLED_SECONDS)
+        parts = asyncio.run_coroutine_threadsafe(_seeded(live, "key:olga" if keys else None), live.loop).result(
+            _SETTLED_SECONDS
+        )
         yield live, HeavyRequests([*_more_routes(keys=keys), *routes], parts, fields)
 
 
@@ -138,11 +140,12 @@ def _more_routes(*, keys: bool) -> list[RouteOf]:
     return [] if keys else [("GET", "/nowhere"), ("GET", "/static/studio.css"), ("PUT", "/v1/jobs"), ("OPTIONS", "/")]
 
 
-async def _seeded(live: LiveGateway) -> dict[str, str]:
-    """Fill a page of history and of dead letters with long texts; return values for the parameters in paths."""
+async def _seeded(live: LiveGateway, owner: str | None) -> dict[str, str]:
+    """Fill the longest pages of jobs and dead letters with long texts; return values for the parameters in paths."""
     backends = live.backends
     params = {"prompt": WIDE * 1000, "negative_prompt": WIDE * 1000, "seed": 1}
-    messages = [new_message("studio-tiny").model_copy(update={"params": params}) for _ in range(_LETTERS)]
+    plain = (new_message("studio-tiny", owner=owner) for _ in range(_LETTERS))
+    messages = [message.model_copy(update={"params": params}) for message in plain]
     for message in messages:
         await dead_letter(backends, message)
     for message in messages[:_JOBS]:
