@@ -42,6 +42,7 @@ from services.api.middleware.cors import cors, listed_origins
 from services.api.middleware.error_shapes import ErrorShapes
 from services.api.middleware.rate_headers import RateHeaders
 from services.api.middleware.request_id import RequestId
+from services.api.middleware.request_limits import RequestLimits
 from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.telemetry import Telemetry
 from services.api.middleware.unexpected_errors import UnexpectedErrors
@@ -141,6 +142,7 @@ def _middleware(
         Middleware(RateHeaders),
         Middleware(ErrorShapes, partial(problem_page, templates)),
         Middleware(UnexpectedErrors),
+        Middleware(RequestLimits),
         Middleware(BodyLimit, settings.max_body_bytes),
         Middleware(BodyDeadline, settings.body_deadline_seconds),
     ]

@@ -46,11 +46,12 @@ class StudioError(Exception): ...
 
 
 class InvalidRequest(StudioError):
-    """`errors` holds one entry a fault: JSON pointer, what was wrong, what was got, what is allowed."""
+    """`errors` holds one entry a fault: JSON pointer, what was wrong, got and is allowed. `more` counts the others."""
 
-    def __init__(self, errors: list[dict[str, object]]) -> None:
-        super().__init__("; ".join(f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors))
-        self.errors = errors
+    def __init__(self, errors: list[dict[str, object]], more: int = 0) -> None:
+        told = [f"{error['pointer'] or 'the body'}: {error['detail']}" for error in errors]
+        super().__init__("; ".join([*told, f"and {more} more"] if more else told))
+        self.errors, self.more = errors, more
 
 
 class ModelNotFound(InvalidRequest):
@@ -71,8 +72,7 @@ class InvalidMessage(StudioError):
 
 class JobNotFound(StudioError):
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"there is no job {job_id}: check the id, and the key if the job was made with another")
-        self.job_id = job_id
+        super().__init__(f"there is no job {job_id[:100]}: check the id, and the key if the job was made with another")
 
 
 class StatusRebuilding(JobNotFound): ...
@@ -103,7 +103,7 @@ class IdempotencyInFlight(StudioError):
 
 class DeadLetterNotFound(StudioError):
     def __init__(self, message_id: str) -> None:
-        super().__init__(f"no dead letter {message_id}")
+        super().__init__(f"no dead letter {message_id[:100]}")
 
 
 class DeadLetterUnreadable(StudioError):

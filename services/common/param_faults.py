@@ -9,9 +9,11 @@ from pydantic import BaseModel
 from services.common.params import VISIBLE
 from services.common.suggestions import nearest
 
-FAULTS: Final = 20  # of one request that are told; a body may hold thousands
-_LONGEST: Final = 200  # characters of a value that are given back
+FAULTS: Final = 10  # of one request that are told
+_LONGEST: Final = 100  # characters of a value that are given back
+NAME: Final = 60  # characters of a field's name that are given back
 _SHOWN: Final = 40  # of these, in a sentence
+_BITS: Final = 128  # of a whole number that is given back
 
 # By pydantic's names of its errors (https://docs.pydantic.dev/latest/errors/validation_errors/), whose own sentences
 # name neither the value nor, mostly, what is allowed.
@@ -40,10 +42,12 @@ _VALUE_ERROR: Final = "Value error, "  # what pydantic puts before the sentence 
 
 def fault_of(error: Any, schema: type[BaseModel]) -> dict[str, object]:
     """Return the entry of an InvalidRequest for an error of pydantic about an object that should fit `schema`."""
-    path, got, limits = [str(part) for part in error["loc"]], error.get("input"), error.get("ctx", {})
+    path, got, limits = [str(part)[:NAME] for part in error["loc"]], error.get("input"), error.get("ctx", {})
     fault: dict[str, object] = {"pointer": _pointer(path), "detail": _detail(error, path, schema)}
     if error["type"] != "missing" and (isinstance(got, str | int | float | bool) or got is None):
-        fault["got"] = got if not isinstance(got, str) else got[:_LONGEST]
+        fault["got"] = got[:_LONGEST] if isinstance(got, str) else got
+    if isinstance(got, int) and got.bit_length() > _BITS:
+        fault.pop("got", None)  # a number of thousands of digits; its first ones are in the sentence
     if allowed := {key: value for key, value in limits.items() if isinstance(value, str | int | float)}:
         fault["allowed"] = allowed
     if error["type"] == "extra_forbidden":

@@ -80,7 +80,7 @@ async def test_others_photos_are_not_there(browser: httpx2.AsyncClient) -> None:
 
 
 @with_keys
-@pytest.mark.parametrize("key", ["", "nonsense", "studio_" + "x" * 43, "k" * 900_000, "\u00e9\u2028"])
+@pytest.mark.parametrize("key", ["", "nonsense", "studio_" + "x" * 43, "k" * 100_000, "\u00e9\u2028"])
 async def test_wrong_key(browser: httpx2.AsyncClient, key: str) -> None:
     """An unknown key is answered with the form again, marked as wrong for screen readers too, and opens no session."""
     answer = await browser.post("/login", data={"key": key, "next": "/history"})

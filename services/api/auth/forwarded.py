@@ -11,6 +11,7 @@ Address = IPv4Address | IPv6Address
 
 # Azure and IIS add the port of the caller, and square brackets to an IPv6 address; RFC 7239 allows a name as port.
 _NODE: Final = re.compile(r"\[([^\]]*)\](?::[\w.-]*)?|([0-9.]+):[\w.-]*|(.*)", re.DOTALL)
+_MOST: Final = 50  # proxies in a row, the nearest ones, whose entries are read
 _LONGEST: Final = 100  # characters; the longest address with its zone and port is shorter
 # Both read each character once, whatever a stranger sends: no part gives back what it took, and a quotation without an
 # end takes all the rest.
@@ -26,9 +27,10 @@ def forwarded_addresses(headers: Headers) -> list[Address | None]:
     pass a client's Forwarded on unread.
     """
     listed = [entry.strip() for line in headers.getlist("x-forwarded-for") for entry in line.split(",")]
-    if not any(listed):
-        listed = [_for(element) for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
-    return [address_of(entry[:_LONGEST]) for entry in listed if entry]
+    if any(listed):
+        return [address_of(entry[:_LONGEST]) for entry in [*filter(None, listed)][-_MOST:]]
+    elements = [element for line in headers.getlist("forwarded") for element in _ELEMENT.findall(line)]
+    return [address_of(_for(element)[:_LONGEST]) for element in elements[-_MOST:] if element.strip()]
 
 
 def forwarded_hosts(headers: Headers) -> list[str]:
@@ -61,7 +63,7 @@ def _as_ipv4(address: IPv6Address) -> Address:
 
 
 def _for(element: str) -> str:
-    return _pairs(element).get("for") or ("unknown" if element.strip() else "")
+    return _pairs(element).get("for") or "unknown"
 
 
 def _pairs(element: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.cookies import cookie_of
 from services.api.auth.keys import ApiKey, KeyRing
 
 COOKIE: Final = "studio_session"
@@ -29,7 +30,7 @@ class Sessions:
     def key_of(self, request: Request[Any], keyring: KeyRing) -> ApiKey | None:
         """Return the session's key; None without a cookie, with a forged or old one, and once the key is taken away."""
         try:
-            digest = self._signer.unsign(request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS)
+            digest = self._signer.unsign(cookie_of(request, COOKIE) or "", max_age=SESSION_SECONDS)
         except BadSignature:
             return None
         return keyring.kept(digest.decode("latin-1"))

@@ -9,6 +9,8 @@ from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.auth.cookies import cookie_of
+
 COOKIE: Final = "studio_visitor"
 YEAR_SECONDS: Final = 365 * 24 * 3600
 _SALT: Final = "studio-visitor"
@@ -25,7 +27,7 @@ class Visitors:
 
     def owner_of(self, request: Request[Any]) -> str | None:
         """Return the owner of this browser's jobs; None without a cookie, or with a forged one."""
-        if (signed := request.cookies.get(COOKIE)) is None:
+        if (signed := cookie_of(request, COOKIE)) is None:
             return None
         try:
             return _owner(self._signer.unsign(signed).decode())

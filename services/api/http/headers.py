@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from services.api.http.requests.idempotency import PATTERN
 
+MOST_HEADERS: Final = 100  # of a request, as in Apache; browsers behind several proxies send about 40
+
 
 @dataclass(frozen=True)
 class HeaderField:

@@ -26,7 +26,8 @@ class DependenciesView(View):
 class ProblemView(View):
     """A problem of RFC 9457. `code` is stable; `type` resolves to its meaning.
 
-    `trace_id` is there where requests are traced.
+    `errors` holds the first faults of a request, and `more_errors` the number of further ones. `trace_id` is there
+    where requests are traced.
     """
 
     type: str
@@ -38,6 +39,7 @@ class ProblemView(View):
     trace_id: str | None = None
     code: str
     errors: list[FaultView] | None = None
+    more_errors: int | None = None
     dependencies: DependenciesView | None = None
     not_ready: list[str] | None = None
 

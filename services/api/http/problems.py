@@ -54,11 +54,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "idempotency-in-flight": Kind(409, "The first request with this Idempotency-Key is still being answered", 1),
     "job-removed": Kind(410, "The job's result was removed"),
     "body-too-large": Kind(413, "The body is too large"),
+    "too-many-parameters": Kind(414, "The query has too many parameters"),
     "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8"),
     "validation-error": Kind(422, "The request breaks the schema or the model's limits"),
     "idempotency-mismatch": Kind(422, "The Idempotency-Key was used with another body"),
     "too-many-requests": Kind(429, "That is more than you may submit in this time", 1),
     "too-many-jobs": Kind(429, "You have as many jobs as you may have at once", 10),
+    "too-many-headers": Kind(431, "The request has too many headers"),
     "internal-error": Kind(500, "Something broke on our side"),
     "not-accepted": Kind(503, "The queue did not take the job", 5),
     "queue-full": Kind(503, "The queue is full", 10),
@@ -131,7 +133,8 @@ async def on_error(request: Request[Any], exc: Exception) -> Response:
         log.error("unexpected error", exc_info=exc)
         return unexpected(request)
     if isinstance(exc, errors.InvalidRequest):
-        return problem(request, code, str(exc), errors=[_plain(error) for error in exc.errors])
+        members: dict[str, Any] = {"more_errors": exc.more} if exc.more else {}
+        return problem(request, code, str(exc), errors=[_plain(error) for error in exc.errors], **members)
     if isinstance(exc, errors.BackendUnavailable):
         log.warning("dependency unavailable", dependency=exc.backend, reason=str(exc))
         detail = f"the {_BACKENDS.get(exc.backend, exc.backend)} cannot be reached in time; try again later"

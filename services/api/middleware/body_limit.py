@@ -9,12 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.auth.refusal import RequestRefused
 from services.api.http.problems import on_error
-from services.api.middleware.body import may_have_body
+from services.api.middleware.body import MANY_PIECES, SMALL_BYTES, Pieces, may_have_body
 
 
 class BodyLimit:
     """A handler's first read raises RequestRefused when the declared length is too large, a later one when the
-    bytes counted are. Once an answer has begun, too many bytes end the request instead.
+    bytes counted are, or when they come in thousands of small pieces. Once an answer has begun, these end the request
+    instead.
 
     A request that gives its length in two ways is always refused. The body of a GET passes: no handler reads it, and
     the task that waits for the client to leave while a file is sent must not raise.
@@ -38,20 +39,19 @@ class BodyLimit:
         if scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        counted = 0
+        pieces = Pieces()
         answering = False
 
         async def limited_receive() -> Message:
-            nonlocal counted
             if not answering:
                 self._check_declared(headers)
             message = await receive()
-            counted += len(message.get("body", b""))
-            if counted <= self._max_body_bytes:
+            pieces.add(message)
+            if pieces.bytes <= self._max_body_bytes and not pieces.crumbs:
                 return message
             if answering:
                 return {"type": "http.disconnect"}
-            raise self._too_large()
+            raise self._too_large() if pieces.bytes > self._max_body_bytes else _crumbs()
 
         async def noting_send(message: Message) -> None:
             nonlocal answering
@@ -73,3 +73,8 @@ class BodyLimit:
     def _too_large(self) -> RequestRefused:
         detail = f"the body is larger than {self._max_body_bytes} bytes, the most allowed here: send a smaller one"
         return RequestRefused("body-too-large", detail)
+
+
+def _crumbs() -> RequestRefused:
+    pieces = f"more than {MANY_PIECES} pieces of less than {SMALL_BYTES} bytes on average"
+    return RequestRefused("bad-request", f"the body comes in {pieces}: send it in larger ones")

@@ -17,6 +17,7 @@ from services.api.openai.shape import openai_shape
 
 _SDK: Final = "x-stainless-lang"  # sent by OpenAI's own clients, to whatever path their base URL makes
 _FOR_PROGRAMS: Final = ("/v1/", "/problems/", "/openapi.json", "/livez", "/readyz")
+_MOST: Final = 50  # media types that are read; browsers send about eight
 
 Problem = Mapping[str, Any]
 Render = Callable[[Problem], str]
@@ -80,7 +81,7 @@ def _wants_page(path: str, headers: Headers) -> bool:
 def _prefers_html(accept: str) -> bool:
     """True if the client names HTML, with at least the weight that it gives to JSON by name (RFC 9110, 12.5.1)."""
     weights = {"text/html": 0.0, "application/json": 0.0, MEDIA_TYPE: 0.0}
-    for part in accept.lower().split(","):
+    for part in accept.lower().split(",", _MOST)[:_MOST]:
         name, _, parameters = part.partition(";")
         _, _, weight = parameters.partition("q=")
         if name.strip() in weights:

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.middleware.body import may_have_body
+from services.api.middleware.body import Pieces, may_have_body
 
 LINGER_SECONDS: Final = 1.0
 
@@ -33,7 +33,7 @@ class UnreadBody:
             await send({**message, "more_body": True})
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_SECONDS):
-                    await body.discard()
+                    await body.linger()
             discarding = asyncio.create_task(body.discard())
             try:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -46,13 +46,20 @@ class UnreadBody:
 class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._pieces = Pieces()
         self.complete = False
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self._pieces.add(message)
         if message["type"] != "http.request" or not message.get("more_body", False):
             self.complete = True
         return message
+
+    async def linger(self) -> None:
+        """Read to the end, or until the body turns out to come in crumbs, which would cost too much."""
+        while not self.complete and not self._pieces.crumbs:
+            await self.receive()
 
     async def discard(self) -> None:
         while not self.complete:

@@ -63,7 +63,7 @@ def _invalid(exc: InvalidRequest, names: Mapping[str, str], headers: Mapping[str
     params = [theirs.get(field, field) for field in fields]
     # A size that is no good is a fault of both its sides, told once.
     sentences = dict.fromkeys(_sentence(param, error) for param, error in zip(params, exc.errors, strict=True))
-    message = ". ".join(sentences)
+    message = ". ".join([*sentences, f"And {exc.more} more faults"] if exc.more else sentences)
     return _response(KINDS[code].status, message, code, params[0] or None, headers)
 
 

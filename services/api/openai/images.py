@@ -4,7 +4,7 @@ A request makes the same durable job as `POST /v1/jobs`: the answers carry its i
 removed.
 """
 
-import base64
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -22,7 +22,8 @@ from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.api.openai.errors import DO_NOT_REPEAT, KINDS, job_error, openai_error
 from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas, model_asked_for
-from services.api.openai.views import ImageByUrl, ImageInline, ImagesResponse, OpenAIError
+from services.api.openai.inline_images import inline_images
+from services.api.openai.views import ImageByUrl, ImagesResponse, OpenAIError
 from services.api.openai.waiting import accept, until_over
 from services.common.errors import StudioError
 from services.common.job_warnings import ADDRESS_UNKNOWN
@@ -80,10 +81,10 @@ async def generate(request: Request[AppState]) -> Response:
         headers |= {"X-Job-Id": record.job_id}
         record = await until_over(request, record, sending)
         if record.state is State.SUCCEEDED:
-            images = await _images(request, asked, record)
+            answer = await _images(request, asked, record, headers)
             if sending is not None:
                 await clients.answered(sending)
-            return JSONResponse(images.model_dump(), headers=headers)
+            return answer
     except (StudioError, RequestRefused) as exc:
         repeat = DO_NOT_REPEAT if "X-Job-Id" in headers else {}  # the job is there already
         return await openai_error(request, exc, NAMES, {**repeat, **headers})
@@ -92,27 +93,29 @@ async def generate(request: Request[AppState]) -> Response:
     return job_error(record, headers)
 
 
-async def _images(request: Request[AppState], asked: ImagesRequest, record: StatusRecord) -> ImagesResponse:
-    data: list[ImageByUrl | ImageInline] = []
+async def _images(
+    request: Request[AppState], asked: ImagesRequest, record: StatusRecord, headers: Mapping[str, str]
+) -> Response:
+    urls, files = list[ImageByUrl](), list[bytes]()
     warnings = [WarningView.of(warning) for warning in record.warnings]
     base = own_url(request)
     for artifact in record.artifacts:
         wanted = wanted_format(artifact, asked.output_format, quality=asked.encoder_quality)
         if asked.response_format == "url":
-            data.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
+            urls.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
         else:
-            file = await request.state["artifacts"].read(artifact, wanted)
-            data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
+            files.append(await request.state["artifacts"].read(artifact, wanted))
     if asked.response_format == "url" and (told := _unknown_address(request, base)):
         warnings.append(told)
     first = record.artifacts[0]
-    return ImagesResponse(
+    view = ImagesResponse(
         created=int(record.created_at),
-        data=tuple(data),
+        data=tuple(urls),
         output_format=asked.output_format,
         size=f"{first.width}x{first.height}",
         warnings=tuple(warnings),
     )
+    return inline_images(view, files, headers) if files else JSONResponse(view.model_dump(), headers=headers)
 
 
 def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:

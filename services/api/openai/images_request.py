@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from services.api.core.renditions import FORMATS
 from services.api.http.endpoint import JsonSchema
-from services.common.catalogue.catalogue import Catalogue, Model, faults_of
+from services.common.catalogue.catalogue import Catalogue, Model, refusal_of
 from services.common.errors import InvalidRequest, ModelNotFound
 from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
 
@@ -88,7 +88,7 @@ class ImagesRequest(BaseModel):
         try:
             asked = cls.model_validate(given)
         except ValidationError as exc:
-            raise InvalidRequest(faults_of(exc, cls)) from exc
+            raise refusal_of(exc, cls) from exc
         if asked.encoder_quality is not None and not FORMATS[asked.output_format].lossy:
             fault = {"pointer": "/output_compression", "detail": f"{asked.output_format} is lossless", "allowed": "100"}
             raise InvalidRequest([{**fault, "got": asked.encoder_quality}])

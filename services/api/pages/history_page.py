@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
-from services.api.http.history import History
+from services.api.http.history import History, position
 from services.api.http.state import AppState
 from services.api.pages.job_card import JobCard
 from services.api.pages.page_templates import PageTemplates
@@ -44,9 +44,7 @@ class HistoryPage:
     async def _page(self, request: Request[AppState], name: str) -> Response:
         cursor = request.query_params.get("cursor")
         try:
-            # A visitor without a cookie has made nothing on the pages; programs' jobs without a key have no owner.
-            known = caller_of(request).owner is not None
-            history = await History.of(request, cursor, PAGE) if known else History((), None)
+            history = await self._history(request, cursor)
         except ValueError:
             return RedirectResponse("/history", 303)
         entries = [self._entry(request, job) for job in history.jobs]
@@ -60,6 +58,14 @@ class HistoryPage:
             kept=_words(self._settings.retention_seconds) or "a moment",
             poll_seconds=self._settings.poll_seconds * 2 if live else None,
         )
+
+    async def _history(self, request: Request[AppState], cursor: str | None) -> History:
+        if caller_of(request).owner is not None:
+            return await History.of(request, cursor, PAGE)
+        # A visitor without a cookie has made nothing on the pages; programs' jobs without a key have no owner.
+        if cursor is not None:
+            position(cursor)
+        return History((), None)
 
     def _entry(self, request: Request[AppState], job: StatusRecord) -> HistoryEntry:
         card = JobCard.of(job, request.state["catalogue"], self._settings.poll_seconds)

@@ -17,6 +17,7 @@ from services.api.pages.submission import read_form
 
 HOME: Final = "/"
 PATH: Final = "/login"
+_LONGEST: Final = 2000  # characters
 
 
 class LoginPage:
@@ -67,15 +68,18 @@ def signed_in(handler: Handler) -> Handler:
             if exc.code != "unauthenticated" or path.endswith(("/fragment", "/busy")):
                 raise
             wanted = HOME if request.method == "POST" else f"{path}?{query}" if query else path
-            return RedirectResponse(f"{PATH}?{urlencode({'next': wanted})}", 303, {"Cache-Control": "no-store"})
+            return RedirectResponse(f"{PATH}?{urlencode({'next': _here(wanted)})}", 303, {"Cache-Control": "no-store"})
         return await handler(request)
 
     return handle
 
 
 def _here(path: str) -> str:
-    """Return the path if it stays on this site, else the first page: two slashes, of either kind, lead elsewhere."""
-    plain = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable()
+    """Return the path if it stays on this site, else the first page: two slashes, of either kind, lead elsewhere.
+
+    No page of ours has an address as long as those that are not kept.
+    """
+    plain = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() and len(path) <= _LONGEST
     return path if plain else HOME
 
 

@@ -13,6 +13,7 @@ from services.common.schemas import StatusRecord
 
 # The field of each parameter whose field has another name; a size is two parameters.
 _FIELDS: Final = {"num_images": "count", "width": "size", "height": "size", "style": "style"}
+_LONGEST: Final = 50  # characters of a value that has no limit of its own, such as a number
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
@@ -50,6 +51,13 @@ class PhotoForm:
         values = {names[name]: _typed(value) for name, value in params.items() if name in names}
         size = f"{params.get('width')}x{params.get('height')}"
         return cls(choices, {"product": "", "style": "", **values, "size": size, "seed": seed})
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """The typed texts as the page shows them. The end of one that is more than twice too long is left out."""
+        fields = {"product": self.choices.subject, **{each.name: each for each in self.choices.details}}
+        longest = {name: each.longest or _LONGEST for name, each in fields.items()}
+        return {name: text[: 2 * longest.get(name, _LONGEST)] for name, text in self.values.items()}
 
     @property
     def sizes(self) -> Iterable[Size]:

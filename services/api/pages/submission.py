@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
+from services.api.auth.refusal import RequestRefused
 from services.api.http.state import AppState
 from services.api.http.submit_limits import count_submit
 from services.common.errors import IdempotencyInFlight
@@ -17,6 +19,8 @@ from services.common.ports import Quota
 from services.common.schemas import StatusRecord
 
 MAX_FIELDS: Final = 32
+FORM_BYTES: Final = 128 * 1024  # the longest texts of our forms fill a fifth, written as escapes
+_LONGEST_TYPE: Final = 1000  # characters of a Content-Type; browsers send about 80
 TRIES: Final = 25
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 PAUSE_SECONDS: Final = 0.1
@@ -33,7 +37,20 @@ def token_or_new(given: str) -> str:
 
 
 async def read_form(request: Request[AppState]) -> dict[str, str]:
-    """Return the text fields. Raises HTTPException 400 for a broken form, and for one with files or too many fields."""
+    """Return the text fields.
+
+    Raises HTTPException 400 for a broken form, and for one with files or too many fields; RequestRefused for a large
+    one, which would take long to read.
+    """
+    body = await request.body()
+    if len(body) > FORM_BYTES:
+        detail = f"the form is larger than {FORM_BYTES} bytes, the most allowed here: shorten its texts"
+        raise RequestRefused("body-too-large", detail)
+    media_type = request.headers.get("Content-Type", "")
+    if len(media_type) > _LONGEST_TYPE:
+        raise HTTPException(400, "the Content-Type is too long")
+    if not media_type.startswith("multipart/") and body.count(b"&") > 2 * MAX_FIELDS:
+        raise HTTPException(400, "the form has too many fields")  # the parser reads on past those that are empty
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 

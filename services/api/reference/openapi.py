@@ -28,10 +28,13 @@ from pydantic.json_schema import models_json_schema
 
 from services.api.http.authorization import Access
 from services.api.http.endpoint import Answer, Endpoint, JsonSchema
-from services.api.http.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from services.api.http.headers import MOST_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS
 from services.api.http.problem_views import ProblemView
 from services.api.http.problems import KINDS, MEDIA_TYPE, Kind
+from services.api.http.requests.json_body import MOST_VALUES
+from services.api.http.requests.query import MOST_PARAMETERS
 from services.common.catalogue.catalogue import Catalogue
+from services.common.param_faults import FAULTS
 
 _REF: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
@@ -48,9 +51,12 @@ _SCHEME: Final = {
     "scheme": "bearer",
     "description": "An API key, in the header and nowhere else. A gateway without keys needs none.",
 }
+_OF_ANY_REQUEST: Final = ("too-many-headers", "too-many-parameters", "internal-error")
 _ABOUT: Final = (
     "Submit a job, poll it until it is over, then fetch its artifacts. `Retry-After` says when to look again. "
-    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape."
+    "Refusals are problems of RFC 9457 with a stable `code`; OpenAI's routes have errors in OpenAI's shape. "
+    f"A body holds {MOST_VALUES} values at most, a request {MOST_HEADERS} headers and its query {MOST_PARAMETERS} "
+    f"parameters; a refusal tells {FAULTS} faults, and in `more_errors` how many more there are."
 )
 
 
@@ -144,7 +150,7 @@ def _header(name: str, *, required: bool) -> Header:
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
     by_status: dict[int, list[str]] = defaultdict(list)
-    for code in [*endpoint.problems, *_access_problems(endpoint), "internal-error"]:
+    for code in [*endpoint.problems, *_access_problems(endpoint), *_OF_ANY_REQUEST]:
         by_status[_kind(endpoint, code).status].append(code)
     return {str(status): _refusal(endpoint, sorted(set(codes))) for status, codes in by_status.items()}
 

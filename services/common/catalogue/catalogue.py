@@ -80,7 +80,7 @@ class Model(BaseModel):
         try:
             params = schema.model_validate(dict(given))
         except ValidationError as exc:
-            raise InvalidRequest(faults_of(exc, schema)) from exc
+            raise refusal_of(exc, schema) from exc
         # A field that was not given has the modality's own default, which the model's goes before.
         chosen = {name for name in params.model_fields_set if getattr(params, name) is not None}
         params = params.model_copy(update={key: value for key, value in self.defaults.items() if key not in chosen})
@@ -170,6 +170,7 @@ class Catalogue(BaseModel):
         return self
 
 
-def faults_of(exc: ValidationError, schema: type[BaseModel]) -> list[dict[str, object]]:
-    """Return the entries of an InvalidRequest for an object that does not fit `schema`."""
-    return [fault_of(error, schema) for error in exc.errors(include_url=False)[:FAULTS]]
+def refusal_of(exc: ValidationError, schema: type[BaseModel]) -> InvalidRequest:
+    """Return the refusal of an object that does not fit `schema`: the first faults, and how many more there are."""
+    found = exc.errors(include_url=False)
+    return InvalidRequest([fault_of(error, schema) for error in found[:FAULTS]], max(len(found) - FAULTS, 0))

@@ -347,6 +347,19 @@ def test_only_trusted_proxies_are_believed(peer: str, forwarded: list[str], part
     assert party_of(client) == f"address:{party}"
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for: {}", "forwarded: for={}"])
+@pytest.mark.parametrize(("proxies", "party"), [(40, "203.0.113.9"), (10_000, "10.0.0.1")])
+def test_nearest_proxies_are_read(header: str, proxies: int, party: str) -> None:
+    """Only the nearest fifty of a chain of thousands of proxies are read."""
+    name, _, form = header.partition(": ")
+    chain = ",".join(form.format(address) for address in ["203.0.113.9", *["10.0.0.1"] * proxies])
+    headers = [(name.encode(), chain.encode())]
+
+    client = TrustedProxies("10.0.0.0/24").client({"type": "http", "client": ("10.0.0.2", 1), "headers": headers})
+
+    assert party_of(client) == f"address:{party}"
+
+
 def test_no_proxy_is_a_mistake(tmp_path: Path, catalogue: Catalogue) -> None:
     """An entry of the trusted proxies that is neither an address nor a network stops the start."""
     with pytest.raises(ValueError, match="proxy"):

@@ -59,10 +59,12 @@ JSON_ROWS = [
     Row(6, "invalid-utf8", post(b'{"prompt":"\xff\xfe"}'), *MALFORMED),
     Row(6, "byte-order-mark", post(b'\xef\xbb\xbf{"prompt":"a"}'), *MALFORMED),
     Row(6, "utf16", post('{"prompt":"a"}'.encode("utf-16")), *MALFORMED),
-    Row(8, "nested-lists", raw("[" * 9000), *MALFORMED),
-    Row(8, "nested-objects", raw('{"prompt":' + '{"a":' * 3000 + "1" + "}" * 3001), *MALFORMED),
+    Row(8, "nested-lists", raw("[" * 9000), *INVALID),
+    Row(8, "nested-objects", raw('{"prompt":' + '{"a":' * 3000 + "1" + "}" * 3001), *INVALID),
     Row(8, "nested-model", raw('{"prompt":"a","model":' + "[" * 500 + "]" * 500 + "}"), *INVALID),
     Row(8, "number-of-thousands-of-digits", raw('{"prompt":"a","seed":' + "9" * 5000 + "}"), *MALFORMED),
+    Row(8, "number-of-a-thousand-digits", raw('{"prompt":"a","seed":' + "9" * 1000 + "}"), *INVALID),
+    Row(8, "number-of-one-digit-more", raw('{"prompt":"a","seed":' + "9" * 1001 + "}"), *MALFORMED),
     Row(8, "number-of-hundreds-of-digits", raw('{"prompt":"a","guidance":' + "9" * 400 + "}"), *INVALID),
 ]
 

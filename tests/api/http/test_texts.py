@@ -19,6 +19,8 @@ IMAGES = "/v1/images/generations"
         ({"model": "studio-tny"}, "there is no model 'studio-tny': did you mean 'studio-tiny'? There are "),
         ({"model": "flux"}, "there is no model 'flux'; there are "),
         ({"model": 7}, "there is no model 7; there are "),
+        ({"model": ["flux"] * 200}, "there is no model named by a list; there are "),
+        ({"model": {}}, "there is no model named by an object; there are "),
         ({"style": "Dark Luxury"}, "did you mean 'dark-luxury'? There are dark-luxury, flat-lay"),
         ({"style": "baroque"}, "there is no style 'baroque'; there are dark-luxury"),
         ({"num_inference_steps": 4}, "unknown field: did you mean steps? Known are "),

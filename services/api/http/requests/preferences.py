@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 from starlette.requests import Request
 
 MAX_WAIT_SECONDS: Final = 30  # below the idle timeouts usual in proxies
+_MOST: Final = 50  # preferences that are read
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Preferences:
     @classmethod
     def of(cls, request: Request[Any]) -> Self:
         wait_seconds, respond_async = None, False
-        for preference in ",".join(request.headers.getlist("Prefer")).split(","):
+        for preference in ",".join(request.headers.getlist("Prefer")).split(",", _MOST)[:_MOST]:
             name, _, value = preference.partition(";")[0].partition("=")
             name, value = name.strip().lower(), value.strip().strip('"')
             if name == "respond-async":

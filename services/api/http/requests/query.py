@@ -6,8 +6,11 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 
-from services.common.catalogue.catalogue import faults_of
+from services.common.catalogue.catalogue import refusal_of
 from services.common.errors import InvalidRequest
+from services.common.param_faults import FAULTS, NAME
+
+MOST_PARAMETERS: Final = 100  # of a query, on any route
 
 
 def _digits(text: Any) -> Any:
@@ -25,8 +28,9 @@ def read_query(request: Request[Any], schema: type[Query]) -> Query:
     given = request.query_params.multi_items()
     if twice := [name for name, times in Counter(name for name, _ in given).items() if times > 1]:
         detail = "is given more than once; give it once"
-        raise InvalidRequest([{"pointer": f"/{name}", "detail": detail} for name in twice])
+        told: list[dict[str, object]] = [{"pointer": f"/{name[:NAME]}", "detail": detail} for name in twice[:FAULTS]]
+        raise InvalidRequest(told, len(twice) - len(told))
     try:
         return schema.model_validate(dict(given))
     except ValidationError as exc:
-        raise InvalidRequest(faults_of(exc, schema)) from exc
+        raise refusal_of(exc, schema) from exc
