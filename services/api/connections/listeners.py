@@ -1,0 +1,79 @@
+"""Accepts connections by itself, for two things that the event loop's own servers do not do.
+
+At the limit of open files libuv closes every connection that waits, and tells nobody; here that is counted and logged,
+and they wait for a file. And a server that stops resets the connections that the system has accepted for it and it has
+not; here these are taken first.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from services.api.connections.open_connections import OpenConnections
+from services.common.faults.disk import TOO_MANY
+
+_BACKLOG: Final = 1024  # connections that wait while the loop is late
+_AT_ONCE: Final = 32  # before requests have their turn
+_PAUSE_SECONDS: Final = 0.1
+_FULL: Final = b"HTTP/1.1 503 \r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+
+class Listeners:
+    """Sockets that are bound. `take` gets every connection there is room for, as a socket that does not block."""
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        connections: OpenConnections,
+        take: Callable[[socket.socket], None],
+    ) -> None:
+        self._sockets = sockets
+        self._connections = connections
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+
+    def open(self) -> None:
+        """Accept connections from now on. Raises OSError."""
+        for listener in self._sockets:
+            listener.listen(_BACKLOG)
+            self._watch(listener)
+
+    def close(self) -> None:
+        """Accept those that wait, and no more."""
+        self._closed = True
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+            with suppress(OSError):
+                while True:
+                    self._accept_one(listener)
+            listener.close()
+
+    def _watch(self, listener: socket.socket) -> None:
+        if not self._closed:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            for _ in range(_AT_ONCE):
+                self._accept_one(listener)
+        except BlockingIOError:
+            pass  # no more wait
+        except OSError as exc:
+            if exc.errno in TOO_MANY:
+                self._connections.note_no_file()
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+
+    def _accept_one(self, listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        accepted.settimeout(0)
+        if self._connections.make_room():
+            self._take(accepted)
+            return
+        with suppress(OSError):
+            accepted.recv(2**16)  # unread bytes would reset the connection, and the client would not see the answer
+        with accepted, suppress(OSError):
+            accepted.send(_FULL)
