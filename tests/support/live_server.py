@@ -17,6 +17,7 @@ from services.api.server import serve
 from services.common.backends import Backends, open_backends
 from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
+from tests.support.polling import poll
 
 SECONDS = 20.0
 
@@ -71,6 +72,10 @@ class LiveGateway:
     def count(self, metric: str, **labels: str) -> float:
         """Return a figure of the gateway's metrics."""
         return self.metrics.registry.get_sample_value(metric, labels) or 0.0
+
+    def wait_for_connections(self, count: int) -> None:
+        """Wait until so many connections are open, which takes a moment only."""
+        poll(lambda: self.count("studio_connections") == count, 5, lambda: self.count("studio_connections"))
 
     def live_jobs(self) -> list[str]:
         """Return the ids of all jobs that have not ended."""

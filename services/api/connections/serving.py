@@ -52,10 +52,14 @@ class Serving:
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            connection = Connection(self._application, self._connections, reader, writer)
         except OSError:
             accepted.close()  # the client left at once
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            connection = Connection(self._application, self._connections, reader, writer)
+        except OSError:
+            transport.abort()  # the same
             return
         with self._connections.opened(connection):
             await connection.run()
