@@ -1,9 +1,8 @@
 """A hundred new connections a second for a minute, to a gateway that may open 1,024 files.
 
 Sixty of them send a request and close after the answer. Ten close without a request, ten send half a head and close.
-Ten stay and send nothing, and ten stay with half a head: the gateway has to close these itself. `dropped` counts the
-requests that were not answered, `/livez` each second among them. `kept` counts the connections that are open when all
-clients but those that stay have left.
+Ten stay and send nothing, and ten stay with half a head: the gateway has to close these itself. `dropped` counts
+connections that were refused and requests that were not answered, `files` the most that the gateway had open.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ KINDS: Final = ("answered",) * 6 + ("leaves", "leaves-half", "mute", "half")
 
 @dataclass
 class _Soak:
-    """What became of the connections so far."""
+    """The outcomes of the connections so far."""
 
     port: int
     seconds: list[float] = field(default_factory=list)  # of each answer

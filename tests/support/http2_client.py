@@ -30,15 +30,22 @@ class Http2Client:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def send(self, method: str, path: str, *headers: tuple[str, str], body: bytes | None = None) -> int:
-        """Send a request and return the number of its stream; a body of None ends it with its head."""
+    def send(
+        self, method: str, path: str, *headers: tuple[str, str], body: bytes | None = None, end: bool = True
+    ) -> int:
+        """Send a request and return the number of its stream. Without `end` a body is to follow."""
         stream = self._connection.get_next_available_stream_id()
         pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "studio")]
-        self._connection.send_headers(stream, [*pseudo, *headers], end_stream=body is None)
-        if body is not None:
-            self._connection.send_data(stream, body, end_stream=True)
+        self._connection.send_headers(stream, [*pseudo, *headers], end_stream=end and body is None)
         self.flush()
+        if body is not None:
+            self.send_body(stream, body)
         return stream
+
+    def send_body(self, stream: int, body: bytes) -> None:
+        """Send the whole body of a request."""
+        self._connection.send_data(stream, body, end_stream=True)
+        self.flush()
 
     def answer(self, stream: int) -> tuple[int, bytes]:
         """Return status and body of the answer to a request."""

@@ -1,8 +1,8 @@
 """Accepts connections by itself, for two things that the event loop's own servers do not do.
 
-At the limit of open files libuv closes every connection that waits, and tells nobody; here that is counted and logged,
-and they wait for a file. And a server that stops resets the connections that the system has accepted for it and it has
-not; here these are taken first.
+At the limit of open files libuv closes every connection that waits, without a word. Here they wait for a file, and that
+is counted and logged. And a server that stops resets the connections that only the system has accepted so far. Here
+these are taken first.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a request may be: its head, its method, its expectations, its offers."""
+"""Requests as the server takes them: heads, methods, expectations, offers."""
 
 import http.client
 import socket
@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from services.api.middleware import unread_body
 from services.api.server import MAX_HEAD_BYTES as LIMIT
 from tests.support.http2_client import Http2Client
 from tests.support.live_server import LiveGateway
@@ -104,4 +105,14 @@ def test_odd_path_in_http_2(live: LiveGateway, path: str) -> None:
     """A path that is not ASCII costs its request alone."""
     with Http2Client(live.address) as client:
         assert client.answer(client.send("GET", path))[0] == 400
+        assert client.answer(client.send("GET", "/livez"))[0] == 200
+
+
+def test_body_after_its_answer_in_http_2(live: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that comes when its request is answered already costs no other request."""
+    monkeypatch.setattr(unread_body, "LINGER_SECONDS", 0.05)
+    with Http2Client(live.address) as client:
+        early = client.send("POST", "/nowhere", end=False)
+        assert client.answer(early)[0] == 404
+        client.send_body(early, b"late")
         assert client.answer(client.send("GET", "/livez"))[0] == 200

@@ -44,7 +44,7 @@ def refuses(gateway: LiveGateway) -> bool:
 
 
 def test_requests_sent_together_are_all_answered_at_a_stop(gateway: LiveGateway, connect: Connect) -> None:
-    """Of requests that were sent at once each is answered, and the last answer alone ends the connection."""
+    """Each of several requests that were sent at once is answered, and the last answer alone ends the connection."""
     client = connect()
     client.ask()
     gateway.stop()
