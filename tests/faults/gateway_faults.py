@@ -17,7 +17,7 @@ STOP_SECONDS: Final = 30.0
 FULL_SECONDS: Final = 2.0
 LOCKED_SECONDS: Final = 3.0  # longer than SQLite waits for a lock
 STALLED: Final = 30
-STOPS: Final = 10
+JOBS_PER_STOP: Final = 5  # ten stops in a run of fifty jobs, two in the suites
 ANSWERS: Final = 200  # of each gateway before it is stopped
 
 
@@ -34,7 +34,7 @@ def gateway_scenarios() -> list[Scenario]:
         Scenario("gateway-stopped", "SIGTERM to the gateway while jobs are submitted", _stopped),
         Scenario(
             "gateway-stopped-ten-times",
-            f"SIGTERM to the gateway, {STOPS} times, under clients that keep their connections: sockets, a library, "
+            "SIGTERM to the gateway, ten times, under clients that keep their connections: sockets, a library, "
             "HTTP/2; each request that is sent is answered",
             _stopped_ten_times,
             ("embedded",),
@@ -79,7 +79,7 @@ def _stopped(run: ScenarioRun) -> Iterator[None]:
 def _stopped_ten_times(run: ScenarioRun) -> Iterator[None]:
     yield
     with KeptConnections(("127.0.0.1", run.system.port)) as clients:
-        for _ in range(STOPS):
+        for _ in range(len(run.load.requests) // JOBS_PER_STOP):
             clients.wait_for_answers(ANSWERS)
             if code := run.fleet.stop_gateway():
                 raise AssertionError(f"a gateway told to stop exited with {code}")

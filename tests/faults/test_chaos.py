@@ -10,8 +10,6 @@ from tests.faults.scenario import Scenario
 from tests.faults.scenarios import scenarios
 from tests.support.servers.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)  # some start many processes
-
 JOBS = 10
 SCENARIOS = {scenario.name: scenario for scenario in scenarios()}
 
