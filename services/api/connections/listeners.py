@@ -16,6 +16,7 @@ from services.common.faults.disk import TOO_MANY
 
 _BACKLOG: Final = 1024  # connections that wait while the loop is late
 _AT_ONCE: Final = 32  # before requests have their turn
+_FREED_SECONDS: Final = 0.002  # until the loop has closed a file
 _PAUSE_SECONDS: Final = 0.1
 _FULL: Final = b"HTTP/1.1 503 \r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
@@ -62,10 +63,9 @@ class Listeners:
         except BlockingIOError:
             pass  # no more wait
         except OSError as exc:
-            if exc.errno in TOO_MANY:
-                self._connections.note_no_file()
+            has_file_soon = exc.errno in TOO_MANY and self._connections.free_file()
             self._loop.remove_reader(listener)
-            self._loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+            self._loop.call_later(_FREED_SECONDS if has_file_soon else _PAUSE_SECONDS, self._watch, listener)
 
     def _accept_one(self, listener: socket.socket) -> None:
         accepted, _ = listener.accept()

@@ -47,10 +47,10 @@ class OpenConnections:
         self._report("replaced" if replaced else "refused")
         return replaced
 
-    def note_no_file(self) -> None:
-        """Note that the system has no file for a new connection, and close the one that has waited longest."""
-        self._close_longest_waiting()
+    def free_file(self) -> bool:
+        """Return whether a file becomes free for a new connection, which the system has not: as in `make_room`."""
         self._report("no-file")
+        return self._close_longest_waiting()
 
     @contextmanager
     def opened(self, connection: OpenConnection) -> Iterator[None]:
