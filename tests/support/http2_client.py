@@ -35,8 +35,7 @@ class Http2Client:
     ) -> int:
         """Send a request and return the number of its stream. Without `end` a body is to follow."""
         stream = self._connection.get_next_available_stream_id()
-        pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "studio")]
-        self._connection.send_headers(stream, [*pseudo, *headers], end_stream=end and body is None)
+        self._connection.send_headers(stream, [*_pseudo(method, path), *headers], end_stream=end and body is None)
         self.flush()
         if body is not None:
             self.send_body(stream, body)
@@ -45,6 +44,13 @@ class Http2Client:
     def send_body(self, stream: int, body: bytes) -> None:
         """Send the whole body of a request."""
         self._connection.send_data(stream, body, end_stream=True)
+        self.flush()
+
+    def send_and_reset(self, method: str, path: str, *headers: tuple[str, str]) -> None:
+        """Send a request and take it back, in the same bytes."""
+        stream = self._connection.get_next_available_stream_id()
+        self._connection.send_headers(stream, [*_pseudo(method, path), *headers], end_stream=True)
+        self._connection.reset_stream(stream)
         self.flush()
 
     def answer(self, stream: int) -> tuple[int, bytes]:
@@ -69,8 +75,7 @@ class Http2Client:
         The client of h2 would neither send nor read after GOAWAY.
         """
         stream = self._connection.get_next_available_stream_id()
-        pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "studio")]
-        self._connection.send_headers(stream, pseudo, end_stream=True)
+        self._connection.send_headers(stream, _pseudo(method, path), end_stream=True)
         late = self._connection.data_to_send() or b""
         frames: list[Frame] = []
         with self._socket.makefile("rb") as reader:
@@ -86,3 +91,7 @@ class Http2Client:
     def flush(self) -> None:
         if data := self._connection.data_to_send():
             self._socket.sendall(data)
+
+
+def _pseudo(method: str, path: str) -> list[tuple[str, str]]:
+    return [(":method", method), (":path", path), (":scheme", "http"), (":authority", "studio")]

@@ -5,11 +5,13 @@ therefore written past it. Streams up to the last one that it names go on; later
 client that they were not processed and may be sent again (RFC 9113, sections 6.8 and 8.7).
 """
 
+from contextlib import suppress
 from typing import Final
 
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived
 from h2.events import Event as Frame
+from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import EndBody, Event, Request, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
@@ -18,6 +20,7 @@ from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 from priority.priority import DuplicateStreamError
 
+_IN_ASCII: Final = (b":method", b":path")
 _HEADER_BYTES: Final = 32  # that each header counts beyond its own (RFC 9113, section 6.5.2)
 
 
@@ -56,7 +59,7 @@ class Http2(H2Protocol):
             await self._leave_if_it_is_time()
 
     async def _leave_if_it_is_time(self) -> None:
-        """Leave when all is sent: clients are known that drop an answer before whose end GOAWAY comes."""
+        """Leave when all is sent: some clients drop an answer if GOAWAY comes before its end."""
         worn_out = self._requests >= self.config.keep_alive_max_requests
         if (self.draining or worn_out or self._last_stream is not None) and self._all_is_sent():
             await self.leave()
@@ -79,20 +82,20 @@ class Http2(H2Protocol):
             return True
         if not isinstance(event, RequestReceived):
             return False
-        if self._last_stream is not None:
-            self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-            return True
         status = self._refusal(event)
-        if status is not None:
-            answer = [(b":status", status), (b"content-length", b"0")]
-            self.connection.send_headers(event.stream_id, answer, end_stream=True)
-        return status is not None
+        with suppress(ProtocolError):  # the client has reset it already
+            if self._last_stream is not None:
+                self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+            elif status is not None:
+                answer = [(b":status", status), (b"content-length", b"0")]
+                self.connection.send_headers(event.stream_id, answer, end_stream=True)
+        return self._last_stream is not None or status is not None
 
     def _refusal(self, request: RequestReceived) -> bytes | None:
         size = sum(len(name) + len(value) + _HEADER_BYTES for name, value in request.headers)
         if size > self.config.h2_max_header_list_size:
             return b"431"
-        return None if all(value.isascii() for name, value in request.headers if name == b":path") else b"400"
+        return None if all(value.isascii() for name, value in request.headers if name in _IN_ASCII) else b"400"
 
     async def _create_stream(self, request: RequestReceived) -> None:
         pseudo = {name: value for name, value in request.headers if name.startswith(b":")}

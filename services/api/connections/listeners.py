@@ -70,7 +70,7 @@ class Listeners:
     def _accept_one(self, listener: socket.socket) -> None:
         accepted, _ = listener.accept()
         accepted.settimeout(0)
-        if self._connections.make_room():
+        if self._connections.admit():
             self._take(accepted)
             return
         with suppress(OSError):

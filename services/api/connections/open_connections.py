@@ -31,6 +31,7 @@ class OpenConnections:
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most = most
         self._metrics = metrics
+        self._count = 0  # of those that are admitted, if served already or not
         self._open: set[OpenConnection] = set()
         self._waiting: dict[OpenConnection, None] = {}  # the one that has waited longest is the first
         self._told_at = float("-inf")
@@ -39,30 +40,36 @@ class OpenConnections:
     def __iter__(self) -> Iterator[OpenConnection]:
         return iter(tuple(self._open))
 
-    def make_room(self) -> bool:
-        """Return whether there is room for one more; if need be, the one that has waited longest is closed."""
-        if len(self._open) < self._most:
-            return True
-        replaced = self._close_longest_waiting()
-        self._report("replaced" if replaced else "refused")
-        return replaced
+    def admit(self) -> bool:
+        """Return whether there is room for one more, and count it; if need be, the longest waiting one is closed."""
+        if self._count >= self._most:
+            replaced = self._close_longest_waiting()
+            self._report("replaced" if replaced else "refused")
+            if not replaced:
+                return False
+        self._count += 1
+        self._metrics.connections.set(self._count)
+        return True
+
+    def dismiss(self) -> None:
+        """Count one less, which has been closed."""
+        self._count -= 1
+        self._metrics.connections.set(self._count)
 
     def free_file(self) -> bool:
-        """Return whether a file becomes free for a new connection, which the system has not: as in `make_room`."""
+        """Return whether a file becomes free for a new connection, which the system has not. As in `admit`."""
         self._report("no-file")
         return self._close_longest_waiting()
 
     @contextmanager
     def opened(self, connection: OpenConnection) -> Iterator[None]:
-        """Count the connection while the block runs."""
+        """Have the connection told of a stop, and closed for another one, while the block runs."""
         self._open.add(connection)
-        self._metrics.connections.set(len(self._open))
         try:
             yield
         finally:
             self._open.discard(connection)
             self._waiting.pop(connection, None)
-            self._metrics.connections.set(len(self._open))
 
     def wait_for_request(self, connection: OpenConnection) -> None:
         """Note that no request uses the connection."""
@@ -86,4 +93,4 @@ class OpenConnections:
         now = time.monotonic()
         if now - self._told_at >= _TELL_SECONDS:
             self._told_at = now
-            log.warning("too many connections", outcome=outcome, open=len(self._open), most=self._most, advice=_ADVICE)
+            log.warning("too many connections", outcome=outcome, open=self._count, most=self._most, advice=_ADVICE)

@@ -20,10 +20,14 @@ class Serving:
         self._running: set[asyncio.Task[None]] = set()
 
     def take(self, accepted: socket.socket) -> None:
-        """Begin to serve the connection."""
+        """Begin to serve a connection that was admitted."""
         task = asyncio.get_running_loop().create_task(self._serve(accepted))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._connections.dismiss()
 
     async def drain(self, seconds: float) -> None:
         """End all connections, and give the requests that are open so many seconds.

@@ -1,5 +1,7 @@
 """More connections than there may be."""
 
+import resource
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ def test_oldest_waiting_connection_makes_room(
         assert [client.rest() for client in clients[2:]] == [b"", b""]
         for client in clients[:2]:
             client.ask()
-        assert gateway.count("studio_connections") == 4
+        gateway.wait_for_connections(4)
         assert gateway.count("studio_connections_over_limit_total", outcome="replaced") == 2
         for client in (*clients, *newest):
             client.close()
@@ -52,3 +54,19 @@ def test_connection_beyond_busy_ones_is_refused(
         assert gateway.count("studio_connections_over_limit_total", outcome="refused") == 1
         for client in (*busy, refused):
             client.close()
+
+
+def test_half_of_the_files_are_for_connections(tmp_path: Path, catalogue: Catalogue) -> None:
+    """There may be half as many connections as files that the process may open when the gateway starts."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, files[1]))
+    try:
+        gateway = LiveGateway(embedded_settings(tmp_path), catalogue).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+    with ExitStack() as opened:
+        opened.push(gateway)
+        clients = [opened.enter_context(closing(RawClient(gateway.address))) for _ in range(151)]
+        clients[-1].ask()
+        assert clients[0].rest() == b""
+        gateway.wait_for_connections(150)

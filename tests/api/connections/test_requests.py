@@ -5,6 +5,7 @@ import socket
 from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.api.middleware import unread_body
 from services.api.server import MAX_HEAD_BYTES as LIMIT
@@ -100,11 +101,11 @@ def test_methods_differ_by_case(live: LiveGateway, method: str) -> None:
     assert b"method-not-allowed" in body
 
 
-@pytest.mark.parametrize("path", ["/caf\xe9", "/\u20ac"])
-def test_odd_path_in_http_2(live: LiveGateway, path: str) -> None:
-    """A path that is not ASCII costs its request alone."""
+@pytest.mark.parametrize(("method", "path"), [("GET", "/caf\xe9"), ("GET", "/\u20ac"), ("G\xcbT", "/livez")])
+def test_odd_letters_in_http_2(live: LiveGateway, method: str, path: str) -> None:
+    """A method or a path that is not ASCII costs its request alone."""
     with Http2Client(live.address) as client:
-        assert client.answer(client.send("GET", path))[0] == 400
+        assert client.answer(client.send(method, path))[0] == 400
         assert client.answer(client.send("GET", "/livez"))[0] == 200
 
 
@@ -116,3 +117,13 @@ def test_body_after_its_answer_in_http_2(live: LiveGateway, monkeypatch: pytest.
         assert client.answer(early)[0] == 404
         client.send_body(early, b"late")
         assert client.answer(client.send("GET", "/livez"))[0] == 200
+
+
+@pytest.mark.parametrize("padding", [10, 40_000])
+def test_request_taken_back_in_http_2(live: LiveGateway, padding: int) -> None:
+    """A request that is taken back at once, even one that would be refused, costs no other request."""
+    with capture_logs() as logs, Http2Client(live.address) as client:
+        for _ in range(5):
+            client.send_and_reset("GET", "/livez", ("x-a", "a" * padding))
+        assert client.answer(client.send("GET", "/livez"))[0] == 200
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
