@@ -22,6 +22,7 @@ NAMES = (
     "memory",
     "scale",
     "floor",
+    "connections",
     "polls",
     "submit",
     "sweep",

@@ -63,15 +63,21 @@ from services.common.telemetry.tracing import Tracer
 
 
 def create_app(
-    settings: Settings, catalogue: Catalogue, failpoints: Failpoints | None = None, tracer: Tracer | None = None
+    settings: Settings,
+    catalogue: Catalogue,
+    failpoints: Failpoints | None = None,
+    tracer: Tracer | None = None,
+    metrics: Metrics | None = None,
 ) -> Starlette:
     """Build the application. Its lifespan raises as `open_backends` and `secret_key` do.
+
+    `metrics` are those that the server counts in as well.
 
     Raises OSError when the pages or the keys are missing, ValueError for invalid keys, addresses, origins or rates.
     """
     keyring, proxies, rate = KeyRing.of(settings), TrustedProxies(settings.trusted_proxies), rate_of(settings)
     base, origins = base_path(settings.public_url), listed_origins(settings.cors_origins)
-    metrics, tracer, templates = Metrics(), tracer or Tracer(), load_page_templates(base)
+    metrics, tracer, templates = metrics or Metrics(), tracer or Tracer(), load_page_templates(base)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
+from tests.faults.kept_connections import KeptConnections
 from tests.faults.scenario import Scenario, ScenarioRun
 
 BETWEEN_WRITES: Final = ("gateway.created", "gateway.published", "gateway.confirmed")
@@ -16,6 +17,8 @@ STOP_SECONDS: Final = 30.0
 FULL_SECONDS: Final = 2.0
 LOCKED_SECONDS: Final = 3.0  # longer than SQLite waits for a lock
 STALLED: Final = 30
+JOBS_PER_STOP: Final = 5  # ten stops in a run of fifty jobs, two in the suites
+ANSWERS: Final = 200  # of each gateway before it is stopped
 
 
 def gateway_scenarios() -> list[Scenario]:
@@ -29,6 +32,13 @@ def gateway_scenarios() -> list[Scenario]:
             generated_again=0,
         ),
         Scenario("gateway-stopped", "SIGTERM to the gateway while jobs are submitted", _stopped),
+        Scenario(
+            "gateway-stopped-ten-times",
+            "SIGTERM to the gateway, ten times, under clients that keep their connections: sockets, a library, "
+            "HTTP/2; each request that is sent is answered",
+            _stopped_ten_times,
+            ("embedded",),
+        ),
         Scenario(
             "bodies-stall",
             f"{STALLED} clients send half of a body and then nothing",
@@ -63,6 +73,19 @@ def _stopped(run: ScenarioRun) -> Iterator[None]:
     yield
     if code := run.fleet.stop_gateway():
         raise AssertionError(f"a gateway told to stop exited with {code}")
+
+
+@contextmanager
+def _stopped_ten_times(run: ScenarioRun) -> Iterator[None]:
+    yield
+    with KeptConnections(("127.0.0.1", run.system.port)) as clients:
+        for _ in range(len(run.load.requests) // JOBS_PER_STOP):
+            clients.wait_for_answers(ANSWERS)
+            if code := run.fleet.stop_gateway():
+                raise AssertionError(f"a gateway told to stop exited with {code}")
+        clients.wait_for_answers(ANSWERS)
+    if clients.dropped:
+        raise AssertionError(f"{len(clients.dropped)} requests got no answer: {clients.dropped[:5]}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from http.client import HTTPMessage
 from io import BufferedReader
 
 from tests.fuzz.requests import GeneratedRequest
-from tests.support.live_server import Answer, _read
+from tests.support.live_server import Answer, read_answer
 
 SECONDS = 20.0
 
@@ -43,6 +43,6 @@ def _exchanged(connection: socket.socket, reader: BufferedReader, request: Gener
             connection.sendall(request.data)
             if not request.whole:
                 connection.shutdown(socket.SHUT_WR)
-        return _read(reader, head=request.method == "HEAD")
+        return read_answer(reader, head=request.method == "HEAD")
     except (OSError, ValueError, IndexError) as exc:
         return Answer(0, HTTPMessage(), repr(exc).encode())

@@ -1,4 +1,4 @@
-"""A real Hypercorn on loopback in its own thread, and raw requests to it."""
+"""A real server on loopback in its own thread, and raw requests to it."""
 
 import asyncio
 import socket
@@ -12,10 +12,12 @@ from typing import Self
 import uvloop
 
 from services.api.app import create_app
+from services.api.core.metrics import Metrics
 from services.api.server import serve
 from services.common.backends import Backends, open_backends
 from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
+from tests.support.polling import poll
 
 SECONDS = 20.0
 
@@ -34,7 +36,8 @@ class LiveGateway:
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._settings = settings
-        self._app = create_app(settings, catalogue)
+        self.metrics = Metrics()
+        self._app = create_app(settings, catalogue, metrics=self.metrics)
         self._thread = threading.Thread(target=self._run, name="gateway")
         self._listening = threading.Event()
         self.loop: asyncio.AbstractEventLoop
@@ -66,6 +69,14 @@ class LiveGateway:
         """Begin the shutdown; the end of the block waits for it."""
         self.loop.call_soon_threadsafe(self._stop.set)
 
+    def count(self, metric: str, **labels: str) -> float:
+        """Return a figure of the gateway's metrics."""
+        return self.metrics.registry.get_sample_value(metric, labels) or 0.0
+
+    def wait_for_connections(self, count: int) -> None:
+        """Wait until so many connections are open, which takes a moment only."""
+        poll(lambda: self.count("studio_connections") == count, 5, lambda: self.count("studio_connections"))
+
     def live_jobs(self) -> list[str]:
         """Return the ids of all jobs that have not ended."""
         listing = asyncio.run_coroutine_threadsafe(self.backends.statuses.list(), self.loop)
@@ -75,7 +86,7 @@ class LiveGateway:
         """Send the parts over a new connection and return as many responses as `answers` says."""
         with socket.create_connection(self.address, SECONDS) as connection, connection.makefile("rb") as reader:
             _send(connection, parts)
-            return [_read(reader, head=method == "HEAD") for _ in range(answers)]
+            return [read_answer(reader, head=method == "HEAD") for _ in range(answers)]
 
     def _run(self) -> None:
         try:
@@ -89,7 +100,7 @@ class LiveGateway:
     async def _serve(self) -> None:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with open_backends(self._settings) as self.backends:
-            await serve(self._app, self._settings, self._stop, self._ready)
+            await serve(self._app, self._settings, self._stop, self._ready, self.metrics)
 
     def _ready(self, url: str) -> None:
         self.url = url
@@ -104,14 +115,15 @@ def _send(connection: socket.socket, parts: Iterable[bytes]) -> None:
         pass  # refused half-way: the response can still be read
 
 
-def _read(reader: BufferedReader, *, head: bool) -> Answer:
+def read_answer(reader: BufferedReader, *, head: bool = False) -> Answer:
+    """Return the next response, after those of the status 100. `head`: it is that to a HEAD request."""
     line = reader.readline()
     if not line:
         return Answer(0, HTTPMessage(), b"")
     status = int(line.split()[1])
     headers = parse_headers(reader)
     if status == 100:
-        return _read(reader, head=head)
+        return read_answer(reader, head=head)
     if head or status in (204, 304):
         return Answer(status, headers, b"")
     if headers.get("Transfer-Encoding") == "chunked":

@@ -44,6 +44,10 @@ class Metrics(ProcessMetrics):
         self._oldest = self._gauge("studio_oldest_job_age_seconds", "Age of the job that waits longest", "model")
         self._workers = self._gauge("studio_workers", "Workers heard of lately, by phase", "model", "phase")
         self._dead_letters = self._gauge("studio_dead_letters", "Messages among the dead letters")
+        self.connections = self._gauge("studio_connections", "Connections of clients that are open")
+        self.connections_over_limit = self.counter(
+            "studio_connections_over_limit", "New connections while as many as possible were open", "outcome"
+        )
 
     def accepted(self, model: str) -> None:
         """Count a job that was taken."""

@@ -1,6 +1,5 @@
 """Has a client wait for the job of its request, as OpenAI's do: they know no jobs, hang up, and send requests again."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from services.api.auth.caller import caller_of
 from services.api.core.waiting_clients import Sending
+from services.api.http.requests.waiting import while_client_waits
 from services.api.http.state import AppState
 from services.common.errors import StudioError
 from services.common.ports import Quota
@@ -49,25 +49,12 @@ async def until_over(request: Request[AppState], record: StatusRecord, sending: 
     Raises ClientDisconnect when the client hangs up first; then the job is canceled if it is for no other client.
     """
     seconds = request.state["settings"].image_wait_seconds
-    reading = asyncio.create_task(request.state["gateway"].read(record.job_id, seconds))
-    leaving = asyncio.create_task(_hung_up(request))
+    reading = request.state["gateway"].read(record.job_id, seconds)
     try:
-        await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if reading.done():
-            return reading.result()
-        leaving.result()
-    finally:
-        reading.cancel()
-        leaving.cancel()
-        await asyncio.gather(reading, leaving, return_exceptions=True)
-    await _cancel(request, record.job_id, sending)
-    raise ClientDisconnect
-
-
-async def _hung_up(request: Request[AppState]) -> None:
-    """Return when the client closes its connection. The body must have been read."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        return await while_client_waits(request, reading)
+    except ClientDisconnect:
+        await _cancel(request, record.job_id, sending)
+        raise
 
 
 async def _cancel(request: Request[AppState], job_id: str, sending: Sending | None) -> None:

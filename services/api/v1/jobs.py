@@ -18,6 +18,7 @@ from services.api.http.requests.idempotency import idempotency_key
 from services.api.http.requests.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.requests.preferences import Preferences
 from services.api.http.requests.query import read_query
+from services.api.http.requests.waiting import while_client_waits
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
 from services.common.catalogue.catalogue import Catalogue
@@ -159,7 +160,7 @@ async def read(request: Request[AppState]) -> Response:
     preferences = Preferences.of(request)
     job_id, positions = request.path_params["job_id"], request.state["positions"]
     if preferences.wait_seconds:
-        record = await own_jobs(request).read(job_id, preferences.wait_seconds)
+        record = await while_client_waits(request, own_jobs(request).read(job_id, preferences.wait_seconds))
         place = await positions.place_of(record)
     else:
         record, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
@@ -191,7 +192,7 @@ async def remove(request: Request[AppState]) -> Response:
 
 async def _waited(request: Request[AppState], record: StatusRecord, seconds: float) -> StatusRecord:
     try:
-        return await request.state["gateway"].read(record.job_id, seconds)
+        return await while_client_waits(request, request.state["gateway"].read(record.job_id, seconds))
     except BackendUnavailable:
         # The job is accepted: an answer that it cannot be watched must not look like a refusal.
         return record

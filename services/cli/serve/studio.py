@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from services.api.app import create_app
+from services.api.core.metrics import Metrics
 from services.api.server import serve
 from services.cli.serve.process import freeze_heap, stop_event
 from services.cli.serve.supervisor import Supervisor
@@ -85,7 +86,9 @@ async def _serve(
     settings: Settings, catalogue: Catalogue, stop: asyncio.Event, on_ready: Callable[[str], None]
 ) -> None:
     async with open_tracer(GATEWAY) as tracer:
-        await serve(create_app(settings, catalogue, tracer=tracer), settings, stop, on_ready)
+        metrics = Metrics()
+        app = create_app(settings, catalogue, tracer=tracer, metrics=metrics)
+        await serve(app, settings, stop, on_ready, metrics)
 
 
 async def _until(goal: asyncio.Future[Any], parts: Sequence[asyncio.Task[None]]) -> None:
