@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
 from services.api.http.base_path import own_url
@@ -101,7 +102,7 @@ async def _images(request: Request[AppState], asked: ImagesRequest, record: Stat
         if asked.response_format == "url":
             data.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
         else:
-            file = await request.state["artifacts"].read(artifact, wanted)
+            file = await request.state["artifacts"].read(artifact, wanted, caller_of(request).party)
             data.append(ImageInline(b64_json=base64.b64encode(file).decode()))
     if asked.response_format == "url" and (told := _unknown_address(request, base)):
         warnings.append(told)

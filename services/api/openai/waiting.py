@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from services.api.auth.caller import caller_of
 from services.api.core.waiting_clients import Sending
 from services.api.http.state import AppState
+from services.common.budget import time_budget
 from services.common.errors import StudioError
 from services.common.ports import Quota
 from services.common.schemas import State, StatusRecord
@@ -60,7 +61,8 @@ async def until_over(request: Request[AppState], record: StatusRecord, sending: 
         reading.cancel()
         leaving.cancel()
         await asyncio.gather(reading, leaving, return_exceptions=True)
-    await _cancel(request, record.job_id, sending)
+    with time_budget(None):  # no client waits for this
+        await _cancel(request, record.job_id, sending)
     raise ClientDisconnect
 
 
