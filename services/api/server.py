@@ -9,10 +9,12 @@ from typing import Any, Final, cast
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config, Sockets
+from hypercorn.protocol import h2
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 
 from services.api.auth.exposure import check_exposure
+from services.api.stream_buffer import PacedStreamBuffer
 from services.common.network.addresses import http_url
 from services.common.network.listening import listeners
 from services.common.setting_sources import PREFIX
@@ -33,6 +35,7 @@ async def serve(
     taken, ValueError when it may not be served without keys, BackendUnavailable or ValueError when the
     application cannot start.
     """
+    h2.StreamBuffer = PacedStreamBuffer  # type: ignore[misc]  # Hypercorn has no other seam for it
     bound = await listeners(settings.host, settings.port, PREFIX, partial(check_exposure, settings))
     url = http_url(*bound[0].getsockname()[:2])
 

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 # Two attempts together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
 # A request whose record is written has so much more time, and keeps some for the write that says how it ended.
-MORE_SECONDS: Final = 0.45
+MORE_SECONDS: Final = 0.4
 ENDING_SECONDS: Final = 0.25
 LEAST_SECONDS: Final = 0.1  # a broker in order confirms in less
 NOT_ACCEPTED: Final = "not-accepted"
