@@ -23,7 +23,7 @@ from tests.support.fakes import FakeWorker, stored_image
 from tests.support.live_server import LiveGateway
 from tests.support.polling import poll
 from tests.support.servers.stack import Stack
-from tests.support.unread import request, unread
+from tests.support.unread import arrived, request, unread
 
 CLIENTS = 60
 FILE = os.urandom(9_700_000)
@@ -145,16 +145,9 @@ def until_sent_to(clients: Sequence[socket.socket], most: int) -> None:
     """Wait until a file has begun to come to so many clients."""
 
     def begun() -> bool:
-        return sum(len(_arrived(client)) == 2000 for client in clients) >= most
+        return sum(map(arrived, clients)) >= most
 
     poll(begun, SECONDS, lambda: f"a file to come to {most} clients")
-
-
-def _arrived(client: socket.socket) -> bytes:
-    try:
-        return client.recv(2000, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return b""
 
 
 def read_to_the_end(client: socket.socket, bytes_a_second: float | None = None) -> bytes:

@@ -18,7 +18,7 @@ from services.common.catalogue.files import load_catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
 from tests.faults.backends import ScenarioBackends, proxied_stack
-from tests.faults.toxics import Latency, Timeout
+from tests.faults.toxics import SlowAnswers, Timeout
 from tests.support.servers.stack import Stack
 from tests.support.system import System, running_system
 
@@ -78,7 +78,8 @@ def test_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("server", "seconds", "works"),
     [
-        ("broker", 0.9, "POST /v1/jobs"),
+        ("broker", 0.4, "POST /v1/jobs"),
+        ("broker", 0.9, "GET /v1/jobs"),
         ("redis", 0.6, "POST /v1/jobs"),
         ("redis", 1.7, "GET /v1/models"),  # calls wait for the round trip before theirs
         ("s3", 0.6, "GET /v1/jobs/FINISHED/artifacts/0"),
@@ -88,7 +89,7 @@ def test_file(tmp_path: Path) -> None:
 def test_slow_server(distributed: ScenarioBackends, tmp_path: Path, server: str, seconds: float, works: str) -> None:
     """While each answer of a server takes long, every endpoint and page answers in time: the calls do not add up."""
     with _gateway(tmp_path, distributed) as system:
-        statuses = _check(system, distributed.proxies[server].toxic(Latency(seconds), "downstream"))
+        statuses = _check(system, distributed.proxies[server].toxic(SlowAnswers(seconds), "downstream"))
     assert statuses[works] < 300
     assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
 

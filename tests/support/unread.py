@@ -9,6 +9,7 @@ import h2.connection
 from h2.config import H2Configuration
 
 SECONDS: Final = 20.0
+ENOUGH_BYTES: Final = 2000
 BUFFER_BYTES: Final = 4096  # the least of an answer that the client's system takes by itself
 
 
@@ -23,6 +24,14 @@ def request(path: str, protocol: str, **headers: str) -> bytes:
     pseudo = {":method": "GET", ":path": path, ":scheme": "http", ":authority": "studio"}
     connection.send_headers(1, [*pseudo.items(), *sent.items()], end_stream=True)
     return connection.data_to_send()
+
+
+def arrived(client: socket.socket) -> bool:
+    """Return whether more has come than a refusal is long; it stays unread."""
+    try:
+        return len(client.recv(ENOUGH_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == ENOUGH_BYTES
+    except BlockingIOError:
+        return False
 
 
 @contextmanager
