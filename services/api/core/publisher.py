@@ -83,9 +83,9 @@ class Publisher:
         confirmed = record.model_copy(update={"published": True})
         try:
             confirmed = await self._backends.statuses.create(confirmed)
-        except BackendUnavailable:
+        except BackendUnavailable as exc:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
-            log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
+            log.warning("job published, record not confirmed", job_id=record.job_id, reason=str(exc))
         self._failpoints.reach("gateway.confirmed")
         if _given_up(confirmed):
             raise PublishUnconfirmed("given up by the request that made it")
