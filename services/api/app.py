@@ -35,12 +35,14 @@ from services.api.http.http_exceptions import on_http_exception
 from services.api.http.problems import on_error
 from services.api.http.rate_limit import open_rate_limit, rate_of
 from services.api.http.state import AppState, CoreState
+from services.api.middleware.answer_deadline import AnswerDeadline
 from services.api.middleware.below_base_path import BelowBasePath
 from services.api.middleware.body_deadline import BodyDeadline
 from services.api.middleware.body_limit import BodyLimit
 from services.api.middleware.cors import cors, listed_origins
 from services.api.middleware.error_shapes import ErrorShapes
 from services.api.middleware.rate_headers import RateHeaders
+from services.api.middleware.request_budget import RequestBudget
 from services.api.middleware.request_id import RequestId
 from services.api.middleware.request_limits import RequestLimits
 from services.api.middleware.security_headers import SecurityHeaders
@@ -141,6 +143,7 @@ def _middleware(
     return [
         *([Middleware(BelowBasePath, base)] if base else []),
         Middleware(Telemetry, metrics.requests, tracer),
+        Middleware(AnswerDeadline),
         Middleware(RequestId),
         *cors(origins),
         Middleware(UnreadBody),
@@ -151,6 +154,7 @@ def _middleware(
         Middleware(RequestLimits),
         Middleware(BodyLimit, settings.max_body_bytes),
         Middleware(BodyDeadline, settings.body_deadline_seconds),
+        Middleware(RequestBudget),
     ]
 
 

@@ -16,7 +16,7 @@ StudioError
 ├── LimitReached                the caller has used up what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
-├── TooBusy                     too many renditions are wanted at the same time
+├── TooBusy                     too many files or renditions are wanted at the same time
 ├── NotAccepted                 the broker did not take the message
 │   ├── QueueFull               it said so: the queue is at its limit
 │   └── Unroutable              it said so: no queue for this model

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import NoScriptError, RedisError
 
+from services.common.budget import allowed
 from services.common.errors import BackendUnavailable
 from services.common.faults.redis import redis_fault, refuses
 from services.common.faults.refusals import Refusals
@@ -62,6 +63,7 @@ class RedisLink:
     async def call(self, backend: str, seconds: float, *command: Part) -> Any:
         """Return the answer. Raises BackendUnavailable, named `backend`, for a call that fails or takes longer."""
         try:
+            seconds = allowed(seconds)
             async with asyncio.timeout(seconds):
                 return await self._answer(command)
         except OUTAGES as exc:
@@ -70,6 +72,7 @@ class RedisLink:
     async def run(self, backend: str, seconds: float, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
         """Return the answer of the script. Raises as `call`."""
         try:
+            seconds = allowed(seconds)
             async with asyncio.timeout(seconds):
                 try:
                     return await self._answer(("EVALSHA", script.digest, len(keys), *keys, *args))
@@ -83,6 +86,7 @@ class RedisLink:
         """Give the block, one call of redis-py, a deadline. Raises as `call`, and CancelledError when due."""
         with _keeping_cancellation():
             try:
+                seconds = allowed(seconds)
                 async with asyncio.timeout(seconds):
                     yield
             except OUTAGES as exc:
@@ -149,7 +153,7 @@ class RedisLink:
     def _unavailable(self, backend: str, seconds: float, exc: Exception) -> BackendUnavailable:
         pool = self.client.connection_pool
         fault = redis_fault(exc, pool.connection_kwargs, tls=issubclass(pool.connection_class, SSLConnection))
-        return self._refusals.error(str(exc) or f"no answer within {seconds:g} s", fault, backend)
+        return self._refusals.error(str(exc) or f"no answer within {seconds:.3g} s", fault, backend)
 
     async def close(self) -> None:
         """Close the connections; calls that still wait get no answer."""

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from services.common.budget import allowed
 from services.common.errors import BackendUnavailable, NewerVersion
 from services.common.faults.disk import is_stale, moved_file, sqlite_fault
 from services.common.faults.refusals import Refusals
@@ -77,10 +78,11 @@ class SQLiteFile:
         if self.closed:
             raise BackendUnavailable(self._backend, "closed")
         try:
+            seconds = allowed(seconds)
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, function)
         except TimeoutError as exc:
-            raise BackendUnavailable(self._backend, f"no answer in {seconds:g} s") from exc
+            raise BackendUnavailable(self._backend, str(exc) or f"no answer in {seconds:.3g} s") from exc
         except (sqlite3.Error, OSError) as exc:
             fault = None if self._backend == "cache" else sqlite_fault(exc, self._path)  # nothing in a cache is mended
             raise self._refusals.error(exc, fault) from exc

@@ -6,11 +6,14 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import Final
 
 from tests.faults.kept_connections import KeptConnections
 from tests.faults.scenario import Scenario, ScenarioRun
+from tests.support.polling import poll
+from tests.support.unread import arrived, request, unread
 
 BETWEEN_WRITES: Final = ("gateway.created", "gateway.published", "gateway.confirmed")
 STOP_SECONDS: Final = 30.0
@@ -19,6 +22,7 @@ LOCKED_SECONDS: Final = 3.0  # longer than SQLite waits for a lock
 STALLED: Final = 30
 JOBS_PER_STOP: Final = 5  # ten stops in a run of fifty jobs, two in the suites
 ANSWERS: Final = 200  # of each gateway before it is stopped
+UNREAD: Final = 60
 
 
 def gateway_scenarios() -> list[Scenario]:
@@ -44,6 +48,12 @@ def gateway_scenarios() -> list[Scenario]:
             f"{STALLED} clients send half of a body and then nothing",
             _bodies_stall,
             settings={"STUDIO_BODY_DEADLINE_SECONDS": "1.5"},
+        ),
+        Scenario(
+            "readers-do-not-read",
+            f"{UNREAD} clients ask for a file of 9.7 MB, half of them over HTTP/2, and read nothing of it",
+            _unread,
+            settings={"STUDIO_TRUSTED_PROXIES": "127.0.0.1"},
         ),
         Scenario("disk-full", "no service can write to a file, logs included", _disk_full),
         Scenario(
@@ -101,6 +111,27 @@ def _bodies_stall(run: ScenarioRun) -> Iterator[None]:
             line = connection.recv(100).partition(b"\r\n")[0]
         if b" 408 " not in line:
             raise AssertionError(f"half a body was answered {line!r}")
+
+
+@contextmanager
+def _unread(run: ScenarioRun) -> Iterator[None]:
+    """Each client has an address of its own. They are checked to stay, and to be in nothing's way."""
+    system = run.system
+    job = system.wait(system.submit("LARGE vase")["id"])
+    path = f"/v1/jobs/{job['id']}/artifacts/0"
+    with ExitStack() as stack:
+        clients: list[socket.socket] = []
+        for number in range(UNREAD):
+            asked = request(path, ("1.1", "2")[number % 2], x_forwarded_for=f"203.0.113.{number}")
+            clients += stack.enter_context(unread(("127.0.0.1", system.port), [asked]))
+            poll(partial(arrived, clients[-1]), STOP_SECONDS, lambda: "an answer that begins")
+        yield
+        for asked_by_others in ("/readyz", path):
+            status = system.client.get(asked_by_others).status_code
+            if status != 200:
+                raise AssertionError(f"{asked_by_others} was answered {status} while {UNREAD} clients read nothing")
+    if (status := system.client.delete(f"/v1/jobs/{job['id']}").status_code) != 204:
+        raise AssertionError(f"the removal was answered {status}")
 
 
 @contextmanager

@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
 from tests.faults.load_client import JobRequest
 from tests.faults.scenario import Scenario, ScenarioRun
-from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout, Toxic
+from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, SlowAnswers, Timeout, Toxic
 
 SECONDS: Final = 0.8  # the duration of every toxic
 HUNG_SECONDS: Final = 3.0
 CLOSINGS: Final = 4  # more than a job has attempts
 CLOSING_SECONDS: Final = 1.6  # so much later the workers have their deliveries again, and make the jobs still
 LONG_JOBS: Final = 3  # so that other workers are idle, and could take them
+SLOW_SECONDS: Final = (1.4, 0.9, 0.4)  # most submits find no time, then some, then most do
+SLOW_FOR_SECONDS: Final = 5.0
 SERVERS: Final = ("broker", "redis", "s3")
 ONLY: Final = ("distributed",)
 NAMES: Final = "latency, bandwidth, slicer, limit_data, reset_peer, timeout, down"
@@ -25,6 +27,12 @@ def network_scenarios() -> list[Scenario]:
         *(
             Scenario(f"{server}-network", f"between services and {server}: {NAMES}", partial(_toxics, server), ONLY)
             for server in SERVERS
+        ),
+        Scenario(
+            "servers-slow",
+            f"each answer of RabbitMQ, Redis and S3 takes {', then '.join(map(str, SLOW_SECONDS))} s longer",
+            _slow,
+            ONLY,
         ),
         Scenario(
             "broker-confirms-lost",
@@ -64,6 +72,16 @@ def _toxics(server: str, run: ScenarioRun) -> Iterator[None]:
     for toxic, seconds in toxics():
         _hold(proxy.toxic(toxic), seconds)
     _hold(proxy.down(), SECONDS)
+
+
+@contextmanager
+def _slow(run: ScenarioRun) -> Iterator[None]:
+    yield
+    for seconds in SLOW_SECONDS:
+        with ExitStack() as slow:
+            for proxy in run.backends.proxies.values():
+                slow.enter_context(proxy.toxic(SlowAnswers(seconds), "downstream"))
+            time.sleep(SLOW_FOR_SECONDS)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""The gateway answers every request within three seconds while a dependency hangs."""
+"""The gateway answers every request within three seconds while a dependency hangs, or is slow."""
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -17,7 +18,7 @@ from services.common.catalogue.files import load_catalogue
 from services.common.ids import new_job_id
 from services.common.settings import Settings
 from tests.faults.backends import ScenarioBackends, proxied_stack
-from tests.faults.toxics import Timeout
+from tests.faults.toxics import SlowAnswers, Timeout
 from tests.support.servers.stack import Stack
 from tests.support.system import System, running_system
 
@@ -71,6 +72,33 @@ def test_file(tmp_path: Path) -> None:
     with _gateway(tmp_path, ScenarioBackends()) as system:
         statuses = _check(system, _locked(system.folder / "studio.db"))
     assert statuses["POST /v1/jobs"] == 503
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("server", "seconds", "works"),
+    [
+        ("broker", 0.4, "POST /v1/jobs"),
+        ("broker", 0.9, "GET /v1/jobs"),
+        ("redis", 0.6, "POST /v1/jobs"),
+        ("redis", 1.7, "GET /v1/models"),  # calls wait for the round trip before theirs
+        ("s3", 0.6, "GET /v1/jobs/FINISHED/artifacts/0"),
+        ("s3", 1.7, "GET /v1/jobs/FINISHED/artifacts/0"),
+    ],
+)
+def test_slow_server(distributed: ScenarioBackends, tmp_path: Path, server: str, seconds: float, works: str) -> None:
+    """While each answer of a server takes long, every endpoint and page answers in time: the calls do not add up."""
+    with _gateway(tmp_path, distributed) as system:
+        statuses = _check(system, distributed.proxies[server].toxic(SlowAnswers(seconds), "downstream"))
+    assert statuses[works] < 300
+    assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
+
+
+def test_slow_file(tmp_path: Path) -> None:
+    """While another program locks the database time and again, every endpoint and page answers in time."""
+    with _gateway(tmp_path, ScenarioBackends()) as system:
+        statuses = _check(system, _locked_again_and_again(system.folder / "studio.db"))
+    assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
 
 
 def _check(system: System, hanging: AbstractContextManager[None]) -> dict[str, int]:
@@ -153,3 +181,25 @@ def _locked(file: Path) -> Iterator[None]:
         connection.execute("BEGIN EXCLUSIVE")
         yield
         connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _locked_again_and_again(file: Path) -> Iterator[None]:
+    """Hold the lock for nearly as long as a statement waits, then let one through."""
+    over = threading.Event()
+
+    def lock() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
+            while not over.is_set():
+                connection.execute("BEGIN EXCLUSIVE")
+                over.wait(1.7)
+                connection.execute("ROLLBACK")
+                over.wait(0.02)
+
+    locking = threading.Thread(target=lock)
+    locking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        locking.join()

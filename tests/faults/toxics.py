@@ -37,6 +37,22 @@ class Latency:
 
 
 @dataclass
+class SlowAnswers:
+    """The first bytes after a pause, so those of an answer, arrive `seconds` later, and the others at once."""
+
+    seconds: float
+    pause_seconds: float = 0.1
+    passed_at: float = 0.0
+
+    async def pass_on(self, data: bytes) -> AsyncIterator[bytes]:
+        clock = asyncio.get_running_loop().time
+        if clock() - self.passed_at > self.pause_seconds:
+            await asyncio.sleep(self.seconds)
+        self.passed_at = clock()
+        yield data
+
+
+@dataclass
 class Bandwidth:
     """At most `bytes_a_second` pass."""
 

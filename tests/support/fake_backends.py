@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from services.common.backends import Backends
 from services.common.brokers.delivery import Delivery
+from services.common.budget import allowed
 from services.common.errors import BackendUnavailable
 from services.common.ports import DeadLetter, ObjectStore, Quota, StatusStore
 from services.common.presence import Presence, read_presences
@@ -116,6 +117,25 @@ class StatusesWithoutConfirm:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._statuses, name)
+
+
+class SlowStatuses:
+    """A status store whose every call takes so many seconds, if the budget of the request allows that."""
+
+    def __init__(self, statuses: StatusStore, seconds: float) -> None:
+        self._statuses = statuses
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        async def slow(*arguments: Any) -> Any:
+            try:
+                async with asyncio.timeout(allowed(self._seconds + 1)):
+                    await asyncio.sleep(self._seconds)
+            except TimeoutError as exc:
+                raise BackendUnavailable("statuses", "no answer in time") from exc
+            return await getattr(self._statuses, name)(*arguments)
+
+        return slow
 
 
 class CountingStatuses:

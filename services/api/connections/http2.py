@@ -14,11 +14,13 @@ from h2.events import Event as Frame
 from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import EndBody, Event, Request, StreamClosed
-from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 from priority.priority import DuplicateStreamError
+
+from services.api.connections.stream_buffer import PacedStreamBuffer
 
 _IN_ASCII: Final = (b":method", b":path")
 _HEADER_BYTES: Final = 32  # that each header counts beyond its own (RFC 9113, section 6.5.2)
@@ -116,7 +118,7 @@ class Http2(H2Protocol):
             stream_id,
         )
         self.streams[stream_id] = stream
-        self.stream_buffers[stream_id] = StreamBuffer(self.context.event_class)
+        self.stream_buffers[stream_id] = PacedStreamBuffer(self.context.event_class)
         try:
             self.priority.insert_stream(stream_id)
         except DuplicateStreamError:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
+from services.common.budget import extend_budget
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import (
     BackendUnavailable,
@@ -118,6 +119,7 @@ class Gateway:
         """
         if not is_job_id(job_id):
             raise JobNotFound(job_id)
+        extend_budget(wait)
         try:
             return await self._backends.statuses.get(job_id, wait)
         except JobNotFound:

@@ -4,9 +4,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from services.common.budget import allowed, time_budget
+from services.common.errors import BackendUnavailable
 from services.common.ports import Broker
 
 FRESH_SECONDS: Final = 0.1
+ASK_SECONDS: Final = 3.0  # more than the broker's own deadline, whose error tells more
 
 
 @dataclass
@@ -38,10 +41,15 @@ class QueueCapacity:
         """Share one question to the broker among concurrent callers; a caller that gives up does not cancel it."""
         task = self._asking.get(model)
         if task is None:
-            task = self._asking[model] = asyncio.create_task(self._ask(model))
+            with time_budget(None):  # it is every caller's
+                task = self._asking[model] = asyncio.create_task(self._ask(model))
             # Every caller may have given up, and then no other code reads its error.
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(task)
+        try:
+            async with asyncio.timeout(allowed(ASK_SECONDS)):
+                return await asyncio.shield(task)
+        except TimeoutError as exc:
+            raise BackendUnavailable("broker", str(exc) or "the length of the queue is not known in time") from exc
 
     async def _ask(self, model: str) -> _Seen:
         try:

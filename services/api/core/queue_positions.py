@@ -10,6 +10,7 @@ from typing import Final
 
 from services.api.core.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
+from services.common.budget import allowed, time_budget
 from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.ids import is_job_id
@@ -60,7 +61,7 @@ class QueuePositions:
             return self._queues
         known = self._queues and since <= self._refreshed_at
         with suppress(TimeoutError):
-            async with asyncio.timeout(BRIEF_SECONDS if known else NEW_JOB_SECONDS):
+            async with asyncio.timeout(allowed(BRIEF_SECONDS if known else NEW_JOB_SECONDS)):
                 while self._refreshed_at < needed:
                     await asyncio.shield(self._refreshing())
         if time.time() > self._good_until:
@@ -109,7 +110,8 @@ class QueuePositions:
     def _refreshing(self) -> asyncio.Task[None]:
         """Return the refresh under way, or begin one: it goes on when its first caller has stopped waiting."""
         if self._refresh_task is None or self._refresh_task.done():
-            self._refresh_task = asyncio.create_task(self._refresh())
+            with time_budget(None):  # it is every caller's
+                self._refresh_task = asyncio.create_task(self._refresh())
             # Every caller may have stopped waiting, and then no other code reads its error.
             self._refresh_task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._refresh_task

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from services.api.core.fair_shares import FairShares
 from services.api.core.png_chunks import without_metadata
 from services.common.errors import InvalidRequest, TooBusy
 from services.common.schemas import Artifact
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 10.0  # for one image, waiting for its turn included
 THREADS: Final = 2  # at a time, so that the gateway has time for other requests
+IN_HAND: Final = 8  # images at a time that are being read or wait for a thread: they are in memory
 
 _SOFTWARE, _EXIF, _USER_COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.32, sections 4.6.4 and 4.6.5
 _PARAMETERS: Final = "parameters"  # the text of a PNG with all settings in it
@@ -100,18 +102,16 @@ class Renditions:
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
-        self._room = asyncio.Semaphore(THREADS)
+        self._room = FairShares(IN_HAND)
 
-    async def render(self, stored: AsyncIterator[bytes], wanted: ImageFormat | None) -> bytes:
-        """Return the file in this format, or as it is stored, with its metadata.
+    async def render(self, stored: AsyncIterator[bytes], wanted: ImageFormat, party: str) -> bytes:
+        """Return the file in this format. The parties take turns.
 
         Raises TooBusy when too many wait, InvalidRequest for a file that is no image, and as `stored`.
         """
-        if wanted is None:
-            return await _whole(stored)
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(SECONDS), self._room:
+            async with asyncio.timeout(SECONDS), self._room.share(party, SECONDS):
                 data = await _whole(stored)
                 return await loop.run_in_executor(self._threads, _rendition, data, wanted)
         except TimeoutError as exc:

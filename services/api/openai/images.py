@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
 from services.api.http.base_path import own_url
@@ -104,7 +105,7 @@ async def _images(
         if asked.response_format == "url":
             urls.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
         else:
-            files.append(await request.state["artifacts"].read(artifact, wanted))
+            files.append(await request.state["artifacts"].read(artifact, wanted, caller_of(request).party))
     if asked.response_format == "url" and (told := _unknown_address(request, base)):
         warnings.append(told)
     first = record.artifacts[0]

@@ -12,6 +12,7 @@ from services.api.auth.caller import caller_of
 from services.api.core.waiting_clients import Sending
 from services.api.http.requests.waiting import while_client_waits
 from services.api.http.state import AppState
+from services.common.budget import time_budget
 from services.common.errors import StudioError
 from services.common.ports import Quota
 from services.common.schemas import State, StatusRecord
@@ -53,7 +54,8 @@ async def until_over(request: Request[AppState], record: StatusRecord, sending: 
     try:
         return await while_client_waits(request, reading)
     except ClientDisconnect:
-        await _cancel(request, record.job_id, sending)
+        with time_budget(None):  # no client waits for this
+            await _cancel(request, record.job_id, sending)
         raise
 
 

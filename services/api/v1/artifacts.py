@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
+from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
-from services.api.core.artifacts import ArtifactStream
+from services.api.core.artifacts import Artifacts, ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
@@ -168,13 +169,16 @@ def _check_extension(name: ArtifactName | None, suffix: str) -> None:
 async def _rendition(
     request: Request[AppState], artifact: Artifact, wanted: ImageFormat, headers: dict[str, str]
 ) -> Response:
-    data = await request.state["artifacts"].read(artifact, wanted)
+    artifacts, party = request.state["artifacts"], caller_of(request).party
+    data = await artifacts.read(artifact, wanted, party)
     headers = {**headers, "Content-Length": str(len(data))}
-    return Response(b"" if request.method == "HEAD" else data, headers=headers, media_type=wanted.media_type)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=wanted.media_type)
+    return _RenditionResponse(artifacts, party, data, headers, wanted.media_type)
 
 
 async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
-    stream = await request.state["artifacts"].open(artifact)
+    stream = await request.state["artifacts"].open(artifact, caller_of(request).party)
     if request.method == "HEAD":
         await stream.aclose()
         return Response(headers=headers, media_type=artifact.media_type)
@@ -188,6 +192,19 @@ class _ArtifactResponse(StreamingResponse):
         super().__init__(stream, headers=headers, media_type=media_type)
         self._stream = stream
 
-    async def stream_response(self, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._stream):
-            await super().stream_response(send)
+            await super().__call__(scope, receive, send)
+
+
+class _RenditionResponse(Response):
+    """A response that is one of the party's downloads while it is sent. Raises TooBusy when that has too many."""
+
+    def __init__(self, artifacts: Artifacts, party: str, data: bytes, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(data, headers=headers, media_type=media_type)
+        self._artifacts = artifacts
+        self._party = party
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._artifacts.sending(self._party):
+            await super().__call__(scope, receive, send)

@@ -9,6 +9,11 @@ from typing import Any, Final
 
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _TRIES: Final = 10  # to find a port that is free on all addresses
+# Linux only. An accepted connection has them from its listener.
+_SLOW_PEERS: Final = {
+    "TCP_NOTSENT_LOWAT": 64 * 1024,  # bytes to buffer that are not sent: else a slow peer's progress shows in megabytes
+    "TCP_USER_TIMEOUT": 30_000,  # milliseconds in which a peer takes nothing: its connection ends, even a closed one
+}
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
@@ -72,6 +77,9 @@ def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.soc
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for name, value in _SLOW_PEERS.items():
+            if hasattr(socket, name):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         if family == socket.AF_INET6:
             with suppress(OSError):  # some systems have no sockets for both
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: is every IPv4 address as well

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 
+from services.common.budget import allowed
 from services.common.errors import BackendUnavailable, ObjectNotFound
 from services.common.faults.disk import file_fault
 from services.common.faults.refusals import Refusals
@@ -88,10 +89,11 @@ class FilesystemObjectStore:
 
     async def _in_thread(self, function: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
         try:
+            seconds = allowed(seconds)
             async with asyncio.timeout(seconds):
                 return await asyncio.to_thread(function)
         except TimeoutError as exc:
-            raise BackendUnavailable("objects", f"no answer in {seconds:g} s") from exc
+            raise BackendUnavailable("objects", str(exc) or f"no answer in {seconds:.3g} s") from exc
         except OSError as exc:
             raise self._refusals.error(exc, file_fault(exc, self._root)) from exc
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from pydantic import SecretStr
 
+from services.common.budget import allowed, extend_budget
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 from services.common.faults.refusals import Refusals
 from services.common.faults.s3 import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALL_SECONDS: Final = 2.0
-BYTES_A_SECOND: Final = 1_000_000  # a put gets this much longer, or a large one would never succeed
+BYTES_A_SECOND: Final = 1_000_000  # large objects get this much longer, or they would never succeed
 CHUNK_BYTES: Final = 64 * 1024
 DELETE_AT_ONCE: Final = 1000  # what one DeleteObjects request may name
 PROBE: Final = "probe/ready"
@@ -55,6 +56,7 @@ class S3ObjectStore:
 
     async def put(self, key: str, data: bytes, media_type: str) -> None:
         self._written_at = -PROBE_SECONDS
+        extend_budget(len(data) / BYTES_A_SECOND)
         await self._answer(
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=media_type),
             seconds=CALL_SECONDS + len(data) / BYTES_A_SECOND,
@@ -66,6 +68,7 @@ class S3ObjectStore:
         body = answer["Body"]
         try:
             while chunk := await self._answer(body.read(CHUNK_BYTES), seconds=CHUNK_SECONDS):
+                extend_budget(len(chunk) / BYTES_A_SECOND)
                 yield chunk
         finally:
             body.close()  # a half-read one would hold its connection
@@ -162,6 +165,7 @@ class S3ObjectStore:
     ) -> T:
         """Return the answer. Raise ObjectNotFound for this key if the code of the error is one of `absent`."""
         try:
+            seconds = allowed(seconds)
             async with asyncio.timeout(seconds):
                 return await call
         except ClientError as exc:
@@ -169,8 +173,11 @@ class S3ObjectStore:
                 raise ObjectNotFound(key) from exc
             raise self._error(exc, exc.response) from exc
         except FAILURES as exc:
-            reason = str(exc)[:SHOWN] or f"no answer within {seconds:g} s"
+            reason = str(exc)[:SHOWN] or f"no answer within {seconds:.3g} s"
             raise self._refusals.error(reason, s3_client_fault(exc)) from exc
+        finally:
+            if isinstance(call, Coroutine):
+                call.close()  # one that was not begun
 
     def _error(self, reason: object, answer: Mapping[str, Any]) -> BackendUnavailable:
         return self._refusals.error(reason, s3_fault(answer, self._bucket, self._client.meta.endpoint_url))

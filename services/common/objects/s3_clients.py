@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client  # of the development dependencies
 
 CHUNK_SECONDS: Final = 10.0
-CONNECTIONS: Final = 50
+CONNECTIONS: Final = 100  # more than a gateway's downloads: no other call waits for one of these to end
 
 
 @asynccontextmanager

@@ -11,7 +11,9 @@ import pytest
 
 from services.api.core.gateway import Gateway
 from services.api.core.sweeper import Sweeper
+from services.api.middleware.request_budget import BUDGET_SECONDS
 from services.common.backends import Backends, open_backends
+from services.common.budget import Budget, time_budget
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import (
     BackendUnavailable,
@@ -29,7 +31,7 @@ from services.common.ports import Lane, Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, JobWarning, State, StatusRecord
 from services.common.settings import Settings
 from services.common.statuses.sqlite import open_sqlite_status_store
-from tests.support.fake_backends import FakeBroker, StatusesWithoutConfirm
+from tests.support.fake_backends import FakeBroker, SlowStatuses, StatusesWithoutConfirm
 
 pytestmark = pytest.mark.anyio
 
@@ -422,3 +424,28 @@ async def test_unknown_job(gateway: Gateway) -> None:
     for job_id in ("", "x", "../../etc/passwd", "00000000-0000-4000-8000-000000000000"):
         with pytest.raises(JobNotFound):
             await gateway.read(job_id)
+
+
+async def test_slow_confirmation(backends: Backends, settings: Settings, broker: FakeBroker) -> None:
+    """A job whose message is queued is accepted, although the request has no time left to note that."""
+    slow = replace(backends, statuses=SlowStatuses(backends.statuses, 1.5))
+    began = time.monotonic()
+    with time_budget(Budget(BUDGET_SECONDS)):
+        record, _ = await Gateway(slow, CATALOGUE, settings).accept(BODY)
+    assert time.monotonic() - began < 3.0
+    assert record.published
+    assert [message.job_id for message in broker.published] == [record.job_id]
+
+
+async def test_unconfirmed_without_time(backends: Backends, settings: Settings, broker: FakeBroker) -> None:
+    """A request that runs out of time while it publishes leaves what a crash leaves: its key publishes the job."""
+    broker.hangs = True
+    slow = replace(backends, statuses=SlowStatuses(backends.statuses, 1.5))
+    began = time.monotonic()
+    with time_budget(Budget(BUDGET_SECONDS)), pytest.raises(BackendUnavailable):
+        await Gateway(slow, CATALOGUE, settings).accept(BODY, idempotency_key="once")
+    assert time.monotonic() - began < 3.0
+    broker.hangs = False
+    record, known = await Gateway(backends, CATALOGUE, settings).accept(BODY, idempotency_key="once")
+    assert (known, record.state, record.published) == (True, State.QUEUED, True)
+    assert [message.job_id for message in broker.published] == [record.job_id]

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import time
 
 import httpx2
 import pytest
@@ -153,6 +154,29 @@ async def test_too_many_at_once(
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "too-busy")}
     assert answers[0].headers["Retry-After"] == "2"
     assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"trusted_proxies": "127.0.0.1"}], indirect=True)
+async def test_renditions_in_turns(
+    client: httpx2.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that wants one converted image does not wait for all those of another."""
+    path = await made(client, worker)
+    order: list[str] = []
+
+    def slow(data: bytes, _wanted: object) -> bytes:
+        time.sleep(0.05)
+        return data
+
+    monkeypatch.setattr(renditions, "_rendition", slow)
+
+    async def ask(caller: str) -> None:
+        answer = await client.get(f"{path}?format=jpeg", headers={"X-Forwarded-For": caller})
+        assert answer.status_code == 200
+        order.append(caller)
+
+    await asyncio.gather(*[ask("203.0.113.1") for _ in range(30)], ask("203.0.113.2"))
+    assert order.index("203.0.113.2") <= 2 * renditions.IN_HAND
 
 
 async def test_smaller_picture(client: httpx2.AsyncClient, worker: FakeWorker) -> None:

@@ -3,7 +3,7 @@
 FAIL raises, KEY raises in `batch_key`, KILL kills the process, HANG never returns, OOM raises MemoryError, ODD returns
 an output that cannot be encoded, CUDA raises a device error, GIL holds the interpreter lock for about a second, SLOW
 takes forty steps of 50 ms, LONG a hundred and fifty, and both stop when cancelled. A batch fails as a whole. NSFW
-withholds every image, SOME the first one, and warns.
+withholds every image, SOME the first one, and warns. LARGE makes a file of 9.7 MB.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from services.inference.runtime.outputs import Encoded, FilteredOutput, ImageOut
 from services.inference.runtime.sources import Source
 
 GIL_COUNT = 60_000_000
+LARGE_SIDE = 1800  # of noise, which does not compress
 
 
 class ScriptedAdapter(ModelAdapter):
@@ -96,6 +97,8 @@ def _output(item: Item) -> Output:
             return UnencodableOutput()
         case ("NSFW", _) | ("SOME", 0):
             return FilteredOutput()
+        case ("LARGE", _):
+            return _large_image()
     return _image(item)
 
 
@@ -104,6 +107,12 @@ def _image(item: Item) -> ImageOutput:
 
     digest = hashlib.sha256(f"{item.prompt}|{item.seed}".encode()).digest()
     return ImageOutput(Image.frombytes("RGB", (2, 4), digest[:24]).resize((64, 64), Image.Resampling.NEAREST))
+
+
+def _large_image() -> ImageOutput:
+    from PIL import Image
+
+    return ImageOutput(Image.frombytes("RGB", (LARGE_SIDE, LARGE_SIDE), os.urandom(3 * LARGE_SIDE**2)))
 
 
 def pixels_of(png: bytes) -> bytes:

@@ -8,6 +8,7 @@ from aio_pika.exceptions import DeliveryError
 
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
+from services.common.budget import allowed
 from services.common.faults.amqp import BLOCKED, amqp_fault
 from services.common.faults.refusals import Refusals
 
@@ -28,17 +29,19 @@ class Calls:
 
     async def make(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         """Return what `work` returns. Raise BackendUnavailable, and DeliveryError as it comes: that is an answer."""
-        session = self.session
+        session, patience = self.session, 0.0
         try:
+            patience = allowed(seconds)
             if await session.blocked():
                 raise TimeoutError
-            return await within(seconds, work(session))
+            return await within(seconds, work(session), patience)
         except DeliveryError:
             raise
         except FAILURES as exc:
             if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
                 raise self._refusals.error("it takes no messages", BLOCKED) from exc
-            self._replace(session)
+            if patience > seconds / 2:  # a call that had less time says little of the session
+                self._replace(session)
             raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
 
     async def close(self) -> None:

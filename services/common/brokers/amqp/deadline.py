@@ -14,22 +14,24 @@ FAILURES: Final = (AMQPError, OSError, RuntimeError, TimeoutError)
 _left_behind: set[asyncio.Task[Any]] = set()  # the event loop itself holds tasks only weakly
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def within(seconds: float, work: Coroutine[Any, Any, T], patience: float | None = None) -> T:
     """Return what `work` returns, or raise TimeoutError after `seconds`.
+
+    A caller of less `patience` gets its TimeoutError sooner.
 
     Not asyncio.timeout: aiormq cleans up after a cancellation by writing to a queue that a peer which stopped
     reading has filled, so a cancelled call may never end. Here it is left behind instead. Nor is a call cancelled
     at once when its caller is: that would close the AMQP channel it shares with others; it keeps its deadline.
     """
-    task = asyncio.create_task(work)
+    task, waited = asyncio.create_task(work), seconds if patience is None else min(seconds, patience)
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
+        done, _ = await asyncio.wait({task}, timeout=waited)
     except asyncio.CancelledError:
         _leave_behind(task, seconds)
         raise
     if not done:
-        _leave_behind(task, 0)
-        raise TimeoutError(f"no answer within {seconds:g} s")
+        _leave_behind(task, seconds - waited)
+        raise TimeoutError(f"no answer within {waited:.3g} s")
     if task.cancelled():  # aiormq cancels those who wait on a connection that closes
         raise ConnectionError("the connection was closed")
     return task.result()

@@ -1,0 +1,161 @@
+"""Clients that ask for files and do not read them take nothing from the others."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+
+from services.api.core import renditions
+from services.api.core.artifacts import EACH
+from services.api.middleware import answer_deadline
+from services.common.catalogue.catalogue import Catalogue
+from services.common.settings import Settings
+from tests.api.conftest import embedded_settings
+from tests.support.fakes import FakeWorker, stored_image
+from tests.support.live_server import LiveGateway
+from tests.support.polling import poll
+from tests.support.servers.stack import Stack
+from tests.support.unread import arrived, request, unread
+
+CLIENTS = 60
+FILE = os.urandom(9_700_000)
+SECONDS = 20.0
+GIVEN_UP_SECONDS = 6.0
+
+both_protocols = pytest.mark.parametrize("protocol", ["1.1", "2"])
+
+
+@pytest.fixture(params=["embedded", pytest.param("distributed", marks=pytest.mark.services)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Each caller is known by the address that a proxy tells."""
+    urls: dict[str, Any] = {}
+    if request.param == "distributed":
+        stack: Stack = request.getfixturevalue("stack")
+        with redis.Redis.from_url(stack.statuses_url) as client:
+            client.flushall()
+        urls = {name.removeprefix("STUDIO_").lower(): value for name, value in stack.environment().items()}
+    return embedded_settings(tmp_path, trusted_proxies="127.0.0.1", rate_limit="none", **urls)
+
+
+@pytest.fixture
+def gateway(settings: Settings, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveGateway]:
+    monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", GIVEN_UP_SECONDS)
+    with LiveGateway(settings, catalogue) as live:
+        yield live
+
+
+@both_protocols
+def test_many_callers(gateway: LiveGateway, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While 60 callers leave a file unread, others get theirs, and jobs are taken and removed, in time."""
+    monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", SECONDS)
+    path = finished(gateway, FILE)
+    small = finished(gateway, stored_image(prompt="mug"))
+    with ExitStack() as stack:
+        for caller in range(CLIENTS):  # one after the other: the S3 server of the tests is a small one
+            until_sent_to(stack.enter_context(unread(gateway.address, [download(path, protocol, caller)])), 1)
+        answers = {
+            "health": ask(gateway, "GET", "/readyz"),
+            "file": ask(gateway, "GET", path),
+            "rendition": ask(gateway, "GET", f"{small}?format=webp"),
+            "submit": ask(gateway, "POST", "/v1/jobs", json={"prompt": "bowl"}),
+            "removal": ask(gateway, "DELETE", small.partition("/artifacts")[0]),
+        }
+        seconds = {name: answer.elapsed.total_seconds() for name, answer in answers.items()}
+        statuses = {name: answer.status_code for name, answer in answers.items()}
+    assert statuses == {"health": 200, "file": 200, "rendition": 200, "submit": 202, "removal": 204}
+    assert max(seconds.values()) < 2.0, seconds
+
+
+@both_protocols
+def test_one_caller(gateway: LiveGateway, protocol: str) -> None:
+    """A caller that leaves files unread gets no more of them, unlike others, until those are given up."""
+    path = finished(gateway, FILE)
+    with unread(gateway.address, [download(path, protocol, caller=1) for _ in range(CLIENTS)]) as clients:
+        until_sent_to(clients, EACH)
+        refused, other = ask(gateway, "GET", path, caller=1), ask(gateway, "GET", path, caller=2)
+        again = poll(lambda: served(gateway, path, caller=1), SECONDS, lambda: "the unread downloads to be given up")
+        received = read_to_the_end(clients[0]) if protocol == "1.1" else b""
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "too-busy", "2")
+    assert refused.elapsed.total_seconds() < 3.0
+    assert (other.status_code, other.content) == (200, FILE)
+    assert again == FILE
+    assert len(received) < len(FILE)  # its connection was closed
+
+
+@both_protocols
+def test_unread_rendition(gateway: LiveGateway, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converted image that is not read counts as a download of its caller, too."""
+    monkeypatch.setattr(renditions, "_rendition", lambda *_: FILE)
+    wanted = f"{finished(gateway, stored_image(prompt='mug'))}?format=webp"
+    with unread(gateway.address, [download(wanted, protocol, caller=1) for _ in range(CLIENTS)]):
+        refused = poll(lambda: busy(gateway, wanted, caller=1), SECONDS, lambda: "the limit to be reached")
+        other = ask(gateway, "GET", wanted, caller=2)
+        poll(lambda: served(gateway, wanted, caller=1), SECONDS, lambda: "the unread files to be given up")
+    assert refused.json()["code"] == "too-busy"
+    assert other.content == FILE
+
+
+def test_slow_reader(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads slowly and steadily gets the whole file, although large buffers lie in between."""
+    monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", 1.0)
+    path = finished(gateway, FILE)
+    with socket.create_connection(gateway.address, SECONDS) as client:
+        client.sendall(download(path, "1.1", caller=1))
+        received = read_to_the_end(client, bytes_a_second=900_000)
+    assert received.endswith(FILE)
+
+
+def finished(gateway: LiveGateway, data: bytes) -> str:
+    """Return the path of this file, the artifact of a finished job."""
+    job_id = ask(gateway, "POST", "/v1/jobs", json={"prompt": "mug"}).json()["id"]
+    storing = FakeWorker(gateway.backends).succeed(job_id, data)
+    asyncio.run_coroutine_threadsafe(storing, gateway.loop).result(SECONDS)
+    return f"/v1/jobs/{job_id}/artifacts/0"
+
+
+def download(path: str, protocol: str, caller: int) -> bytes:
+    return request(path, protocol, x_forwarded_for=f"203.0.113.{caller}")
+
+
+def ask(gateway: LiveGateway, method: str, path: str, caller: int = 200, **given: Any) -> httpx2.Response:
+    headers = {"X-Forwarded-For": f"203.0.113.{caller}"}
+    with httpx2.Client(base_url=gateway.url, timeout=SECONDS, headers=headers) as client:
+        return client.request(method, path, **given)
+
+
+def served(gateway: LiveGateway, path: str, caller: int) -> bytes | None:
+    answer = ask(gateway, "GET", path, caller)
+    return answer.content if answer.status_code == 200 else None
+
+
+def busy(gateway: LiveGateway, path: str, caller: int) -> httpx2.Response | None:
+    answer = ask(gateway, "GET", path, caller)
+    return answer if answer.status_code == 503 else None
+
+
+def until_sent_to(clients: Sequence[socket.socket], most: int) -> None:
+    """Wait until a file has begun to come to so many clients."""
+
+    def begun() -> bool:
+        return sum(map(arrived, clients)) >= most
+
+    poll(begun, SECONDS, lambda: f"a file to come to {most} clients")
+
+
+def read_to_the_end(client: socket.socket, bytes_a_second: float | None = None) -> bytes:
+    """Return what comes until the file is complete or the connection is closed."""
+    received = bytearray()
+    with suppress(ConnectionResetError):
+        while not received.endswith(FILE[-1000:]) and (data := client.recv(64 * 1024)):
+            received += data
+            if bytes_a_second is not None:
+                time.sleep(len(data) / bytes_a_second)
+    return bytes(received)
