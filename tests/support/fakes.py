@@ -17,7 +17,7 @@ from services.common.brokers import sqlite_queue
 from services.common.brokers.delivery import Settlement
 from services.common.brokers.sqlite import SQLiteBroker
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Renewal, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.preview_cache import preview_key
 from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State
@@ -33,7 +33,7 @@ class FakeWorker:
     async def begin(self, job_id: str, progress: Progress | None = None) -> Lease:
         """Begin the job and return its lease."""
         record = await self._backends.statuses.get(job_id)
-        lease = Lease(job_id, record.message.message_id)
+        lease = Lease(job_id, record.message.message_id, silent=Renewal.of(record))
         assert await self._backends.statuses.begin(record.message, lease) is Verdict.HELD
         if progress is not None:
             await self._backends.statuses.progress(lease, progress)
