@@ -6,10 +6,9 @@ Knows nothing of HTTP. The order of the writes is the promise: record, message, 
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
@@ -27,7 +26,7 @@ from services.common.errors import (
     StudioError,
 )
 from services.common.failpoints import Failpoints
-from services.common.ids import is_job_id, new_job_id
+from services.common.ids import JobIds, is_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Quota
@@ -35,6 +34,8 @@ from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 from services.common.suggestions import unknown
+
+PAGE: Final = 100  # read behind jobs that are not listed
 
 
 class SubmissionObserver(Protocol):
@@ -60,6 +61,7 @@ class Gateway:
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._settings = settings
+        self._ids = JobIds(backends.clock)
         self._failpoints = failpoints or Failpoints()
         self._observer = observer
         self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
@@ -127,8 +129,22 @@ class Gateway:
             return record
 
     async def history(self, owner: str, before: str, limit: int) -> list[StatusRecord]:
-        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`."""
-        return await self._backends.statuses.list(before, limit, owner=owner)
+        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`.
+
+        A job that was never accepted is no job.
+        """
+        found, size = list[StatusRecord](), limit
+        while len(found) < limit:
+            page = await self._backends.statuses.list(before, size, owner=owner)
+            found += [record for record in page if record.accepted]
+            if len(page) < size:
+                break
+            before, size = page[-1].job_id, max(limit, PAGE)
+        return found[:limit]
+
+    def age(self, record: StatusRecord) -> float:
+        """Return the seconds since the job was made."""
+        return self._backends.clock() - record.created_at
 
     async def preview(self, record: StatusRecord, index: int) -> bytes | None:
         """Return the newest preview of one of the job's images; None before the first, or while the cache is down."""
@@ -191,9 +207,9 @@ class Gateway:
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery makes the same image.
             params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
-        now = time.time()
+        now = self._backends.clock()
         message = JobMessage(
-            job_id=new_job_id(),
+            job_id=self._ids.new(),
             model=model.name,
             modality=model.modality,
             params=params.model_dump(mode="json", exclude_none=True),

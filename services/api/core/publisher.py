@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 
@@ -10,13 +9,12 @@ from services.common.backends import Backends
 from services.common.errors import BackendUnavailable, IdempotencyInFlight, NotAccepted, PublishUnconfirmed
 from services.common.failpoints import Failpoints
 from services.common.ports import Lease, Outcome, Verdict
-from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.schemas import NOT_ACCEPTED, JobError, JobMessage, State, StatusRecord
 
 log = structlog.get_logger(__name__)
 
 # Two attempts together stay below the 3 s within which every endpoint answers, whatever hangs.
 PUBLISH_SECONDS = 1.2
-NOT_ACCEPTED: Final = "not-accepted"
 
 
 class Publisher:
@@ -81,7 +79,7 @@ class Publisher:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
             log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
         self._failpoints.reach("gateway.confirmed")
-        if _given_up(confirmed):
+        if confirmed.given_up:
             raise PublishUnconfirmed("given up by the request that made it")
         return confirmed
 
@@ -97,10 +95,6 @@ class Publisher:
         if verdict is Verdict.HELD:
             raise reason
         found = await self._read(record.job_id)
-        if _given_up(found):  # by this very call, whose first answer was lost
+        if found.given_up:  # by this very call, whose first answer was lost
             raise reason
         return found
-
-
-def _given_up(record: StatusRecord) -> bool:
-    return record.error is not None and record.error.code == NOT_ACCEPTED

@@ -134,10 +134,10 @@ class Sweeper:
             last = page[-1].job_id
 
     async def _mend(self, record: StatusRecord) -> None:
-        now = time.time()
+        now = self._backends.clock()
         if record.attempt == 0 and now > record.message.expires_at:
             await self._expire(record)
-        elif not record.published and now - record.created_at > UNCONFIRMED_SECONDS:
+        elif not record.published and abs(now - record.created_at) > UNCONFIRMED_SECONDS:
             await self._publish_left_behind(record.job_id)
 
     async def _publish_left_behind(self, job_id: str) -> None:

@@ -7,40 +7,62 @@ this is for a single Redis or a replicated one, not for a Redis Cluster.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
+import structlog
+
 from services.common.background import background_task
-from services.common.errors import BackendUnavailable, TooManyJobs
+from services.common.errors import BackendRefused, BackendUnavailable, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis import Part, RedisLink, Script
+from services.common.redis_clock import RedisClock
 from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.leases import lease_moved
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
 from services.common.statuses.row import from_row, json_list, to_row
 from services.common.statuses.waiters import Waiters
+
+log = structlog.get_logger(__name__)
 
 CALL_SECONDS: Final = 2.5
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 LISTEN_SECONDS: Final = 5.0  # between two checks of the connection
 RESTART_SECONDS: Final = 1.0
 ENDED: Final = "studio:ended"
-PROBE: Final = "studio:probe"
+PROBE: Final = "studio:probe:"
+LIVE: Final = "studio:live"
+EPOCH: Final = "studio:epoch"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
-SCRIPTS: Final = ("create", "confirm", "get", "list", "begin", "progress", "finish", "request_cancel", "remove")
-_WRITE: Final = Script("redis.call('SET', KEYS[1], '', 'PX', ARGV[1])")
+SCRIPTS: Final = (
+    "begin_epoch",
+    "probe",
+    "create",
+    "confirm",
+    "list",
+    "forget",
+    "begin",
+    "progress",
+    "finish",
+    "request_cancel",
+    "remove",
+)
+_PROBED: Final = "-" * 4096  # most records are shorter
 
 
 class RedisStatusStore:
     """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
 
-    def __init__(self, link: RedisLink, limits: Limits, waiters: Waiters) -> None:
+    def __init__(self, link: RedisLink, limits: Limits, waiters: Waiters, clock: RedisClock) -> None:
         self._link = link
+        self.clock = clock
         self._limits = limits
         self._waiters = waiters
         folder = files("services.common.statuses") / "lua"
@@ -67,12 +89,13 @@ class RedisStatusStore:
         keys = [] if owner is None else [_index_name(owner)]
         found: list[StatusRecord] = []
         while len(found) < limit:
-            wanted = limit - len(found)
-            rows = await self._run("list", "", JOB_PREFIX, after, wanted, keys=keys)
-            found += readable(_record, [record for _, record in rows])
-            if len(rows) < wanted:
+            rows, gone, last = await self._run("list", "", JOB_PREFIX, after, limit - len(found), keys=keys)
+            found += readable(self._seen, rows)
+            if gone:
+                await self._forget(keys or [LIVE], gone)
+            if not last:
                 break
-            after = rows[-1][0].decode()
+            after = last.decode()
         return found
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
@@ -111,31 +134,52 @@ class RedisStatusStore:
         )
 
     async def request_cancel(self, job_id: str) -> StatusRecord:
-        return self._known(job_id, await self._run("request_cancel", job_id))
+        row = await self._run("request_cancel", job_id)
+        return self._seen(row) if row else await self._absent(job_id)
 
     async def remove(self, job_id: str) -> None:
         await self._run("remove", job_id, OWNER_PREFIX)
 
     async def ping(self) -> None:
-        writing = self._link.run("statuses", CALL_SECONDS, _WRITE, (PROBE,), (_milliseconds(CALL_SECONDS),))
-        await asyncio.gather(writing, self.list(limit=1))
+        probing = self._run("probe", "", _milliseconds(CALL_SECONDS), _PROBED, keys=(f"{PROBE}record", f"{PROBE}index"))
+        await asyncio.gather(probing, self.list(limit=1))
         self._link.mended()
 
     async def open(self) -> None:
-        """Set the epoch on a store that is empty."""
-        await self._run("get", "")
+        """Ask for the time, and set the epoch on a store that is empty. Raises BackendUnavailable."""
+        await self.clock.ask()
+        await self._begin_epoch()
 
     async def _get(self, job_id: str) -> StatusRecord:
         found = await self._link.call("statuses", CALL_SECONDS, "HGETALL", JOB_PREFIX + job_id)
-        if found:  # else the epoch of the store is needed, too
-            return _read(tuple(found.items()))
-        return self._known(job_id, await self._run("get", job_id))
+        return self._in_own_time(_read(tuple(found.items()))) if found else await self._absent(job_id)
 
-    def _known(self, job_id: str, answer: Sequence[Any]) -> StatusRecord:
-        row, epoch = answer
-        if row:
-            return _record(row)
-        raise absent(job_id, float(epoch), self._limits.retention_seconds)
+    async def _absent(self, job_id: str) -> NoReturn:
+        """Raise the error for a job without a record. A server that takes no writes can tell, too."""
+        epoch: bytes | None = await self._link.call("statuses", CALL_SECONDS, "GET", EPOCH)
+        if epoch is None:  # emptied, and not used since
+            await self._begin_epoch()
+        raise absent(job_id, None if epoch is None else float(epoch), self._limits.retention_seconds, self.clock())
+
+    async def _begin_epoch(self) -> None:
+        """Set the epoch if there is none. A server that takes no writes now gets it from a later call."""
+        try:
+            await self._run("begin_epoch", "")
+        except BackendRefused:
+            raise
+        except BackendUnavailable as exc:
+            log.debug("epoch not set", reason=str(exc))
+
+    async def _forget(self, index: Sequence[str], job_ids: Sequence[bytes]) -> None:
+        """Take ids without a record out of this index, where Redis takes writes."""
+        with suppress(BackendUnavailable):
+            await self._run("forget", "", JOB_PREFIX, *job_ids, keys=index)
+
+    def _seen(self, row: Sequence[bytes]) -> StatusRecord:
+        return self._in_own_time(_record(row))
+
+    def _in_own_time(self, record: StatusRecord) -> StatusRecord:
+        return lease_moved(record, time.time() - self.clock())
 
     async def _decide(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Verdict:
         answer: bytes = await self._run(script, job_id, *args, keys=keys)
@@ -144,7 +188,7 @@ class RedisStatusStore:
     async def _run(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Any:
         ended = _milliseconds(self._limits.retention_seconds)
         live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
-        names = (JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys)
+        names = (JOB_PREFIX + job_id, LIVE, EPOCH, *keys)
         return await self._link.run(
             "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
         )
@@ -188,9 +232,10 @@ def _milliseconds(seconds: float) -> int:
 async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncIterator[RedisStatusStore]:
     """Raise BackendUnavailable when Redis does not answer."""
     waiters = Waiters()
-    store = RedisStatusStore(link, limits, waiters)
+    clock = RedisClock(link)
+    store = RedisStatusStore(link, limits, waiters, clock)
     await store.open()
-    async with background_task(_listen(link, waiters)):
+    async with background_task(_listen(link, waiters)), background_task(clock.follow()):
         yield store
 
 
