@@ -17,7 +17,6 @@ from services.common.ids import is_job_id
 from services.common.params import Modality
 
 SCHEMA_VERSION: Final = 1
-NOT_ACCEPTED: Final = "not-accepted"  # the code of a job that was given up before its client was told of it
 
 
 class State(StrEnum):
@@ -163,17 +162,6 @@ class StatusRecord(_Frozen):
     lease_message_id: str | None = None
     lease_expires_at: float | None = None
     timeline: tuple[Event, ...] = ()
-
-    @property
-    def given_up(self) -> bool:
-        """True if the request that made the job was refused, since the queue did not confirm its message."""
-        return self.error is not None and self.error.code == NOT_ACCEPTED
-
-    @property
-    def accepted(self) -> bool:
-        """False for a job of which no client was told: not yet, or never, as its request was refused."""
-        told = self.published or self.state not in (State.QUEUED, State.EXPIRED)
-        return told and not self.given_up
 
     @property
     def leased(self) -> bool:

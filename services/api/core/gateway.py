@@ -8,8 +8,9 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from services.api.core.history import accepted_jobs
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
@@ -34,8 +35,6 @@ from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
 from services.common.suggestions import unknown
-
-PAGE: Final = 100  # read behind jobs that are not listed
 
 
 class SubmissionObserver(Protocol):
@@ -133,14 +132,7 @@ class Gateway:
 
         A job that was never accepted is no job.
         """
-        found, size = list[StatusRecord](), limit
-        while len(found) < limit:
-            page = await self._backends.statuses.list(before, size, owner=owner)
-            found += [record for record in page if record.accepted]
-            if len(page) < size:
-                break
-            before, size = page[-1].job_id, max(limit, PAGE)
-        return found[:limit]
+        return await accepted_jobs(self._backends.statuses, owner, before, limit)
 
     def age(self, record: StatusRecord) -> float:
         """Return the seconds since the job was made."""

@@ -9,7 +9,8 @@ from services.common.backends import Backends
 from services.common.errors import BackendUnavailable, IdempotencyInFlight, NotAccepted, PublishUnconfirmed
 from services.common.failpoints import Failpoints
 from services.common.ports import Lease, Outcome, Verdict
-from services.common.schemas import NOT_ACCEPTED, JobError, JobMessage, State, StatusRecord
+from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.statuses.acceptance import NOT_ACCEPTED, is_given_up
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ class Publisher:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
             log.warning("job published, record not confirmed", job_id=record.job_id, exc_info=True)
         self._failpoints.reach("gateway.confirmed")
-        if confirmed.given_up:
+        if is_given_up(confirmed):
             raise PublishUnconfirmed("given up by the request that made it")
         return confirmed
 
@@ -95,6 +96,6 @@ class Publisher:
         if verdict is Verdict.HELD:
             raise reason
         found = await self._read(record.job_id)
-        if found.given_up:  # by this very call, whose first answer was lost
+        if is_given_up(found):  # by this very call, whose first answer was lost
             raise reason
         return found

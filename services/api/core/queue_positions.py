@@ -6,7 +6,6 @@ import sys
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Final
 
 from services.api.core.model_queue import Eta, LiveJob, ModelQueue
@@ -16,6 +15,7 @@ from services.common.errors import BackendUnavailable
 from services.common.ids import is_job_id
 from services.common.presence import WORKERS, Presence, read_presences
 from services.common.schemas import State, StatusRecord
+from services.common.statuses.acceptance import is_accepted
 
 FRESH_SECONDS: Final = 1.0
 NEW_JOB_SECONDS: Final = 0.5  # the longest wait for a refresh that may show a job younger than the last one
@@ -137,7 +137,7 @@ class QueuePositions:
         by_model: dict[str, list[LiveJob]] = defaultdict(list)
         page = await self._backends.statuses.list("", PAGE)
         while page:
-            for record in filter(attrgetter("accepted"), page):
+            for record in filter(is_accepted, page):
                 by_model[record.message.model].append(LiveJob.of(record))
             more = len(page) == PAGE
             page = await self._backends.statuses.list(page[-1].job_id, PAGE) if more else []

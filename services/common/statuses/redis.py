@@ -10,23 +10,35 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final, NoReturn
-from urllib.parse import quote
 
 import structlog
 
 from services.common.background import background_task
 from services.common.errors import BackendRefused, BackendUnavailable, TooManyJobs
 from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
-from services.common.redis import Part, RedisLink, Script
+from services.common.redis import Part, RedisLink
 from services.common.redis_clock import RedisClock
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.leases import lease_moved
-from services.common.statuses.reading import readable, reading
-from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED, absent
-from services.common.statuses.row import from_row, json_list, to_row
+from services.common.statuses.reading import readable
+from services.common.statuses.redis_rows import (
+    ENDED,
+    EPOCH,
+    JOB_PREFIX,
+    LIVE,
+    OWNER_PREFIX,
+    PROBE,
+    index_name,
+    key_name,
+    load_scripts,
+    milliseconds,
+    pairs_of,
+    read_record,
+    record_of,
+)
+from services.common.statuses.retention import KEY_SECONDS, absent
+from services.common.statuses.row import json_list
 from services.common.statuses.waiters import Waiters
 
 log = structlog.get_logger(__name__)
@@ -35,25 +47,6 @@ CALL_SECONDS: Final = 2.5
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 LISTEN_SECONDS: Final = 5.0  # between two checks of the connection
 RESTART_SECONDS: Final = 1.0
-ENDED: Final = "studio:ended"
-PROBE: Final = "studio:probe:"
-LIVE: Final = "studio:live"
-EPOCH: Final = "studio:epoch"
-JOB_PREFIX: Final = "studio:job:"
-OWNER_PREFIX: Final = "studio:owner:"
-SCRIPTS: Final = (
-    "begin_epoch",
-    "probe",
-    "create",
-    "confirm",
-    "list",
-    "forget",
-    "begin",
-    "progress",
-    "finish",
-    "request_cancel",
-    "remove",
-)
 _PROBED: Final = "-" * 4096  # most records are shorter
 
 
@@ -65,28 +58,26 @@ class RedisStatusStore:
         self.clock = clock
         self._limits = limits
         self._waiters = waiters
-        folder = files("services.common.statuses") / "lua"
-        prelude = (folder / "prelude.lua").read_text("utf-8")
-        self._scripts = {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS}
+        self._scripts = load_scripts()
 
     async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         if record.published and (row := await self._run("confirm", record.job_id)):
-            return _record(row)
+            return record_of(row)
         key, owner = record.idempotency_key, record.message.owner
         party = f"studio:party:{quota.party}" if quota else ""
-        keys = [_index_name(owner), party, *([_key_name(owner, key)] if key is not None else [])]
+        keys = [index_name(owner), party, *([key_name(owner, key)] if key is not None else [])]
         most, ahead = ("" if quota.most is None else quota.most, quota.ahead) if quota else ("", 0)
-        times = JOB_PREFIX, _milliseconds(KEY_SECONDS)
-        row = await self._run("create", record.job_id, *times, most, ahead, *_pairs(record), keys=keys)
+        times = JOB_PREFIX, milliseconds(KEY_SECONDS)
+        row = await self._run("create", record.job_id, *times, most, ahead, *pairs_of(record), keys=keys)
         if row == b"TOO_MANY" and quota and quota.most:
             raise TooManyJobs(quota.most)
-        return _record(row)
+        return record_of(row)
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
         return await self._waiters.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
-        keys = [] if owner is None else [_index_name(owner)]
+        keys = [] if owner is None else [index_name(owner)]
         found: list[StatusRecord] = []
         while len(found) < limit:
             rows, gone, last = await self._run("list", "", JOB_PREFIX, after, limit - len(found), keys=keys)
@@ -110,8 +101,8 @@ class RedisStatusStore:
             self._limits.lease_seconds,
             self._limits.max_attempts,
             JOB_PREFIX,
-            *(_pairs(record) if recreate else ()),
-            keys=[_index_name(message.owner)],
+            *(pairs_of(record) if recreate else ()),
+            keys=[index_name(message.owner)],
         )
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:
@@ -141,7 +132,7 @@ class RedisStatusStore:
         await self._run("remove", job_id, OWNER_PREFIX)
 
     async def ping(self) -> None:
-        probing = self._run("probe", "", _milliseconds(CALL_SECONDS), _PROBED, keys=(f"{PROBE}record", f"{PROBE}index"))
+        probing = self._run("probe", "", milliseconds(CALL_SECONDS), _PROBED, keys=(f"{PROBE}record", f"{PROBE}index"))
         await asyncio.gather(probing, self.list(limit=1))
         self._link.mended()
 
@@ -152,7 +143,7 @@ class RedisStatusStore:
 
     async def _get(self, job_id: str) -> StatusRecord:
         found = await self._link.call("statuses", CALL_SECONDS, "HGETALL", JOB_PREFIX + job_id)
-        return self._in_own_time(_read(tuple(found.items()))) if found else await self._absent(job_id)
+        return self._in_own_time(read_record(tuple(found.items()))) if found else await self._absent(job_id)
 
     async def _absent(self, job_id: str) -> NoReturn:
         """Raise the error for a job without a record. A server that takes no writes can tell, too."""
@@ -176,7 +167,7 @@ class RedisStatusStore:
             await self._run("forget", "", JOB_PREFIX, *job_ids, keys=index)
 
     def _seen(self, row: Sequence[bytes]) -> StatusRecord:
-        return self._in_own_time(_record(row))
+        return self._in_own_time(record_of(row))
 
     def _in_own_time(self, record: StatusRecord) -> StatusRecord:
         return lease_moved(record, time.time() - self.clock())
@@ -186,46 +177,12 @@ class RedisStatusStore:
         return Verdict[answer.decode()]
 
     async def _run(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Any:
-        ended = _milliseconds(self._limits.retention_seconds)
-        live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
+        ended = milliseconds(self._limits.retention_seconds)
+        live = max(milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
         names = (JOB_PREFIX + job_id, LIVE, EPOCH, *keys)
         return await self._link.run(
             "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
         )
-
-
-def _record(row: Sequence[bytes]) -> StatusRecord:
-    return _read(_pairs_of(row))
-
-
-def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the pairs of a script's answer, in which names and texts alternate."""
-    return tuple(zip(row[::2], row[1::2], strict=True))
-
-
-@lru_cache(maxsize=MOST_PARSED)
-def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
-    """Parse a record. Most reads of a job find the same row, and then get the same object."""
-    with reading(dict(row).get(b"job_id", b"unknown").decode(errors="replace")):
-        fields = {name.decode(): text.decode() for name, text in row}
-        return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
-
-
-def _pairs(record: StatusRecord) -> list[str]:
-    return [part for name, text in to_row(record).items() if text is not None for part in (name, text)]
-
-
-def _key_name(owner: str | None, key: str) -> str:
-    # Quoted, or owner "a:b" with key "c" would meet owner "a" with key "b:c".
-    return f"studio:key:{quote(owner or '', safe='')}:{key}"
-
-
-def _index_name(owner: str | None) -> str:
-    return OWNER_PREFIX + (owner or "")
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(int(seconds * 1000), 1)
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ def test_bulk_is_behind_the_others() -> None:
 
 async def _positions(polls: list[Poll]) -> list[int]:
     statuses, cache, mine = FakeStatuses(), InMemoryCache(), job(5)
-    backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache}))
+    backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache, "clock": time.time}))
     gateways = [QueuePositions(backends, CATALOGUE) for _ in range(3)]
     positions: list[int] = []
     for number, anew, live in polls:
