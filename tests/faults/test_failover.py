@@ -256,6 +256,21 @@ def test_emptied_redis_that_takes_no_writes(system: System, pair: Pair) -> None:
     assert system.client.get(f"/v1/jobs/{new_job_id()}").status_code == 404
 
 
+def test_gateway_starts_while_redis_takes_no_writes(system: System, pair: Pair) -> None:
+    """A gateway that is started anew meanwhile serves what can be read, and is ready once submits are possible."""
+    gateway = system.start_gateway()
+    job = system.submit("waits")
+    gateway.send_signal(signal.SIGTERM)
+    gateway.wait(60)
+    with alone(pair):
+        system.start_gateway()
+        assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "queued"
+        assert ready(system).status_code == 503
+    until_ready(system, 200)
+    system.start_worker()
+    assert system.wait(job["id"])["state"] == "succeeded"
+
+
 def test_job_ends_while_redis_is_full(system: System, pair: Pair) -> None:
     """A job that runs when the memory of Redis is used up is stored and ended, and one may be canceled."""
     system.start_gateway()
