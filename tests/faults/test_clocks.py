@@ -8,10 +8,12 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 import redis
 
 from services.common.ids import new_job_id
+from tests.support.servers.server import free_port
 from tests.support.servers.stack import Stack
 from tests.support.system import System, running_system
 
@@ -126,3 +128,20 @@ def test_time_to_wait_is_measured_by_one_clock(distributed: System, clock: Clock
     assert ended["state"] == "succeeded"
     created, started = (datetime.fromisoformat(ended[name]) for name in ("created_at", "started_at"))
     assert 0 <= (started - created).total_seconds() < 60
+
+
+@pytest.mark.services
+def test_rates_are_counted_by_one_clock(distributed: System, clock: Clock) -> None:
+    """A caller gets no more from two gateways than from one, though the clock of one is wrong by a whole window."""
+    distributed.environment["STUDIO_RATE_LIMIT"] = "5/day"
+    distributed.start_gateway()
+    for _ in range(4):
+        distributed.submit("red mug")
+    clock.set_ahead(86_400)
+    port = free_port()
+    distributed.program = clock.program
+    other = f"http://127.0.0.1:{port}"
+    distributed.wait_until_ready(f"{other}/livez", distributed.start("api", port=str(port)))
+
+    answers = [httpx2.post(f"{other}/v1/jobs", json={"prompt": "red mug"}, timeout=15).status_code for _ in range(2)]
+    assert answers == [202, 429]
