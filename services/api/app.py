@@ -85,7 +85,7 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[AppState]:
         async with (
             open_backends(settings) as backends,
-            open_rate_limit(rate, settings) as rate_limit,
+            open_rate_limit(rate, settings, backends.clock) as rate_limit,
             _open_core(settings, catalogue, measured(backends, metrics, tracer), metrics, failpoints) as core,
         ):
             secret = await asyncio.to_thread(secret_key, settings)

@@ -28,6 +28,7 @@ class JobReport:
     source: str | None = None
     removed_at: float | None = None
     rebuilding: bool = False  # the status store was emptied after the job was made: its message may still be queued
+    leased: bool = False  # a worker renewed its lease lately
     waiting: int | None = None  # messages ready in its model's queue, while it is live
     dead_letters: tuple[str, ...] = ()  # ids of its messages among them
 
@@ -53,7 +54,8 @@ class JobReport:
         if record is None:
             return cls(job_id, rebuilding=rebuilding)
         waiting = None if record.state.terminal else await backends.broker.depth(record.message.model)
-        return cls(job_id, record, source, waiting=waiting, dead_letters=await _letters(backends, record))
+        leased, letters = record.is_leased(backends.clock()), await _letters(backends, record)
+        return cls(job_id, record, source, leased=leased, waiting=waiting, dead_letters=letters)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, as it is stored."""
@@ -123,7 +125,7 @@ def _now(report: JobReport, record: StatusRecord) -> Iterator[tuple[str, str]]:
             f"{report.waiting} messages ready; expires {_moment(record.message.expires_at)} if not begun",
         )
     if record.lease_expires_at is not None:
-        end = "" if record.leased else ": no worker renews it, so its worker is gone or stuck"
+        end = "" if report.leased else ": no worker renews it, so its worker is gone or stuck"
         yield "leased until", _moment(record.lease_expires_at) + end
     if record.progress is not None:
         yield "progress", f"{record.progress.phase}, {record.progress.step} of {record.progress.total}"

@@ -1,7 +1,8 @@
 """Opens the backends that the URLs in the settings name, and closes them in reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ from services.common.settings import Settings
 
 PING_SECONDS: Final = 2.0
 
+Clock = Callable[[], float]
+
 
 @dataclass(frozen=True)
 class Backends:
@@ -22,6 +25,7 @@ class Backends:
     statuses: StatusStore
     objects: ObjectStore
     cache: Cache
+    clock: Clock = time.time  # of the status store, in Unix seconds: gateways make ids and ends by it
 
 
 async def ping_all(backends: Backends, *, publishing: bool = False) -> dict[str, str | None]:
@@ -62,9 +66,9 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     """
     async with AsyncExitStack() as stack:
         objects = await stack.enter_async_context(_objects(settings))
-        statuses, cache = await stack.enter_async_context(_statuses_and_cache(settings))
+        statuses, cache, clock = await stack.enter_async_context(_statuses_and_cache(settings))
         broker = await stack.enter_async_context(_broker(settings))
-        yield Backends(broker, statuses, objects, cache)
+        yield Backends(broker, statuses, objects, cache, clock)
 
 
 @asynccontextmanager
@@ -98,22 +102,22 @@ def _broker(settings: Settings) -> AbstractAsyncContextManager[Broker]:
 
 
 @asynccontextmanager
-async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusStore, Cache]]:
-    """Open both; in Redis they share a link, so that one round trip asks both."""
+async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusStore, Cache, Clock]]:
+    """Open both, with the clock of the records; in Redis they share a link, so that one round trip asks both."""
     url = settings.statuses_url
     limits = Limits(settings.retention_seconds, settings.status_lease_seconds, settings.max_attempts)
     if _is_embedded(url):
         from services.common.statuses.sqlite import open_sqlite_status_store
 
         async with open_sqlite_status_store(local_path(url), limits) as statuses, open_cache(settings) as cache:
-            yield statuses, cache
+            yield statuses, cache, time.time
     else:
         from services.common.caches.redis import RedisCache
         from services.common.redis import open_redis_link
         from services.common.statuses.redis import open_redis_status_store
 
         async with open_redis_link(url) as link, open_redis_status_store(link, limits) as statuses:
-            yield statuses, RedisCache(link)
+            yield statuses, RedisCache(link), statuses.clock
 
 
 def _objects(settings: Settings) -> AbstractAsyncContextManager[ObjectStore]:

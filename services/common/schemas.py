@@ -163,9 +163,9 @@ class StatusRecord(_Frozen):
     lease_expires_at: float | None = None
     timeline: tuple[Event, ...] = ()
 
-    @property
-    def leased(self) -> bool:
-        return self.lease_expires_at is not None and self.lease_expires_at > time.time()
+    def is_leased(self, now: float) -> bool:
+        """Return whether a worker renewed its lease lately; `now` is by the clock of the backends."""
+        return self.lease_expires_at is not None and self.lease_expires_at > now
 
 
 class Manifest(_Kept):

@@ -17,6 +17,7 @@ from services.common.budget import allowed
 from services.common.errors import BackendUnavailable, NewerVersion
 from services.common.faults.disk import is_stale, moved_file, sqlite_fault
 from services.common.faults.refusals import Refusals
+from services.common.write_ahead_log import WriteAheadLog
 
 DEADLINE_SECONDS = 2.5
 FILE_VERSION = 1  # of the tables, kept in the file as its user_version; 0 is that of files from before it was kept
@@ -43,6 +44,7 @@ class SQLiteFile:
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode of the file
         self._path: Path | None = None
+        self._log: WriteAheadLog | None = None
         self._schema: Sequence[str] = ()
         self._refusals = Refusals(backend)
         self.closed = False
@@ -62,7 +64,7 @@ class SQLiteFile:
 
     async def connect(self, path: Path, schema: Sequence[str]) -> None:
         """`schema` holds statements which may be repeated. Raises NewerVersion for the file of a newer program."""
-        self._path, self._schema = path, schema
+        self._path, self._log, self._schema = path, WriteAheadLog(path), schema
         await self._run(self._connect, max(DEADLINE_SECONDS, self._deadline_seconds))
 
     async def close(self) -> None:
@@ -101,7 +103,10 @@ class SQLiteFile:
 
     def _writable_connection(self) -> sqlite3.Connection:
         self._refuse_another_file()
-        return self._open_connection
+        connection = self._open_connection
+        if self._log is not None:
+            self._log.make_room(connection)
+        return connection
 
     def _refuse_another_file(self) -> None:
         """Raise BackendRefused if another file lies at the path than was opened, or none."""
@@ -120,6 +125,7 @@ class SQLiteFile:
         connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         try:
             _enter_wal(connection)
+            WriteAheadLog.bound(connection)
             connection.execute("PRAGMA synchronous=NORMAL")
             # What was deleted is written over, or a prompt could be read from the file long after it was erased.
             connection.execute("PRAGMA secure_delete=ON")

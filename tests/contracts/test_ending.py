@@ -36,7 +36,7 @@ async def test_finished_record_is_read_as_finished(statuses: StatusStore) -> Non
     assert record.started_at is not None
     assert record.finished_at is not None
     assert before - 1 <= record.started_at <= record.finished_at <= time.time() + 1
-    assert (record.progress, record.lease_token, record.lease_message_id, record.leased) == (None, None, None, False)
+    assert (record.progress, record.lease_token, record.lease_message_id, record.is_leased(time.time())) == (None, None, None, False)
 
 
 async def test_warnings_are_kept(statuses: StatusStore) -> None:
@@ -65,7 +65,7 @@ async def test_released_job_gets_its_attempt_back(open_statuses: OpenStatuses) -
             for _ in range(2):  # its answer may be lost
                 assert await statuses.finish(lease, RELEASED) is Verdict.HELD
             record = await statuses.get(message.job_id)
-            assert (record.state, record.attempt, record.leased) == (State.QUEUED, 0, False)
+            assert (record.state, record.attempt, record.is_leased(time.time())) == (State.QUEUED, 0, False)
             assert (record.lease_token, record.progress, record.finished_at) == (None, None, None)
         assert [record.job_id] == [each.job_id for each in await statuses.list()]
 
@@ -77,7 +77,7 @@ async def test_job_not_begun_in_time_expires(statuses: StatusStore) -> None:
     assert await statuses.begin(message, lease_of(message)) is Verdict.LOST
 
     record = await statuses.get(message.job_id)
-    assert (record.state, record.attempt, record.leased) == (State.EXPIRED, 0, False)
+    assert (record.state, record.attempt, record.is_leased(time.time())) == (State.EXPIRED, 0, False)
     assert record.finished_at == pytest.approx(time.time(), abs=5)
 
 

@@ -3,15 +3,21 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
+from services.common import sqlite_clock
 from services.common.brokers.delivery import Settlement
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
+from services.common.caches.sqlite import open_sqlite_cache
+from services.common.ports import Lease, Limits, Verdict
+from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.deliveries import DEADLINE_SECONDS, publish, receive
+from tests.support.messages import new_message, new_record
+from tests.support.wall_clock import wall_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -104,3 +110,57 @@ async def test_cancelled_claim_is_given_back(file: Path) -> None:
         assert pulling.cancelled()
         [delivery] = await receive(broker, MODEL, 1)
         assert (delivery.message_id, delivery.deliveries) == (message_id, 0)
+
+
+@pytest.mark.parametrize("step", [-600.0, 600.0])
+async def test_message_of_a_dead_worker_comes_in_time(file: Path, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """A lease runs out in its own time when the clock was set meanwhile, and not before."""
+    clock = wall_clock(monkeypatch)
+    async with open_sqlite_broker(file, queue_limit=3, lease_seconds=60) as broker:
+        await publish(broker, MODEL, 1)
+        async with aclosing(broker.consume(MODEL, 1)) as deliveries:
+            await anext(deliveries)
+            _end_in(file, 1.0)
+            clock.ahead += step
+            assert await broker.depth(MODEL) == 0
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while await broker.depth(MODEL) == 0:
+                    await asyncio.sleep(0.05)
+
+
+async def test_leases_end_with_the_machine(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart of the machine no process holds a message or a job, whatever its clocks say then."""
+    clock = wall_clock(monkeypatch)
+    message = new_message(MODEL)
+    async with (
+        open_sqlite_broker(file, queue_limit=3, lease_seconds=600) as broker,
+        open_sqlite_status_store(file, Limits(lease_seconds=600)) as statuses,
+        open_sqlite_cache(file.with_suffix(".cache.db")) as cache,
+    ):
+        await broker.publish(message)
+        await statuses.create(new_record(message))
+        await statuses.begin(message, Lease(message.job_id, message.message_id))
+        await cache.put("workers/a", b"1", 600)
+        async with aclosing(broker.consume(MODEL, 1)) as deliveries:
+            await anext(deliveries)
+            clock.ahead -= 3600  # as on a machine whose clock has no battery
+            monkeypatch.setattr(sqlite_clock, "boot_id", lambda: "another start of the machine")
+            async with (
+                open_sqlite_broker(file, queue_limit=3, lease_seconds=600) as after,
+                open_sqlite_status_store(file, Limits(lease_seconds=600)) as records,
+                open_sqlite_cache(file.with_suffix(".cache.db")) as values,
+            ):
+                assert await after.depth(MODEL) == 1
+                other = message.model_copy(update={"message_id": "another"})
+                assert [lane.leased for lane in await records.lanes(10)] == [frozenset()]
+                assert await records.begin(other, Lease(message.job_id, "another")) is Verdict.BUSY, "it may be watched"
+                assert (await records.get(message.job_id)).message == message
+                assert await values.get("workers/a") is None
+
+
+def _end_in(file: Path, seconds: float) -> None:
+    """Shorten the leases, which their broker renews only after a third of a minute."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(
+            "UPDATE messages SET leased_until = leased_until - ? WHERE leased_until > 0", (60 - seconds,)
+        )

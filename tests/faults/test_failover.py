@@ -1,6 +1,7 @@
 """Redis fails over, or refuses to serve: readiness says so, and connections follow the name to another server."""
 
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 import redis
 
+from services.common.ids import new_job_id
 from services.common.redis import RENEW_SECONDS
 from tests.faults.proxy import Proxy, running_proxies
 from tests.support.polling import poll
@@ -209,6 +211,75 @@ def test_refusing_redis_is_not_ready(system: System, pair: Pair, word: str) -> N
     until_ready(system, 200)
 
     assert system.wait(system.submit("afterwards")["id"])["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("word", ["READONLY", "OOM", "MISCONF", "NOREPLICAS"])
+def test_refusing_redis_is_read(system: System, pair: Pair, word: str) -> None:
+    """While Redis takes no writes, everything that is there to read is read: all states, lists, files and pages."""
+    system.start_gateway()
+    worker = system.start_worker()
+    recorded, archived, removed = (system.wait(system.submit(name)["id"]) for name in ("mug", "vase", "bowl"))
+    assert system.client.delete(f"/v1/jobs/{removed['id']}").status_code == 204
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(60)
+    waiting = system.submit("waits")
+    command(pair.old, "DEL", f"studio:job:{archived['id']}")  # its retention is over
+    with REFUSALS[word][0](pair):
+        until_ready(system, 503)
+        found = {job_id: system.client.get(f"/v1/jobs/{job_id}") for job_id in (recorded["id"], archived["id"])}
+        assert {job_id: (answer.status_code, answer.json()["state"]) for job_id, answer in found.items()} == {
+            recorded["id"]: (200, "succeeded"),
+            archived["id"]: (200, "succeeded"),
+        }
+        assert system.client.get(f"/v1/jobs/{waiting['id']}").json()["state"] == "queued"
+        assert system.client.get(f"/v1/jobs/{removed['id']}").status_code == 410
+        assert system.client.get(f"/v1/jobs/{new_job_id()}").status_code == 404
+        assert [job["id"] for job in system.client.get("/v1/jobs").json()["data"]] == [waiting["id"], recorded["id"]]
+        for path in (recorded["artifacts"][0]["url"], f"/jobs/{recorded['id']}", "/v1/queue", "/v1/status", "/status"):
+            assert system.client.get(path).status_code == 200, path
+        assert system.client.get("/v1/status").json()["dependencies"]["statuses"] == "unavailable"
+        assert system.client.post(f"/v1/jobs/{recorded['id']}/cancel").status_code == 409
+
+
+def test_emptied_redis_that_takes_no_writes(system: System, pair: Pair) -> None:
+    """A live job of a Redis that was emptied and is not used since is 503 and not 404, though no epoch can be set."""
+    system.start_gateway()
+    job = system.submit("waits")
+    command(pair.old, "FLUSHALL")
+    with alone(pair):
+        until_ready(system, 503)
+        answer = system.client.get(f"/v1/jobs/{job['id']}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "status-rebuilding")
+        assert system.client.get("/v1/jobs").json()["data"] == []
+    until_ready(system, 200)
+    assert system.client.get(f"/v1/jobs/{job['id']}").status_code == 503
+    assert system.client.get(f"/v1/jobs/{new_job_id()}").status_code == 404
+
+
+def test_gateway_starts_while_redis_takes_no_writes(system: System, pair: Pair) -> None:
+    """A gateway that is started anew meanwhile serves what can be read, and is ready once submits are possible."""
+    gateway = system.start_gateway()
+    job = system.submit("waits")
+    gateway.send_signal(signal.SIGTERM)
+    gateway.wait(60)
+    with alone(pair):
+        system.start_gateway()
+        assert system.client.get(f"/v1/jobs/{job['id']}").json()["state"] == "queued"
+        assert ready(system).status_code == 503
+    until_ready(system, 200)
+    system.start_worker()
+    assert system.wait(job["id"])["state"] == "succeeded"
+
+
+def test_job_ends_while_redis_is_full(system: System, pair: Pair) -> None:
+    """A job that runs when the memory of Redis is used up is stored and ended, and one may be canceled."""
+    system.start_gateway()
+    system.start_worker()
+    running, other = system.submit("SLOW bowl"), system.submit("SLOW too")
+    system.wait_for(running["id"], lambda now: bool(now["state"] == "running"))
+    with full(pair):
+        assert system.client.post(f"/v1/jobs/{other['id']}/cancel").status_code in (200, 202)
+        assert system.wait(running["id"])["state"] == "succeeded"
 
 
 def _worker_unready(system: System) -> bool:

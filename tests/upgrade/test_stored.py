@@ -12,7 +12,7 @@ from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobMessage, JobWarning, Progress, State, StatusRecord
-from services.common.statuses.redis import JOB_PREFIX
+from services.common.statuses.redis_rows import JOB_PREFIX
 from services.common.statuses.row import to_row
 from tests.api.conftest import app, backends, catalogue, client, settings, state
 from tests.support.servers.redis_links import open_statuses_at

@@ -13,6 +13,7 @@ from services.api.auth.sessions import Sessions
 from services.api.auth.visitor import Visitors
 from services.common.settings import Settings
 from tests.support.api_keys import LINES, bearer, key_of
+from tests.support.wall_clock import wall_clock
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id, submit
 
@@ -131,6 +132,19 @@ async def test_sessions_end(browser: httpx2.AsyncClient, monkeypatch: pytest.Mon
     monkeypatch.setattr(sessions, "SESSION_SECONDS", -1)
 
     assert (await browser.get("/history")).status_code == 303
+
+
+@with_keys
+@pytest.mark.parametrize(("step", "status"), [(-600, 200), (600, 200), (-7200, 303), (13 * 3600, 303)])
+async def test_session_outlives_a_clock_that_is_set(
+    browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, step: float, status: int
+) -> None:
+    """A person stays signed in when the clock is set by minutes; a session from far in the future is none."""
+    clock = wall_clock(monkeypatch)
+    await sign_in(browser, "alice")
+    clock.ahead += step
+
+    assert (await browser.get("/history")).status_code == status
 
 
 @with_keys

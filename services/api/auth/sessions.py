@@ -1,6 +1,7 @@
 """Sessions of people who signed in with a key: a signed cookie that names the key and the moment."""
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from services.api.auth.keys import ApiKey, KeyRing
 
 COOKIE: Final = "studio_session"
 SESSION_SECONDS: Final = 12 * 3600  # a working day; then the key is asked for again
+# A session may seem to be opened later than now: the clock was set back, or that of another gateway goes ahead.
+CLOCK_SECONDS: Final = 3600
 _SALT: Final = "studio-session"
 
 
@@ -30,8 +33,10 @@ class Sessions:
     def key_of(self, request: Request[Any], keyring: KeyRing) -> ApiKey | None:
         """Return the session's key; None without a cookie, with a forged or old one, and once the key is taken away."""
         try:
-            digest = self._signer.unsign(cookie_of(request, COOKIE) or "", max_age=SESSION_SECONDS)
+            digest, opened = self._signer.unsign(cookie_of(request, COOKIE) or "", return_timestamp=True)
         except BadSignature:
+            return None
+        if not -CLOCK_SECONDS < time.time() - opened.timestamp() <= SESSION_SECONDS:
             return None
         return keyring.kept(digest.decode("latin-1"))
 

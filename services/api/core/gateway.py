@@ -6,11 +6,11 @@ Knows nothing of HTTP. The order of the writes is the promise: record, message, 
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
+from services.api.core.history import accepted_jobs
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
@@ -28,7 +28,7 @@ from services.common.errors import (
     StudioError,
 )
 from services.common.failpoints import Failpoints
-from services.common.ids import is_job_id, new_job_id
+from services.common.ids import JobIds, is_job_id
 from services.common.manifests import Manifests
 from services.common.params import MAX_SEED
 from services.common.ports import Quota
@@ -61,6 +61,7 @@ class Gateway:
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._settings = settings
+        self._ids = JobIds(backends.clock)
         self._failpoints = failpoints or Failpoints()
         self._observer = observer
         self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
@@ -129,8 +130,15 @@ class Gateway:
             return record
 
     async def history(self, owner: str, before: str, limit: int) -> list[StatusRecord]:
-        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`."""
-        return await self._backends.statuses.list(before, limit, owner=owner)
+        """Return jobs of this owner ("" for jobs without one), the newest first, from those older than `before`.
+
+        A job that was never accepted is no job.
+        """
+        return await accepted_jobs(self._backends.statuses, owner, before, limit)
+
+    def age(self, record: StatusRecord) -> float:
+        """Return the seconds since the job was made."""
+        return self._backends.clock() - record.created_at
 
     async def preview(self, record: StatusRecord, index: int) -> bytes | None:
         """Return the newest preview of one of the job's images; None before the first, or while the cache is down."""
@@ -193,9 +201,9 @@ class Gateway:
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery makes the same image.
             params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
-        now = time.time()
+        now = self._backends.clock()
         message = JobMessage(
-            job_id=new_job_id(),
+            job_id=self._ids.new(),
             model=model.name,
             modality=model.modality,
             params=params.model_dump(mode="json", exclude_none=True),

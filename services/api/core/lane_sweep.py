@@ -9,7 +9,6 @@ leased, and finds a terminal record afterwards.
 """
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -73,10 +72,11 @@ class LaneSweep:
 
     async def _mended(self, record: StatusRecord) -> bool:
         """Return True for a job whose message need not be looked for: it waited too long, or never had one."""
-        if record.state is State.QUEUED and record.attempt == 0 and time.time() > record.message.expires_at:
+        now = self._backends.clock()
+        if record.state is State.QUEUED and record.attempt == 0 and now > record.message.expires_at:
             await self._expire(record)
             return True
-        if not record.published and time.time() - record.created_at > UNCONFIRMED_SECONDS:
+        if not record.published and abs(now - record.created_at) > UNCONFIRMED_SECONDS:
             await self._publish_left_behind(record.job_id)
         return not record.published
 

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
@@ -63,8 +63,15 @@ class ModelQueue:
     Queued bulk jobs come after all others.
     """
 
-    def __init__(self, model: Model, jobs: Sequence[LiveJob], workers: Sequence[Presence]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        jobs: Sequence[LiveJob],
+        workers: Sequence[Presence],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.model = model
+        self._clock = clock
         self._ids = [job.job_id for job in jobs]
         in_turn = sorted(jobs, key=lambda job: job.bulk and job.queued)
         self._places = {job.job_id: place for place, job in enumerate(in_turn)}
@@ -82,7 +89,7 @@ class ModelQueue:
     @property
     def oldest_seconds(self) -> float | None:
         """The waiting time of the oldest queued job in seconds; None without one."""
-        return None if self._oldest is None else max(0.0, time.time() - self._oldest)
+        return None if self._oldest is None else max(0.0, self._clock() - self._oldest)
 
     @property
     def taking_jobs(self) -> int:

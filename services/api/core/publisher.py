@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 
@@ -12,6 +11,7 @@ from services.common.errors import BackendUnavailable, IdempotencyInFlight, NotA
 from services.common.failpoints import Failpoints
 from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, State, StatusRecord
+from services.common.statuses.acceptance import NOT_ACCEPTED, is_given_up
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,6 @@ PUBLISH_SECONDS = 1.2
 MORE_SECONDS: Final = 0.4
 ENDING_SECONDS: Final = 0.25
 LEAST_SECONDS: Final = 0.1  # a broker in order confirms in less
-NOT_ACCEPTED: Final = "not-accepted"
 
 
 class Publisher:
@@ -87,7 +86,7 @@ class Publisher:
             # The message is durable, so the job is accepted; the worker's `begin` sets the flag as well.
             log.warning("job published, record not confirmed", job_id=record.job_id, reason=str(exc))
         self._failpoints.reach("gateway.confirmed")
-        if _given_up(confirmed):
+        if is_given_up(confirmed):
             raise PublishUnconfirmed("given up by the request that made it")
         return confirmed
 
@@ -103,7 +102,7 @@ class Publisher:
         if verdict is Verdict.HELD:
             raise reason
         found = await self._read(record.job_id)
-        if _given_up(found):  # by this very call, whose first answer was lost
+        if is_given_up(found):  # by this very call, whose first answer was lost
             raise reason
         return found
 
@@ -111,7 +110,3 @@ class Publisher:
 def _try_seconds(tries_left: int) -> float:
     """Return how long the next try may take, when so many are left."""
     return min(PUBLISH_SECONDS, max((time_left() - ENDING_SECONDS) / tries_left, LEAST_SECONDS))
-
-
-def _given_up(record: StatusRecord) -> bool:
-    return record.error is not None and record.error.code == NOT_ACCEPTED

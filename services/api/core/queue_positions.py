@@ -1,8 +1,8 @@
 """Positions and ETAs of queued jobs: every model's queue and workers, read together at most about once a second."""
 
 import asyncio
+import math
 import sys
-import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from services.common.errors import BackendUnavailable
 from services.common.ids import is_job_id
 from services.common.presence import WORKERS, Presence, read_presences
 from services.common.schemas import State, StatusRecord
+from services.common.statuses.acceptance import is_accepted
 
 FRESH_SECONDS: Final = 1.0
 NEW_JOB_SECONDS: Final = 0.5  # the longest wait for a refresh that may show a job younger than the last one
@@ -45,26 +46,28 @@ class QueuePositions:
         self._catalogue = catalogue
         self._refresh_task: asyncio.Task[None] | None = None
         self._queues: dict[str, ModelQueue] = {}
-        self._refreshed_at = 0.0  # Unix seconds
-        self._pause_until = 0.0  # on the event loop's clock
-        self._good_until = 0.0  # Unix seconds
+        self._refreshed_at = 0.0  # by the clock of the records, as `created_at` of a job
+        self._began_at = -math.inf  # on the event loop's clock, as those below
+        self._pause_until = 0.0
+        self._good_until = 0.0
         self._present: list[Presence] = []
 
     async def queues(self, since: float = 0.0) -> dict[str, ModelQueue]:
-        """Return the queue of every model of the catalogue by name, read after `since` (Unix seconds) if possible.
+        """Return the queue of every model by name, read after `since` (by the clock of the records) if possible.
 
         Reading long queues takes a while: a caller that can be given the previous answer waits only briefly.
         Raises BackendUnavailable.
         """
-        needed = max(since, time.time() - FRESH_SECONDS)
-        if self._refreshed_at >= needed:
+        clock = asyncio.get_running_loop().time
+        old = clock() - FRESH_SECONDS
+        if self._began_at >= old and self._refreshed_at >= since:
             return self._queues
         known = self._queues and since <= self._refreshed_at
         with suppress(TimeoutError):
             async with asyncio.timeout(allowed(BRIEF_SECONDS if known else NEW_JOB_SECONDS)):
-                while self._refreshed_at < needed:
+                while self._began_at < old or self._refreshed_at < since:
                     await asyncio.shield(self._refreshing())
-        if time.time() > self._good_until:
+        if clock() > self._good_until:
             raise BackendUnavailable("statuses", "the queues cannot be read in time")
         return self._queues
 
@@ -119,24 +122,24 @@ class QueuePositions:
     async def _refresh(self) -> None:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(self._pause_until - clock())
-        started_at, begin = time.time(), clock()
+        started_at, begin = self._backends.clock(), clock()
         try:
             jobs, workers = await asyncio.gather(self._live(), self._workers())
         finally:
             pause = (clock() - begin) / REFRESH_SHARE
             self._pause_until = clock() + pause
         self._queues = {
-            name: ModelQueue(model, jobs[name], [each for each in workers if each.model == name])
+            name: ModelQueue(model, jobs[name], [each for each in workers if each.model == name], self._backends.clock)
             for name, model in self._catalogue.models.items()
         }
-        self._refreshed_at = started_at
-        self._good_until = time.time() + max(STALE_SECONDS, 2 * pause)
+        self._refreshed_at, self._began_at = started_at, begin
+        self._good_until = clock() + max(STALE_SECONDS, 2 * pause)
 
     async def _live(self) -> dict[str, list[LiveJob]]:
         by_model: dict[str, list[LiveJob]] = defaultdict(list)
         page = await self._backends.statuses.list("", PAGE)
         while page:
-            for record in page:
+            for record in filter(is_accepted, page):
                 by_model[record.message.model].append(LiveJob.of(record))
             more = len(page) == PAGE
             page = await self._backends.statuses.list(page[-1].job_id, PAGE) if more else []

@@ -6,7 +6,7 @@ without a question. The price: around the end of a window, twice the number may 
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -72,17 +72,24 @@ def set_allowance(request: Request[Any], allowance: Allowance) -> None:
 class RateLimit:
     """Opened by `open_rate_limit`."""
 
-    def __init__(self, storage: Storage, rate: RateLimitItem, link: "RedisLink | None" = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        rate: RateLimitItem,
+        link: "RedisLink | None" = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._storage = storage
         self._rate = rate
         self._link = link
+        self._clock = clock
 
     async def count(self, party: str) -> Allowance | None:
         """Count one more submit of the party. Return None while Redis is down.
 
         The limit then fails open: a submit needs Redis anyway.
         """
-        now, window = time.time(), self._rate.get_expiry()
+        now, window = self._clock(), self._rate.get_expiry()
         number = int(now // window)
         try:
             async with self._link.answering("rate limit", CALL_SECONDS) if self._link else nullcontext():
@@ -107,8 +114,13 @@ def rate_of(settings: Settings) -> RateLimitItem | None:
 
 
 @asynccontextmanager
-async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> AsyncIterator[RateLimit | None]:
-    """Open the counters: gateways share them where records are in Redis, else each gateway counts for itself."""
+async def open_rate_limit(
+    rate: RateLimitItem | None, settings: Settings, clock: Callable[[], float] = time.time
+) -> AsyncIterator[RateLimit | None]:
+    """Open the counters: gateways share them where records are in Redis, else each gateway counts for itself.
+
+    They count in the same windows if `clock` is that of the records.
+    """
     if rate is None:
         yield None
         return
@@ -124,4 +136,4 @@ async def open_rate_limit(rate: RateLimitItem | None, settings: Settings) -> Asy
             storage = RedisStorage(
                 f"async+{url}", implementation="redispy", key_prefix="studio:rate", connection_pool=pool
             )
-        yield RateLimit(storage, rate, link)
+        yield RateLimit(storage, rate, link, clock)

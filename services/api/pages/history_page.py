@@ -1,6 +1,5 @@
 """The page /history: the visitor's own photos, the newest first."""
 
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,7 +70,9 @@ class HistoryPage:
         card = JobCard.of(job, request.state["catalogue"], self._settings.poll_seconds)
         first = next((each for each in card.artifacts if each.artifact.media_type.startswith("image/")), None)
         return HistoryEntry(
-            card, _age(time.time() - job.created_at), f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None
+            card,
+            _age(request.state["gateway"].age(job)),
+            f"{first.url}?format=webp&max_side={THUMBNAIL}" if first else None,
         )
 
 

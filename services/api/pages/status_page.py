@@ -22,5 +22,5 @@ class StatusPage:
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         status = await system_status(request)
-        seconds = {each.id: round((status.at - each.since).total_seconds()) for each in status.workers or ()}
+        seconds = {each.id: max(0, round((status.at - each.since).total_seconds())) for each in status.workers or ()}
         return self._templates.page(name, account=caller_of(request).account, system=status, seconds=seconds)

@@ -6,7 +6,6 @@ again while it is queued changes nothing, where RabbitMQ may deliver it twice. U
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -24,6 +23,7 @@ from services.common.errors import BackendUnavailable, PublishUnconfirmed, Queue
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage
 from services.common.sqlite import SQLiteFile, open_sqlite
+from services.common.sqlite_clock import SQLiteClock
 
 POLL_SECONDS = 0.25  # behind the wake-up, and what notices leases that ran out
 CLAIMED_AT_ONCE = 4  # in one transaction; so few that idle workers share messages that come together
@@ -35,8 +35,11 @@ _log = structlog.get_logger(__name__)
 class SQLiteBroker:
     """See the port `Broker`. Opened by `open_sqlite_broker`."""
 
-    def __init__(self, file: SQLiteFile, wakeup: Wakeup, *, queue_limit: int, lease_seconds: float) -> None:
+    def __init__(
+        self, file: SQLiteFile, clock: SQLiteClock, wakeup: Wakeup, *, queue_limit: int, lease_seconds: float
+    ) -> None:
         self._file = file
+        self._clock = clock
         self._wakeup = wakeup
         self._queue_limit = queue_limit
         self._lease_seconds = lease_seconds
@@ -47,7 +50,7 @@ class SQLiteBroker:
     ) -> None:
         queued = sqlite_queue.QueuedMessage(message.message_id, message.model, message.encode(), headers or {}, bulk)
         try:
-            accepted = await self._file.write(partial(sqlite_queue.insert, queued, self._queue_limit))
+            accepted = await self._file.write(partial(sqlite_queue.insert, queued, self._queue_limit, self._clock()))
         except BackendUnavailable as exc:
             raise PublishUnconfirmed(exc.__cause__ or exc) from exc
         if not accepted:
@@ -71,7 +74,7 @@ class SQLiteBroker:
                 await self._unclaim(*claimed)
 
     async def depth(self, model: str, *, bulk: bool | None = None) -> int:
-        return await self._file.read(partial(sqlite_queue.depth, lanes_of(model, bulk)))
+        return await self._file.read(partial(sqlite_queue.depth, lanes_of(model, bulk), self._clock()))
 
     async def dead_letter_count(self) -> int:
         return await self._file.read(sqlite_queue.dead_letter_count)
@@ -96,7 +99,7 @@ class SQLiteBroker:
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             if self._in_hand:
-                until = time.time() + self._lease_seconds
+                until = self._clock() + self._lease_seconds
                 try:
                     await self._file.write(partial(sqlite_queue.renew, tuple(self._in_hand), until))
                 except BackendUnavailable as exc:
@@ -138,7 +141,7 @@ class SQLiteBroker:
     async def _claim(self, model: str, slots: Slots) -> dict[str, Delivery]:
         """Lease messages; return the deliveries by token, in the order of the queue."""
         tokens = tuple(uuid4().hex for _ in range(min(CLAIMED_AT_ONCE, slots.most_at_once)))
-        request = sqlite_queue.LeaseRequest(model, slots.free_lanes, tokens, time.time() + self._lease_seconds)
+        request = sqlite_queue.LeaseRequest(model, slots.free_lanes, tokens, self._clock(), self._lease_seconds)
         try:
             rows = await self._file.write(partial(sqlite_queue.claim_next, request))
         except asyncio.CancelledError:
@@ -183,7 +186,8 @@ async def open_sqlite_broker(path: Path, *, queue_limit: int, lease_seconds: flo
     """
     wakeup = Wakeup(path)
     async with open_sqlite(path, "broker", sqlite_queue.SCHEMA) as file:
-        broker = SQLiteBroker(file, wakeup, queue_limit=queue_limit, lease_seconds=lease_seconds)
+        clock = await file.write(sqlite_queue.begin_clock)
+        broker = SQLiteBroker(file, clock, wakeup, queue_limit=queue_limit, lease_seconds=lease_seconds)
         renewal = asyncio.create_task(broker.renew_leases())
         try:
             yield broker

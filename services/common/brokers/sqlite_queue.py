@@ -14,9 +14,12 @@ from typing import TypeAlias
 from services.common.brokers.delivery import Settlement
 from services.common.brokers.lanes import BULK_SUFFIX, lane_of, lanes_of
 from services.common.ports import DeadLetter
+from services.common.sqlite_clock import SCHEMA as CLOCK_SCHEMA
+from services.common.sqlite_clock import SQLiteClock, open_clock
 
 # `place` keeps the order of publishing; a message put back keeps its place.
 SCHEMA = (
+    CLOCK_SCHEMA,
     """CREATE TABLE IF NOT EXISTS messages (
         place INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, model TEXT NOT NULL,
         body BLOB NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0,
@@ -51,20 +54,29 @@ class QueuedMessage:
 class LeaseRequest:
     """A request for one message a token. The consumer chooses the tokens, so it can undo a request without its answer.
 
-    `lanes` are searched in order; True stands for the bulk lane.
+    `lanes` are searched in order; True stands for the bulk lane. `now` is by the clock of the queue.
     """
 
     model: str
     lanes: tuple[bool, ...]
     tokens: tuple[str, ...]
-    leased_until: float
+    now: float
+    lease_seconds: float
 
 
-def insert(message: QueuedMessage, limit: int, connection: sqlite3.Connection) -> bool:
+def begin_clock(connection: sqlite3.Connection) -> SQLiteClock:
+    """Return the clock of the leases. Those from before the machine was started end: no process renews them."""
+    clock, begun_anew = open_clock("broker", connection)
+    if begun_anew:
+        connection.execute("UPDATE messages SET token = NULL, leased_until = 0 WHERE token IS NOT NULL")
+    return clock
+
+
+def insert(message: QueuedMessage, limit: int, now: float, connection: sqlite3.Connection) -> bool:
     """Queue the message unless its id is queued already; return False when the queue is full."""
     if connection.execute("SELECT 1 FROM messages WHERE message_id = ?", (message.message_id,)).fetchone():
         return True
-    if depth(lanes_of(message.model), connection) >= limit:
+    if depth(lanes_of(message.model), now, connection) >= limit:
         return False
     row = (message.message_id, lane_of(message.model, bulk=message.bulk), message.body)
     connection.execute("INSERT INTO messages (message_id, model, body) VALUES (?, ?, ?)", row)
@@ -86,13 +98,14 @@ def claim_next(request: LeaseRequest, connection: sqlite3.Connection) -> list[Le
 
 
 def _claim_one(request: LeaseRequest, token: str, connection: sqlite3.Connection) -> LeasedMessage | None:
+    until = request.now + request.lease_seconds
     for bulk in request.lanes:
         row: tuple[bytes, str, int, str | None] | None = connection.execute(
             """UPDATE messages SET token = ?, leased_until = ?, deliveries = deliveries + 1
             WHERE place = (SELECT place FROM messages WHERE model = ? AND leased_until <= ? ORDER BY place LIMIT 1)
             RETURNING body, message_id, deliveries - 1,
                 (SELECT headers FROM headers WHERE headers.message_id = messages.message_id)""",
-            (token, request.leased_until, lane_of(request.model, bulk=bulk), time.time()),
+            (token, until, lane_of(request.model, bulk=bulk), request.now),
         ).fetchone()
         if row is not None:
             return (*row[:3], json.loads(row[3] or "{}"), bulk)
@@ -107,7 +120,7 @@ def unclaim(tokens: tuple[str, ...], connection: sqlite3.Connection) -> None:
 
 
 def renew(tokens: tuple[str, ...], until: float, connection: sqlite3.Connection) -> None:
-    """Move the end of these leases, in Unix seconds."""
+    """Move the end of these leases, by the clock of the queue."""
     connection.execute(
         "UPDATE messages SET leased_until = ? WHERE token IN (SELECT value FROM json_each(?))",
         (until, json.dumps(tokens)),
@@ -118,10 +131,10 @@ def settle(token: str, settlement: Settlement, connection: sqlite3.Connection) -
     _SETTLE[settlement](token, connection)
 
 
-def depth(lanes: Sequence[str], connection: sqlite3.Connection) -> int:
+def depth(lanes: Sequence[str], now: float, connection: sqlite3.Connection) -> int:
     """Return how many messages of these lanes are ready."""
     query = "SELECT count(*) FROM messages WHERE model IN (SELECT value FROM json_each(?)) AND leased_until <= ?"
-    count: int = connection.execute(query, (json.dumps(lanes), time.time())).fetchone()[0]
+    count: int = connection.execute(query, (json.dumps(lanes), now)).fetchone()[0]
     return count
 
 

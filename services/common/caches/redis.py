@@ -13,9 +13,15 @@ CALL_SECONDS: Final = 0.5  # data that may be lost is not waited for
 VALUE: Final = "studio:cache:"
 FOLDER: Final = "studio:folder:"
 
-# The folder lasts as long as what lasts longest in it.
+# The folder lasts as long as what lasts longest in it. Names of values that have gone leave it here, a few at a time:
+# a listing writes nothing, so that a server that takes no writes can still be read.
 _PUT: Final = Script("""
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+for _, key in ipairs(redis.call('SRANDMEMBER', KEYS[2], 4)) do
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('SREM', KEYS[2], key)
+  end
+end
 redis.call('SADD', KEYS[2], KEYS[1])
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
@@ -28,8 +34,6 @@ for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if value then
     found[#found + 1] = key
     found[#found + 1] = value
-  else
-    redis.call('SREM', KEYS[1], key)
   end
 end
 return found
@@ -56,6 +60,6 @@ class RedisCache:
         return dict(zip(names, flat[1::2], strict=True))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete the values; the folder's index drops their names when it is listed, or when it expires."""
+        """Delete the values; the folder's index drops their names later."""
         if keys:
             await self._link.call("cache", CALL_SECONDS, "DEL", *(VALUE + key for key in keys))

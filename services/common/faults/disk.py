@@ -56,7 +56,8 @@ def sqlite_fault(exc: Exception, file: Path | None) -> Fault | None:
         return Fault(f"{cure}: set STUDIO_DATA_DIR to a folder on a disk of this machine: df -T {file}", lasting=True)
     match _code(exc):
         case sqlite3.SQLITE_FULL:
-            return _full(file)
+            reader = f"if {file}-wal is long, end the program that reads on and on: lsof {file}"
+            return Fault(f"{_full(file).cure}; {reader}")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return Fault(_rights(file), lasting=True)
         case sqlite3.SQLITE_CANTOPEN:  # also where the disk is full, or a folder missing

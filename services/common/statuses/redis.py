@@ -10,75 +10,85 @@ one, not for a Redis Cluster.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import lru_cache
-from importlib.resources import files
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn
-from urllib.parse import quote
+
+import structlog
 
 from services.common.background import background_task
 from services.common.brokers.lanes import is_bulk, model_of
-from services.common.errors import BackendUnavailable, TooManyJobs
+from services.common.errors import BackendRefused, BackendUnavailable, TooManyJobs
 from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
-from services.common.redis import Part, RedisLink, Script
+from services.common.redis import Part, RedisLink
+from services.common.redis_clock import RedisClock
 from services.common.schemas import JobMessage, Progress, StatusRecord
-from services.common.statuses.reading import readable, reading
-from services.common.statuses.retention import FIRST_OF_LANE, KEY_SECONDS, MOST_PARSED, PASSED_SECONDS, absent
-from services.common.statuses.row import from_row, json_list, to_row
+from services.common.statuses.reading import readable
+from services.common.statuses.redis_rows import (
+    ENDED,
+    EPOCH,
+    JOB_PREFIX,
+    LIVE,
+    OWNER_PREFIX,
+    PROBE,
+    index_name,
+    key_name,
+    load_scripts,
+    milliseconds,
+    pairs_of,
+    read_record,
+    record_of,
+)
+from services.common.statuses.retention import FIRST_OF_LANE, KEY_SECONDS, PASSED_SECONDS, absent
+from services.common.statuses.row import json_list
 from services.common.statuses.waiters import Waiters
+
+log = structlog.get_logger(__name__)
 
 CALL_SECONDS: Final = 2.5
 LIVE_SECONDS: Final = 30 * 24 * 3600.0
 LISTEN_SECONDS: Final = 5.0  # between two checks of the connection
 RESTART_SECONDS: Final = 1.0
-ENDED: Final = "studio:ended"
-PROBE: Final = "studio:probe"
-JOB_PREFIX: Final = "studio:job:"
-OWNER_PREFIX: Final = "studio:owner:"
-SCRIPTS: Final = "create confirm get list lanes begin progress finish request_cancel remove"
-_WRITE: Final = Script("redis.call('SET', KEYS[1], '', 'PX', ARGV[1])")
+_PROBED: Final = "-" * 4096  # most records are shorter
 
 
 class RedisStatusStore:
     """See the port `StatusStore`. A call repeated because its answer was lost gets the same answer."""
 
-    def __init__(self, link: RedisLink, limits: Limits, waiters: Waiters) -> None:
+    def __init__(self, link: RedisLink, limits: Limits, waiters: Waiters, clock: RedisClock) -> None:
         self._link = link
+        self.clock = clock
         self._limits = limits
         self._waiters = waiters
-        folder = files("services.common.statuses") / "lua"
-        prelude = (folder / "prelude.lua").read_text("utf-8")
         self._laned_up_to = ""  # ids of live jobs up to this one were given to their lanes
-        self._scripts = {
-            name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in SCRIPTS.split()
-        }
+        self._scripts = load_scripts()
 
     async def create(self, record: StatusRecord, quota: Quota | None = None) -> StatusRecord:
         if record.published and (row := await self._run("confirm", record.job_id)):
-            return _record(row)
+            return record_of(row)
         key, owner = record.idempotency_key, record.message.owner
         party = f"studio:party:{quota.party}" if quota else ""
-        keys = [_index_name(owner), party, *([_key_name(owner, key)] if key is not None else [])]
+        keys = [index_name(owner), party, *([key_name(owner, key)] if key is not None else [])]
         most, ahead = ("" if quota.most is None else quota.most, quota.ahead) if quota else ("", 0)
-        times = JOB_PREFIX, _milliseconds(KEY_SECONDS)
-        row = await self._run("create", record.job_id, *times, most, ahead, *_pairs(record), keys=keys)
+        times = JOB_PREFIX, milliseconds(KEY_SECONDS)
+        row = await self._run("create", record.job_id, *times, most, ahead, *pairs_of(record), keys=keys)
         if row == b"TOO_MANY" and quota and quota.most:
             raise TooManyJobs(quota.most)
-        return _record(row)
+        return record_of(row)
 
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
         return await self._waiters.until_ended(job_id, wait, lambda: self._get(job_id))
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
-        keys = [] if owner is None else [_index_name(owner)]
+        keys = [] if owner is None else [index_name(owner)]
         found: list[StatusRecord] = []
         while len(found) < limit:
-            wanted = limit - len(found)
-            rows = await self._run("list", "", JOB_PREFIX, after, wanted, keys=keys)
-            found += readable(_record, [record for _, record in rows])
-            if len(rows) < wanted:
+            rows, gone, last = await self._run("list", "", JOB_PREFIX, after, limit - len(found), keys=keys)
+            found += readable(record_of, rows)
+            if gone:
+                await self._forget(keys or [LIVE], gone)
+            if not last:
                 break
-            after = rows[-1][0].decode()
+            after = last.decode()
         return found
 
     async def lanes(self, most: int) -> Sequence[Lane]:
@@ -98,8 +108,8 @@ class RedisStatusStore:
             self._limits.lease_seconds,
             self._limits.max_attempts,
             JOB_PREFIX,
-            *(_pairs(record) if recreate else ()),
-            keys=[_index_name(message.owner)],
+            *(pairs_of(record) if recreate else ()),
+            keys=[index_name(message.owner)],
         )
 
     async def progress(self, lease: Lease, progress: Progress) -> Verdict:
@@ -122,94 +132,76 @@ class RedisStatusStore:
         )
 
     async def request_cancel(self, job_id: str) -> StatusRecord:
-        return self._known(job_id, await self._run("request_cancel", job_id))
+        row = await self._run("request_cancel", job_id)
+        return record_of(row) if row else await self._absent(job_id)
 
     async def remove(self, job_id: str) -> None:
         await self._run("remove", job_id, OWNER_PREFIX)
 
     async def ping(self) -> None:
-        writing = self._link.run("statuses", CALL_SECONDS, _WRITE, (PROBE,), (_milliseconds(CALL_SECONDS),))
-        await asyncio.gather(writing, self.list(limit=1))
+        probing = self._run("probe", "", milliseconds(CALL_SECONDS), _PROBED, keys=(f"{PROBE}record", f"{PROBE}index"))
+        await asyncio.gather(probing, self.list(limit=1))
         self._link.mended()
 
     async def open(self) -> None:
-        """Set the epoch on a store that is empty."""
-        await self._run("get", "")
+        """Ask for the time, and set the epoch on a store that is empty. Raises BackendUnavailable."""
+        await self.clock.ask()
+        await self._begin_epoch()
 
     async def _get(self, job_id: str) -> StatusRecord:
         found = await self._link.call("statuses", CALL_SECONDS, "HGETALL", JOB_PREFIX + job_id)
-        if found:  # else the epoch of the store is needed, too
-            return _read(tuple(found.items()))
-        return self._known(job_id, await self._run("get", job_id))
+        return read_record(tuple(found.items())) if found else await self._absent(job_id)
 
-    def _known(self, job_id: str, answer: Sequence[Any]) -> StatusRecord:
-        row, epoch = answer
-        if row:
-            return _record(row)
-        raise absent(job_id, float(epoch), self._limits.retention_seconds)
+    async def _absent(self, job_id: str) -> NoReturn:
+        """Raise the error for a job without a record. A server that takes no writes can tell, too."""
+        epoch: bytes | None = await self._link.call("statuses", CALL_SECONDS, "GET", EPOCH)
+        if epoch is None:  # emptied, and not used since
+            await self._begin_epoch()
+        raise absent(job_id, None if epoch is None else float(epoch), self._limits.retention_seconds, self.clock())
+
+    async def _begin_epoch(self) -> None:
+        """Set the epoch if there is none. A server that takes no writes now gets it from a later call."""
+        try:
+            await self._run("begin_epoch", "")
+        except BackendRefused:
+            raise
+        except BackendUnavailable as exc:
+            log.debug("epoch not set", reason=str(exc))
+
+    async def _forget(self, index: Sequence[str], job_ids: Sequence[bytes]) -> None:
+        """Take ids without a record out of this index, where Redis takes writes."""
+        with suppress(BackendUnavailable):
+            await self._run("forget", "", JOB_PREFIX, *job_ids, keys=index)
 
     async def _decide(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Verdict:
         answer: bytes = await self._run(script, job_id, *args, keys=keys)
         return Verdict[answer.decode()]
 
     async def _run(self, script: str, job_id: str, *args: Part, keys: Sequence[str] = ()) -> Any:
-        ended = _milliseconds(self._limits.retention_seconds)
-        live = max(_milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
-        names = (JOB_PREFIX + job_id, "studio:live", "studio:epoch", *keys)
+        ended = milliseconds(self._limits.retention_seconds)
+        live = max(milliseconds(LIVE_SECONDS), 2 * ended)  # the epoch outlives what it is asked about
+        names = (JOB_PREFIX + job_id, LIVE, EPOCH, *keys)
         return await self._link.run(
             "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
         )
 
 
 def _lane(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
-    rows = {_pairs_of(row): passed == b"1" for row, passed in jobs}
-    records = tuple(readable(_read, rows))
+    rows = {tuple(zip(row[::2], row[1::2], strict=True)): passed == b"1" for row, passed in jobs}
+    records = tuple(readable(read_record, rows))
     passed = {dict(row)[b"job_id"].decode() for row, is_passed in rows.items() if is_passed}
     lane, ids = name.decode(), frozenset(each.decode() for each in leased)
     return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
-
-
-def _record(row: Sequence[bytes]) -> StatusRecord:
-    return _read(_pairs_of(row))
-
-
-def _pairs_of(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the pairs of a script's answer, in which names and texts alternate."""
-    return tuple(zip(row[::2], row[1::2], strict=True))
-
-
-@lru_cache(maxsize=MOST_PARSED)
-def _read(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
-    """Parse a record. Most reads of a job find the same row, and then get the same object."""
-    with reading(dict(row).get(b"job_id", b"unknown").decode(errors="replace")):
-        fields = {name.decode(): text.decode() for name, text in row}
-        return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
-
-
-def _pairs(record: StatusRecord) -> list[str]:
-    return [part for name, text in to_row(record).items() if text is not None for part in (name, text)]
-
-
-def _key_name(owner: str | None, key: str) -> str:
-    # Quoted, or owner "a:b" with key "c" would meet owner "a" with key "b:c".
-    return f"studio:key:{quote(owner or '', safe='')}:{key}"
-
-
-def _index_name(owner: str | None) -> str:
-    return OWNER_PREFIX + (owner or "")
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(int(seconds * 1000), 1)
 
 
 @asynccontextmanager
 async def open_redis_status_store(link: RedisLink, limits: Limits) -> AsyncIterator[RedisStatusStore]:
     """Raise BackendUnavailable when Redis does not answer."""
     waiters = Waiters()
-    store = RedisStatusStore(link, limits, waiters)
+    clock = RedisClock(link)
+    store = RedisStatusStore(link, limits, waiters, clock)
     await store.open()
-    async with background_task(_listen(link, waiters)):
+    async with background_task(_listen(link, waiters)), background_task(clock.follow()):
         yield store
 
 

@@ -1,6 +1,7 @@
 """The embedded status store: an SQLite file that the gateway's process and the workers' share.
 
-Every transition reads, decides (`transitions`) and writes inside one transaction.
+Every transition reads, decides (`transitions`) and writes inside one transaction. It decides by the time of day; only
+the end of a lease is kept by a clock that setting the time does not change.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
@@ -17,7 +19,9 @@ from services.common.errors import BackendUnavailable, TooManyJobs
 from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite import SQLiteFile, open_sqlite
+from services.common.sqlite_clock import SQLiteClock
 from services.common.statuses import sqlite_lanes, sqlite_records, transitions
+from services.common.statuses.leases import lease_moved
 from services.common.statuses.retention import absent
 from services.common.statuses.transitions import Decision, StoredRecord
 from services.common.statuses.waiters import Waiters
@@ -30,8 +34,9 @@ Change = Callable[[StoredRecord | None], Decision]
 class SQLiteStatusStore:
     """See the port `StatusStore`. Opened by `open_sqlite_status_store`."""
 
-    def __init__(self, file: SQLiteFile, limits: Limits, waiters: Waiters) -> None:
+    def __init__(self, file: SQLiteFile, clock: SQLiteClock, limits: Limits, waiters: Waiters) -> None:
         self._file = file
+        self._clock = clock
         self._limits = limits
         self._waiters = waiters
 
@@ -89,11 +94,13 @@ class SQLiteStatusStore:
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:
         if owner is None:
-            return await self._file.read(partial(sqlite_records.find_live, after, limit))
-        return await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
+            found = await self._file.read(partial(sqlite_records.find_live, after, limit))
+        else:
+            found = await self._file.read(partial(sqlite_records.find_owned, owner, after, limit))
+        return [lease_moved(record, self._set_by) for record in found]
 
     async def lanes(self, most: int) -> Sequence[Lane]:
-        return await self._file.read(partial(sqlite_lanes.read, most, time.time()))
+        return await self._file.read(partial(sqlite_lanes.read, most, self._clock()))
 
     async def ping(self) -> None:
         await self._file.ping()
@@ -101,17 +108,16 @@ class SQLiteStatusStore:
 
     def _create(self, record: StatusRecord, quota: Quota | None, connection: sqlite3.Connection) -> StatusRecord:
         sqlite_records.purge(connection)
-        if known := sqlite_records.find(record.job_id, connection):
+        if known := self._find(record.job_id, connection):
             if not record.published:
                 return known.record
-            now = time.time()
-            after = self._replace(known, transitions.confirm(known, now), connection)
-            sqlite_lanes.published(record.job_id, now, connection, again=known.record.published)
+            after = self._replace(known, transitions.confirm(known, time.time()), connection)
+            sqlite_lanes.published(record.job_id, self._clock(), connection, again=known.record.published)
             return after.record
         owner, key = record.message.owner, record.idempotency_key
         if key is not None:
             if earlier := sqlite_records.find_by_key(owner, key, connection):
-                return earlier.record
+                return lease_moved(earlier.record, self._set_by)
             sqlite_records.store_key(owner, key, record.job_id, connection)
         if quota is not None:
             record = _counted(record, quota, connection)
@@ -121,12 +127,12 @@ class SQLiteStatusStore:
         return (await self._file.read(partial(self._known, job_id))).record
 
     def _known(self, job_id: str, connection: sqlite3.Connection) -> StoredRecord:
-        if stored := sqlite_records.find(job_id, connection):
+        if stored := self._find(job_id, connection):
             return stored
-        raise absent(job_id, sqlite_records.epoch(connection), self._limits.retention_seconds)
+        raise absent(job_id, sqlite_records.epoch(connection), self._limits.retention_seconds, time.time())
 
     def _change(self, job_id: str, change: Change, connection: sqlite3.Connection) -> Verdict:
-        before = sqlite_records.find(job_id, connection)
+        before = self._find(job_id, connection)
         after, verdict = change(before)
         if after is not None:
             self._replace(before, after, connection)
@@ -136,12 +142,22 @@ class SQLiteStatusStore:
         self, before: StoredRecord | None, after: StoredRecord, connection: sqlite3.Connection
     ) -> StoredRecord:
         if after is not before:
-            sqlite_records.store(after, self._limits.retention_seconds, connection)
-            if after.record.state.terminal:
-                sqlite_lanes.leave(after.record.job_id, connection)
+            kept = replace(after, record=lease_moved(after.record, -self._set_by))
+            sqlite_records.store(kept, self._limits.retention_seconds, connection)
+            if kept.record.state.terminal:
+                sqlite_lanes.leave(kept.record.job_id, connection)
             else:
-                sqlite_lanes.keep(after.record, connection)
+                sqlite_lanes.keep(kept.record, self._clock(), connection)
         return after
+
+    def _find(self, job_id: str, connection: sqlite3.Connection) -> StoredRecord | None:
+        stored = sqlite_records.find(job_id, connection)
+        return replace(stored, record=lease_moved(stored.record, self._set_by)) if stored else None
+
+    @property
+    def _set_by(self) -> float:
+        """The seconds by which the time of day was set since the clock of the leases began."""
+        return time.time() - self._clock()
 
 
 def _counted(record: StatusRecord, quota: Quota, connection: sqlite3.Connection) -> StatusRecord:
@@ -158,9 +174,10 @@ async def open_sqlite_status_store(path: Path, limits: Limits) -> AsyncIterator[
     """Open the records in this file, made where missing. Raises BackendUnavailable when it cannot be used."""
     async with open_sqlite(path, "statuses", sqlite_records.SCHEMA + sqlite_lanes.SCHEMA) as file:
         await file.write(sqlite_records.begin_epoch)
+        clock = await file.write(sqlite_records.begin_clock)
         waiters = Waiters()
         async with background_task(_watch(file, waiters)):
-            yield SQLiteStatusStore(file, limits, waiters)
+            yield SQLiteStatusStore(file, clock, limits, waiters)
 
 
 async def _watch(file: SQLiteFile, waiters: Waiters) -> NoReturn:

@@ -11,6 +11,7 @@ from services.common.statuses.retention import FIRST_OF_LANE, PASSED_SECONDS
 from services.common.statuses.sqlite_records import parsed
 
 # `queued_at`: when the job's message was published last; `again`: more than once. `leased_until` is 0 without a lease.
+# Both times are by the clock of the file.
 SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS live (
         job_id TEXT PRIMARY KEY, lane TEXT NOT NULL, queued_at REAL NOT NULL, again INTEGER NOT NULL DEFAULT 0,
@@ -27,13 +28,13 @@ SCHEMA: Final = (
 )
 
 
-def keep(record: StatusRecord, connection: sqlite3.Connection) -> None:
-    """Give a live job its place in its lane; one that has a place keeps it."""
+def keep(record: StatusRecord, now: float, connection: sqlite3.Connection) -> None:
+    """Give a live job its place in its lane, behind all others; one that has a place keeps it."""
     lane, until = lane_of(record.message.model, bulk=record.bulk), record.lease_expires_at or 0
     connection.execute(
         """INSERT INTO live (job_id, lane, queued_at, leased_until) VALUES (?, ?, ?, ?)
         ON CONFLICT (job_id) DO UPDATE SET leased_until = excluded.leased_until""",
-        (record.job_id, lane, record.created_at, until),
+        (record.job_id, lane, now, until),
     )
 
 

@@ -12,6 +12,8 @@ from itertools import islice
 from typing import Final
 
 from services.common.schemas import StatusRecord
+from services.common.sqlite_clock import SCHEMA as CLOCK_SCHEMA
+from services.common.sqlite_clock import SQLiteClock, open_clock
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED
 from services.common.statuses.transitions import StoredRecord
@@ -21,6 +23,7 @@ _OWNER: Final = "ifnull(json_extract(record, '$.message.owner'), '')"
 
 # `forget_at` in Unix seconds; null while the job is live.
 SCHEMA = (
+    CLOCK_SCHEMA,
     """CREATE TABLE IF NOT EXISTS statuses (
         job_id TEXT PRIMARY KEY, record TEXT NOT NULL, exhausted INTEGER NOT NULL, ended_by TEXT, forget_at REAL)""",
     "CREATE INDEX IF NOT EXISTS statuses_live ON statuses (job_id) WHERE forget_at IS NULL",
@@ -35,6 +38,18 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS jobs_of_party ON parties (party)",
     "CREATE TABLE IF NOT EXISTS epoch (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seconds REAL NOT NULL)",
 )
+
+
+def begin_clock(connection: sqlite3.Connection) -> SQLiteClock:
+    """Return the clock of the leases. Those from before the machine was started end: no process renews them."""
+    clock, begun_anew = open_clock("statuses", connection)
+    if begun_anew:
+        connection.execute(
+            """UPDATE statuses SET record = json_set(record, '$.lease_expires_at', ?)
+            WHERE forget_at IS NULL AND json_extract(record, '$.lease_expires_at') IS NOT NULL""",
+            (clock(),),
+        )
+    return clock
 
 
 def begin_epoch(connection: sqlite3.Connection) -> None:

@@ -25,6 +25,7 @@ def measured(backends: Backends, metrics: ProcessMetrics, tracer: Tracer) -> Bac
         statuses=MeasuredStatusStore(backends.statuses, metrics),
         objects=MeasuredObjectStore(backends.objects, metrics),
         cache=MeasuredCache(backends.cache, metrics),
+        clock=backends.clock,
     )
 
 

@@ -20,7 +20,7 @@ CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
 
 
 def job(number: int) -> StatusRecord:
-    """Make a live job; jobs with an odd number are bulk."""
+    """Make a live job that was accepted; jobs with an odd number are bulk."""
     job_id, long_ago = f"00000000-0000-7000-8000-{number:012d}", time.time() - 60
     message = JobMessage(
         job_id=job_id,
@@ -30,7 +30,7 @@ def job(number: int) -> StatusRecord:
         created_at=long_ago,
         expires_at=long_ago + 3600,
     )
-    return StatusRecord(job_id=job_id, message=message, created_at=long_ago, bulk=number % 2 == 1)
+    return StatusRecord(job_id=job_id, message=message, created_at=long_ago, bulk=number % 2 == 1, published=True)
 
 
 # Who is asked, whether it looks anew or remembers, and which jobs are live then: records come back after a flush, and
@@ -57,7 +57,7 @@ def test_bulk_is_behind_the_others() -> None:
 
 async def _positions(polls: list[Poll]) -> list[int]:
     statuses, cache, mine = FakeStatuses(), InMemoryCache(), job(5)
-    backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache}))
+    backends = cast("Backends", type("Fakes", (), {"statuses": statuses, "cache": cache, "clock": time.time}))
     gateways = [QueuePositions(backends, CATALOGUE) for _ in range(3)]
     positions: list[int] = []
     for number, anew, live in polls:

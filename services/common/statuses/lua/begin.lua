@@ -13,6 +13,7 @@ local function pass()
 end
 
 local function lease(attempt, event)
+  write_though_full()
   pass()
   redis.call('HSET', JOB, 'state', 'running', 'attempt', attempt,
     'lease_token', TOKEN, 'lease_message_id', MESSAGE_ID, 'lease_expires_at', text(now() + ARGV[9]))

@@ -14,6 +14,7 @@ if not runs_under(TOKEN) and not (TOKEN == '' and state == 'queued' and not acce
   return 'LOST'
 end
 
+write_though_full()
 redis.call('HSET', JOB, 'ended_by', TOKEN)
 if STATE == 'queued' then
   note('released')

@@ -1,8 +1,9 @@
 -- ARGV: 4 prefix of job keys, 5 the id to start behind, 6 how many. JOB and ID are not used.
--- Returns pairs of an id and its record.
+-- Writes nothing, so that a server that takes no writes can still be read. Returns the records; the ids that have none;
+-- and the id to go on behind, or nothing where the index ends.
 -- KEYS: 4 index of an owner's jobs, whose newest come first; without it the live jobs, the oldest first.
 local INDEX = KEYS[4] or LIVE
-local found, after, wanted = {}, ARGV[5], tonumber(ARGV[6])
+local found, gone, after, wanted = {}, {}, ARGV[5], tonumber(ARGV[6])
 
 local function page()
   if KEYS[4] then
@@ -13,13 +14,13 @@ local function page()
   return redis.call('ZRANGEBYLEX', INDEX, from, '+', 'LIMIT', 0, wanted - #found)
 end
 
-local gone = 0
+local passed_over = 0
 
 -- One call must not keep everybody waiting: what is left of a long row of forgotten ids is for the next.
-while #found < wanted and gone < 1000 do
+while #found < wanted and passed_over < 1000 do
   local ids = page()
   if #ids == 0 then
-    break
+    return { found, gone, '' }
   end
   for _, id in ipairs(ids) do
     local record = redis.pcall('HGETALL', ARGV[4] .. id)
@@ -27,14 +28,14 @@ while #found < wanted and gone < 1000 do
       if not string.find(record.err, 'WRONGTYPE') then
         return record
       end
-      gone = gone + 1 -- what is no record keeps none from being found
+      passed_over = passed_over + 1 -- what is no record keeps none from being found
     elseif #record == 0 then
-      redis.call('ZREM', INDEX, id)
-      gone = gone + 1
+      gone[#gone + 1] = id
+      passed_over = passed_over + 1
     else
-      found[#found + 1] = { id, record }
+      found[#found + 1] = record
     end
     after = id
   end
 end
-return found
+return { found, gone, after }

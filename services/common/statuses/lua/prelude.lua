@@ -75,7 +75,7 @@ local function keep_live()
 end
 
 -- An index lists every job of one owner, also those that are over. Whose record has gone leaves it here, a few of the
--- oldest at a time, and when the index is read: without that, one that nobody reads would only grow.
+-- oldest at a time, and after the index was read: without that, one that nobody reads would only grow.
 local function add_to_owners(index, prefix)
   redis.call('ZADD', index, 0, ID)
   redis.call('PEXPIRE', index, LIVE_MS)
@@ -99,6 +99,11 @@ local function count_live(party, prefix, most)
     end
   end
   return redis.call('SCARD', party)
+end
+
+-- A server that is full takes a script whose first write needs no memory. So jobs under way end, and free some.
+local function write_though_full()
+  redis.call('PEXPIRE', JOB, LIVE_MS)
 end
 
 local function leave_party()

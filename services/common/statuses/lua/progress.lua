@@ -5,6 +5,7 @@ end
 if not runs_under(ARGV[4]) then
   return 'LOST'
 end
+write_though_full()
 local phase = string.match(ARGV[5], '"phase":"(%a+)"')
 local told = string.match(get('progress') or '', '"phase":"(%a+)"')
 if phase ~= told or string.find(get('timeline') or '', '"begun"[^{]*$') then

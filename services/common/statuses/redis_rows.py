@@ -1,0 +1,64 @@
+"""The names of Redis' keys, the scripts, and records as rows of a hash: what the status store writes and reads."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+from urllib.parse import quote
+
+from services.common.redis import Script
+from services.common.schemas import StatusRecord
+from services.common.statuses.reading import reading
+from services.common.statuses.retention import MOST_PARSED
+from services.common.statuses.row import from_row, to_row
+
+ENDED: Final = "studio:ended"
+PROBE: Final = "studio:probe:"
+LIVE: Final = "studio:live"
+EPOCH: Final = "studio:epoch"
+JOB_PREFIX: Final = "studio:job:"
+OWNER_PREFIX: Final = "studio:owner:"
+_READERS: Final = ("list",)
+_WRITERS: Final = ("create", "confirm", "begin", "progress", "finish", "request_cancel", "remove", "lanes")
+_KEEPERS: Final = ("begin_epoch", "forget", "probe")
+
+
+def load_scripts() -> dict[str, Script]:
+    """Return the scripts in `lua/` by their names."""
+    folder = files("services.common.statuses") / "lua"
+    prelude = (folder / "prelude.lua").read_text("utf-8")
+    names = (*_READERS, *_WRITERS, *_KEEPERS)
+    return {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in names}
+
+
+def record_of(row: Sequence[bytes]) -> StatusRecord:
+    """Return the record in a script's answer, in which names and texts alternate. Raises RecordUnreadable."""
+    return read_record(tuple(zip(row[::2], row[1::2], strict=True)))
+
+
+@lru_cache(maxsize=MOST_PARSED)
+def read_record(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
+    """Parse a record. Most reads of a job find the same row, and then get the same object."""
+    with reading(dict(row).get(b"job_id", b"unknown").decode(errors="replace")):
+        fields = {name.decode(): text.decode() for name, text in row}
+        return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
+
+
+def pairs_of(record: StatusRecord) -> list[str]:
+    """Return names and texts, one after the other, without those that have no value."""
+    return [part for name, text in to_row(record).items() if text is not None for part in (name, text)]
+
+
+def key_name(owner: str | None, key: str) -> str:
+    """Return the key of an Idempotency-Key."""
+    # Quoted, or owner "a:b" with key "c" would meet owner "a" with key "b:c".
+    return f"studio:key:{quote(owner or '', safe='')}:{key}"
+
+
+def index_name(owner: str | None) -> str:
+    """Return the key of an owner's jobs."""
+    return OWNER_PREFIX + (owner or "")
+
+
+def milliseconds(seconds: float) -> int:
+    return max(int(seconds * 1000), 1)
