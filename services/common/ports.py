@@ -164,7 +164,8 @@ class StatusStore(Protocol):
     async def get(self, job_id: str, wait: float = 0) -> StatusRecord:
         """With `wait`, return once the job is over or so many seconds have passed, whichever comes first.
 
-        Raise StatusRebuilding when the store was emptied after this (young enough) id was made, else JobNotFound.
+        Raise StatusRebuilding when the store may have been emptied after this (young enough) id was made, else
+        JobNotFound. Like `list`, it needs no write.
         """
 
     async def list(self, after: str = "", limit: int = 100, *, owner: str | None = None) -> list[StatusRecord]:

@@ -36,7 +36,12 @@ async def test_finished_record_is_read_as_finished(statuses: StatusStore) -> Non
     assert record.started_at is not None
     assert record.finished_at is not None
     assert before - 1 <= record.started_at <= record.finished_at <= time.time() + 1
-    assert (record.progress, record.lease_token, record.lease_message_id, record.is_leased(time.time())) == (None, None, None, False)
+    assert (record.progress, record.lease_token, record.lease_message_id, record.is_leased(time.time())) == (
+        None,
+        None,
+        None,
+        False,
+    )
 
 
 async def test_warnings_are_kept(statuses: StatusStore) -> None:

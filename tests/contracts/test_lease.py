@@ -24,7 +24,12 @@ async def test_begin_takes_the_lease(statuses: StatusStore) -> None:
     assert await statuses.begin(message, lease) is Verdict.HELD
 
     record = await statuses.get(message.job_id)
-    assert (record.state, record.attempt, record.published, record.is_leased(time.time())) == (State.RUNNING, 1, True, True)
+    assert (record.state, record.attempt, record.published, record.is_leased(time.time())) == (
+        State.RUNNING,
+        1,
+        True,
+        True,
+    )
     assert (record.lease_token, record.lease_message_id) == (lease.token, message.message_id)
     assert record.started_at == pytest.approx(before, abs=5)
     assert record.lease_expires_at == pytest.approx(before + Limits().lease_seconds, abs=5)

@@ -120,7 +120,7 @@ async def test_message_of_a_dead_worker_comes_in_time(file: Path, monkeypatch: p
         await publish(broker, MODEL, 1)
         async with aclosing(broker.consume(MODEL, 1)) as deliveries:
             await anext(deliveries)
-            _end_in(file, 1.0)
+            _end_in(file, 2.0)
             clock.ahead += step
             assert await broker.depth(MODEL) == 0
             async with asyncio.timeout(DEADLINE_SECONDS):
