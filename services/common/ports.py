@@ -138,9 +138,9 @@ class Quota:
 class Lane:
     """One of a model's lanes, with what tells whose message is gone.
 
-    `jobs` are live ones without a fresh lease: those whose lease ran out, then the queued ones as they were published
-    last. `passed` are the ids of those that were published before one that was begun already. `leased` are the ids of
-    all jobs with a fresh lease.
+    `jobs` are live ones without a lease: those whose lease ran out and was not renewed for as long again, then the
+    queued ones as they were published last. `passed` are the ids of those that were published before one that was
+    begun already. `leased` are the ids of all others.
     """
 
     model: str

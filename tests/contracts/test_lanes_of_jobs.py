@@ -100,9 +100,10 @@ async def test_silent_jobs(open_statuses: OpenStatuses, messages: list[JobMessag
     async with open_statuses(Limits(lease_seconds=0.001)) as asleep, open_statuses(Limits()) as awake:
         await asleep.begin(messages[1], lease)
         await asyncio.sleep(0.01)
-        assert ids((await lane_of(awake)).jobs) == ids([messages[1], messages[0], *messages[2:]])
+        assert ids((await lane_of(asleep)).jobs) == ids([messages[1], messages[0], *messages[2:]])
+        assert (await lane_of(awake)).leased == {messages[1].job_id}, "it was silent for less than such a lease"
         await awake.progress(lease, Progress())
-        assert (await lane_of(awake)).leased == {messages[1].job_id}
+        assert (await lane_of(asleep)).leased == {messages[1].job_id}
 
 
 async def test_all_passed_jobs_are_read_and_few_others(statuses: StatusStore) -> None:

@@ -74,6 +74,9 @@ def _reopen() -> None:
     """The worker begins a finished job again."""
     begin = JobLease.begin
 
+    async def begin_anyway(self: JobLease) -> bool:
+        return False
+
     async def again(self: JobLease) -> Verdict:
         verdict = await begin(self)
         if verdict is not Verdict.LOST:
@@ -81,6 +84,7 @@ def _reopen() -> None:
         await self._statuses.remove(self.message.job_id)
         return await self._statuses.begin(self.message, self.lease, recreate=True)
 
+    JobLease.wait_for_holder = begin_anyway  # type: ignore[method-assign]
     JobLease.begin = again  # type: ignore[method-assign]
 
 

@@ -15,6 +15,7 @@ from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.redis import open_redis_link
 from services.common.schemas import Progress, State, StatusRecord
 from services.common.statuses.redis import RedisStatusStore
+from tests.support.job_attempts import silent_lease_of
 from tests.support.messages import new_message, new_record
 from tests.support.servers.redis_links import open_cache_at, open_statuses_at
 from tests.support.servers.stack import Stack
@@ -94,8 +95,9 @@ async def test_every_key_expires(statuses: RedisStatusStore, client: Redis) -> N
 
     times = {key: await client.ttl(key) async for key in client.scan_iter()}
 
-    # Four jobs, two idempotency keys, the jobs of two owners, the live jobs and the epoch.
-    assert len(times) == 10
+    # Four jobs, two idempotency keys, the jobs of two owners, the live jobs and the epoch; the lanes, and of the one
+    # lane its waiting and leased jobs and up to where it was served.
+    assert len(times) == 14
     assert {key: seconds for key, seconds in times.items() if seconds <= 0} == {}
 
 
@@ -225,10 +227,10 @@ async def test_answer_lost_on_the_way_is_given_again(statuses: RedisStatusStore)
 async def test_exhausted_stays_exhausted(stack: Stack) -> None:
     """A worker that asks twice about a job without attempts left is not given it the second time."""
     message = new_message()
-    lease = Lease(message.job_id, message.message_id)
     async with open_statuses_at(stack.statuses_url, Limits(max_attempts=1)) as statuses:
         await statuses.create(new_record(message))
         await statuses.begin(message, Lease(message.job_id, message.message_id))
+        lease = await silent_lease_of(statuses, message)
 
         assert [await statuses.begin(message, lease) for _ in range(2)] == [Verdict.EXHAUSTED] * 2
 

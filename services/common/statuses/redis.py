@@ -92,7 +92,7 @@ class RedisStatusStore:
         return found
 
     async def lanes(self, most: int) -> Sequence[Lane]:
-        counts = most, FIRST_OF_LANE, PASSED_SECONDS
+        counts = most, FIRST_OF_LANE, PASSED_SECONDS, self._limits.lease_seconds
         found, self._laned_up_to = await self._run("lanes", "", JOB_PREFIX, *counts, self._laned_up_to)
         return [_lane(*each) for each in found]
 

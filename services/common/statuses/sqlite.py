@@ -100,7 +100,8 @@ class SQLiteStatusStore:
         return [lease_moved(record, self._set_by) for record in found]
 
     async def lanes(self, most: int) -> Sequence[Lane]:
-        return await self._file.read(partial(sqlite_lanes.read, most, self._clock()))
+        silent_since = self._clock() - self._limits.lease_seconds
+        return await self._file.read(partial(sqlite_lanes.read, most, silent_since))
 
     async def ping(self) -> None:
         await self._file.ping()

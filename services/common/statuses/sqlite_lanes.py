@@ -56,27 +56,27 @@ def begun(job_id: str, connection: sqlite3.Connection) -> None:
     )
 
 
-def read(most: int, now: float, connection: sqlite3.Connection) -> list[Lane]:
-    """See `StatusStore.lanes`."""
+def read(most: int, silent_since: float, connection: sqlite3.Connection) -> list[Lane]:
+    """See `StatusStore.lanes`. A job whose lease ran out after `silent_since` counts as leased."""
     found = list[Lane]()
     next_lane = "SELECT lane FROM live WHERE lane > ? ORDER BY lane LIMIT 1"  # DISTINCT would read the whole index
     row = connection.execute(next_lane, ("",)).fetchone()
     while row:
-        found.append(_lane(row[0], most, now, connection))
+        found.append(_lane(row[0], most, silent_since, connection))
         row = connection.execute(next_lane, row).fetchone()
     return found
 
 
-def _lane(name: str, most: int, now: float, connection: sqlite3.Connection) -> Lane:
+def _lane(name: str, most: int, silent_since: float, connection: sqlite3.Connection) -> Lane:
     found = connection.execute("SELECT queued_at FROM begun WHERE lane = ?", (name,)).fetchone()
     served = found[0] - PASSED_SECONDS if found else 0.0
     passed_before = "SELECT 1 FROM live WHERE lane = ? AND leased_until = 0 AND queued_at <= ? LIMIT ?"
     passed = len(connection.execute(passed_before, (name, served, most)).fetchall())
     query = """SELECT job_id, record, queued_at FROM live JOIN statuses USING (job_id)
         WHERE lane = ? AND leased_until BETWEEN ? AND ? ORDER BY leased_until, queued_at LIMIT ?"""
-    silent = connection.execute(query, (name, 1, now, most)).fetchall()
+    silent = connection.execute(query, (name, 1, silent_since, most)).fetchall()
     waiting = connection.execute(query, (name, 0, 0, min(most, max(passed, FIRST_OF_LANE)))).fetchall()
-    leased = connection.execute("SELECT job_id FROM live WHERE lane = ? AND leased_until > ?", (name, now))
+    leased = connection.execute("SELECT job_id FROM live WHERE lane = ? AND leased_until > ?", (name, silent_since))
     return Lane(
         model_of(name),
         is_bulk(name),

@@ -49,6 +49,7 @@ def begin_clock(connection: sqlite3.Connection) -> SQLiteClock:
             WHERE forget_at IS NULL AND json_extract(record, '$.lease_expires_at') IS NOT NULL""",
             (clock(),),
         )
+        connection.execute("UPDATE live SET leased_until = 1 WHERE leased_until > 0")  # of `sqlite_lanes`
     return clock
 
 

@@ -1,9 +1,10 @@
 -- ARGV: 4 prefix of job keys, 5 the most jobs read of a lane, 6 how many are read in any case, 7 how much later
--- another one was published that passed a job (in seconds), 8 the id behind which live jobs are looked for that no lane
--- has. JOB and ID are of no job at first.
+-- another one was published that passed a job, 8 how long ago the lease of a silent job ran out (both in seconds), 9 the
+-- id behind which live jobs are looked for that no lane has. JOB and ID are of no job at first.
 -- Returns the lanes, each as its name, the ids of leased jobs, and pairs of a record and whether it was passed; and the
 -- id up to which live jobs were looked for.
 local PREFIX, MOST, FIRST, LATER = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local SILENT_SINCE = text(now() - ARGV[8])
 local lanes, in_lanes = {}, 0
 
 -- The record of a live job; what is no such thing (any more) leaves the lane.
@@ -34,9 +35,9 @@ for _, name in ipairs(redis.call('SMEMBERS', 'studio:lanes')) do
       end
     end
   end
-  add(redis.call('ZRANGEBYSCORE', leased, '-inf', text(now()), 'LIMIT', 0, MOST))
+  add(redis.call('ZRANGEBYSCORE', leased, '-inf', SILENT_SINCE, 'LIMIT', 0, MOST))
   add(redis.call('ZRANGE', waiting, 0, count - 1))
-  lanes[#lanes + 1] = { name, redis.call('ZRANGEBYSCORE', leased, '(' .. text(now()), '+inf'), jobs }
+  lanes[#lanes + 1] = { name, redis.call('ZRANGEBYSCORE', leased, '(' .. SILENT_SINCE, '+inf'), jobs }
   local size = redis.call('ZCARD', waiting) + redis.call('ZCARD', leased)
   in_lanes = in_lanes + size
   if size == 0 then
@@ -47,7 +48,7 @@ end
 -- An earlier version kept no lanes, and a key of a lane may get lost: live jobs come into their lanes a page at a time.
 local after = ''
 if redis.call('ZCARD', LIVE) ~= in_lanes then
-  local ids = redis.call('ZRANGEBYLEX', LIVE, ARGV[8] == '' and '-' or '(' .. ARGV[8], '+', 'LIMIT', 0, MOST)
+  local ids = redis.call('ZRANGEBYLEX', LIVE, ARGV[9] == '' and '-' or '(' .. ARGV[9], '+', 'LIMIT', 0, MOST)
   for _, id in ipairs(ids) do
     JOB, ID, after = PREFIX .. id, id, id
     if redis.call('EXISTS', JOB) == 0 then
