@@ -82,12 +82,12 @@ def test_one_caller(gateway: LiveGateway, protocol: str) -> None:
         until_sent_to(clients, EACH)
         refused, other = ask(gateway, "GET", path, caller=1), ask(gateway, "GET", path, caller=2)
         again = poll(lambda: served(gateway, path, caller=1), SECONDS, lambda: "the unread downloads to be given up")
-        received = read_to_the_end(clients[0]) if protocol == "1.1" else b""
+        sizes = [len(read_to_the_end(client)) for client in clients if protocol == "1.1" and arrived(client)]
     assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "too-busy", "2")
     assert refused.elapsed.total_seconds() < 3.0
     assert (other.status_code, other.content) == (200, FILE)
     assert again == FILE
-    assert len(received) < len(FILE)  # its connection was closed
+    assert protocol == "2" or min(sizes) < len(FILE)  # connections were closed
 
 
 @both_protocols

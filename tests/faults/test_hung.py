@@ -94,6 +94,19 @@ def test_slow_server(distributed: ScenarioBackends, tmp_path: Path, server: str,
     assert statuses["GET /v1/models"] == statuses["GET /livez"] == 200
 
 
+@pytest.mark.services
+def test_slow_manifest(distributed: ScenarioBackends, tmp_path: Path) -> None:
+    """A finished job that only the object store knows is found within the time of one slow answer."""
+    with _gateway(tmp_path, distributed) as system:
+        system.start_worker()
+        finished = system.wait(system.submit("mug")["id"])["id"]
+        distributed.clear()
+        with distributed.proxies["s3"].toxic(SlowAnswers(1.7), "downstream"):
+            answer = system.client.get(f"/v1/jobs/{finished}")
+    assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
+    assert answer.elapsed.total_seconds() < SECONDS
+
+
 def test_slow_file(tmp_path: Path) -> None:
     """While another program locks the database time and again, every endpoint and page answers in time."""
     with _gateway(tmp_path, ScenarioBackends()) as system:

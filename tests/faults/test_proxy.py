@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.job_audit import went_back
 from tests.faults.proxy import Proxy, running_proxies
-from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, Timeout
+from tests.faults.toxics import Bandwidth, Latency, LimitData, ResetPeer, Slicer, SlowAnswers, Timeout
 
 WORDS = b"x" * 1000
 
@@ -61,6 +61,14 @@ def test_without_toxics(proxy: Proxy) -> None:
         answer, seconds = _exchange(connection)
     assert answer == WORDS
     assert seconds < 0.3
+
+
+def test_slow_answers(proxy: Proxy) -> None:
+    """An answer begins late, and its further bytes come at once."""
+    with _connect(proxy) as connection, proxy.toxic(SlowAnswers(0.3, pause_seconds=1.0), "downstream"):
+        seconds = [_exchange(connection)[1] for _ in range(2)]
+    assert seconds[0] > 0.25
+    assert seconds[1] < 0.2
 
 
 def test_latency_and_bandwidth(proxy: Proxy) -> None:

@@ -40,7 +40,8 @@ class Calls:
         except FAILURES as exc:
             if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
                 raise self._refusals.error("it takes no messages", BLOCKED) from exc
-            if patience > seconds / 2:  # a call that had less time says little of the session
+            cut_short = isinstance(exc, TimeoutError) and patience < seconds / 2
+            if not cut_short:  # such a call says little of the session
                 self._replace(session)
             raise self._refusals.error(exc, amqp_fault(exc, self._url)) from exc
 
