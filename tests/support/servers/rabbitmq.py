@@ -130,6 +130,7 @@ class RabbitMQServer(Server):
         (definitions / "10-policies.json").write_text((SHIPPED / "definitions.json").read_text())
         (definitions / "20-users.json").write_text(self._users)
         cookie = self.folder / ".erlang.cookie"
+        cookie.unlink(missing_ok=True)
         cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         (self.folder / "enabled_plugins").write_text("[].\n")
