@@ -110,6 +110,11 @@ test-web *ARGS: setup
 test-gpu *ARGS: setup
     exec {{ python }} -m pytest -m gpu {{ ARGS }}
 
+# Build the images, bring compose.yaml up as a project of its own, and break and stop it under load (about five minutes, with the first build)
+[group("test")]
+test-containers *ARGS: setup
+    @exec {{ python }} -m pytest -m containers --capture=no tests/containers {{ ARGS }}
+
 # Take screenshots of the pages into docs/img (needs Debian's chromium)
 [group("dev")]
 screenshots: setup

@@ -26,7 +26,7 @@ SECRETS = (
     "GRAFANA_PASSWORD",
 )
 SECONDS = 20
-INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # includes Compose, which Debian's own packages lack
+INSTALL_DOCKER = "curl -fsSL https://get.docker.com | sh"  # includes Compose, which Debian 12's own packages lack
 
 
 class Failure(Exception):

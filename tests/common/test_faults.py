@@ -62,6 +62,7 @@ def _in_the_log(fault: Fault) -> bool:
             "ERR The user executing the script can't run this command or subcommand script: 1, on @user_script:1.",
             "+@all",
         ),
+        ("ERR ACL failure in script: User default has no permissions to run the 'set' command script: 1.", "+@all"),
         ("DENIED Redis is running in protected mode because protected mode is enabled", "requirepass"),
         ("ERR DB index is out of range", "/0"),
         ("BUSY Redis is busy running a script.", "SCRIPT KILL"),

@@ -13,10 +13,11 @@ import pytest
 
 from tests.support.compose_files import ROOT, composition, of_ours, services
 from tests.support.metrics_scrape import Scrape
+from tests.support.servers.installation import server_program
 from tests.support.servers.rabbitmq import RabbitMQServer
 from tests.support.servers.redis import RedisServer
 from tests.support.servers.s3 import S3Server
-from tests.support.servers.server import exchange_line, find_binary, free_port
+from tests.support.servers.server import exchange_line, free_port
 from tests.support.system import System
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
@@ -28,7 +29,7 @@ class ComposeRedis(RedisServer):
     def command(self) -> list[str]:
         program, *arguments = services()["redis"]["command"]
         where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        return [find_binary([program], "apt-get install redis-server"), *arguments, *where]
+        return [*server_program([program], "apt-get install redis-server", self.folder), *arguments, *where]
 
     def ready(self) -> bool:
         return exchange_line(self.port, b"PING\r\n").startswith(b"-NOAUTH")

@@ -8,16 +8,16 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from services.common.telemetry.logging import configure_logging
-from tests.faults.backends import ScenarioBackends, proxied_stack
+from tests.faults.backends import Backend, ScenarioBackends, cluster, proxied_stack
 from tests.faults.reliability_table import write_table
 from tests.faults.result import Result
 from tests.faults.runner import run_scenario
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.scenario import BOTH
+from tests.faults.scenario import ALL
 from tests.faults.scenarios import scenarios
 from tests.support.servers.stack import start_stack
 
@@ -29,7 +29,7 @@ def main() -> int:
     names = arguments.names or ([SABOTAGES[sabotage].scenario] if sabotage else [each.name for each in scenarios()])
     program = ("tests.faults.sabotage", sabotage) if sabotage else ("services",)
     results = []
-    for result in _results(names, arguments.backends or BOTH, arguments.jobs, program):
+    for result in _results(names, arguments.backends or ALL, arguments.jobs, program):
         print(result.line(as_json=arguments.json), flush=True)
         results.append(result)
     if not sabotage:
@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line and nothing else to stdout")
     parser.add_argument("--jobs", type=int, default=50, help="number of jobs in every scenario (%(default)s)")
-    parser.add_argument("--backends", action="append", choices=BOTH, help="only these; may be repeated")
+    parser.add_argument("--backends", action="append", choices=ALL, help="only these; may be repeated")
     parser.add_argument(
         "--sabotage", choices=SABOTAGES, help="break this promise and run the scenario that must notice"
     )
@@ -64,9 +64,18 @@ def _results(names: Sequence[str], backends: Sequence[str], jobs: int, program: 
                     continue
                 if backend not in opened:
                     folder = running.enter_context(tempfile.TemporaryDirectory(prefix="studio-servers-"))
-                    stack = running.enter_context(start_stack(Path(folder)))
-                    opened[backend] = running.enter_context(proxied_stack(stack))
+                    opened[backend] = running.enter_context(_servers(backend, Path(folder)))
                 yield run_scenario(scenario, opened[backend], jobs, program)
+
+
+@contextmanager
+def _servers(backend: Backend, folder: Path) -> Iterator[ScenarioBackends]:
+    if backend == "cluster":
+        with cluster(folder) as backends:
+            yield backends
+    else:
+        with start_stack(folder) as stack, proxied_stack(stack) as backends:
+            yield backends
 
 
 if __name__ == "__main__":

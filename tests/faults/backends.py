@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Final, Literal, TypeVar
 
 import redis
 
@@ -14,12 +15,13 @@ from services.common.brokers.sqlite import open_sqlite_broker
 from services.common.ports import Broker, DeadLetter
 from services.common.schemas import JobMessage
 from tests.faults.proxy import Proxy, running_proxies
-from tests.support.servers.stack import Stack
+from tests.support.servers.stack import Stack, start_stack
 from tests.support.system import System
 
 T = TypeVar("T")
 
-Backend = Literal["embedded", "distributed"]
+Backend = Literal["embedded", "distributed", "cluster"]  # the last with three nodes of RabbitMQ
+NODES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class ScenarioBackends:
 
     @property
     def backend(self) -> Backend:
-        return "distributed" if self.stack else "embedded"
+        if self.stack is None:
+            return "embedded"
+        return "distributed" if len(self.stack.nodes) == 1 else "cluster"
 
     @property
     def servers(self) -> Stack:
@@ -100,3 +104,10 @@ def proxied_stack(stack: Stack) -> Iterator[ScenarioBackends]:
     ports = [stack.rabbitmq.port, stack.redis.port, stack.s3.port]
     with running_proxies(ports) as (broker, redis_, s3):
         yield ScenarioBackends(stack, {"broker": broker, "redis": redis_, "s3": s3})
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[ScenarioBackends]:
+    """Start servers with a cluster of RabbitMQ; the proxy leads to its first node, until a fault changes that."""
+    with start_stack(folder, NODES) as stack, proxied_stack(stack) as backends:
+        yield backends

@@ -72,9 +72,10 @@ def _mix_up() -> None:
 
 def _reopen() -> None:
     """The worker begins a finished job again."""
-    begin = JobLease.begin
+    begin, wait = JobLease.begin, JobLease.wait_for_holder
 
     async def begin_anyway(self: JobLease) -> bool:
+        await wait(self)
         return False
 
     async def again(self: JobLease) -> Verdict:

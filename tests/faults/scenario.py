@@ -24,6 +24,7 @@ class ScenarioRun:
 
 Fault = Callable[[ScenarioRun], AbstractContextManager[None]]
 BOTH: tuple[Backend, ...] = ("embedded", "distributed")
+ALL: tuple[Backend, ...] = (*BOTH, "cluster")
 
 
 @dataclass(frozen=True)

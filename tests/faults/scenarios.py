@@ -1,5 +1,6 @@
 """All scenarios, in the order of the table."""
 
+from tests.faults.cluster_faults import cluster_scenarios
 from tests.faults.gateway_faults import gateway_scenarios
 from tests.faults.message_faults import message_scenarios
 from tests.faults.network_faults import network_scenarios
@@ -14,5 +15,6 @@ def scenarios() -> list[Scenario]:
         *message_scenarios(),
         *gateway_scenarios(),
         *server_scenarios(),
+        *cluster_scenarios(),
         *network_scenarios(),
     ]

@@ -1,10 +1,11 @@
 """Every scenario of the fault table with a few jobs; `just chaos` runs them with fifty."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.faults.backends import ScenarioBackends, proxied_stack
+from tests.faults.backends import ScenarioBackends, cluster, proxied_stack
 from tests.faults.runner import run_scenario
 from tests.faults.scenario import Scenario
 from tests.faults.scenarios import scenarios
@@ -35,6 +36,14 @@ def test_embedded(name: str) -> None:
 def test_distributed(name: str, distributed: ScenarioBackends) -> None:
     """No accepted job is lost, doubled, shows another job's image or goes back, whichever fault occurs."""
     _holds(SCENARIOS[name], distributed)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", _names_for("cluster"))
+def test_cluster(name: str, tmp_path: Path) -> None:
+    """No accepted job is lost, doubled, shows another job's image or goes back when nodes of RabbitMQ are killed."""
+    with cluster(tmp_path) as backends:
+        _holds(SCENARIOS[name], backends)
 
 
 def _holds(scenario: Scenario, backends: ScenarioBackends) -> None:

@@ -178,6 +178,24 @@ async def test_full_queue_refuses(broker: RabbitMQBroker, stack: Stack) -> None:
     assert accepted == await receive(broker, model, len(accepted))
 
 
+async def test_full_queue_costs_few_connections(broker: RabbitMQBroker, stack: Stack) -> None:
+    """A publisher whose messages are refused connects anew at most once a second."""
+    model = new_model()
+    policy = ("set_policy", "--priority", "9", "--apply-to", "queues", f"short-{model}")
+    await asyncio.to_thread(stack.rabbitmq.ctl, *policy, f"^studio\\.jobs\\.{model}$", '{"max-length": 1}')
+    refused_at: list[float] = []
+    async with asyncio.timeout(30):
+        while not refused_at or refused_at[-1] - refused_at[0] < 2.2:
+            try:
+                await broker.publish(new_message(model))
+            except QueueFull:
+                refused_at.append(time.monotonic())
+    listed = await asyncio.to_thread(stack.rabbitmq.ctl, "list_connections", "client_properties")
+
+    assert len(refused_at) > 20
+    assert 2 <= listed.count('"studio publish"') <= 4  # the newest, and those that may still get answers
+
+
 async def test_shipped_policies_apply(broker: RabbitMQBroker, stack: Stack) -> None:
     """The shipped definitions limit every queue of jobs."""
     model = new_model()

@@ -50,7 +50,8 @@ _FAULTS: Final[Mapping[str, Fault]] = {
     ),
     "NOPERM": _RIGHTS,
     "DENIED": Fault(f"Redis is in protected mode: set a password (CLI CONFIG SET requirepass) and put it into {URL}"),
-    "The user executing the script": _RIGHTS,  # so Redis 7 says it of a command inside a script
+    "The user executing the script": _RIGHTS,  # so Redis 7.0 says it of a command inside a script
+    "ACL failure in script": _RIGHTS,  # and so does Redis 8
     "max number of clients": Fault(
         "Redis takes no more connections: stop a program that has many, then CLI CONFIG SET maxclients 10000"
     ),

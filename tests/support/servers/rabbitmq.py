@@ -2,11 +2,13 @@
 
 import json
 import os
+import secrets
 import subprocess
 import time
 from pathlib import Path
 
-from tests.support.servers.server import Server, exchange_line, find_binary, free_port
+from tests.support.servers.installation import server_program
+from tests.support.servers.server import Server, exchange_line, free_port
 
 SHIPPED = Path(__file__).resolve().parents[3] / "deploy" / "rabbitmq"
 INSTALL = "apt-get install rabbitmq-server"
@@ -23,17 +25,22 @@ USERS = {
 class RabbitMQServer(Server):
     name = "rabbitmq"
 
-    def __init__(self, folder: Path, users: str = json.dumps(USERS)) -> None:
-        """`users` are definitions of users and permissions, loaded beside the policies we ship."""
+    def __init__(self, folder: Path, users: str = json.dumps(USERS), first: "RabbitMQServer | None" = None) -> None:
+        """`users` are definitions of users and permissions, loaded beside the policies we ship.
+
+        `first` is a node that runs before this one starts: this one uses its epmd and cookie and joins its cluster.
+        """
         super().__init__(folder)
         self._users = users
+        self._first = first
         self.port = free_port()
         self._distribution_port = free_port()
-        self._epmd_port = free_port()
-        self._node = f"studio-{self.port}@localhost"
-        self._binary = find_binary([f"{BINARIES}/rabbitmq-server", "rabbitmq-server"], INSTALL)
-        self._ctl = find_binary([f"{BINARIES}/rabbitmqctl", "rabbitmqctl"], INSTALL)
-        self._epmd_binary = find_binary(["epmd"], INSTALL)
+        self._epmd_port: int = first._epmd_port if first else free_port()
+        self._cookie: str = first._cookie if first else secrets.token_hex(16)
+        self.node = f"studio-{self.port}@localhost"
+        self._program = server_program([f"{BINARIES}/rabbitmq-server", "rabbitmq-server"], INSTALL, folder)
+        self._ctl = server_program([f"{BINARIES}/rabbitmqctl", "rabbitmqctl"], INSTALL, folder)
+        self._epmd_program = server_program(["epmd"], INSTALL, folder)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._write_configuration()
 
@@ -42,15 +49,15 @@ class RabbitMQServer(Server):
         return f"amqp://{USER}:{PASSWORD}@127.0.0.1:{self.port}/%2F"
 
     def command(self) -> list[str]:
-        return [self._binary]
+        return self._program
 
     def environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}
         return own | {
-            "HOME": str(self.folder),  # the Erlang cookie
+            "HOME": str(self.folder),  # of the Erlang cookie
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
@@ -71,9 +78,9 @@ class RabbitMQServer(Server):
         return exchange_line(self.port, b"AMQP\x00\x00\x09\x01").startswith(b"\x01")
 
     def start(self) -> None:
-        if self._epmd is None:
+        if self._first is None and self._epmd is None:
             self._epmd = subprocess.Popen(
-                [self._epmd_binary, "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+                [*self._epmd_program, "-port", str(self._epmd_port), "-address", "127.0.0.1"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -92,7 +99,7 @@ class RabbitMQServer(Server):
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl ARGUMENTS`, which takes a second or two, and return its output. Raises RuntimeError."""
-        command = [self._ctl, "--node", self._node, "--quiet", *arguments]
+        command = [*self._ctl, "--node", self.node, "--quiet", *arguments]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {arguments[0]}: {done.stdout}{done.stderr}")
@@ -122,6 +129,10 @@ class RabbitMQServer(Server):
         definitions.mkdir(exist_ok=True)
         (definitions / "10-policies.json").write_text((SHIPPED / "definitions.json").read_text())
         (definitions / "20-users.json").write_text(self._users)
+        cookie = self.folder / ".erlang.cookie"
+        cookie.unlink(missing_ok=True)
+        cookie.write_text(self._cookie)
+        cookie.chmod(0o400)
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "advanced.config").write_text("[].\n")
         shipped = (SHIPPED / "rabbitmq.conf").read_text()
@@ -130,5 +141,12 @@ class RabbitMQServer(Server):
             + f"load_definitions = {definitions}\n"
             "loopback_users = none\n"
             "log.console = true\n"
-            "log.file = false\n"
+            "log.file = false\n" + self._cluster()
         )
+
+    def _cluster(self) -> str:
+        if self._first is None:
+            return ""
+        nodes = (self._first.node, self.node)
+        named = [f"cluster_formation.classic_config.nodes.{number} = {node}\n" for number, node in enumerate(nodes, 1)]
+        return "".join(["cluster_formation.peer_discovery_backend = classic_config\n", *named])

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.support.servers.server import Server, exchange_line, find_binary, free_port
+from tests.support.servers.installation import server_program
+from tests.support.servers.server import Server, exchange_line, free_port
 
 
 class RedisServer(Server):
@@ -11,7 +12,7 @@ class RedisServer(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.port = free_port()
-        self._binary = find_binary(["redis-server"], "apt-get install redis-server")
+        self._program = server_program(["redis-server"], "apt-get install redis-server", folder)
 
     @property
     def url(self) -> str:
@@ -26,7 +27,7 @@ class RedisServer(Server):
             "appendonly": "no",
             "maxmemory-policy": "noeviction",
         }
-        return [self._binary, *(word for key, value in options.items() for word in (f"--{key}", value))]
+        return [*self._program, *(word for key, value in options.items() for word in (f"--{key}", value))]
 
     def ready(self) -> bool:
         return exchange_line(self.port, b"PING\r\n").startswith(b"+PONG")

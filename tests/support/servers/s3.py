@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.servers.server import Server, exchange_line, find_binary, free_port
+from tests.support.servers.installation import find_binary
+from tests.support.servers.server import Server, exchange_line, free_port
 
 
 class S3Server(Server):

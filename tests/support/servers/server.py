@@ -1,7 +1,6 @@
 """A server as a child process, which can be killed, paused and started again with the same port and data."""
 
 import contextlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -117,11 +116,3 @@ def exchange_line(port: int, request: bytes) -> bytes:
     with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=2)) as connection:
         connection.sendall(request)
         return connection.recv(256)
-
-
-def find_binary(names: list[str], install: str) -> str:
-    """Return the first that exists, absolute or on PATH. Raises RuntimeError with the command that installs it."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    raise RuntimeError(f"{names[-1]} is missing: install it with `{install}`")

@@ -18,7 +18,10 @@ from tests.support.servers.s3 import S3Server
 
 @dataclass(frozen=True)
 class Stack:
-    """The URLs of the servers, and the servers, each with `kill`, `stop`, `start`, `pause` and `resume`."""
+    """The URLs of the servers, and the servers, each with `kill`, `stop`, `start`, `pause` and `resume`.
+
+    `nodes` are the nodes of RabbitMQ's cluster, of which `rabbitmq` is the first.
+    """
 
     broker_url: str
     statuses_url: str
@@ -28,6 +31,7 @@ class Stack:
     rabbitmq: RabbitMQServer
     redis: RedisServer
     s3: S3Server
+    nodes: tuple[RabbitMQServer, ...]
 
     def environment(self) -> dict[str, str]:
         """Return the STUDIO_* variables that point a service at these servers."""
@@ -41,13 +45,14 @@ class Stack:
 
 
 @contextmanager
-def start_stack(folder: Path) -> Iterator[Stack]:
-    """Start the three servers with their data below the folder, and stop them when the block ends."""
+def start_stack(folder: Path, nodes: int = 1) -> Iterator[Stack]:
+    """Start the servers with their data below the folder, RabbitMQ with `nodes`, and stop them when the block ends."""
     rabbitmq, redis, s3 = (
         RabbitMQServer(folder / "rabbitmq"),
         RedisServer(folder / "redis"),
         S3Server(folder / "s3"),
     )
+    others = [RabbitMQServer(folder / f"rabbitmq-{number}", first=rabbitmq) for number in range(2, nodes + 1)]
     with ExitStack() as running:
         running.callback(redis.stop)
         redis.start()
@@ -55,8 +60,19 @@ def start_stack(folder: Path) -> Iterator[Stack]:
         s3.start()
         running.callback(rabbitmq.close)
         rabbitmq.start()
+        for other in others:
+            running.callback(other.close)
+            other.start()
         yield Stack(
-            rabbitmq.url, redis.url, s3.url, s3.access_key, s3.secret_key, rabbitmq=rabbitmq, redis=redis, s3=s3
+            broker_url=rabbitmq.url,
+            statuses_url=redis.url,
+            objects_url=s3.url,
+            s3_access_key=s3.access_key,
+            s3_secret_key=s3.secret_key,
+            rabbitmq=rabbitmq,
+            redis=redis,
+            s3=s3,
+            nodes=(rabbitmq, *others),
         )
 
 

@@ -1,10 +1,11 @@
 """Calls on one connection to RabbitMQ, each with a deadline."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from aio_pika.exceptions import DeliveryError
+from aio_pika.exceptions import DeliveryError, PublishError
 
 from services.common.brokers.amqp.deadline import FAILURES, within
 from services.common.brokers.amqp.session import Session
@@ -15,6 +16,7 @@ from services.common.faults.refusals import Refusals
 T = TypeVar("T")
 
 CALL_SECONDS: Final = 2.5
+REFUSED_SECONDS: Final = 1.0  # a session that is refused messages is replaced at most this often
 
 
 class Calls:
@@ -25,6 +27,7 @@ class Calls:
         self._name = name
         self._refusals = refusals
         self.session = Session(url, name)
+        self._began = time.monotonic()
         self._retired: dict[Session, asyncio.Task[None]] = {}
 
     async def make(self, seconds: float, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
@@ -35,7 +38,13 @@ class Calls:
             if await session.blocked():
                 raise TimeoutError
             return await within(seconds, work(session), patience)
+        except PublishError:
+            raise
         except DeliveryError:
+            # The queue is full, or it had no leader when the channel was opened: RabbitMQ 3.10 then refuses all that
+            # comes on this channel, as long as the node of the former leader is down.
+            if time.monotonic() - self._began > REFUSED_SECONDS:
+                self._replace(session)
             raise
         except FAILURES as exc:
             if await session.blocked():  # it stays: a new one would take one message before it is blocked as well
@@ -53,6 +62,7 @@ class Calls:
     def _replace(self, session: Session) -> None:
         if session is self.session:
             self.session = Session(self._url, self._name)
+            self._began = time.monotonic()
             self._retired[session] = asyncio.create_task(self._retire(session))
 
     async def _retire(self, session: Session) -> None:
