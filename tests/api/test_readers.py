@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import redis
+from h2.events import StreamReset
 
 from services.api.core import renditions
 from services.api.core.artifacts import EACH
@@ -20,6 +21,7 @@ from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.api.conftest import embedded_settings
 from tests.support.fakes import FakeWorker, stored_image
+from tests.support.http2_client import Http2Client
 from tests.support.live_server import LiveGateway
 from tests.support.polling import poll
 from tests.support.servers.stack import Stack
@@ -101,6 +103,16 @@ def test_unread_rendition(gateway: LiveGateway, protocol: str, monkeypatch: pyte
         poll(lambda: served(gateway, wanted, caller=1), SECONDS, lambda: "the unread files to be given up")
     assert refused.json()["code"] == "too-busy"
     assert other.content == FILE
+
+
+def test_client_of_http_2_is_told(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is given up is reset."""
+    monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", 1.0)
+    path = finished(gateway, FILE)
+    with Http2Client(gateway.address) as client:
+        stream = client.send("GET", path)
+        client.receive(lambda event: isinstance(event, StreamReset) and event.stream_id == stream)
+        assert not client.closed
 
 
 def test_slow_reader(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:

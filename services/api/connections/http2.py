@@ -50,9 +50,17 @@ class Http2(H2Protocol):
     async def stream_send(self, event: Event) -> None:
         if isinstance(event, EndBody) and event.stream_id in self.stream_buffers:
             self._ending.add(event.stream_id)
+        is_cut_off = event.stream_id in self.stream_buffers and event.stream_id not in self._ending
         await super().stream_send(event)
         if isinstance(event, StreamClosed):
+            if is_cut_off:  # its client may wait for the rest
+                await self._reset(event.stream_id)
             await self._leave_if_it_is_time()
+
+    async def _reset(self, stream_id: int) -> None:
+        with suppress(ProtocolError):  # the client has reset it already
+            self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+        await self._flush()
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)
