@@ -82,7 +82,7 @@ async def open_cache(settings: Settings) -> AsyncIterator[Cache]:
             yield cache
     else:
         from services.common.caches.redis import RedisCache
-        from services.common.redis import open_redis_link
+        from services.common.redis.link import open_redis_link
 
         async with open_redis_link(url) as link:
             yield RedisCache(link)
@@ -113,7 +113,7 @@ async def _statuses_and_cache(settings: Settings) -> AsyncIterator[tuple[StatusS
             yield statuses, cache, time.time
     else:
         from services.common.caches.redis import RedisCache
-        from services.common.redis import open_redis_link
+        from services.common.redis.link import open_redis_link
         from services.common.statuses.redis import open_redis_status_store
 
         async with open_redis_link(url) as link, open_redis_status_store(link, limits) as statuses:

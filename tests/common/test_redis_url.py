@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.common.redis import open_redis_link
+from services.common.redis.link import open_redis_link
 
 
 @pytest.mark.anyio

@@ -9,11 +9,11 @@ from threading import Event, Thread
 
 import pytest
 
-from services.common import sqlite_clock
 from services.common.brokers.delivery import Settlement
 from services.common.brokers.sqlite import SQLiteBroker, open_sqlite_broker
 from services.common.caches.sqlite import open_sqlite_cache
 from services.common.ports import Lease, Limits, Verdict
+from services.common.sqlite import clock as sqlite_clock
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.deliveries import DEADLINE_SECONDS, publish, receive
 from tests.support.messages import new_message, new_record

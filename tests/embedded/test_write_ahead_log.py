@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.common import write_ahead_log
 from services.common.errors import BackendUnavailable
 from services.common.ports import Limits
-from services.common.sqlite import SQLiteFile, open_sqlite
+from services.common.sqlite import write_ahead_log
+from services.common.sqlite.file import SQLiteFile, open_sqlite
+from services.common.sqlite.write_ahead_log import LONG_BYTES, RESERVED_BYTES
 from services.common.statuses.sqlite import open_sqlite_status_store
-from services.common.write_ahead_log import LONG_BYTES, RESERVED_BYTES
 from tests.support.messages import new_message, new_record
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from services.common.ids import new_job_id
-from services.common.redis import RENEW_SECONDS
+from services.common.redis.link import RENEW_SECONDS
 from tests.faults.proxy import Proxy, running_proxies
 from tests.support.polling import poll
 from tests.support.servers.redis import RedisServer

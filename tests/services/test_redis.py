@@ -12,7 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from services.common.errors import BackendUnavailable, JobNotFound, StatusRebuilding
 from services.common.ids import new_job_id
 from services.common.ports import Lease, Limits, Outcome, Verdict
-from services.common.redis import open_redis_link
+from services.common.redis.link import open_redis_link
 from services.common.schemas import Progress, State, StatusRecord
 from services.common.statuses.redis import RedisStatusStore
 from tests.support.job_attempts import silent_lease_of

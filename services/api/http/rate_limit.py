@@ -22,7 +22,7 @@ from services.common.errors import BackendUnavailable
 from services.common.settings import Settings
 
 if TYPE_CHECKING:
-    from services.common.redis import RedisLink
+    from services.common.redis.link import RedisLink
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ async def open_rate_limit(
         link: RedisLink | None = None
         url = settings.statuses_url
         if urlsplit(url).scheme in ("redis", "rediss"):
-            from services.common.redis import open_redis_link
+            from services.common.redis.link import open_redis_link
 
             link = await stack.enter_async_context(open_redis_link(url))
             pool: Any = link.client.connection_pool  # the library accepts it, whatever its types say

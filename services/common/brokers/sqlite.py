@@ -22,8 +22,8 @@ from services.common.brokers.wakeup import Wakeup
 from services.common.errors import BackendUnavailable, PublishUnconfirmed, QueueFull
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage
-from services.common.sqlite import SQLiteFile, open_sqlite
-from services.common.sqlite_clock import SQLiteClock
+from services.common.sqlite.clock import SQLiteClock
+from services.common.sqlite.file import SQLiteFile, open_sqlite
 
 POLL_SECONDS = 0.25  # behind the wake-up, and what notices leases that ran out
 CLAIMED_AT_ONCE = 4  # in one transaction; so few that idle workers share messages that come together

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from services.common.brokers.delivery import Settlement
 from services.common.brokers.lanes import BULK_SUFFIX, lane_of, lanes_of
 from services.common.ports import DeadLetter
-from services.common.sqlite_clock import SCHEMA as CLOCK_SCHEMA
-from services.common.sqlite_clock import SQLiteClock, open_clock
+from services.common.sqlite.clock import SCHEMA as CLOCK_SCHEMA
+from services.common.sqlite.clock import SQLiteClock, open_clock
 
 # `place` keeps the order of publishing; a message put back keeps its place.
 SCHEMA = (

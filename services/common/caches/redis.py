@@ -7,7 +7,7 @@ without searching all of Redis.
 from collections.abc import Sequence
 from typing import Final
 
-from services.common.redis import RedisLink, Script
+from services.common.redis.link import RedisLink, Script
 
 CALL_SECONDS: Final = 0.5  # data that may be lost is not waited for
 VALUE: Final = "studio:cache:"

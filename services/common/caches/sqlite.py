@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from services.common.errors import BackendUnavailable
-from services.common.sqlite import SQLiteFile, open_sqlite
-from services.common.sqlite_clock import SCHEMA as CLOCK_SCHEMA
-from services.common.sqlite_clock import SQLiteClock, open_clock
+from services.common.sqlite.clock import SCHEMA as CLOCK_SCHEMA
+from services.common.sqlite.clock import SQLiteClock, open_clock
+from services.common.sqlite.file import SQLiteFile, open_sqlite
 
 CALL_SECONDS: Final = 0.5  # data that may be lost is not waited for
 

@@ -19,8 +19,8 @@ from services.common.background import background_task
 from services.common.brokers.lanes import is_bulk, model_of
 from services.common.errors import BackendRefused, BackendUnavailable, TooManyJobs
 from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
-from services.common.redis import Part, RedisLink
-from services.common.redis_clock import RedisClock
+from services.common.redis.clock import RedisClock
+from services.common.redis.link import Part, RedisLink
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.statuses.reading import readable
 from services.common.statuses.redis_rows import (

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
-from services.common.redis import Script
+from services.common.redis.link import Script
 from services.common.schemas import StatusRecord
 from services.common.statuses.reading import reading
 from services.common.statuses.retention import MOST_PARSED

@@ -18,8 +18,8 @@ from services.common.background import background_task
 from services.common.errors import BackendUnavailable, TooManyJobs
 from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
-from services.common.sqlite import SQLiteFile, open_sqlite
-from services.common.sqlite_clock import SQLiteClock
+from services.common.sqlite.clock import SQLiteClock
+from services.common.sqlite.file import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_lanes, sqlite_records, transitions
 from services.common.statuses.leases import lease_moved
 from services.common.statuses.retention import absent

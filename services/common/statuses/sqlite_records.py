@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Final
 
 from services.common.schemas import StatusRecord
-from services.common.sqlite_clock import SCHEMA as CLOCK_SCHEMA
-from services.common.sqlite_clock import SQLiteClock, open_clock
+from services.common.sqlite.clock import SCHEMA as CLOCK_SCHEMA
+from services.common.sqlite.clock import SQLiteClock, open_clock
 from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import KEY_SECONDS, MOST_PARSED
 from services.common.statuses.transitions import StoredRecord

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from services.common.caches.redis import RedisCache
 from services.common.ports import Limits
-from services.common.redis import open_redis_link
+from services.common.redis.link import open_redis_link
 from services.common.statuses.redis import RedisStatusStore, open_redis_status_store
 
 

@@ -5,7 +5,7 @@ import time
 from typing import Final, NoReturn
 
 from services.common.errors import BackendUnavailable
-from services.common.redis import RedisLink
+from services.common.redis.link import RedisLink
 
 CALL_SECONDS: Final = 2.5
 LISTEN_SECONDS: Final = 10.0  # between two questions: another server may have taken over meanwhile

@@ -17,7 +17,7 @@ from services.common.budget import allowed
 from services.common.errors import BackendUnavailable, NewerVersion
 from services.common.faults.disk import is_stale, moved_file, sqlite_fault
 from services.common.faults.refusals import Refusals
-from services.common.write_ahead_log import WriteAheadLog
+from services.common.sqlite.write_ahead_log import WriteAheadLog
 
 DEADLINE_SECONDS = 2.5
 FILE_VERSION = 1  # of the tables, kept in the file as its user_version; 0 is that of files from before it was kept

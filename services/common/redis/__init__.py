@@ -1,0 +1,1 @@
+"""What the backends in Redis share: the link to the server, and its clock."""
