@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from services.common.brokers.delivery import Delivery
 from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State, StatusRecord
+from services.common.statuses.lane import Lane
 
 MAX_DEAD_LETTERS: Final = 10_000  # the length that the shipped policy gives the queue of dead letters
 
@@ -132,22 +133,6 @@ class Quota:
     party: str
     most: int | None
     ahead: int
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One of a model's lanes, with what tells whose message is gone.
-
-    `jobs` are live ones without a lease: those whose lease ran out and was not renewed for as long again, then the
-    queued ones as they were published last. `passed` are the ids of those that were published before one that was
-    begun already. `leased` are the ids of all others.
-    """
-
-    model: str
-    bulk: bool
-    jobs: tuple[StatusRecord, ...]
-    passed: frozenset[str]
-    leased: frozenset[str]
 
 
 class StatusStore(Protocol):

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.common.ports import RELEASED, Lane, Limits, Quota, StatusStore, Verdict
+from services.common.ports import RELEASED, Limits, Quota, StatusStore, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.lane import Lane
 from tests.contracts.conftest import OpenStatuses
 from tests.support.job_attempts import DONE, again, lease_of
 from tests.support.messages import new_message, new_model, new_record

@@ -24,8 +24,9 @@ from services.common.backends import Backends
 from services.common.errors import JobNotFound, JobRemoved
 from services.common.faults.items import FaultyItems
 from services.common.manifests import Manifests
-from services.common.ports import Lane, Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Verdict
 from services.common.schemas import JobError, State, StatusRecord
+from services.common.statuses.lane import Lane
 
 log = structlog.get_logger(__name__)
 

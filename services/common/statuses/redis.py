@@ -16,12 +16,12 @@ from typing import Any, Final, NoReturn
 import structlog
 
 from services.common.background import background_task
-from services.common.brokers.lanes import is_bulk, model_of
 from services.common.errors import BackendRefused, BackendUnavailable, TooManyJobs
-from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
+from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.redis.clock import RedisClock
 from services.common.redis.link import Part, RedisLink
 from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.lane import Lane
 from services.common.statuses.reading import readable
 from services.common.statuses.redis_rows import (
     ENDED,
@@ -32,6 +32,7 @@ from services.common.statuses.redis_rows import (
     PROBE,
     index_name,
     key_name,
+    lane_of,
     load_scripts,
     milliseconds,
     pairs_of,
@@ -94,7 +95,7 @@ class RedisStatusStore:
     async def lanes(self, most: int) -> Sequence[Lane]:
         counts = most, FIRST_OF_LANE, PASSED_SECONDS, self._limits.lease_seconds
         found, self._laned_up_to = await self._run("lanes", "", JOB_PREFIX, *counts, self._laned_up_to)
-        return [_lane(*each) for each in found]
+        return [lane_of(*each) for each in found]
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)
@@ -184,14 +185,6 @@ class RedisStatusStore:
         return await self._link.run(
             "statuses", CALL_SECONDS, self._scripts[script], names, (job_id, live, ended, *args)
         )
-
-
-def _lane(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
-    rows = {tuple(zip(row[::2], row[1::2], strict=True)): passed == b"1" for row, passed in jobs}
-    records = tuple(readable(read_record, rows))
-    passed = {dict(row)[b"job_id"].decode() for row, is_passed in rows.items() if is_passed}
-    lane, ids = name.decode(), frozenset(each.decode() for each in leased)
-    return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
 
 
 @asynccontextmanager

@@ -6,9 +6,11 @@ from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
+from services.common.brokers.lanes import is_bulk, model_of
 from services.common.redis.link import Script
 from services.common.schemas import StatusRecord
-from services.common.statuses.reading import reading
+from services.common.statuses.lane import Lane
+from services.common.statuses.reading import readable, reading
 from services.common.statuses.retention import MOST_PARSED
 from services.common.statuses.row import from_row, to_row
 
@@ -42,6 +44,15 @@ def read_record(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
     with reading(dict(row).get(b"job_id", b"unknown").decode(errors="replace")):
         fields = {name.decode(): text.decode() for name, text in row}
         return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
+
+
+def lane_of(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
+    """Return a lane from the answer of `lanes.lua`."""
+    rows = {tuple(zip(row[::2], row[1::2], strict=True)): passed == b"1" for row, passed in jobs}
+    records = tuple(readable(read_record, rows))
+    passed = {dict(row)[b"job_id"].decode() for row, is_passed in rows.items() if is_passed}
+    lane, ids = name.decode(), frozenset(each.decode() for each in leased)
+    return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
 
 
 def pairs_of(record: StatusRecord) -> list[str]:

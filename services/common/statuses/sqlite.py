@@ -16,11 +16,12 @@ from typing import Final, NoReturn
 
 from services.common.background import background_task
 from services.common.errors import BackendUnavailable, TooManyJobs
-from services.common.ports import Lane, Lease, Limits, Outcome, Quota, Verdict
+from services.common.ports import Lease, Limits, Outcome, Quota, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
 from services.common.sqlite.clock import SQLiteClock
 from services.common.sqlite.file import SQLiteFile, open_sqlite
 from services.common.statuses import sqlite_lanes, sqlite_records, transitions
+from services.common.statuses.lane import Lane
 from services.common.statuses.leases import lease_moved
 from services.common.statuses.retention import absent
 from services.common.statuses.transitions import Decision, StoredRecord

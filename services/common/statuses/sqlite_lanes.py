@@ -4,8 +4,8 @@ import sqlite3
 from typing import Final
 
 from services.common.brokers.lanes import BULK_SUFFIX, is_bulk, lane_of, model_of
-from services.common.ports import Lane
 from services.common.schemas import StatusRecord
+from services.common.statuses.lane import Lane
 from services.common.statuses.reading import readable
 from services.common.statuses.retention import FIRST_OF_LANE, PASSED_SECONDS
 from services.common.statuses.sqlite_records import parsed
@@ -24,7 +24,7 @@ SCHEMA: Final = (
             || CASE json_extract(record, '$.bulk') WHEN 1 THEN '{BULK_SUFFIX}' ELSE '' END,
             json_extract(record, '$.created_at')
         FROM (SELECT job_id, record FROM statuses WHERE forget_at IS NULL AND job_id NOT IN (SELECT job_id FROM live))
-        WHERE json_valid(record) AND json_extract(record, '$.message.model') IS NOT NULL""",  # noqa: S608 - our constant
+        WHERE json_valid(record) AND json_extract(record, '$.message.model') IS NOT NULL""",  # noqa: S608 - our constant  # nosec B608
 )
 
 

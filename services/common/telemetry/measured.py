@@ -12,8 +12,9 @@ from services.common.backends import Backends
 from services.common.brokers.delivery import Delivery
 from services.common.cache import Cache
 from services.common.errors import BackendUnavailable
-from services.common.ports import Broker, DeadLetter, Lane, Lease, ObjectStore, Outcome, Quota, StatusStore, Verdict
+from services.common.ports import Broker, DeadLetter, Lease, ObjectStore, Outcome, Quota, StatusStore, Verdict
 from services.common.schemas import JobMessage, Progress, StatusRecord
+from services.common.statuses.lane import Lane
 from services.common.telemetry.process_metrics import ProcessMetrics
 from services.common.telemetry.tracing import Tracer, message_attributes
 

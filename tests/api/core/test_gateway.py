@@ -27,9 +27,10 @@ from services.common.errors import (
 )
 from services.common.ids import new_job_id
 from services.common.params import Modality
-from services.common.ports import Lane, Lease, Limits, Outcome, Verdict
+from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, JobWarning, State, StatusRecord
 from services.common.settings import Settings
+from services.common.statuses.lane import Lane
 from services.common.statuses.sqlite import open_sqlite_status_store
 from tests.support.fake_backends import FakeBroker, SlowStatuses, StatusesWithoutConfirm
 
