@@ -24,7 +24,7 @@ from services.common.backends import Backends
 from services.common.errors import JobNotFound, JobRemoved
 from services.common.faults.items import FaultyItems
 from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome, Verdict
+from services.common.ports import Lease, Outcome, Renewal, Verdict
 from services.common.schemas import JobError, State, StatusRecord
 from services.common.statuses.lane import Lane
 
@@ -99,6 +99,15 @@ class LaneSweep:
         if finished.state is State.EXPIRED:
             await self._manifests.write(finished)
 
+    async def _end(self, record: StatusRecord, finished: StatusRecord) -> None:
+        """End a job as its manifest says, whose end the store has lost."""
+        lease = Lease.of_gateway(record.job_id)
+        if record.state is State.RUNNING:
+            lease = Lease(record.job_id, record.message.message_id, silent=Renewal.of(record))
+            await self._backends.statuses.begin(record.message, lease)
+        outcome = Outcome(finished.state, finished.artifacts, finished.error, finished.warnings)
+        await self._backends.statuses.finish(lease, outcome)
+
     async def _republish(self, job_id: str) -> None:
         try:
             record = await self._backends.statuses.get(job_id)
@@ -108,11 +117,10 @@ class LaneSweep:
             return
         except JobNotFound:  # removed a moment ago
             return
-        if record.state.terminal:
+        if record.state.terminal or record.is_leased(self._backends.clock()):
             return
         if finished is not None:
-            outcome = Outcome(finished.state, finished.artifacts, finished.error, finished.warnings)
-            await self._backends.statuses.finish(Lease.of_gateway(job_id), outcome)
+            await self._end(record, finished)
             return
         log.warning("job without a message, publishing it again", job_id=job_id)
         async with asyncio.timeout(PUBLISH_SECONDS):

@@ -8,7 +8,7 @@ from services.common.errors import BackendUnavailable
 from services.common.redis.link import RedisLink
 
 CALL_SECONDS: Final = 2.5
-LISTEN_SECONDS: Final = 10.0  # between two questions: another server may have taken over meanwhile
+ASK_SECONDS: Final = 10.0  # between two questions: another server may have taken over meanwhile
 
 
 class RedisClock:
@@ -33,7 +33,7 @@ class RedisClock:
     async def follow(self) -> NoReturn:
         """Ask again from time to time, until cancelled; without an answer the clock goes on as before."""
         while True:
-            await asyncio.sleep(LISTEN_SECONDS)
+            await asyncio.sleep(ASK_SECONDS)
             try:
                 await self.ask()
             except BackendUnavailable:

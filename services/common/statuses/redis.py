@@ -32,10 +32,10 @@ from services.common.statuses.redis_rows import (
     PROBE,
     index_name,
     key_name,
-    lane_of,
     load_scripts,
     milliseconds,
     pairs_of,
+    read_lane,
     read_record,
     record_of,
 )
@@ -95,7 +95,7 @@ class RedisStatusStore:
     async def lanes(self, most: int) -> Sequence[Lane]:
         counts = most, FIRST_OF_LANE, PASSED_SECONDS, self._limits.lease_seconds
         found, self._laned_up_to = await self._run("lanes", "", JOB_PREFIX, *counts, self._laned_up_to)
-        return [lane_of(*each) for each in found]
+        return [read_lane(*each) for each in found]
 
     async def begin(self, message: JobMessage, lease: Lease, *, recreate: bool = False) -> Verdict:
         record = StatusRecord(job_id=message.job_id, message=message, created_at=message.created_at)

@@ -46,11 +46,11 @@ def read_record(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
         return from_row({name: fields.get(name) for name in StatusRecord.model_fields})
 
 
-def lane_of(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
+def read_lane(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
     """Return a lane from the answer of `lanes.lua`."""
     rows = {tuple(zip(row[::2], row[1::2], strict=True)): passed == b"1" for row, passed in jobs}
     records = tuple(readable(read_record, rows))
-    passed = {dict(row)[b"job_id"].decode() for row, is_passed in rows.items() if is_passed}
+    passed = {dict(row).get(b"job_id", b"").decode(errors="replace") for row, is_passed in rows.items() if is_passed}
     lane, ids = name.decode(), frozenset(each.decode() for each in leased)
     return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
 

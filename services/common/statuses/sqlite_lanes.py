@@ -18,8 +18,9 @@ SCHEMA: Final = (
         leased_until REAL NOT NULL DEFAULT 0) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS live_in_order ON live (lane, leased_until, queued_at)",
     "CREATE TABLE IF NOT EXISTS begun (lane TEXT PRIMARY KEY, queued_at REAL NOT NULL) WITHOUT ROWID",
-    # An earlier version kept no lanes.
-    f"""INSERT INTO live (job_id, lane, queued_at)
+    # An earlier version keeps no lanes.
+    "DELETE FROM live WHERE job_id NOT IN (SELECT job_id FROM statuses WHERE forget_at IS NULL)",
+    f"""INSERT OR IGNORE INTO live (job_id, lane, queued_at)
         SELECT job_id, json_extract(record, '$.message.model')
             || CASE json_extract(record, '$.bulk') WHEN 1 THEN '{BULK_SUFFIX}' ELSE '' END,
             json_extract(record, '$.created_at')
@@ -29,12 +30,12 @@ SCHEMA: Final = (
 
 
 def keep(record: StatusRecord, now: float, connection: sqlite3.Connection) -> None:
-    """Give a live job its place in its lane, behind all others; one that has a place keeps it."""
+    """Give a live job its place in its lane; one that has a place keeps it."""
     lane, until = lane_of(record.message.model, bulk=record.bulk), record.lease_expires_at or 0
     connection.execute(
         """INSERT INTO live (job_id, lane, queued_at, leased_until) VALUES (?, ?, ?, ?)
         ON CONFLICT (job_id) DO UPDATE SET leased_until = excluded.leased_until""",
-        (record.job_id, lane, now, until),
+        (record.job_id, lane, min(record.created_at, now), until),
     )
 
 
@@ -73,7 +74,8 @@ def _lane(name: str, most: int, silent_since: float, connection: sqlite3.Connect
     passed_before = "SELECT 1 FROM live WHERE lane = ? AND leased_until = 0 AND queued_at <= ? LIMIT ?"
     passed = len(connection.execute(passed_before, (name, served, most)).fetchall())
     query = """SELECT job_id, record, queued_at FROM live JOIN statuses USING (job_id)
-        WHERE lane = ? AND leased_until BETWEEN ? AND ? ORDER BY leased_until, queued_at LIMIT ?"""
+        WHERE lane = ? AND forget_at IS NULL AND leased_until BETWEEN ? AND ?
+        ORDER BY leased_until, queued_at LIMIT ?"""
     silent = connection.execute(query, (name, 1, silent_since, most)).fetchall()
     waiting = connection.execute(query, (name, 0, 0, min(most, max(passed, FIRST_OF_LANE)))).fetchall()
     leased = connection.execute("SELECT job_id FROM live WHERE lane = ? AND leased_until > ?", (name, silent_since))

@@ -49,7 +49,11 @@ def begin_clock(connection: sqlite3.Connection) -> SQLiteClock:
             WHERE forget_at IS NULL AND json_extract(record, '$.lease_expires_at') IS NOT NULL""",
             (clock(),),
         )
-        connection.execute("UPDATE live SET leased_until = 1 WHERE leased_until > 0")  # of `sqlite_lanes`
+        # The lanes, see `sqlite_lanes`: no time in them may be in the future.
+        connection.execute(
+            "UPDATE live SET leased_until = min(leased_until, 1), queued_at = min(queued_at, ?)", (clock(),)
+        )
+        connection.execute("DELETE FROM begun")
     return clock
 
 

@@ -29,6 +29,7 @@ from services.common.schemas import JobMessage, Progress, State, StatusRecord
 log = structlog.get_logger(__name__)
 
 DENIED_SECONDS: Final = 10.0  # credentials may be changing at this moment
+REMAKE_SECONDS: Final = 3.0  # within which the heartbeat of a job makes a record again that the store has lost
 LOOK_SECONDS: Final = 1.0  # between two looks at another worker's lease, which is renewed about as often
 
 
@@ -64,13 +65,17 @@ class JobLease:
         answers, is of a worker that died or stands still: `begin` takes it over. No clocks are compared for it, and
         an outage of the store lets no lease run out.
         """
-        seen, since = None, time.monotonic()
+        seen, since, missing = None, time.monotonic(), False
         while True:
             asked = time.monotonic()
             try:
                 record = await self._statuses.get(self.message.job_id, LOOK_SECONDS if seen else 0)
             except JobNotFound:
-                return False
+                if missing:
+                    return False
+                seen, missing = None, True
+                await asyncio.sleep(REMAKE_SECONDS)
+                continue
             except BackendUnavailable as exc:
                 if not _passes(exc):
                     return False  # `begin` tells it
@@ -184,7 +189,12 @@ class JobLease:
         raise AssertionError("stamina retries without end")
 
     async def _begin(self) -> Verdict:
-        verdict = await self._statuses.begin(self.message, self.lease)
+        try:
+            verdict = await self._statuses.begin(self.message, self.lease)
+        except BackendUnavailable:
+            # A store that takes no writes keeps a living holder from renewing its lease, which is watched anew.
+            self.lease = replace(self.lease, silent=None)
+            raise
         return await self._recreate() if verdict is Verdict.MISSING else verdict
 
     async def _recovering(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:

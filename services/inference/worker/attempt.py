@@ -120,7 +120,9 @@ class Attempt:
                 return POISON
             case Verdict.LOST:
                 ended = await self._lease.restore()
-                if ended is not None and ended.error is not None and ended.error.code == "poison":
+                # Delivered again: the worker that ended it died before it rejected the message. Another message of the
+                # job makes no second dead letter.
+                if self._redelivered and ended and ended.error and ended.error.code == "poison":
                     raise InvalidMessage("attempts used up", ended.job_id)
         return None
 

@@ -335,13 +335,33 @@ async def test_lost_message_of_a_silent_worker(
     """A job whose worker no longer renews its lease is published again when the queue is empty."""
     record = await submitted(gateway, BODY)
     broker.published.clear()
-    async with open_sqlite_status_store(tmp_path / "studio.db", Limits(lease_seconds=0.001)) as of_worker:
-        await _begin(replace(backends, statuses=of_worker), record)
-    sweeper = _sweeper(gateway, backends)
-    async with asyncio.timeout(5):
-        while not broker.published:
-            await sweeper.sweep()
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits(lease_seconds=0.001)) as brief:
+        with_brief_leases = replace(backends, statuses=brief)
+        await _begin(with_brief_leases, record)
+        sweeper = _sweeper(gateway, with_brief_leases)
+        async with asyncio.timeout(5):
+            while not broker.published:
+                await sweeper.sweep()
     assert [message.job_id for message in broker.published] == [record.job_id]
+
+
+async def test_sweeper_ends_a_running_job_that_has_a_manifest(
+    gateway: Gateway, backends: Backends, broker: FakeBroker, tmp_path: Path
+) -> None:
+    """A job that a store set back in time takes for running ends as its manifest says."""
+    record = await submitted(gateway, BODY)
+    async with open_sqlite_status_store(tmp_path / "studio.db", Limits(lease_seconds=0.001)) as set_back:
+        await _begin(replace(backends, statuses=set_back), record)
+        ended = record.model_copy(update={"state": State.SUCCEEDED, "finished_at": time.time()})
+        await gateway._manifests.write(ended)
+        broker.published.clear()
+        sweeper = _sweeper(gateway, replace(backends, statuses=set_back))
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            await sweeper.sweep()
+
+    assert (await gateway.read(record.job_id)).state is State.SUCCEEDED
+    assert broker.published == []
 
 
 async def test_sweeper_trusts_a_busy_queue(gateway: Gateway, backends: Backends, broker: FakeBroker) -> None:

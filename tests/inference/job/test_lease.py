@@ -1,6 +1,7 @@
 """How long a worker waits for a store that does not let it begin a job."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -84,9 +85,7 @@ def over(state: State) -> StatusRecord:
     return StatusRecord(job_id=MESSAGE.job_id, message=MESSAGE, state=state)
 
 
-@pytest.mark.parametrize(
-    ("last", "is_over"), [(over(State.SUCCEEDED), True), (over(State.QUEUED), False), (JobNotFound("x"), False)]
-)
+@pytest.mark.parametrize(("last", "is_over"), [(over(State.SUCCEEDED), True), (over(State.QUEUED), False)])
 async def test_a_lease_that_is_renewed_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, last: StatusRecord | Exception, is_over: bool
 ) -> None:
@@ -101,6 +100,22 @@ async def test_a_lease_that_stays_silent_is_taken_over(monkeypatch: pytest.Monke
     lease = watching(monkeypatch, leased(1), *[leased(2e10)] * 9)
     assert await lease.wait_for_holder() is False
     assert lease.lease.silent == Renewal("other", 2e10)
+
+
+async def test_an_emptied_store_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that is gone may be made again by a living holder, which is then left alone."""
+    monkeypatch.setattr("services.inference.job.lease.REMAKE_SECONDS", 0.05)
+    gone = JobNotFound("x")
+    assert await watching(monkeypatch, leased(1), gone, leased(1), leased(2), over(State.SUCCEEDED)).wait_for_holder()
+    assert not await watching(monkeypatch, leased(1), gone, gone).wait_for_holder()
+
+
+async def test_a_lease_is_watched_anew_after_a_write_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a store takes no writes, a living holder cannot renew its lease."""
+    lease = claim(AWAY)
+    lease.lease = replace(lease.lease, silent=Renewal("other", 1.0))
+    await lease.begin()
+    assert lease.lease.silent is None
 
 
 async def test_an_outage_of_the_store_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:

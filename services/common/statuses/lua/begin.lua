@@ -4,10 +4,12 @@
 -- KEYS: 4 index of the owner's jobs.
 local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[10])
 
--- Its lane was served up to this job. One that was published again was perhaps begun by its first message.
+-- Its lane was served up to this job. A time in the future was noted before the clock was set back. One that was published again was perhaps begun by its first message.
 local function pass()
-  local served = 'studio:begun:' .. lane()
-  if not get('again') and tonumber(queued_at()) > tonumber(redis.call('GET', served) or '0') then
+  local name, at = lane(), tonumber(queued_at()) or 0
+  local served = 'studio:begun:' .. (name or '')
+  local before = tonumber(redis.call('GET', served) or '0')
+  if name and not get('again') and at <= now() and (at > before or before > now()) then
     redis.call('SET', served, queued_at(), 'PX', LIVE_MS)
   end
 end

@@ -7,7 +7,7 @@ local PREFIX, MOST, FIRST, LATER = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local SILENT_SINCE = text(now() - ARGV[8])
 local lanes, in_lanes = {}, 0
 
--- The record of a live job; what is no such thing (any more) leaves the lane.
+-- The record of a live job. The ids of others, and of what is no record, leave the lane.
 local function read(name, id)
   local record = redis.pcall('HGETALL', PREFIX .. id)
   if record.err and not string.find(record.err, 'WRONGTYPE') then
@@ -24,6 +24,9 @@ end
 for _, name in ipairs(redis.call('SMEMBERS', 'studio:lanes')) do
   local waiting, leased = 'studio:waiting:' .. name, 'studio:leased:' .. name
   local served = tonumber(redis.call('GET', 'studio:begun:' .. name) or '0') - LATER
+  if served > now() then
+    served = 0 -- noted before the clock was set back
+  end
   local count = math.min(MOST, math.max(FIRST, redis.call('ZCOUNT', waiting, '-inf', served)))
   local jobs = {}
   local function add(ids)
@@ -31,7 +34,7 @@ for _, name in ipairs(redis.call('SMEMBERS', 'studio:lanes')) do
       local record = read(name, id)
       if record then
         JOB = PREFIX .. id
-        jobs[#jobs + 1] = { record, tonumber(queued_at()) <= served and '1' or '0' }
+        jobs[#jobs + 1] = { record, (tonumber(queued_at()) or 0) <= served and '1' or '0' }
       end
     end
   end
@@ -54,7 +57,7 @@ if redis.call('ZCARD', LIVE) ~= in_lanes then
     if redis.call('EXISTS', JOB) == 0 then
       redis.call('ZREM', LIVE, id)
     else
-      pcall(keep_in_lane) -- what is no record keeps none from being found
+      pcall(keep_in_lane) -- a key that is no record keeps no other from its lane
     end
   end
 end

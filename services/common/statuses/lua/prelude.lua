@@ -30,23 +30,30 @@ local function epoch()
   return redis.call('GET', EPOCH)
 end
 
--- A record of an earlier version has no field with its lane.
+-- A record of an earlier version has no field with its lane. A damaged one may have none at all.
 local function lane()
   local name = get('lane')
   if not name then
-    name = cjson.decode(get('message')).model .. (get('bulk') == '1' and '_bulk' or '')
+    local known, message = pcall(cjson.decode, get('message') or '')
+    if not known or type(message) ~= 'table' or type(message.model) ~= 'string' then
+      return nil
+    end
+    name = message.model .. (get('bulk') == '1' and '_bulk' or '')
     redis.call('HSET', JOB, 'lane', name)
   end
   return name
 end
 
 local function queued_at()
-  return get('queued_at') or get('created_at')
+  return get('queued_at') or get('created_at') or '0'
 end
 
 -- Its lane has the job either among the waiting ones, in the order of their messages, or among the leased ones.
 local function keep_in_lane()
   local name = lane()
+  if not name then
+    return
+  end
   local index, score, other = 'studio:waiting:' .. name, queued_at(), 'studio:leased:' .. name
   if get('state') == 'running' then
     index, score, other = other, get('lease_expires_at'), index
@@ -59,8 +66,8 @@ local function keep_in_lane()
 end
 
 local function leave_lane()
-  if get('message') then
-    local name = lane()
+  local name = lane()
+  if name then
     redis.call('ZREM', 'studio:waiting:' .. name, ID)
     redis.call('ZREM', 'studio:leased:' .. name, ID)
   end
