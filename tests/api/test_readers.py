@@ -1,6 +1,5 @@
 """Clients that ask for files and do not read them take nothing from the others."""
 
-import asyncio
 import os
 import socket
 import time
@@ -20,11 +19,12 @@ from services.api.middleware import answer_deadline
 from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.api.conftest import embedded_settings
-from tests.support.fakes import FakeWorker, stored_image
+from tests.support.fakes import stored_image
 from tests.support.http2_client import Http2Client
 from tests.support.live_server import LiveGateway
 from tests.support.polling import poll
 from tests.support.servers.stack import Stack
+from tests.support.stored_files import ask, finished
 from tests.support.unread import arrived, request, unread
 
 CLIENTS = 60
@@ -125,22 +125,8 @@ def test_slow_reader(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> N
     assert received.endswith(FILE)
 
 
-def finished(gateway: LiveGateway, data: bytes) -> str:
-    """Return the path of this file, the artifact of a finished job."""
-    job_id = ask(gateway, "POST", "/v1/jobs", json={"prompt": "mug"}).json()["id"]
-    storing = FakeWorker(gateway.backends).succeed(job_id, data)
-    asyncio.run_coroutine_threadsafe(storing, gateway.loop).result(SECONDS)
-    return f"/v1/jobs/{job_id}/artifacts/0"
-
-
 def download(path: str, protocol: str, caller: int) -> bytes:
     return request(path, protocol, x_forwarded_for=f"203.0.113.{caller}")
-
-
-def ask(gateway: LiveGateway, method: str, path: str, caller: int = 200, **given: Any) -> httpx2.Response:
-    headers = {"X-Forwarded-For": f"203.0.113.{caller}"}
-    with httpx2.Client(base_url=gateway.url, timeout=SECONDS, headers=headers) as client:
-        return client.request(method, path, **given)
 
 
 def served(gateway: LiveGateway, path: str, caller: int) -> bytes | None:

@@ -6,8 +6,9 @@ from typing import Self
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded
-from hyperframe.frame import Frame, GoAwayFrame
+from hyperframe.frame import Frame, GoAwayFrame, RstStreamFrame
 
 SECONDS = 20.0
 
@@ -52,6 +53,10 @@ class Http2Client:
         self._connection.send_headers(stream, [*_pseudo(method, path), *headers], end_stream=True)
         self._connection.reset_stream(stream)
         self.flush()
+
+    def reset(self, stream: int) -> None:
+        """Take a request back that is under way, even after GOAWAY, when h2's client would send nothing."""
+        self._socket.sendall(RstStreamFrame(stream, error_code=ErrorCodes.CANCEL).serialize())
 
     def answer(self, stream: int) -> tuple[int, bytes]:
         """Return status and body of the answer to a request."""
