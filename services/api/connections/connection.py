@@ -93,7 +93,7 @@ class Connection:
         """Close the connection once its open requests are answered."""
         self._leaving = True
         if self._idle:
-            self._wait(0)
+            self._allow(0)
         else:
             await self._protocol.leave()
 
@@ -102,7 +102,7 @@ class Connection:
         self._writer.transport.abort()
 
     async def _read(self) -> None:
-        self._connections.wait_for_request(self)
+        self._connections.note_waiting(self)
         if await self._is_late(HEAD_SECONDS, b"") and not self._ending:
             # A request that arrives in the same moment is answered: its client could not know.
             if (data := await self._arrived_meanwhile()) and not self._protocol.has_half_head:
@@ -133,7 +133,7 @@ class Connection:
                 return
             if self._idle and not self._has_head_deadline and self._protocol.has_half_head:
                 self._has_head_deadline = True
-                self._wait(HEAD_SECONDS)
+                self._allow(HEAD_SECONDS)
             data = b""
         await self._take(b"")
 
@@ -187,19 +187,19 @@ class Connection:
             return  # nothing is read any more
         self._has_head_deadline = False
         if idle:
-            self._connections.wait_for_request(self)
-            self._wait(0 if self._leaving else KEEP_ALIVE_SECONDS)
+            self._connections.note_waiting(self)
+            self._allow(0 if self._leaving else KEEP_ALIVE_SECONDS)
         else:
-            self._connections.begin_request(self)
-            self._wait(None)
+            self._connections.note_request(self)
+            self._allow(None)
 
     def _end(self) -> None:
         self._ending = True
         with suppress(OSError, RuntimeError):
             self._writer.write_eof()
-        self._wait(0)
+        self._allow(0)
 
-    def _wait(self, seconds: float | None) -> None:
+    def _allow(self, seconds: float | None) -> None:
         """Give the client so many seconds from now. None: as long as the request takes."""
         if self._deadline is not None and not self._deadline.expired():
             now = asyncio.get_running_loop().time()

@@ -25,7 +25,7 @@ class RequestTasks(TaskGroup):
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         received = _Received(config.max_app_queue_size)
 
-        async def reading(scope: Scope, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
+        async def reading(scope: Scope, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:  # noqa: ARG001
             await app(scope, received.get, send, sync_spawn, call_soon)
 
         await super().spawn_app(reading, config, scope, send)
