@@ -14,12 +14,17 @@ SECONDS = 20.0
 
 
 class Http2Client:
-    """`with Http2Client(address) as client`: begins with HTTP/2 at once, by prior knowledge."""
+    """`with Http2Client(address) as client`: begins with HTTP/2 at once, by prior knowledge.
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    It takes `window` bytes of each answer: it says nothing of having read them.
+    """
+
+    def __init__(self, address: tuple[str, int], window: int = 65_535) -> None:
         self._socket = socket.create_connection(address, SECONDS)
         # The requests of these tests are odd on purpose.
         self._connection = H2Connection(H2Configuration(validate_outbound_headers=False))
+        self._connection.local_settings.initial_window_size = window
+        self._connection.local_settings.acknowledge()
         self._connection.initiate_connection()
         self.events: list[Event] = []
         self.closed = False

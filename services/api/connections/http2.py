@@ -61,7 +61,13 @@ class Http2(H2Protocol):
         with suppress(ProtocolError):  # the client has reset it already
             self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
         await self._flush()
-        await self._window_updated(stream_id)  # the sending task drops what is not sent
+        await self._drop(stream_id)
+
+    async def _drop(self, stream_id: int) -> None:
+        """Forget what is left of an answer that was reset. Hypercorn keeps it where its client lets nothing be sent."""
+        if (buffer := self.stream_buffers.get(stream_id)) is not None:
+            await buffer.close()
+            await self._window_updated(stream_id)  # the sending task ends a stream with nothing left
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)
@@ -82,15 +88,16 @@ class Http2(H2Protocol):
         for event in events:
             if isinstance(event, StreamReset) and event.stream_id in self.streams:
                 await super()._handle_events([event])
-                await self._note_reset()
+                await self._note_reset(event.stream_id)
             elif not self._is_left_out(event):
                 await super()._handle_events([event])
         await self._flush()
         if self._requests >= 2 * self.config.keep_alive_max_requests:
             await self.leave()  # a client that is never idle
 
-    async def _note_reset(self) -> None:
+    async def _note_reset(self, stream_id: int) -> None:
         """Do what the end of an answer does: Hypercorn sends none for a request that its client took back."""
+        await self._drop(stream_id)
         if self.idle:
             await self.send(Updated(idle=True))
         await self._leave_if_it_is_time()
