@@ -183,7 +183,7 @@ class Connection:
 
     def _note(self, *, idle: bool) -> None:
         self._idle = idle
-        if self._deadline is None:
+        if self._deadline is None or self._ending:
             return  # nothing is read any more
         self._has_head_deadline = False
         if idle:

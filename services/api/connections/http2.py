@@ -13,6 +13,7 @@ from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.events import Event as Frame
 from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import EndBody, Event, Request, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.http_stream import HTTPStream
@@ -37,6 +38,12 @@ class Http2(H2Protocol):
     async def initiate(self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None) -> None:
         self._unsent: set[int] = set()  # streams whose whole answer is made, and not all of it sent
         await super().initiate(headers, settings)
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        await super().handle(event)
+        if isinstance(event, Closed):  # nothing is sent any more, and no answer need wait for that
+            for buffer in tuple(self.stream_buffers.values()):
+                await buffer.close()
 
     async def leave(self) -> None:
         """Answer the requests that have come, refuse later ones, and close the connection."""

@@ -1,5 +1,7 @@
 """Requests whose clients take them back, leave, or do not read: no connection is kept for them."""
 
+import asyncio
+import errno
 import os
 import socket
 import struct
@@ -8,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 from h2.events import ConnectionTerminated
+from h2.settings import SettingCodes
+from structlog.testing import capture_logs
 
 from services.api.connections import connection, serving
 from services.api.core import renditions
@@ -126,3 +132,34 @@ def test_stop_with_an_unread_answer(tmp_path: Path, catalogue: Catalogue, held_u
             poll(lambda: arrived(client), 5, lambda: "the file to begin")
             gateway.stop()
             gateway.wait_for_connections(0)
+
+
+def test_stop_with_a_stalled_http_2_client(tmp_path: Path, catalogue: Catalogue) -> None:
+    """A gateway stops in time while a client of HTTP/2 allows it to send and reads nothing."""
+    client = H2Connection(H2Configuration())
+    client.initiate_connection()
+    client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
+    client.increment_flow_control_window(2**30)
+    with LiveGateway(embedded_settings(tmp_path, graceful_timeout_seconds=1), catalogue) as gateway:
+        path = finished(gateway, FILE)
+        pseudo = {":method": "GET", ":path": path, ":scheme": "http", ":authority": "studio"}
+        client.send_headers(1, [*pseudo.items()], end_stream=True)
+        with unread(gateway.address, [client.data_to_send()]) as [reader]:
+            poll(lambda: arrived(reader), 5, lambda: "the file to begin")
+            gateway.stop()
+            gateway.wait_for_connections(0)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(errno.ETIMEDOUT, "timed out"), OSError(errno.EHOSTUNREACH, "no route")])
+def test_client_that_vanishes(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    """The system's news that a client is out of reach ends its connection, and is no error of the gateway."""
+    with capture_logs() as logs, Http2Client(gateway.address) as client:
+        wait_for_job(client, gateway)
+
+        async def lost(_: asyncio.StreamWriter) -> None:
+            raise error
+
+        monkeypatch.setattr(asyncio.StreamWriter, "drain", lost)
+        client.send("GET", "/livez")
+        gateway.wait_for_connections(0)
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
