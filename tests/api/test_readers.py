@@ -107,14 +107,22 @@ def test_one_caller(gateway: LiveGateway, protocol: str) -> None:
 
 @both_protocols
 def test_unread_rendition(gateway: LiveGateway, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A converted image that is not read counts as a download of its caller, too."""
-    monkeypatch.setattr(renditions, "_rendition", lambda *_: FILE)
+    """A converted image that is not read counts as a download of its caller, too; no more are converted meanwhile."""
+    made: list[bytes] = []
+
+    def convert(*_: object) -> bytes:
+        made.append(FILE)
+        return FILE
+
+    monkeypatch.setattr(renditions, "_rendition", convert)
     wanted = f"{finished(gateway, stored_image(prompt='mug'))}?format=webp"
     with unread(gateway.address, [download(wanted, protocol, caller=1) for _ in range(CLIENTS)]):
         refused = poll(lambda: busy(gateway, wanted, caller=1), SECONDS, lambda: "the limit to be reached")
+        converted = len(made)
         other = ask(gateway, "GET", wanted, caller=2)
         poll(lambda: served(gateway, wanted, caller=1), SECONDS, lambda: "the unread files to be given up")
     assert refused.json()["code"] == "too-busy"
+    assert converted <= EACH
     assert other.content == FILE
 
 
@@ -148,6 +156,17 @@ def test_answer_that_is_given_up_leaves_nothing(
     with Http2Client(gateway.address, window) as client:
         stream = client.send("GET", path)
         client.receive(lambda event: isinstance(event, StreamReset) and event.stream_id == stream)
+        poll(lambda: not buffers(), 5, buffers)
+        assert client.answer(client.send("HEAD", "/livez"))[0] == 200
+
+
+def test_answer_that_is_taken_back_leaves_nothing(gateway: LiveGateway) -> None:
+    """An HTTP/2 answer of which the client lets nothing be sent takes no memory once the client has reset it."""
+    path = finished(gateway, FILE)
+    with Http2Client(gateway.address, window=0) as client:
+        stream = client.send("GET", path)
+        poll(lambda: any(buffers()), 5, lambda: "an answer that waits")
+        client.reset(stream)
         poll(lambda: not buffers(), 5, buffers)
         assert client.answer(client.send("HEAD", "/livez"))[0] == 200
 
