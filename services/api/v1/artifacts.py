@@ -171,9 +171,8 @@ async def _rendition(
 ) -> Response:
     artifacts, party = request.state["artifacts"], caller_of(request).party
     async with AsyncExitStack() as turn:
-        await turn.enter_async_context(
-            artifacts.sending(party)
-        )  # first: a conversion that cannot be sent is for nothing
+        # First: a conversion that cannot be sent is for nothing.
+        await turn.enter_async_context(artifacts.sending(party))
         data = await artifacts.read(artifact, wanted, party)
         headers = {**headers, "Content-Length": str(len(data))}
         if request.method == "HEAD":
