@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, description="Key that `studio generate`, `jobs` and `cancel` send.")
     trusted_proxies: str = Field(
-        "", description="Addresses and networks of proxies whose X-Forwarded-For or Forwarded is believed, with commas."
+        "",
+        description="Addresses and networks of proxies whose X-Forwarded-For or Forwarded is believed, with commas. "
+        "All who come by another proxy are one caller to limits, those of downloads and conversions included.",
     )
     cors_origins: str = Field(
         "",

@@ -1,10 +1,12 @@
 """Clients that ask for files and do not read them take nothing from the others."""
 
-import asyncio
+import base64
+import gc
 import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -14,23 +16,34 @@ import pytest
 import redis
 from h2.events import StreamReset
 
+from services.api.connections.stream_buffer import PacedStreamBuffer
 from services.api.core import renditions
 from services.api.core.artifacts import EACH
 from services.api.middleware import answer_deadline
 from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
 from tests.api.conftest import embedded_settings
-from tests.support.fakes import FakeWorker, stored_image
+from tests.support.fakes import stored_image
 from tests.support.http2_client import Http2Client
 from tests.support.live_server import LiveGateway
 from tests.support.polling import poll
 from tests.support.servers.stack import Stack
+from tests.support.stored_files import ask, finished, store
 from tests.support.unread import arrived, request, unread
 
 CLIENTS = 60
 FILE = os.urandom(9_700_000)
 SECONDS = 20.0
 GIVEN_UP_SECONDS = 6.0
+
+IMAGES_AGAIN = b"""POST /v1/images/generations HTTP/1.1\r
+host: studio\r
+x-forwarded-for: 203.0.113.1\r
+idempotency-key: a\r
+content-type: application/json\r
+content-length: 16\r
+\r
+{"prompt":"mug"}"""
 
 both_protocols = pytest.mark.parametrize("protocol", ["1.1", "2"])
 
@@ -94,15 +107,74 @@ def test_one_caller(gateway: LiveGateway, protocol: str) -> None:
 
 @both_protocols
 def test_unread_rendition(gateway: LiveGateway, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A converted image that is not read counts as a download of its caller, too."""
-    monkeypatch.setattr(renditions, "_rendition", lambda *_: FILE)
+    """A converted image that is not read counts as a download of its caller, too; no more are converted meanwhile."""
+    made: list[bytes] = []
+
+    def convert(*_: object) -> bytes:
+        made.append(FILE)
+        return FILE
+
+    monkeypatch.setattr(renditions, "_rendition", convert)
     wanted = f"{finished(gateway, stored_image(prompt='mug'))}?format=webp"
     with unread(gateway.address, [download(wanted, protocol, caller=1) for _ in range(CLIENTS)]):
         refused = poll(lambda: busy(gateway, wanted, caller=1), SECONDS, lambda: "the limit to be reached")
+        converted = len(made)
         other = ask(gateway, "GET", wanted, caller=2)
         poll(lambda: served(gateway, wanted, caller=1), SECONDS, lambda: "the unread files to be given up")
     assert refused.json()["code"] == "too-busy"
+    assert converted <= EACH
     assert other.content == FILE
+
+
+def test_unread_images_of_openai(gateway: LiveGateway) -> None:
+    """Images in base64 that are not read count as downloads; a client that can be answered later is told to come back.
+
+    Each sending of a request with an Idempotency-Key holds the files anew.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(images, gateway, {"Idempotency-Key": "a"})
+        [job_id] = poll(gateway.live_jobs, SECONDS, lambda: "a job")
+        store(gateway, job_id, FILE)
+        assert base64.b64decode(first.result(SECONDS).json()["data"][0]["b64_json"]) == FILE
+    with unread(gateway.address, [IMAGES_AGAIN] * EACH) as clients:
+        until_sent_to(clients, EACH)
+        refused = images(gateway, {"Idempotency-Key": "a"})
+        answers = poll(lambda: images(gateway, {"Idempotency-Key": "a"}).is_success, SECONDS, lambda: "an answer")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too-busy")
+    assert refused.headers["X-Job-Id"] == job_id
+    assert "x-should-retry" not in refused.headers
+    assert answers
+
+
+@pytest.mark.parametrize("window", [0, 65_535])
+def test_answer_that_is_given_up_leaves_nothing(
+    gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
+    """An HTTP/2 answer that is given up takes no memory while its connection goes on."""
+    monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", 0.5)
+    path = finished(gateway, FILE)
+    with Http2Client(gateway.address, window) as client:
+        stream = client.send("GET", path)
+        client.receive(lambda event: isinstance(event, StreamReset) and event.stream_id == stream)
+        poll(lambda: not buffers(), 5, buffers)
+        assert client.answer(client.send("HEAD", "/livez"))[0] == 200
+
+
+def test_answer_that_is_taken_back_leaves_nothing(gateway: LiveGateway) -> None:
+    """An HTTP/2 answer of which the client lets nothing be sent takes no memory once the client has reset it."""
+    path = finished(gateway, FILE)
+    with Http2Client(gateway.address, window=0) as client:
+        stream = client.send("GET", path)
+        poll(lambda: any(buffers()), 5, lambda: "an answer that waits")
+        client.reset(stream)
+        poll(lambda: not buffers(), 5, buffers)
+        assert client.answer(client.send("HEAD", "/livez"))[0] == 200
+
+
+def buffers() -> list[int]:
+    """Return how many bytes each HTTP/2 answer of this process holds."""
+    gc.collect()
+    return [len(each.buffer) for each in gc.get_objects() if isinstance(each, PacedStreamBuffer)]
 
 
 def test_client_of_http_2_is_told(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,22 +197,13 @@ def test_slow_reader(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> N
     assert received.endswith(FILE)
 
 
-def finished(gateway: LiveGateway, data: bytes) -> str:
-    """Return the path of this file, the artifact of a finished job."""
-    job_id = ask(gateway, "POST", "/v1/jobs", json={"prompt": "mug"}).json()["id"]
-    storing = FakeWorker(gateway.backends).succeed(job_id, data)
-    asyncio.run_coroutine_threadsafe(storing, gateway.loop).result(SECONDS)
-    return f"/v1/jobs/{job_id}/artifacts/0"
+def images(gateway: LiveGateway, headers: dict[str, str]) -> httpx2.Response:
+    """Ask for an image in base64, as the caller 1."""
+    return ask(gateway, "POST", "/v1/images/generations", 1, json={"prompt": "mug"}, headers=headers)
 
 
 def download(path: str, protocol: str, caller: int) -> bytes:
     return request(path, protocol, x_forwarded_for=f"203.0.113.{caller}")
-
-
-def ask(gateway: LiveGateway, method: str, path: str, caller: int = 200, **given: Any) -> httpx2.Response:
-    headers = {"X-Forwarded-For": f"203.0.113.{caller}"}
-    with httpx2.Client(base_url=gateway.url, timeout=SECONDS, headers=headers) as client:
-        return client.request(method, path, **given)
 
 
 def served(gateway: LiveGateway, path: str, caller: int) -> bytes | None:

@@ -6,19 +6,25 @@ from typing import Self
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded
-from hyperframe.frame import Frame, GoAwayFrame
+from hyperframe.frame import Frame, GoAwayFrame, RstStreamFrame
 
 SECONDS = 20.0
 
 
 class Http2Client:
-    """`with Http2Client(address) as client`: begins with HTTP/2 at once, by prior knowledge."""
+    """`with Http2Client(address) as client`: begins with HTTP/2 at once, by prior knowledge.
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    It takes `window` bytes of each answer: it says nothing of having read them.
+    """
+
+    def __init__(self, address: tuple[str, int], window: int = 65_535) -> None:
         self._socket = socket.create_connection(address, SECONDS)
         # The requests of these tests are odd on purpose.
         self._connection = H2Connection(H2Configuration(validate_outbound_headers=False))
+        self._connection.local_settings.initial_window_size = window
+        self._connection.local_settings.acknowledge()
         self._connection.initiate_connection()
         self.events: list[Event] = []
         self.closed = False
@@ -52,6 +58,10 @@ class Http2Client:
         self._connection.send_headers(stream, [*_pseudo(method, path), *headers], end_stream=True)
         self._connection.reset_stream(stream)
         self.flush()
+
+    def reset(self, stream: int) -> None:
+        """Take a request back that is under way, even after GOAWAY, when h2's client would send nothing."""
+        self._socket.sendall(RstStreamFrame(stream, error_code=ErrorCodes.CANCEL).serialize())
 
     def answer(self, stream: int) -> tuple[int, bytes]:
         """Return status and body of the answer to a request."""

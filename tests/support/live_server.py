@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPMessage, parse_headers
 from io import BufferedReader
@@ -67,7 +68,8 @@ class LiveGateway:
 
     def stop(self) -> None:
         """Begin the shutdown; the end of the block waits for it."""
-        self.loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # it has stopped already
+            self.loop.call_soon_threadsafe(self._stop.set)
 
     def count(self, metric: str, **labels: str) -> float:
         """Return a figure of the gateway's metrics."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
@@ -17,6 +16,7 @@ from hypercorn.utils import parse_socket_addr
 from services.api.connections.http1 import Http1
 from services.api.connections.http2 import Http2
 from services.api.connections.open_connections import OpenConnections
+from services.api.connections.request_tasks import RequestTasks
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,8 @@ HEAD_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 75.0
 # Closing a connection with unread bytes resets it, and its client can lose the answer before reading it.
 LINGER_SECONDS: Final = 1.0
-FLUSH_SECONDS: Final = 10.0
+# For the end of an answer, and longer than the application waits for a client to take a piece (AnswerDeadline).
+FLUSH_SECONDS: Final = 20.0
 MAX_READ: Final = 2**16
 
 
@@ -53,7 +54,7 @@ class Connection:
         self._connections = connections
         self._reader = reader
         self._writer = writer
-        self._tasks = TaskGroup(asyncio.get_running_loop())
+        self._tasks = RequestTasks(asyncio.get_running_loop())
         connection = writer.get_extra_info("socket")
         self._parts = (
             application.app,
@@ -92,7 +93,7 @@ class Connection:
         """Close the connection once its open requests are answered."""
         self._leaving = True
         if self._idle:
-            self._wait(0)
+            self._allow(0)
         else:
             await self._protocol.leave()
 
@@ -101,7 +102,7 @@ class Connection:
         self._writer.transport.abort()
 
     async def _read(self) -> None:
-        self._connections.wait_for_request(self)
+        self._connections.note_waiting(self)
         if await self._is_late(HEAD_SECONDS, b"") and not self._ending:
             # A request that arrives in the same moment is answered: its client could not know.
             if (data := await self._arrived_meanwhile()) and not self._protocol.has_half_head:
@@ -109,20 +110,20 @@ class Connection:
                 await self._is_late(HEAD_SECONDS, data)
             if not self._ending:
                 await self._protocol.leave()
-        self._deadline = None
         await self._protocol.handle(Closed())
         if self._ending:
             await self._linger()
 
     async def _is_late(self, seconds: float, data: bytes) -> bool:
         """Read until the client closes, or is too late with what it has to send."""
+        deadline = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as self._deadline:
+            async with deadline as self._deadline:
                 await self._read_requests(data)
-        except TimeoutError:
-            return True
-        except OSError:
-            pass  # the client left
+        except OSError:  # the client left, if it is not late: the system may tell that with a TimeoutError as well
+            return deadline.expired()
+        finally:
+            self._deadline = None
         return False
 
     async def _read_requests(self, data: bytes) -> None:
@@ -132,7 +133,7 @@ class Connection:
                 return
             if self._idle and not self._has_head_deadline and self._protocol.has_half_head:
                 self._has_head_deadline = True
-                self._wait(HEAD_SECONDS)
+                self._allow(HEAD_SECONDS)
             data = b""
         await self._take(b"")
 
@@ -162,35 +163,43 @@ class Connection:
     async def _send(self, event: Event) -> None:
         """Do what the protocol asks for: send bytes, close, or wait for a request."""
         if isinstance(event, RawData):
-            try:
-                self._writer.write(event.data)
-                await self._writer.drain()
-            except (ConnectionError, RuntimeError):
-                await self._protocol.handle(Closed())
+            await self._write(event.data)
         elif isinstance(event, Closed):
             self._end()
         elif isinstance(event, Updated):
             self._note(idle=event.idle)
 
+    async def _write(self, data: bytes) -> None:
+        """Write, and wait until the client takes it. An error ends the connection."""
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS) as limit:
+                self._writer.write(data)
+                await self._writer.drain()
+        except (OSError, RuntimeError):
+            if limit.expired():
+                self.abort()
+            await self._protocol.handle(Closed())
+            self._end()  # the reading as well, which may wait for the end of an answer
+
     def _note(self, *, idle: bool) -> None:
         self._idle = idle
-        if self._deadline is None:
+        if self._deadline is None or self._ending:
             return  # nothing is read any more
         self._has_head_deadline = False
         if idle:
-            self._connections.wait_for_request(self)
-            self._wait(0 if self._leaving else KEEP_ALIVE_SECONDS)
+            self._connections.note_waiting(self)
+            self._allow(0 if self._leaving else KEEP_ALIVE_SECONDS)
         else:
-            self._connections.begin_request(self)
-            self._wait(None)
+            self._connections.note_request(self)
+            self._allow(None)
 
     def _end(self) -> None:
         self._ending = True
         with suppress(OSError, RuntimeError):
             self._writer.write_eof()
-        self._wait(0)
+        self._allow(0)
 
-    def _wait(self, seconds: float | None) -> None:
+    def _allow(self, seconds: float | None) -> None:
         """Give the client so many seconds from now. None: as long as the request takes."""
         if self._deadline is not None and not self._deadline.expired():
             now = asyncio.get_running_loop().time()

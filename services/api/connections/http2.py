@@ -9,10 +9,11 @@ from contextlib import suppress
 from typing import Final
 
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, RequestReceived
+from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.events import Event as Frame
 from h2.exceptions import ProtocolError
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import EndBody, Event, Request, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.http_stream import HTTPStream
@@ -35,8 +36,14 @@ class Http2(H2Protocol):
     _last_stream: int | None = None  # the last one that is answered, once the client was told so
 
     async def initiate(self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None) -> None:
-        self._ending: set[int] = set()  # streams whose whole answer is made, and not all of it sent
+        self._unsent: set[int] = set()  # streams whose whole answer is made, and not all of it sent
         await super().initiate(headers, settings)
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        await super().handle(event)
+        if isinstance(event, Closed):  # nothing is sent any more, and no answer need wait for that
+            for buffer in tuple(self.stream_buffers.values()):
+                await buffer.close()
 
     async def leave(self) -> None:
         """Answer the requests that have come, refuse later ones, and close the connection."""
@@ -49,8 +56,8 @@ class Http2(H2Protocol):
 
     async def stream_send(self, event: Event) -> None:
         if isinstance(event, EndBody) and event.stream_id in self.stream_buffers:
-            self._ending.add(event.stream_id)
-        is_cut_off = event.stream_id in self.stream_buffers and event.stream_id not in self._ending
+            self._unsent.add(event.stream_id)
+        is_cut_off = event.stream_id in self.stream_buffers and event.stream_id not in self._unsent
         await super().stream_send(event)
         if isinstance(event, StreamClosed):
             if is_cut_off:  # its client may wait for the rest
@@ -61,11 +68,18 @@ class Http2(H2Protocol):
         with suppress(ProtocolError):  # the client has reset it already
             self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
         await self._flush()
+        await self._drop(stream_id)
+
+    async def _drop(self, stream_id: int) -> None:
+        """Forget what is left of an answer that was reset. Hypercorn keeps it where its client lets nothing be sent."""
+        if (buffer := self.stream_buffers.get(stream_id)) is not None:
+            await buffer.close()
+            await self._window_updated(stream_id)  # the sending task ends a stream with nothing left
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)
-        if stream_id in self._ending and stream_id not in self.stream_buffers:
-            self._ending.remove(stream_id)
+        if stream_id in self._unsent and stream_id not in self.stream_buffers:
+            self._unsent.remove(stream_id)
             await self._leave_if_it_is_time()
 
     async def _leave_if_it_is_time(self) -> None:
@@ -75,15 +89,25 @@ class Http2(H2Protocol):
             await self.leave()
 
     def _all_is_sent(self) -> bool:
-        return not self.streams and not self._ending
+        return not self.streams and not self._unsent
 
     async def _handle_events(self, events: list[Frame]) -> None:
         for event in events:
-            if not self._is_left_out(event):
+            if isinstance(event, StreamReset) and event.stream_id in self.streams:
+                await super()._handle_events([event])
+                await self._note_reset(event.stream_id)
+            elif not self._is_left_out(event):
                 await super()._handle_events([event])
         await self._flush()
         if self._requests >= 2 * self.config.keep_alive_max_requests:
             await self.leave()  # a client that is never idle
+
+    async def _note_reset(self, stream_id: int) -> None:
+        """Do what the end of an answer does: Hypercorn sends none for a request that its client took back."""
+        await self._drop(stream_id)
+        if self.idle:
+            await self.send(Updated(idle=True))
+        await self._leave_if_it_is_time()
 
     def _is_left_out(self, event: Frame) -> bool:
         """True for a request that is refused here, and for what still comes of one that is answered already."""

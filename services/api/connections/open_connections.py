@@ -71,11 +71,11 @@ class OpenConnections:
             self._open.discard(connection)
             self._waiting.pop(connection, None)
 
-    def wait_for_request(self, connection: OpenConnection) -> None:
+    def note_waiting(self, connection: OpenConnection) -> None:
         """Note that no request uses the connection."""
         self._waiting[connection] = None
 
-    def begin_request(self, connection: OpenConnection) -> None:
+    def note_request(self, connection: OpenConnection) -> None:
         """Note that a request uses the connection."""
         self._waiting.pop(connection, None)
 

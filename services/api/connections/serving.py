@@ -4,11 +4,18 @@ import asyncio
 import socket
 from typing import Final
 
+import structlog
+
 from services.api.connections.connection import MAX_READ, Application, Connection
 from services.api.connections.open_connections import OpenConnections
 
+log = structlog.get_logger(__name__)
+
 # Longer than a client waits between two polls of a job: an answer tells it that the connection ends.
 LAST_REQUEST_SECONDS: Final = 3.0
+# For clients to take what is said already, once the time for requests is over.
+LAST_BYTES_SECONDS: Final = 2.0
+ABORT_SECONDS: Final = 2.0
 
 
 class Serving:
@@ -44,9 +51,14 @@ class Serving:
         await self._wait(seconds - last_request)
         for task in (*leaving, *self._running):
             task.cancel()
-        await self._wait(None)
+        await self._wait(LAST_BYTES_SECONDS)
+        for connection in self._connections:
+            connection.abort()
+        await self._wait(ABORT_SECONDS)
+        if self._running:
+            log.error("connections do not end, left behind", count=len(self._running))
 
-    async def _wait(self, seconds: float | None) -> None:
+    async def _wait(self, seconds: float) -> None:
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
 

@@ -1,7 +1,7 @@
 """The files of finished jobs: a stream, another format, or a URL of the object store's own."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -45,15 +45,18 @@ class Artifacts:
             raise
 
     async def read(self, artifact: Artifact, wanted: ImageFormat | None, party: str) -> bytes:
-        """Return the whole file, as it is stored or in the format wanted. Raises also as `Renditions.render`."""
+        """Return the whole file, as it is stored or in the format wanted. Raises also as `Renditions.render`.
+
+        The caller has a turn (see `sending`), since it holds the file until its client has it.
+        """
+        chunks = self._objects.get(artifact.key)
         if wanted is not None:
-            return await self._renditions.render(self._objects.get(artifact.key), wanted, party)
-        async with aclosing(await self.open(artifact, party)) as stream:
-            return b"".join([chunk async for chunk in stream])
+            return await self._renditions.render(chunks, wanted, party)
+        return b"".join([chunk async for chunk in chunks])
 
     @asynccontextmanager
     async def sending(self, party: str) -> AsyncIterator[None]:
-        """Count what the block sends, a whole file from memory, as one of the party's downloads."""
+        """Count what the block reads and sends, whole files in memory, as one of the party's downloads."""
         await self._take_turn(party)
         try:
             yield

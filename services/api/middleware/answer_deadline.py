@@ -17,7 +17,7 @@ PIECE_SECONDS: Final = 15.0  # so a client must read about 4 kB a second, and ma
 class AnswerDeadline:
     """Sending raises ClientDisconnect when the client takes more than PIECE_SECONDS for a piece of the answer.
 
-    The server then closes the connection of HTTP/1.1, and forgets the stream of HTTP/2. The system's buffers take the
+    The server then closes the connection of HTTP/1.1, and resets the stream of HTTP/2. The system's buffers take the
     first pieces (see `listening`): only the rest waits for the client.
     """
 

@@ -15,7 +15,7 @@ _UNTRACED: Final = ("/livez", "/readyz", "/static/")
 
 
 class Telemetry:
-    """Measures and traces requests. It is the outermost middleware, so that it covers the client's whole wait."""
+    """Measures and traces requests. It is around all that may take time, so that it covers the client's whole wait."""
 
     def __init__(self, app: ASGIApp, requests: Histogram, tracer: Tracer) -> None:
         self._app = app

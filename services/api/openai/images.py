@@ -4,7 +4,8 @@ A request makes the same durable job as `POST /v1/jobs`: the answers carry its i
 removed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
+from services.api.core.waiting_clients import Sending
 from services.api.http.base_path import own_url
 from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.job_views import WarningView, artifact_path
@@ -26,7 +28,7 @@ from services.api.openai.images_request import NAMES, ImagesRequest, images_sche
 from services.api.openai.inline_images import inline_images
 from services.api.openai.views import ImageByUrl, ImagesResponse, OpenAIError
 from services.api.openai.waiting import accept, until_over
-from services.common.errors import StudioError
+from services.common.errors import BackendUnavailable, StudioError, TooBusy
 from services.common.job_warnings import ADDRESS_UNKNOWN
 from services.common.network.addresses import host_of, is_loopback
 from services.common.schemas import Artifact, State, StatusRecord
@@ -72,6 +74,8 @@ async def generate(request: Request[AppState]) -> Response:
     """
     headers = {"Cache-Control": "no-store"}
     gateway, clients = request.state["gateway"], request.state["clients"]
+    key: str | None = None
+    sending: Sending | None = None
     try:
         quota = await count_submit(request)
         key = idempotency_key(request)
@@ -87,36 +91,57 @@ async def generate(request: Request[AppState]) -> Response:
                 await clients.answered(sending)
             return answer
     except (StudioError, RequestRefused) as exc:
-        repeat = DO_NOT_REPEAT if "X-Job-Id" in headers else {}  # the job is there already
+        # The job is there already. Another sending may be answered from it later, where it is known as one.
+        passes = isinstance(exc, TooBusy | BackendUnavailable) and _is_known_again(key, sending)
+        repeat = DO_NOT_REPEAT if "X-Job-Id" in headers and not passes else {}
         return await openai_error(request, exc, NAMES, {**repeat, **headers})
     if record.state.terminal and sending is not None:
         await clients.forget(sending)  # a client that asks again wants another job, not the same failure
     return job_error(record, headers)
 
 
+def _is_known_again(key: str | None, sending: Sending | None) -> bool:
+    return key is not None or (sending is not None and sending.number is not None)
+
+
 async def _images(
     request: Request[AppState], asked: ImagesRequest, record: StatusRecord, headers: Mapping[str, str]
 ) -> Response:
-    urls, files = list[ImageByUrl](), list[bytes]()
     warnings = [WarningView.of(warning) for warning in record.warnings]
-    base = own_url(request)
-    for artifact in record.artifacts:
-        wanted = wanted_format(artifact, asked.output_format, quality=asked.encoder_quality)
-        if asked.response_format == "url":
-            urls.append(ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, artifact, wanted)}"))
-        else:
-            files.append(await request.state["artifacts"].read(artifact, wanted, caller_of(request).party))
-    if asked.response_format == "url" and (told := _unknown_address(request, base)):
-        warnings.append(told)
+    wanted = [
+        (artifact, wanted_format(artifact, asked.output_format, quality=asked.encoder_quality))
+        for artifact in record.artifacts
+    ]
     first = record.artifacts[0]
     view = ImagesResponse(
         created=int(record.created_at),
-        data=tuple(urls),
+        data=(),
         output_format=asked.output_format,
         size=f"{first.width}x{first.height}",
         warnings=tuple(warnings),
     )
-    return inline_images(view, files, headers) if files else JSONResponse(view.model_dump(), headers=headers)
+    if asked.response_format != "url":
+        return await _inline(request, view, wanted, headers)
+    base = own_url(request)
+    if told := _unknown_address(request, base):
+        warnings.append(told)
+    urls = [ImageByUrl(url=f"{base}{_signed_path(request, record.job_id, *each)}") for each in wanted]
+    view = view.model_copy(update={"data": tuple(urls), "warnings": tuple(warnings)})
+    return JSONResponse(view.model_dump(), headers=headers)
+
+
+async def _inline(
+    request: Request[AppState],
+    view: ImagesResponse,
+    wanted: Sequence[tuple[Artifact, ImageFormat | None]],
+    headers: Mapping[str, str],
+) -> Response:
+    """Read the files, which count as one of the party's downloads until the client has them."""
+    artifacts, party = request.state["artifacts"], caller_of(request).party
+    async with AsyncExitStack() as turn:
+        await turn.enter_async_context(artifacts.sending(party))
+        files = [await artifacts.read(artifact, form, party) for artifact, form in wanted]
+        return inline_images(view, files, headers, turn.pop_all())
 
 
 def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:

@@ -7,9 +7,11 @@ keep the event loop from every other request.
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.api.openai.views import ImagesResponse
 
@@ -17,13 +19,25 @@ _STEP: Final = 3 * 32 * 1024  # bytes of a file; base64 makes four characters of
 _BEFORE_FILES, _BEFORE_FILE, _BETWEEN, _AFTER_FILE, _AFTER_FILES = b',"data":[', b'{"b64_json":"', b",", b'"}', b"]}"
 
 
-def inline_images(view: ImagesResponse, files: Sequence[bytes], headers: Mapping[str, str]) -> Response:
-    """Return the answer; its `data` are the files, in place of those of the view."""
+def inline_images(
+    view: ImagesResponse, files: Sequence[bytes], headers: Mapping[str, str], turn: AsyncExitStack
+) -> Response:
+    """Return the answer; its `data` are the files, in place of those of the view. It ends the turn once it is sent."""
     members = json.dumps(view.model_dump(exclude={"data"}), separators=(",", ":")).encode("ascii")[:-1]
     fixed = len(members) + len(_BEFORE_FILES) + len(_AFTER_FILES) + len(_BETWEEN) * (len(files) - 1)
     length = fixed + sum(len(_BEFORE_FILE) + 4 * -(-len(file) // 3) + len(_AFTER_FILE) for file in files)
     headers = {**headers, "Content-Length": str(length)}
-    return StreamingResponse(_pieces(members, files), headers=headers, media_type="application/json")
+    return _InlineImages(_pieces(members, files), headers, turn)
+
+
+class _InlineImages(StreamingResponse):
+    def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str], turn: AsyncExitStack) -> None:
+        super().__init__(pieces, headers=headers, media_type="application/json")
+        self._turn = turn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._turn:
+            await super().__call__(scope, receive, send)
 
 
 async def _pieces(members: bytes, files: Sequence[bytes]) -> AsyncIterator[bytes]:

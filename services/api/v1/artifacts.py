@@ -1,6 +1,6 @@
 """/v1/jobs/{id}/artifacts: the files of a finished job, streamed, or redirected to where they are stored."""
 
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
-from services.api.core.artifacts import Artifacts, ArtifactStream
+from services.api.core.artifacts import ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
@@ -170,11 +170,14 @@ async def _rendition(
     request: Request[AppState], artifact: Artifact, wanted: ImageFormat, headers: dict[str, str]
 ) -> Response:
     artifacts, party = request.state["artifacts"], caller_of(request).party
-    data = await artifacts.read(artifact, wanted, party)
-    headers = {**headers, "Content-Length": str(len(data))}
-    if request.method == "HEAD":
-        return Response(headers=headers, media_type=wanted.media_type)
-    return _RenditionResponse(artifacts, party, data, headers, wanted.media_type)
+    async with AsyncExitStack() as turn:
+        # First: a conversion that cannot be sent is for nothing.
+        await turn.enter_async_context(artifacts.sending(party))
+        data = await artifacts.read(artifact, wanted, party)
+        headers = {**headers, "Content-Length": str(len(data))}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type=wanted.media_type)
+        return _RenditionResponse(data, headers, wanted.media_type, turn.pop_all())
 
 
 async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
@@ -198,13 +201,12 @@ class _ArtifactResponse(StreamingResponse):
 
 
 class _RenditionResponse(Response):
-    """A response that is one of the party's downloads while it is sent. Raises TooBusy when that has too many."""
+    """A response that ends its turn once it is sent."""
 
-    def __init__(self, artifacts: Artifacts, party: str, data: bytes, headers: dict[str, str], media_type: str) -> None:
+    def __init__(self, data: bytes, headers: dict[str, str], media_type: str, turn: AsyncExitStack) -> None:
         super().__init__(data, headers=headers, media_type=media_type)
-        self._artifacts = artifacts
-        self._party = party
+        self._turn = turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._artifacts.sending(self._party):
+        async with self._turn:
             await super().__call__(scope, receive, send)

@@ -164,6 +164,12 @@ async def test_many_headers(client: httpx2.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["code"]) == (431, "too-many-headers")
 
 
+async def test_many_cookies(client: httpx2.AsyncClient) -> None:
+    """Cookies do not count, although HTTP/2 may have a header for each."""
+    cookies = [("cookie", f"shop-{number}=a") for number in range(2 * MOST_HEADERS)]
+    assert (await client.get(JOBS, headers=cookies)).status_code == 200
+
+
 @pytest.mark.parametrize("path", [JOBS, "/history", "/login", "/nowhere"])
 async def test_many_parameters(client: httpx2.AsyncClient, path: str) -> None:
     """A query of more than a hundred parameters is 414 on every route, and one of a hundred is read."""
