@@ -22,7 +22,7 @@ from tests.support.system import System, running_system
 JOBS = 12
 STEP_SECONDS = 0.4  # a call takes so long, and makes up to four jobs
 LOAD_SECONDS = 0.2  # between two submits
-FOUND_SECONDS = 25.0  # two sweeps of a second, those by which others must have passed, the calls, the queue
+FOUND_SECONDS = 25.0  # two sweeps of a second, the calls under way, the time in the queue, on a busy machine
 
 
 @pytest.fixture(params=["embedded", pytest.param("distributed", marks=pytest.mark.services)])

@@ -9,7 +9,7 @@ KEY_SECONDS: Final = 24 * 3600.0  # of an Idempotency-Key
 CLOCK_SECONDS: Final = 2.0  # by which the store's clock, as a gateway knows it, may lag behind its own
 MOST_PARSED: Final = 1_000  # records kept parsed, of a few kilobytes each
 FIRST_OF_LANE: Final = 100  # jobs that `lanes` reads of each lane, whether they were passed or not
-PASSED_SECONDS: Final = 5.0  # a job counts as passed by one published so much later: confirmations overtake each other
+PASSED_SECONDS: Final = 1.0  # a job is passed by one published so much later: confirmations overtake each other by less
 
 
 def absent(job_id: str, epoch: float | None, retention_seconds: float, now: float) -> JobNotFound:
