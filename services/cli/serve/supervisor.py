@@ -44,12 +44,7 @@ class Supervisor:
     async def run(self) -> None:
         """Run workers one after the other until cancelled. Raises WorkerUnusable."""
         while True:
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=ERRORS,  # prints of a library must not get into a photo on standard output
-                env={**os.environ, **self._environment, "STUDIO_WORKER_PORT": str(self._port)},
-            )
+            process = await self._start()
             try:
                 code = await process.wait()
             except asyncio.CancelledError:
@@ -77,6 +72,21 @@ class Supervisor:
                         phase = str(response.json()["phase"])
                 on_phase(phase)
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        """Start a worker. If this is cancelled meanwhile, the worker is stopped."""
+        command = asyncio.create_subprocess_exec(
+            *COMMAND,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=ERRORS,  # prints of a library must not get into a photo on standard output
+            env={**os.environ, **self._environment, "STUDIO_WORKER_PORT": str(self._port)},
+        )
+        starting = asyncio.create_task(command)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await self._stop(await starting)
+            raise
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is not None:
