@@ -128,6 +128,21 @@ async def test_message_of_a_dead_worker_comes_in_time(file: Path, monkeypatch: p
                     await asyncio.sleep(0.05)
 
 
+async def test_records_of_an_earlier_version_get_their_lane(file: Path) -> None:
+    """Live jobs of a file whose last program kept no lanes are in them when it is opened, and ended ones are not."""
+    live, ended = new_message(MODEL), new_message(MODEL)
+    async with open_sqlite_status_store(file, Limits()) as statuses:
+        for message in (live, ended):
+            await statuses.create(new_record(message))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM live WHERE job_id = ?", (live.job_id,))
+        connection.execute("UPDATE statuses SET forget_at = 1e12 WHERE job_id = ?", (ended.job_id,))
+
+    async with open_sqlite_status_store(file, Limits()) as statuses:
+        [lane] = await statuses.lanes(10)
+        assert [job.job_id for job in lane.jobs] == [live.job_id]
+
+
 async def test_leases_end_with_the_machine(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart of the machine no process holds a message or a job, whatever its clocks say then."""
     clock = wall_clock(monkeypatch)

@@ -101,6 +101,28 @@ async def test_every_key_expires(statuses: RedisStatusStore, client: Redis) -> N
     assert {key: seconds for key, seconds in times.items() if seconds <= 0} == {}
 
 
+async def test_records_of_an_earlier_version_get_their_lane(statuses: RedisStatusStore, client: Redis) -> None:
+    """Live jobs without a lane are in it after a sweep, also where keys of lanes were lost; damaged ones are not."""
+    await client.flushall()
+    queued, begun = new_message(), new_message()
+    for message in (queued, begun):
+        await statuses.create(new_record(message))
+    await statuses.begin(begun, Lease(begun.job_id, "m"))
+    await client.hset("studio:job:damaged", mapping={"job_id": "damaged", "state": "queued", "message": "{"})
+    await client.set("studio:job:no-record", "text")
+    await client.zadd("studio:live", {"damaged": 0, "no-record": 0, "gone": 0})
+    for message in (queued, begun):
+        await client.hdel(f"studio:job:{message.job_id}", "lane", "queued_at")
+    await client.delete(*[key async for key in client.scan_iter("studio:lanes")])
+    await client.delete(*[key async for key in client.scan_iter("studio:waiting:*")])
+    await client.delete(*[key async for key in client.scan_iter("studio:leased:*")])
+
+    assert await statuses.lanes(10) == []
+    found = await statuses.lanes(10)
+    assert {job.job_id for lane in found for job in lane.jobs} == {queued.job_id}
+    assert {job_id for lane in found for job_id in lane.leased} == {begun.job_id}
+
+
 async def test_writes_renew_a_live_record(statuses: RedisStatusStore, client: Redis) -> None:
     """A job that is worked on is not forgotten, however long it takes."""
     message = new_message()
