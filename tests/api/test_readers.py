@@ -151,31 +151,37 @@ def test_answer_that_is_given_up_leaves_nothing(
     gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     """An HTTP/2 answer that is given up takes no memory while its connection goes on."""
+    before = held()
     monkeypatch.setattr(answer_deadline, "PIECE_SECONDS", 0.5)
     path = finished(gateway, FILE)
     with Http2Client(gateway.address, window) as client:
         stream = client.send("GET", path)
         client.receive(lambda event: isinstance(event, StreamReset) and event.stream_id == stream)
-        poll(lambda: not buffers(), 5, buffers)
+        poll(lambda: not buffers(before), 5, lambda: str(buffers(before)))
         assert client.answer(client.send("HEAD", "/livez"))[0] == 200
 
 
 def test_answer_that_is_taken_back_leaves_nothing(gateway: LiveGateway) -> None:
     """An HTTP/2 answer of which the client lets nothing be sent takes no memory once the client has reset it."""
+    before = held()
     path = finished(gateway, FILE)
     with Http2Client(gateway.address, window=0) as client:
         stream = client.send("GET", path)
-        poll(lambda: any(buffers()), 5, lambda: "an answer that waits")
+        poll(lambda: any(buffers(before)), 5, lambda: "an answer that waits")
         client.reset(stream)
-        poll(lambda: not buffers(), 5, buffers)
+        poll(lambda: not buffers(before), 5, lambda: str(buffers(before)))
         assert client.answer(client.send("HEAD", "/livez"))[0] == 200
 
 
-def buffers() -> list[int]:
-    """Return how many bytes each HTTP/2 answer of this process holds."""
-    gc.collect()
+def held() -> list[PacedStreamBuffer]:
     # Not isinstance, which asks every object for its class: some of a library's warn then.
-    return [len(each.buffer) for each in gc.get_objects() if type(each) is PacedStreamBuffer]
+    return [each for each in gc.get_objects() if type(each) is PacedStreamBuffer]
+
+
+def buffers(before: Sequence[PacedStreamBuffer]) -> list[int]:
+    """Return how many bytes each HTTP/2 answer of this process holds, without those of earlier tests."""
+    gc.collect()
+    return [len(each.buffer) for each in held() if not any(each is other for other in before)]
 
 
 def test_client_of_http_2_is_told(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
