@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
+from services.api.http.holding import HoldingStream
 from services.api.openai.views import ImagesResponse
 
 _STEP: Final = 3 * 32 * 1024  # bytes of a file; base64 makes four characters of three bytes
@@ -27,17 +27,8 @@ def inline_images(
     fixed = len(members) + len(_BEFORE_FILES) + len(_AFTER_FILES) + len(_BETWEEN) * (len(files) - 1)
     length = fixed + sum(len(_BEFORE_FILE) + 4 * -(-len(file) // 3) + len(_AFTER_FILE) for file in files)
     headers = {**headers, "Content-Length": str(length)}
-    return _InlineImages(_pieces(members, files), headers, turn)
-
-
-class _InlineImages(StreamingResponse):
-    def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str], turn: AsyncExitStack) -> None:
-        super().__init__(pieces, headers=headers, media_type="application/json")
-        self._turn = turn
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._turn:
-            await super().__call__(scope, receive, send)
+    stream = HoldingStream(_pieces(members, files), headers=headers, media_type="application/json")
+    return stream.holding(turn)
 
 
 async def _pieces(members: bytes, files: Sequence[bytes]) -> AsyncIterator[bytes]:

@@ -6,16 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
-from services.api.core.artifacts import ArtifactStream
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
+from services.api.http.holding import HoldingResponse, HoldingStream
 from services.api.http.job_views import ArtifactListView, JobView, poll_headers
 from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
@@ -177,7 +176,7 @@ async def _rendition(
         headers = {**headers, "Content-Length": str(len(data))}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.media_type)
-        return _RenditionResponse(data, headers, wanted.media_type, turn.pop_all())
+        return HoldingResponse(data, headers=headers, media_type=wanted.media_type).holding(turn.pop_all())
 
 
 async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
@@ -185,28 +184,4 @@ async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[
     if request.method == "HEAD":
         await stream.aclose()
         return Response(headers=headers, media_type=artifact.media_type)
-    return _ArtifactResponse(stream, headers, artifact.media_type)
-
-
-class _ArtifactResponse(StreamingResponse):
-    """A response that closes its artifact as soon as the client leaves."""
-
-    def __init__(self, stream: ArtifactStream, headers: dict[str, str], media_type: str) -> None:
-        super().__init__(stream, headers=headers, media_type=media_type)
-        self._stream = stream
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._stream):
-            await super().__call__(scope, receive, send)
-
-
-class _RenditionResponse(Response):
-    """A response that ends its turn once it is sent."""
-
-    def __init__(self, data: bytes, headers: dict[str, str], media_type: str, turn: AsyncExitStack) -> None:
-        super().__init__(data, headers=headers, media_type=media_type)
-        self._turn = turn
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._turn:
-            await super().__call__(scope, receive, send)
+    return HoldingStream(stream, headers=headers, media_type=artifact.media_type).holding(aclosing(stream))
