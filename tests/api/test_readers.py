@@ -16,7 +16,7 @@ import pytest
 import redis
 from h2.events import StreamReset
 
-from services.api.connections.stream_buffer import PacedStreamBuffer
+from services.api.connections.streams import PacedStreamBuffer
 from services.api.core import renditions
 from services.api.core.artifacts import EACH
 from services.api.middleware import answer_deadline

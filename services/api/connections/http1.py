@@ -16,7 +16,8 @@ import h11
 from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response
 from hypercorn.protocol.h11 import STREAM_ID, H2ProtocolAssumedError, H11Protocol
-from hypercorn.protocol.http_stream import HTTPStream
+
+from services.api.connections.streams import http_stream
 
 _CLOSE: Final = (b"connection", b"close")
 
@@ -93,17 +94,7 @@ class Http1(H11Protocol):
             await super()._create_stream(request)
             return
         app = self._asking_for_the_body if self.connection.they_are_waiting_for_100_continue else self.app
-        self.stream = HTTPStream(
-            app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self.stream_send,
-            STREAM_ID,
-        )
+        self.stream = http_stream(self, app, STREAM_ID)
         self.keep_alive_requests += 1
         await self.stream.handle(
             Request(

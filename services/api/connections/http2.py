@@ -16,12 +16,11 @@ from hypercorn.events import Closed, RawData, Updated
 from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import EndBody, Event, Request, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 from priority.priority import DuplicateStreamError
 
-from services.api.connections.stream_buffer import PacedStreamBuffer
+from services.api.connections.streams import PacedStreamBuffer, http_stream
 
 _IN_ASCII: Final = (b":method", b":path")
 _HEADER_BYTES: Final = 32  # that each header counts beyond its own (RFC 9113, section 6.5.2)
@@ -138,17 +137,7 @@ class Http2(H2Protocol):
             await super()._create_stream(request)
             return
         stream_id = request.stream_id
-        stream = HTTPStream(
-            self.app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self.stream_send,
-            stream_id,
-        )
+        stream = http_stream(self, self.app, stream_id)
         self.streams[stream_id] = stream
         self.stream_buffers[stream_id] = PacedStreamBuffer(self.context.event_class)
         try:

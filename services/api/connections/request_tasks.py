@@ -33,7 +33,7 @@ class RequestTasks(TaskGroup):
 
 
 class _Received(asyncio.Queue[ASGIReceiveEvent]):
-    """What a client has sent for one request."""
+    """Holds what a client has sent for one request."""
 
     _over = False
 
