@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.budget import allowed, time_budget
+from services.common.background import shared_task
+from services.common.budget import allowed
 from services.common.errors import BackendUnavailable
 from services.common.ports import Broker
 
@@ -41,10 +42,7 @@ class QueueCapacity:
         """Share one question to the broker among concurrent callers; a caller that gives up does not cancel it."""
         task = self._asking.get(model)
         if task is None:
-            with time_budget(None):  # it is every caller's
-                task = self._asking[model] = asyncio.create_task(self._ask(model))
-            # Every caller may have given up, and then no other code reads its error.
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            task = self._asking[model] = shared_task(self._ask(model))
         try:
             async with asyncio.timeout(allowed(ASK_SECONDS)):
                 return await asyncio.shield(task)

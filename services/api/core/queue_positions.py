@@ -10,7 +10,8 @@ from typing import Final
 
 from services.api.core.model_queue import Eta, LiveJob, ModelQueue
 from services.common.backends import Backends
-from services.common.budget import allowed, time_budget
+from services.common.background import shared_task
+from services.common.budget import allowed
 from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import BackendUnavailable
 from services.common.ids import is_job_id
@@ -113,10 +114,7 @@ class QueuePositions:
     def _refreshing(self) -> asyncio.Task[None]:
         """Return the refresh under way, or begin one: it goes on when its first caller has stopped waiting."""
         if self._refresh_task is None or self._refresh_task.done():
-            with time_budget(None):  # it is every caller's
-                self._refresh_task = asyncio.create_task(self._refresh())
-            # Every caller may have stopped waiting, and then no other code reads its error.
-            self._refresh_task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._refresh_task = shared_task(self._refresh())
         return self._refresh_task
 
     async def _refresh(self) -> None:
