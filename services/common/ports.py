@@ -102,6 +102,11 @@ class Verdict(Enum):
     LOST = auto()  # the job is terminal or another worker's: touch nothing
     MISSING = auto()  # no record of this job
 
+    @property
+    def gives_lease(self) -> bool:
+        """True if the lease is yours."""
+        return self in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED)
+
 
 @dataclass(frozen=True)
 class Outcome:

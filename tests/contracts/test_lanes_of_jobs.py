@@ -108,7 +108,7 @@ async def test_silent_jobs(open_statuses: OpenStatuses, messages: list[JobMessag
 
 
 async def test_all_passed_jobs_are_read_and_few_others(statuses: StatusStore) -> None:
-    """Of a long lane the passed jobs are read, up to the limit, and a hundred of the others."""
+    """The passed jobs of a long lane are read, up to the limit, and a hundred of the others."""
     made = [new_message(MODEL) for _ in range(130)]
     for message in made:
         await statuses.create(new_record(message))

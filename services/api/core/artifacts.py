@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from services.api.core.fair_shares import FairShares
-from services.api.core.renditions import ImageFormat, Renditions
+from services.api.core.renditions import ImageFormat, Renditions, whole
 from services.common.budget import time_left
 from services.common.errors import TooBusy
 from services.common.ports import ObjectStore
@@ -50,9 +50,7 @@ class Artifacts:
         The caller has a turn (see `sending`), since it holds the file until its client has it.
         """
         chunks = self._objects.get(artifact.key)
-        if wanted is not None:
-            return await self._renditions.render(chunks, wanted, party)
-        return b"".join([chunk async for chunk in chunks])
+        return await whole(chunks) if wanted is None else await self._renditions.render(chunks, wanted, party)
 
     @asynccontextmanager
     async def sending(self, party: str) -> AsyncIterator[None]:

@@ -112,7 +112,7 @@ class Renditions:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(SECONDS), self._room.share(party, SECONDS):
-                data = await _whole(stored)
+                data = await whole(stored)
                 return await loop.run_in_executor(self._threads, _rendition, data, wanted)
         except TimeoutError as exc:
             detail = "too many images are being converted just now: try again in a moment, or fetch it as it is stored"
@@ -129,7 +129,8 @@ async def open_renditions() -> AsyncIterator[Renditions]:
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def _whole(stored: AsyncIterator[bytes]) -> bytes:
+async def whole(stored: AsyncIterator[bytes]) -> bytes:
+    """Return all chunks as one."""
     return b"".join([chunk async for chunk in stored])
 
 

@@ -1,1 +1,1 @@
-"""What the backends in Redis share: the link to the server, and its clock."""
+"""The link to Redis and the clock of Redis, which the backends there share."""

@@ -1,1 +1,1 @@
-"""What the embedded backends share: a file of SQLite used from one thread, its clock, and its write-ahead log."""
+"""A file of SQLite used from one thread, its clock and its write-ahead log, which the embedded backends share."""

@@ -20,22 +20,20 @@ LIVE: Final = "studio:live"
 EPOCH: Final = "studio:epoch"
 JOB_PREFIX: Final = "studio:job:"
 OWNER_PREFIX: Final = "studio:owner:"
-_READERS: Final = ("list",)
-_WRITERS: Final = ("create", "confirm", "begin", "progress", "finish", "request_cancel", "remove", "lanes")
-_KEEPERS: Final = ("begin_epoch", "forget", "probe")
+_CALLS: Final = ("create", "confirm", "list", "lanes", "begin", "progress", "finish", "request_cancel", "remove")
+_UPKEEP: Final = ("begin_epoch", "forget", "probe")
 
 
 def load_scripts() -> dict[str, Script]:
     """Return the scripts in `lua/` by their names."""
     folder = files("services.common.statuses") / "lua"
     prelude = (folder / "prelude.lua").read_text("utf-8")
-    names = (*_READERS, *_WRITERS, *_KEEPERS)
-    return {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in names}
+    return {name: Script(prelude + (folder / f"{name}.lua").read_text("utf-8")) for name in (*_CALLS, *_UPKEEP)}
 
 
 def record_of(row: Sequence[bytes]) -> StatusRecord:
     """Return the record in a script's answer, in which names and texts alternate. Raises RecordUnreadable."""
-    return read_record(tuple(zip(row[::2], row[1::2], strict=True)))
+    return read_record(_pairs(row))
 
 
 @lru_cache(maxsize=MOST_PARSED)
@@ -48,11 +46,15 @@ def read_record(row: tuple[tuple[bytes, bytes], ...]) -> StatusRecord:
 
 def read_lane(name: bytes, leased: Sequence[bytes], jobs: Sequence[tuple[Sequence[bytes], bytes]]) -> Lane:
     """Return a lane from the answer of `lanes.lua`."""
-    rows = {tuple(zip(row[::2], row[1::2], strict=True)): passed == b"1" for row, passed in jobs}
+    rows = {_pairs(row): passed == b"1" for row, passed in jobs}
     records = tuple(readable(read_record, rows))
     passed = {dict(row).get(b"job_id", b"").decode(errors="replace") for row, is_passed in rows.items() if is_passed}
     lane, ids = name.decode(), frozenset(each.decode() for each in leased)
     return Lane(model_of(lane), is_bulk(lane), records, frozenset(passed), ids)
+
+
+def _pairs(row: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(zip(row[::2], row[1::2], strict=True))
 
 
 def pairs_of(record: StatusRecord) -> list[str]:

@@ -54,7 +54,7 @@ class SQLiteStatusStore:
 
         def work(connection: sqlite3.Connection) -> Verdict:
             verdict = self._change(message.job_id, change, connection)
-            if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
+            if verdict.gives_lease:
                 sqlite_lanes.begun(message.job_id, connection)
             return verdict
 

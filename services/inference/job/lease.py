@@ -202,7 +202,7 @@ class JobLease:
         if verdict is not Verdict.MISSING:
             return verdict
         verdict = await self._recreate()
-        return Verdict.LOST if verdict in (Verdict.LOST, Verdict.DUPLICATE, Verdict.BUSY) else await call()
+        return await call() if verdict.gives_lease else Verdict.LOST
 
     async def _recreate(self) -> Verdict:
         try:

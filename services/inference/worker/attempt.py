@@ -106,7 +106,7 @@ class Attempt:
         self._runtime.metrics.begun(self._lease.message, verdict, first=not self._redelivered)
         self._runtime.failpoints.reach("worker.begun")
         log.info("job begun", verdict=verdict.name.lower())
-        if verdict in (Verdict.HELD, Verdict.CANCEL, Verdict.EXHAUSTED):
+        if verdict.gives_lease:
             stack.push_async_callback(self._previews.clear)
             await stack.enter_async_context(self._heartbeat.beating())
         return verdict

@@ -149,7 +149,7 @@ async def test_too_many_at_once(
         await hung.wait()
         return b""
 
-    monkeypatch.setattr(renditions, "_whole", hanging)
+    monkeypatch.setattr(renditions, "whole", hanging)
     answers = await asyncio.gather(*(client.get(f"{path}?format=jpeg") for _ in range(renditions.THREADS + 2)))
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "too-busy")}
     assert answers[0].headers["Retry-After"] == "2"

@@ -4,7 +4,8 @@
 -- KEYS: 4 index of the owner's jobs.
 local TOKEN, MESSAGE_ID, MOST = ARGV[4], ARGV[5], tonumber(ARGV[10])
 
--- Its lane was served up to this job. A time in the future was noted before the clock was set back. One that was published again was perhaps begun by its first message.
+-- Note that its lane was served up to this job. One that was published again was perhaps begun by its first message. A
+-- time in the future was noted before the clock was set back.
 local function pass()
   local name, at = lane(), tonumber(queued_at()) or 0
   local served = 'studio:begun:' .. (name or '')
