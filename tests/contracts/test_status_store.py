@@ -116,9 +116,9 @@ async def test_terminal_records_are_forgotten_after_their_retention(open_statuse
         assert (await statuses.create(new_record(new_message(), key="live"))).job_id == live.job_id
 
 
-@pytest.mark.parametrize("age_seconds", [0.0, 3600.0])
+@pytest.mark.parametrize("age_seconds", [0.0, 3600.0, -3600.0])
 async def test_unknown_job_is_not_found(open_statuses: OpenStatuses, age_seconds: float) -> None:
-    """An id younger than the store, or older than the retention, is unknown: the job counts as never made."""
+    """An id younger than the store, or further from now than the retention, is unknown: the job was never made."""
     async with open_statuses(Limits(retention_seconds=600)) as statuses:
         await asyncio.sleep(0.01)
         job_id = job_id_made_at(time.time() - age_seconds)

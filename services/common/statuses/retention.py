@@ -17,10 +17,11 @@ def absent(job_id: str, epoch: float | None, retention_seconds: float, now: floa
 
     It is StatusRebuilding for a job made recently enough for its record to be kept, and before `epoch`: when the store
     was emptied, None where it was not used since. `epoch` and `now` are by the store's clock, in Unix seconds. An id
-    from its future was made by another clock, or the store's was set back: then no id tells whether it is older.
+    from its future was made by another clock, or the store's was set back: then no id tells whether it is older. One
+    from further ahead than records are kept was made by no clock of ours.
     """
     made = created_at(job_id) if is_job_id(job_id) else 0.0
-    kept = now - retention_seconds < made
+    kept = abs(now - made) < retention_seconds
     if kept and (epoch is None or made < epoch or made > now + CLOCK_SECONDS):
         return StatusRebuilding(job_id)
     return JobNotFound(job_id)
