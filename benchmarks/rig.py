@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subject import SHIPPED, Subject
-from services.common.params import Txt2ImgParams
+from services.common.modalities.images import Txt2ImgParams
 from services.common.settings import Settings
 from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.executor import ModelExecutor

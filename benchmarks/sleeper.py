@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from services.common.params import Modality
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
 from services.inference.runtime.outputs import ImageOutput, Output
 
@@ -12,7 +11,7 @@ CALL_SECONDS: Final = 0.05
 
 
 class Sleeper(ModelAdapter):
-    modality = Modality.TXT2IMG
+    modality = "txt2img"
     max_batch = 1
 
     def load(self, device: str) -> None:  # noqa: ARG002 - no device is used

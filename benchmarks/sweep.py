@@ -16,7 +16,6 @@ from benchmarks.figure import Figure
 from services.api.core.lane_sweep import MOST_OF_A_LANE
 from services.common.backends import Backends, open_backends
 from services.common.ids import new_job_id
-from services.common.params import Modality
 from services.common.ports import Lease
 from services.common.schemas import JobMessage, StatusRecord
 from services.common.settings import Settings
@@ -73,7 +72,7 @@ def _record() -> StatusRecord:
     message = JobMessage(
         job_id=new_job_id(),
         model="painter",
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         params={"prompt": "a red mug on a table of oak, soft light from the left", "width": 512, "height": 512},
         created_at=now,
         expires_at=now + 86_400,

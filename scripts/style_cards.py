@@ -7,8 +7,9 @@ a bad seed is no visitor's first impression.
 import sys
 from typing import TYPE_CHECKING, Any
 
-from services.common.catalogue.catalogue import Catalogue, Style
+from services.common.catalogue.catalogue import Catalogue
 from services.common.catalogue.files import load_catalogue
+from services.common.modalities.style import Style
 from services.inference.diffusers.quiet import silence_libraries
 from tests.support.system import ROOT
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from services.__main__ import app
 from services.common.catalogue.adapter_options import ADAPTERS, ChangeName
-from services.common.params import Modality
+from services.common.modalities.registry import modalities
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.diffusers.changes import PIPELINE, PROCESS
 
@@ -54,7 +54,7 @@ FAULTS = {
     "too many pixels": ("defaults = {width = 4096, height = 2048}", ["defaults", "4194304", "4096 x 2048"]),
     "beyond the entry": (
         "defaults = {width = 512}\nlimits = {max_side = 256}",
-        ["defaults.width", "64 to 256 in steps of 8", "512"],
+        ["defaults.width", "64 to 256 pixels in steps of 8", "512"],
     ),
     "more images than the entry": (
         "defaults = {num_images = 3}\nlimits = {max_images = 2}",
@@ -334,7 +334,7 @@ def test_check_of_a_right_file(studio: Studio, tmp_path: Path, file: str) -> Non
     assert done.stdout == f"{file} is right: 1 models, 1 styles\n"
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", list(modalities()))
 def test_modality_without_defaults(studio: Studio, tmp_path: Path, modality: str) -> None:
     """An entry of any modality may leave out what has a default, and give any options to a package's own adapter."""
     entry = ONE.replace('"txt2img"', f'"{modality}"', 1).replace('adapter = "txt2img"', 'adapter = "their.own:Adapter"')

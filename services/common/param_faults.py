@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from services.common.params import VISIBLE
+from services.common.modalities.params import VISIBLE
 from services.common.suggestions import nearest
 
 FAULTS: Final = 10  # of one request that are told

@@ -14,10 +14,9 @@ PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
 
 class Pace(BaseModel):
-    """The speed of calls for items of one size, in seconds a step; `spread` is the share by which they differ.
+    """The speed of calls for items of one bucket, in seconds a unit; `spread` is the share by which they differ.
 
-    `call` is for the whole call and `each` for one item of it. By step, because a call's time is about proportional to
-    its steps; by size, because an image's time does not grow with its pixels alike on all models.
+    `call` is for the whole call and `each` for one item of it; `Cost` says what a bucket and a unit are.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -28,7 +27,7 @@ class Pace(BaseModel):
 
 
 class Presence(BaseModel):
-    """`since` is when the phase began, in Unix seconds; `paces` are by size, see workload.py."""
+    """`since` is when the phase began, in Unix seconds; `paces` are by bucket, see `Cost`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -2,21 +2,19 @@
 
 Times are Unix seconds (UTC). Anything read from outside the process goes through one of these. New fields have
 a default, and unknown ones are ignored: so versions of the program understand each other while some are
-upgraded before others. Only a change that this cannot carry makes a new SCHEMA_VERSION.
+upgraded before others. Only a change that this cannot carry makes a new SCHEMA_VERSION (documents.py).
 """
 
 import time
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from services.common.errors import InvalidMessage, NewerVersion
+from services.common.documents import Document, Frozen
+from services.common.errors import InvalidMessage
 from services.common.ids import is_job_id
-from services.common.params import Modality
-
-SCHEMA_VERSION: Final = 1
 
 
 class State(StrEnum):
@@ -34,12 +32,27 @@ class State(StrEnum):
         return self not in (State.QUEUED, State.RUNNING)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class InputRef(Frozen):
+    """A stored file that a job is made from: it was taken in, checked and stored before the job was.
+
+    A picture has `width` and `height` in pixels, a recording `seconds`. `name` is what its owner calls it.
+    """
+
+    key: str
+    media_type: str
+    sha256: str
+    bytes: int
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    name: str | None = None
 
 
-class Artifact(_Frozen):
-    """One stored file of a job; `width` and `height` in pixels for an image."""
+class Artifact(Frozen):
+    """One stored file of a job: an image of `width` and `height` in pixels, sound of a duration, text of a length.
+
+    `source_type` is the IPTC DigitalSourceType of its content, such as trainedAlgorithmicMedia.
+    """
 
     index: int
     key: str
@@ -48,10 +61,13 @@ class Artifact(_Frozen):
     sha256: str
     width: int | None = None
     height: int | None = None
+    duration_seconds: float | None = None
+    characters: int | None = None
+    source_type: str | None = None
     seed: int | None = None
 
 
-class JobError(_Frozen):
+class JobError(Frozen):
     """A failure as the client sees it: a stable code, a sentence, and whether trying again may help."""
 
     code: str
@@ -59,14 +75,14 @@ class JobError(_Frozen):
     retryable: bool = False
 
 
-class JobWarning(_Frozen):
+class JobWarning(Frozen):
     """A part of the request that was not done although the job ran: a code of `job_warnings`, and a sentence."""
 
     code: str
     message: str
 
 
-class Progress(_Frozen):
+class Progress(Frozen):
     """`step` of `total` pipeline steps over all images of the job; 0 of 0 before the first. `previews` so far."""
 
     phase: Literal["loading", "generating", "saving"] = "generating"
@@ -75,7 +91,7 @@ class Progress(_Frozen):
     previews: int = 0
 
 
-class Event(_Frozen):
+class Event(Frozen):
     """A moment of a job: `what` is published, begun, a phase of its progress, canceling, released or its last state."""
 
     what: str
@@ -90,34 +106,20 @@ def _a_job_id(text: str) -> str:
     return text
 
 
-class _Kept(_Frozen):
-    """A document in one of the backends, which another version of this program may have written."""
+class JobMessage(Document):
+    """The body of a queue message. It has all that a worker needs, so a lost status record costs nothing.
 
-    _backend: ClassVar[str]
-    _name: ClassVar[str]
-    schema_version: Literal[1] = SCHEMA_VERSION
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Read the document. Raises NewerVersion, or ValueError for any other body."""
-        try:
-            return cls.model_validate_json(body)
-        except ValidationError as exc:
-            if (version := _version_of(body)) > SCHEMA_VERSION:
-                raise NewerVersion(cls._backend, cls._name, version) from exc
-            raise
-
-
-class JobMessage(_Kept):
-    """The body of a queue message. It has all that a worker needs, so a lost status record costs nothing."""
+    `inputs` has the stored file of each parameter that names one.
+    """
 
     _backend = "broker"
     _name = "a message"
     message_id: str = Field(default_factory=lambda: uuid4().hex)
     job_id: Annotated[str, AfterValidator(_a_job_id)]
     model: str
-    modality: Modality
+    modality: str
     params: dict[str, Any]
+    inputs: dict[str, InputRef] = Field(default_factory=dict)
     owner: str | None = None
     created_at: float
     expires_at: float
@@ -136,7 +138,7 @@ class JobMessage(_Kept):
         return self.model_dump_json().encode()
 
 
-class StatusRecord(_Frozen):
+class StatusRecord(Frozen):
     """Everything known of a job. `message` is whole, so that the job can be published again from it.
 
     `bulk` is true while a live job waits in the bulk lane, because its owner has enough jobs before it.
@@ -168,7 +170,7 @@ class StatusRecord(_Frozen):
         return self.lease_expires_at is not None and self.lease_expires_at > now
 
 
-class Manifest(_Kept):
+class Manifest(Document):
     """`jobs/<id>/manifest.json`: the durable truth of a finished job, its owner and artifacts included."""
 
     _backend = "objects"
@@ -180,7 +182,7 @@ class Manifest(_Kept):
         return self.record.job_id
 
 
-class Tombstone(_Kept):
+class Tombstone(Document):
     """`removed/<id>.json`: this job existed and its result was removed. Written once, never overwritten."""
 
     _backend = "objects"
@@ -190,19 +192,8 @@ class Tombstone(_Kept):
     removed_at: float
 
 
-class _OnlyVersion(BaseModel):
-    schema_version: int = 0
-
-
 class _OnlyJobId(BaseModel):
     job_id: Annotated[str, Field(max_length=36)]
-
-
-def _version_of(body: bytes) -> int:
-    try:
-        return _OnlyVersion.model_validate_json(body).schema_version
-    except ValidationError:
-        return 0
 
 
 def _job_id_in(body: bytes) -> str | None:

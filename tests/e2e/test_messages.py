@@ -6,7 +6,6 @@ from uuid import uuid4
 
 from services.common.backends import Backends
 from services.common.ids import new_job_id
-from services.common.params import Modality
 from services.common.ports import DeadLetter
 from services.common.schemas import JobMessage, StatusRecord
 from tests.support.operator import on_backends, studio
@@ -21,7 +20,7 @@ def _message(system: System, **params: object) -> JobMessage:
     return JobMessage(
         job_id=new_job_id(),
         model=model,
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         params=params,
         created_at=now,
         expires_at=now + 60,

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from services.common.ids import new_job_id
-from services.common.params import Modality
 from services.common.schemas import JobMessage
 from tests.faults.scenario import Scenario, ScenarioRun
 
@@ -62,7 +61,7 @@ def _message(run: ScenarioRun, job_id: str, params: dict[str, Any]) -> JobMessag
     return JobMessage(
         job_id=job_id,
         model=run.system.model,
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         params=params,
         created_at=time.time(),
         expires_at=time.time() + 600,

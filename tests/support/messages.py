@@ -4,7 +4,6 @@ import time
 from uuid import uuid4
 
 from services.common.ids import new_job_id
-from services.common.params import Modality
 from services.common.schemas import JobMessage, StatusRecord
 
 
@@ -13,7 +12,7 @@ def new_message(model: str = "none", *, owner: str | None = None) -> JobMessage:
     return JobMessage(
         job_id=new_job_id(),
         model=model,
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         params={"prompt": "a red cup"},
         owner=owner,
         created_at=now,

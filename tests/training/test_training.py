@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Modality
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET
 from services.inference.runtime.sources import Source
@@ -37,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_training_makes_a_pipeline_the_adapter_loads(trained: tuple[Path, Path]) -> None:
     """Training writes an ordinary pipeline folder that the adapter loads and that is small enough to ship."""
     _, target = trained
-    model = Model(name="trained", title="Trained", modality=Modality.TXT2IMG, adapter="txt2img", source=str(target))
+    model = Model(name="trained", title="Trained", modality="txt2img", adapter="txt2img", source=str(target))
     adapter = Txt2Img(model, Source(str(target)))
     adapter.load("cpu")
     (output,) = adapter.generate([item(1, steps=2)], QUIET)

@@ -5,26 +5,25 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue, Model
-from services.common.params import Modality
 from tests.support.web.html_page import Page
 from tests.support.web.visitor import job_id
 
 pytestmark = pytest.mark.anyio
 
 
-def _model(name: str, modality: Modality, **entry: object) -> Model:
+def _model(name: str, modality: str, **entry: object) -> Model:
     known = {"name": name, "title": name, "modality": modality, "adapter": "none", "source": "."}
     return Model.model_validate({**known, **entry})
 
 
 @pytest.fixture(scope="module")
 def catalogue(catalogue: Catalogue) -> Catalogue:
-    """A catalogue with models of three modalities beside the one that ships."""
+    """A catalogue with models of other modalities and limits beside the one that ships."""
     models = [
         catalogue.default_model,
-        _model("film", Modality.TXT2VIDEO, defaults={"frames": 25, "steps": 4}, limits={"max_steps": 6}),
-        _model("poet", Modality.TXT2TXT, notes="It rhymes."),
-        _model("retoucher", Modality.IMG2IMG),
+        _model("sketcher", "txt2img", defaults={"steps": 4}, limits={"max_steps": 6}),
+        _model("reader", "tts", notes="It rolls its r.", limits={"max_characters": 300}),
+        _model("retoucher", "img2img"),
     ]
     return Catalogue(models={model.name: model for model in models}, styles=catalogue.styles)
 
@@ -35,52 +34,40 @@ async def form_of(browser: httpx2.AsyncClient, model: str) -> Page:
 
 async def test_fields_are_the_models_own(browser: httpx2.AsyncClient) -> None:
     """Each parameter has a field of its type, with this model's range and default."""
-    film = await form_of(browser, "film")
-    steps, fps = film.one("input", id="steps"), film.one("input", id="fps")
+    sketcher, reader = await form_of(browser, "sketcher"), await form_of(browser, "reader")
+    steps, speed = sketcher.one("input", id="steps"), reader.one("input", id="speed")
     assert (steps["type"], steps["min"], steps["max"], steps["placeholder"]) == ("number", "1", "6", "4")
-    assert (fps["max"], fps["placeholder"]) == ("60", "16")
-    assert film.one("input", id="frames")["placeholder"] == "25"
-    assert film.one("input", id="guidance")["step"] == "any"
-    assert [option["value"] for option in film.all("option") if "value" in option] == [""]
-    assert "Frames a second" in film.text
-    assert "How fast it plays. 1 to 60." in film.text
-    assert film.one("label", **{"for": "fps"})
-    assert film.one("p", id=fps["aria-describedby"])
+    assert (speed["min"], speed["max"], speed["placeholder"], speed["step"]) == ("0.25", "4", "1", "any")
+    assert [option["value"] for option in reader.all("option") if "value" in option] == [""]
+    assert "1 is a natural pace. 0.25 to 4." in reader.text
+    assert reader.one("label", **{"for": "speed"})
+    assert reader.one("p", id=speed["aria-describedby"])
 
 
 async def test_first_screen_has_only_what_the_model_takes(browser: httpx2.AsyncClient) -> None:
-    """A text model has no looks, shapes or counts, and shows its notes."""
-    poet = await form_of(browser, "poet")
-    assert {name for name in poet.fields() if name} == {
-        "token",
-        "model",
-        "product",
-        "seed",
-        "max_tokens",
-        "temperature",
-    }
-    assert poet.one("input", id="product")["maxlength"] == "32000"
-    assert "It rhymes." in poet.text
+    """A model of speech has no looks, shapes or counts, and shows its notes."""
+    reader = await form_of(browser, "reader")
+    assert {name for name in reader.fields() if name} == {"token", "model", "product", "seed", "voice", "speed"}
+    assert reader.one("input", id="product")["maxlength"] == "300"
+    assert "It rolls its r." in reader.text
 
 
 async def test_new_models_form_makes_its_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """Filled-in fields reach the job in the type that the schema asks for; empty fields do not reach it."""
-    sent = {**(await form_of(browser, "poet")).fields(), "product": "an ode", "max_tokens": "9", "temperature": "0.5"}
+    sent = {**(await form_of(browser, "reader")).fields(), "product": "an ode", "seed": "9", "speed": "0.5"}
     path = (await browser.post("/", data=sent)).headers["Location"]
     message = (await backends.statuses.get(job_id(path))).message
-    assert message.model == "poet"
-    assert isinstance(message.params.pop("seed"), int)
-    assert message.params == {"prompt": "an ode", "max_tokens": 9, "temperature": 0.5}
+    assert message.model == "reader"
+    assert message.params == {"text": "an ode", "seed": 9, "speed": 0.5}
     edited = (await browser.get(f"/?from={job_id(path)}&seed=")).text
-    assert {"product": "an ode", "max_tokens": "9"}.items() <= Page(edited).fields().items()
+    assert {"product": "an ode", "speed": "0.5"}.items() <= Page(edited).fields().items()
 
 
 async def test_refused_detail_is_told_in_its_own_range(browser: httpx2.AsyncClient) -> None:
     """The sentence beside a wrong field names this model's range."""
-    sent = {**(await form_of(browser, "film")).fields(), "product": "a mug"}
-    for name, typed, told in (("steps", "7", "1 to 6"), ("fps", "61", "1 to 60")):
-        page = Page((await browser.post("/", data={**sent, name: typed})).text)
-        assert f"Enter a whole number from {told}." in page.text
+    for model, name, typed, told in (("sketcher", "steps", "7", "1 to 6"), ("reader", "speed", "5", "0.25 to 4")):
+        sent = {**(await form_of(browser, model)).fields(), "product": "a mug", name: typed}
+        assert f"number from {told}." in Page((await browser.post("/", data=sent)).text).text
 
 
 async def test_model_that_needs_a_file_has_no_form(browser: httpx2.AsyncClient) -> None:
@@ -96,4 +83,4 @@ async def test_schema_is_narrowed_for_programs_too(browser: httpx2.AsyncClient) 
     assert (width["minimum"], width["maximum"], width["multipleOf"]) == (96, 192, 16)
     assert (properties["steps"]["anyOf"][0]["maximum"], properties["steps"]["default"]) == (50, 8)
     assert "macro" in properties["style"]["anyOf"][0]["enum"]
-    assert models["film"]["parameters"]["properties"]["steps"]["anyOf"][0]["maximum"] == 6
+    assert models["sketcher"]["parameters"]["properties"]["steps"]["anyOf"][0]["maximum"] == 6

@@ -19,7 +19,6 @@ from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import (
     BackendUnavailable,
     IdempotencyMismatch,
-    InvalidRequest,
     JobFinished,
     JobNotFound,
     ModelNotFound,
@@ -30,12 +29,11 @@ from services.common.errors import (
 from services.common.failpoints import Failpoints
 from services.common.ids import JobIds, is_job_id
 from services.common.manifests import Manifests
-from services.common.params import MAX_SEED
+from services.common.modalities.params import MAX_SEED
 from services.common.ports import Quota
 from services.common.preview_cache import forget_previews, preview_key
 from services.common.schemas import JobMessage, State, StatusRecord
 from services.common.settings import Settings
-from services.common.suggestions import unknown
 
 
 class SubmissionObserver(Protocol):
@@ -193,11 +191,7 @@ class Gateway:
     def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
         model = self.model(body.get("model"))
         params = model.parameters({name: value for name, value in body.items() if name != "model"})
-        style = getattr(params, "style", None)
-        if style is not None and style not in self._catalogue.styles:
-            allowed = sorted(self._catalogue.styles)
-            detail = unknown("style", style, allowed)
-            raise InvalidRequest([{"pointer": "/style", "detail": detail, "got": style, "allowed": allowed}])
+        model.contract.words(params.model_dump(), self._catalogue.styles)  # raises for an unknown look
         if params.seed is None:
             # Chosen here, not in the worker, so that a redelivery makes the same image.
             params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})

@@ -4,16 +4,17 @@ import math
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 from typing import Final, Self
 
 from services.common.catalogue.catalogue import Model
+from services.common.modalities.modality import Cost
+from services.common.modalities.registry import cost_of, count_of
 from services.common.presence import Pace, Presence
-from services.common.schemas import State, StatusRecord
-from services.common.workload import count_of, size_of, steps_of
+from services.common.schemas import JobMessage, State, StatusRecord
 
 LEAST_SPREAD: Final = 0.1  # no two jobs take the same time
 MOST_SPREAD: Final = 0.5
@@ -38,23 +39,23 @@ class Eta:
 class LiveJob:
     """The few facts a queue needs of a job: there may be thousands, so the records are not kept.
 
-    `work` is the number of steps left for all its images together.
+    `work` is the number of units left for all its items together, which take equally long in one `bucket`.
     """
 
     job_id: str
     queued: bool
     bulk: bool
     created_at: float
-    size: str
+    bucket: str
     work: float
 
     @classmethod
     def of(cls, record: StatusRecord) -> Self:
-        params, progress = record.message.params, record.progress
+        cost, progress = cost_of(record.message), record.progress
         done = progress.step / progress.total if progress and progress.total else 0.0
-        work = steps_of(params) * count_of(params) * (1 - min(done, 1.0))
+        work = cost.units * count_of(record.message) * (1 - min(done, 1.0))
         queued = record.state is State.QUEUED
-        return cls(record.job_id, queued, record.bulk, record.created_at, sys.intern(size_of(params)), work)
+        return cls(record.job_id, queued, record.bulk, record.created_at, sys.intern(cost.bucket), work)
 
 
 class ModelQueue:
@@ -106,29 +107,36 @@ class ModelQueue:
         known = self._places.get(job_id)
         return bisect_left(self._ids, job_id) if known is None else known
 
-    def eta(self, params: Mapping[str, object], job_id: str | None = None) -> Eta | None:
-        """Estimate a job with these parameters, behind all others unless it is one of them; None if unknown."""
-        ahead = len(self._ids) if job_id is None else self.position(job_id)
-        workers, waiting, pace = self.taking_jobs, self._seconds[ahead], self._paces.get(size_of(params))
+    def eta(self, message: JobMessage | None = None) -> Eta | None:
+        """Estimate this job, or one with the model's defaults behind all others; None if unknown."""
+        ahead = len(self._ids) if message is None else self.position(message.job_id)
+        cost, count = self._usual if message is None else (cost_of(message), count_of(message))
+        workers, waiting, pace = self.taking_jobs, self._seconds[ahead], self._paces.get(cost.bucket)
         if pace is None or not workers or math.isnan(waiting):
             return None
-        own = _own_seconds(params, pace)
+        own = _own_seconds(cost, count, pace)
         begun = own if ahead else 0.0  # the call under way, which the job cannot join
         low, high = waiting / workers + own, waiting / workers + own + begun
         return Eta.of(low * (1 - pace.spread), high * (1 + pace.spread))
 
-    def seconds(self, params: Mapping[str, object]) -> float | None:
-        """Return the seconds such a job takes without waiting; None if unknown."""
-        pace = self._paces.get(size_of(params))
-        return None if pace is None else _own_seconds(params, pace)
+    def typical_seconds(self) -> float | None:
+        """Return the seconds that a job with the model's defaults takes without waiting; None if unknown."""
+        pace = self._paces.get(self._usual[0].bucket)
+        return None if pace is None else _own_seconds(*self._usual, pace)
+
+    @property
+    def _usual(self) -> tuple[Cost, int]:
+        """The cost of an item, and their number, of a job with the model's defaults."""
+        contract, defaults = self.model.contract, self.model.defaults
+        return contract.cost(defaults, {}), contract.count(defaults)
 
     def _remaining(self, job: LiveJob) -> float:
-        pace = self._paces.get(job.size)
+        pace = self._paces.get(job.bucket)
         return math.nan if pace is None else pace.each * job.work
 
 
-def _own_seconds(params: Mapping[str, object], pace: Pace) -> float:
-    return steps_of(params) * max(pace.call, pace.each * count_of(params))
+def _own_seconds(cost: Cost, count: int, pace: Pace) -> float:
+    return cost.units * max(pace.call, pace.each * count)
 
 
 def _merged(workers: Sequence[Presence]) -> dict[str, Pace]:

@@ -105,7 +105,7 @@ class QueuePositions:
                 await self._backends.cache.put(_reported_key(job.job_id), b"%d" % position, REPORTED_SECONDS)
         except (BackendUnavailable, KeyError):
             return None
-        return Place(min(position, reported), queue.eta(job.message.params, job.job_id), queue.loading)
+        return Place(min(position, reported), queue.eta(job.message), queue.loading)
 
     async def place_of(self, job: StatusRecord) -> Place | None:
         """Return the place of a job whose record was read before; as `place`."""

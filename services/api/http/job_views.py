@@ -10,10 +10,11 @@ from pydantic_core import CoreSchema, core_schema
 from services.api.core.job_summary import JobSummary
 from services.api.core.model_queue import Eta
 from services.api.core.queue_positions import Place
+from services.api.http.artifact_views import ArtifactView, artifact_path
 from services.api.http.base_path import base_path
 from services.api.http.view import View
-from services.common.params import PARAMS, Modality
-from services.common.schemas import Artifact, JobError, JobWarning, State, StatusRecord
+from services.common.modalities.registry import modalities
+from services.common.schemas import JobError, JobWarning, State, StatusRecord
 from services.common.settings import Settings
 
 
@@ -54,30 +55,6 @@ class QueueView(View):
     @classmethod
     def of(cls, place: Place) -> Self:
         return cls(position=place.position, eta_seconds=EtaView.of(place.eta) if place.eta else None)
-
-
-class ArtifactView(View):
-    """`width` and `height` in pixels for an image; `bytes` is the size of the file at `url`."""
-
-    index: int
-    url: str
-    media_type: str
-    width: int | None
-    height: int | None
-    bytes: int
-    sha256: str
-    seed: int | None
-
-    @classmethod
-    def of(cls, artifact: Artifact, url: str) -> Self:
-        return cls(url=url, **artifact.model_dump(exclude={"key"}))
-
-
-class ArtifactListView(View):
-    """The artifacts of one job."""
-
-    object: Literal["list"] = "list"
-    data: tuple[ArtifactView, ...]
 
 
 class ErrorView(View):
@@ -125,7 +102,9 @@ class _ParamsOfAnyModel:
     """Documents the members of `params` without checking them again: they were checked when the job was made."""
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(core_schema.union_schema([each.__pydantic_core_schema__ for each in PARAMS.values()]))
+        return handler(
+            core_schema.union_schema([each.params.__pydantic_core_schema__ for each in modalities().values()])
+        )
 
 
 class JobView(View):
@@ -138,7 +117,7 @@ class JobView(View):
     id: str
     state: State
     model: str
-    modality: Modality
+    modality: str
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
@@ -194,11 +173,6 @@ class JobPageView(View):
     object: Literal["list"] = "list"
     data: tuple[JobView, ...]
     next_cursor: str | None
-
-
-def artifact_path(job_id: str, artifact: Artifact) -> str:
-    """Return the path of the artifact's URL."""
-    return f"/v1/jobs/{job_id}/artifacts/{artifact.index}"
 
 
 def poll_headers(record: StatusRecord, settings: Settings) -> dict[str, str]:

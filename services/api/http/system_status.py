@@ -82,7 +82,7 @@ async def system_status(request: Request[AppState]) -> StatusView:
 
 def queue_view(queue: ModelQueue) -> ModelQueueView:
     """Return the view of one model's queue."""
-    eta, oldest = queue.eta(queue.model.defaults), queue.oldest_seconds
+    eta, oldest = queue.eta(), queue.oldest_seconds
     phases: Counter[str] = Counter(worker.phase for worker in queue.workers)
     return ModelQueueView(
         model=queue.model.name,

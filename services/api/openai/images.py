@@ -16,9 +16,10 @@ from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import ImageFormat, wanted_format
 from services.api.core.waiting_clients import Sending
+from services.api.http.artifact_views import artifact_path
 from services.api.http.base_path import own_url
 from services.api.http.endpoint import Answer, Body, Endpoint
-from services.api.http.job_views import WarningView, artifact_path
+from services.api.http.job_views import WarningView
 from services.api.http.requests.idempotency import idempotency_key
 from services.api.http.requests.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState

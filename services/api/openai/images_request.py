@@ -14,7 +14,9 @@ from services.api.core.renditions import FORMATS
 from services.api.http.endpoint import JsonSchema
 from services.common.catalogue.catalogue import Catalogue, Model, refusal_of
 from services.common.errors import InvalidRequest, ModelNotFound
-from services.common.params import PARAMS, Guidance, ImageParams, OptionalText, Seed, Steps, Text
+from services.common.modalities.images import Guidance, Steps
+from services.common.modalities.modality import Media
+from services.common.modalities.params import OptionalText, Seed, Text
 
 # The parameters' names of OpenAI's clients and of similar servers, and the names here.
 NAMES: Final = {
@@ -117,13 +119,19 @@ def model_asked_for(name: str | None, default: Model, catalogue: Catalogue) -> M
     if model is None:
         raise ModelNotFound(name, makers)
     if model.name not in makers:
-        raise InvalidRequest([{"pointer": "/model", "detail": f"{model.name} makes no images", "allowed": makers}])
+        raise InvalidRequest(
+            [{"pointer": "/model", "detail": f"{model.name} makes no images from words alone", "allowed": makers}]
+        )
     return model
 
 
 def image_models(catalogue: Catalogue) -> list[str]:
-    """Return the names of the models that make images."""
-    return [name for name, model in catalogue.models.items() if issubclass(PARAMS[model.modality], ImageParams)]
+    """Return the names of the models that make images from words alone."""
+    return [
+        name
+        for name, model in catalogue.models.items()
+        if model.contract.makes is Media.IMAGE and not model.contract.inputs
+    ]
 
 
 def images_schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:

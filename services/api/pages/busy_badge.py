@@ -27,7 +27,7 @@ class BusyBadge:
         if not queue.taking_jobs:
             mood, text = ("loading", "Warming up") if queue.loading else ("away", "No worker yet")
             return cls(model, mood, _joined(text, waiting))
-        eta = eta_words(queue.eta(queue.model.defaults))
+        eta = eta_words(queue.eta())
         return cls(model, "busy" if ahead else "ready", _joined(waiting or "Ready", eta))
 
     @classmethod

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from services.api.http.model_schema import value_schema
+from services.common.modalities.limits import value_schema
 
 _KINDS: Final = {"string": "text", "integer": "integer", "number": "number"}
 _LONGEST_NUMBER: Final = 20  # characters; Python would read thousands of digits
-_UPLOAD: Final = "^inputs/"  # the beginning of the pattern of a file's key, which people cannot type
 
 
 @dataclass(frozen=True)
 class FormField:
     """`kind` is text, integer, number or choice; `least` and `most` are themselves allowed, `longest` is in characters.
 
-    `default` is the value of a field left empty, None where there is none.
+    A value is a multiple of `multiple_of`, where there is one. `default` is the value of a field left empty, None where
+    there is none.
     """
 
     name: str
@@ -26,16 +26,17 @@ class FormField:
     default: object = None
     least: float | None = None
     most: float | None = None
+    multiple_of: int | None = None
     longest: int | None = None
     choices: Sequence[str] = ()
 
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any], *, required: bool) -> Self | None:
-        """Build the field; None for values that no field takes: files, lists, objects."""
+        """Build the field; None for values that no field takes: lists, objects."""
         value = value_schema(dict(schema))
         choices = value.get("enum", [value["const"]] if "const" in value else [])
         kind = "choice" if choices else _KINDS.get(value.get("type", ""))
-        if kind is None or str(value.get("pattern", "")).startswith(_UPLOAD):
+        if kind is None:
             return None
         return cls(
             name,
@@ -46,6 +47,7 @@ class FormField:
             default=schema.get("default"),
             least=value.get("minimum"),
             most=value.get("maximum"),
+            multiple_of=value.get("multipleOf"),
             longest=value.get("maxLength"),
             choices=tuple(str(choice) for choice in choices),
         )

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
-from services.api.http.job_views import artifact_path
+from services.api.http.artifact_views import artifact_path
 from services.api.pages.eta_words import eta_words
 from services.common.catalogue.catalogue import Catalogue
 from services.common.schemas import Artifact, Progress, State, StatusRecord

@@ -7,7 +7,8 @@ from typing import Any, Final, Self
 
 from services.api.http.model_schema import model_schema
 from services.api.pages.form_field import FormField
-from services.common.catalogue.catalogue import Catalogue, Model, Style
+from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.modalities.style import Style
 
 # Width to height. The words are what photographers call the shapes.
 SHAPES: Final = (("Square", 1, 1), ("Portrait", 4, 5), ("Landscape", 3, 2))
@@ -37,13 +38,15 @@ class PhotoChoices:
     styles: Sequence[Style]
     sizes: Sequence[Size]
     counts: Sequence[int]
+    side: FormField | None
     details: Sequence[FormField]
 
     @classmethod
     def of(cls, model: Model, catalogue: Catalogue) -> Self:
         """Build the choices for a model that `photo_model` returned."""
         schema = model_schema(model, catalogue)
-        fields = _fields(schema)
+        fields = _fields(schema, model)
+        side = fields.get("width")
         subject = next(field for field in fields.values() if field.required)
         count = fields.get("num_images")
         rest = (field for name, field in fields.items() if field is not subject and name not in _FIRST_SCREEN)
@@ -51,8 +54,9 @@ class PhotoChoices:
             model,
             subject,
             styles=tuple(catalogue.styles.values()) if "style" in fields else (),
-            sizes=tuple(_size(model, *shape) for shape in SHAPES) if "width" in fields else (),
+            sizes=tuple(_size(model, side, *shape) for shape in SHAPES) if side else (),
             counts=range(1, int(count.most or 1) + 1) if count else (),
+            side=side,
             details=tuple(sorted(rest, key=lambda field: _ORDER.index(field.kind))),
         )
 
@@ -69,25 +73,25 @@ def photo_model(catalogue: Catalogue, *names: str | None) -> Model:
 def takes_words(model: Model, catalogue: Catalogue) -> bool:
     """True if words are all that the model needs."""
     schema = model_schema(model, catalogue)
-    return len(schema["required"]) == 1 and schema["required"][0] in _fields(schema)
+    return len(schema["required"]) == 1 and schema["required"][0] in _fields(schema, model)
 
 
-def _fields(schema: Mapping[str, Any]) -> dict[str, FormField]:
-    required = schema["required"]
-    built = (FormField.of(name, value, required=name in required) for name, value in schema["properties"].items())
+def _fields(schema: Mapping[str, Any], model: Model) -> dict[str, FormField]:
+    """Return the fields of the parameters that are no files."""
+    required, files = schema["required"], model.contract.inputs
+    typed = ((name, value) for name, value in schema["properties"].items() if name not in files)
+    built = (FormField.of(name, value, required=name in required) for name, value in typed)
     return {field.name: field for field in built if field is not None}
 
 
-def _size(model: Model, title: str, across: int, down: int) -> Size:
+def _size(model: Model, side: FormField, title: str, across: int, down: int) -> Size:
     """Return the shape with about as many pixels as the model's own size, which is where its images are best."""
     area = int(model.defaults.get("width", 512)) * int(model.defaults.get("height", 512))
     width = math.sqrt(area * across / down)
-    return Size(title, _side(model, width), _side(model, area / width))
+    return Size(title, _side(side, width), _side(side, area / width))
 
 
-def _side(model: Model, pixels: float) -> int:
-    """Return the nearest side that the model's limits allow."""
-    limits = model.limits
-    least = math.ceil(limits.min_side / limits.multiple_of)
-    most = limits.max_side // limits.multiple_of
-    return limits.multiple_of * min(max(round(pixels / limits.multiple_of), least), most)
+def _side(side: FormField, pixels: float) -> int:
+    """Return the nearest side that the model allows."""
+    step, least, most = side.multiple_of or 1, side.least or 1, side.most or math.inf
+    return step * int(min(max(round(pixels / step), math.ceil(least / step)), most // step))

@@ -101,7 +101,7 @@ class PhotoForm:
         return type(self)(self.choices, self.values, {name: self._sentence(name) for name in names or ("size",)})
 
     def _sentence(self, name: str) -> str:
-        choices, limits = self.choices, self.choices.model.limits
+        choices, side = self.choices, self.choices.side
         typed = self.values.get(name, "")
         for each in choices.details:
             if each.name == name:
@@ -111,8 +111,10 @@ class PhotoForm:
         return {
             "product": choices.subject.fault(typed) if too_long else f"Say what to photograph{example}.",
             "style": "This look is not offered any more. Choose one of these.",
-            "size": f"Choose another shape: {choices.model.title} makes photos of {limits.min_side} to "
-            f"{limits.max_side} pixels a side, in steps of {limits.multiple_of}.",
+            "size": f"Choose another shape: {choices.model.title} makes photos of {side.least} to {side.most} pixels a "
+            f"side, in steps of {side.multiple_of}."
+            if side
+            else "",
             "count": f"Choose 1 to {len(choices.counts)} photos.",
         }.get(name, "This form has a value that is not valid. Reload the page and try again.")
 

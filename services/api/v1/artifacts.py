@@ -11,11 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
+from services.api.http.artifact_views import ArtifactListView
 from services.api.http.authorization import Access
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.holding import HoldingResponse, HoldingStream
-from services.api.http.job_views import ArtifactListView, JobView, poll_headers
+from services.api.http.job_views import JobView, poll_headers
 from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.requests.artifact_name import ArtifactName

@@ -16,24 +16,15 @@ from services.api.http.state import AppState
 from services.api.http.view import View
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import BackendUnavailable, ModelNotFound
-from services.common.params import Modality
-
-
-class LimitsView(View):
-    """The model's own limits, within those of its modality; sides in pixels."""
-
-    max_side: int
-    min_side: int
-    multiple_of: int
-    max_steps: int
-    max_images: int
+from services.common.modalities.modality import Media
 
 
 class ModelView(View):
     """`parameters` is the JSON Schema of a job's parameters, `defaults` are the values of those left out.
 
-    `typical_seconds` is for one job with the defaults that does not wait, null until one was made.
-    `created` and `owned_by` are there for OpenAI's clients.
+    `makes` is the kind of file that comes out, `inputs` that of each parameter that names a file. `limits` are the
+    model's own, within those of its modality; sides in pixels. `typical_seconds` is for one job with the defaults that
+    does not wait, null until one was made. `created` and `owned_by` are there for OpenAI's clients.
     """
 
     id: str
@@ -41,10 +32,12 @@ class ModelView(View):
     created: Literal[0] = 0
     owned_by: Literal["studio"] = "studio"
     title: str
-    modality: Modality
+    modality: str
     default: bool
     defaults: dict[str, bool | int | float | str]
-    limits: LimitsView
+    makes: Media
+    inputs: dict[str, Media]
+    limits: dict[str, int | float | tuple[str, ...]]
     licence: str
     notes: str
     typical_seconds: float | None
@@ -145,14 +138,17 @@ async def _queues(request: Request[AppState]) -> Mapping[str, ModelQueue]:
 
 
 def _model(model: Model, catalogue: Catalogue, queue: ModelQueue | None) -> ModelView:
-    seconds = queue.seconds(model.defaults) if queue else None
+    seconds = queue.typical_seconds() if queue else None
+    contract = model.contract
     return ModelView(
         id=model.name,
         title=model.title,
         modality=model.modality,
         default=model.default,
         defaults=dict(model.defaults),
-        limits=LimitsView(**model.limits.model_dump()),
+        makes=contract.makes,
+        inputs={name: kind.media for name, kind in contract.inputs.items()},
+        limits=model.limits.model_dump(),
         licence=model.licence,
         notes=model.notes,
         typical_seconds=None if seconds is None else float(f"{seconds:.2g}"),

@@ -10,8 +10,6 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from services.common.params import Modality
-
 Precision = Literal["auto", "float32", "bfloat16"]
 ChangeName = Literal["kept-memory", "timestep", "rounding", "traced-denoiser", "decoder"]
 
@@ -31,8 +29,8 @@ class DiffusersOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Declaration:
-    modality: Modality
+    modality: str
     options: type[BaseModel]
 
 
-ADAPTERS: Final[Mapping[str, Declaration]] = {"txt2img": Declaration(Modality.TXT2IMG, DiffusersOptions)}
+ADAPTERS: Final[Mapping[str, Declaration]] = {"txt2img": Declaration("txt2img", DiffusersOptions)}

@@ -2,29 +2,24 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import deepcopy
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from services.common.catalogue.adapter_options import ADAPTERS
-from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Limits, Model
-from services.common.errors import InvalidRequest
+from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Model
+from services.common.modalities.modality import Modality
+from services.common.modalities.registry import modalities
 from services.common.param_faults import fault_of
-from services.common.params import PARAMS, ImageParams, Modality, Params
 from services.common.suggestions import nearest
 
 Fault = tuple[str, str]  # the key, dotted, and what is wrong with it
-_INPUT: Final = f"inputs/{'0' * 64}.png"
-# Every request gives these itself; they stand in for it while the defaults are checked.
-_GIVEN: Final[Mapping[str, object]] = {"prompt": "product", "text": "words", "image": _INPUT, "audio": _INPUT}
+_INPUT: Final = "00000000-0000-7000-8000-000000000000"  # the id of a file
 _LONGEST: Final = 60  # characters of a value in a sentence
 _CHOICE: Final = re.compile(r"'([^']*)'")
-_TABLES: Final = {
-    "defaults": {name for params in PARAMS.values() for name in params.model_fields} - _GIVEN.keys(),
-    "limits": Limits.model_fields.keys(),
-    "options": {name for declared in ADAPTERS.values() for name in declared.options.model_fields},
-}
 # By pydantic's names of its errors: the shapes that TOML has and a request has not.
 _SHAPES: Final = {
     "model_type": "a table { KEY = VALUE }",
@@ -41,11 +36,19 @@ def entry_faults(schema: type[BaseModel], name: str, entry: Mapping[str, Any]) -
         yield "name", f"must be {name}, as in the brackets, or left out, not {shown(entry['name'])}"
         return
     whole = {"name": name, **entry}
-    yield from _faults(whole, schema, {"limits": Limits})
-    if schema is Model:
-        yield from _default_faults(whole)
-        yield from _adapter_faults(whole)
-        yield from _source_faults(whole)
+    if schema is not Model:
+        yield from _faults(whole, schema)
+        return
+    yield from _faults({key: value for key, value in whole.items() if key != "limits"}, schema)
+    modality = entry.get("modality")
+    if isinstance(modality, str) and modality in modalities():
+        contract = modalities()[modality]
+        if broken := list(_limit_faults(whole, contract)):
+            yield from broken
+            whole = {**whole, "limits": {}}
+        yield from _default_faults(whole, contract)
+    yield from _adapter_faults(whole)
+    yield from _source_faults(whole)
 
 
 def shown(value: object) -> str:
@@ -56,18 +59,14 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _faults(
-    given: Mapping[str, Any], schema: type[BaseModel], within: Mapping[str, type[BaseModel]] | None = None
-) -> Iterator[Fault]:
-    """Yield what pydantic finds; `within` has the schemas of keys that hold a table."""
+def _faults(given: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Fault]:
+    """Yield what pydantic finds."""
     errors = _errors(schema, given)
     # What joins several fields is checked only where each of them is right, so the rest is looked at once more.
     rest = _errors(schema, _without(given, [error["loc"] for error in errors])) if errors else []
     told = [error["msg"] for error in errors]
     for error in (*errors, *(error for error in rest if error["type"] == "value_error" and error["msg"] not in told)):
-        place = error["loc"]
-        inner = (within or {}).get(str(place[0])) if len(place) > 1 else None
-        yield ".".join(map(str, place)), _detail(error, inner or schema)
+        yield ".".join(map(str, error["loc"])), _detail(error, schema)
 
 
 def _errors(schema: type[BaseModel], given: Mapping[str, Any]) -> Sequence[Any]:
@@ -96,7 +95,7 @@ def _detail(error: Any, schema: type[BaseModel]) -> str:
         key = str(error["loc"][0])
         if isinstance(error["input"], dict):
             return f'unknown field; where it is part of a name with a dot, that stands in quotes: [models."NAME.{key}"]'
-        if table := next((table for table, names in _TABLES.items() if key in names), None):
+        if table := next((table for table, names in _tables().items() if key in names), None):
             return f"unknown field here; it is one of `{table}`: write {table} = {{ {key} = {shown(error['input'])} }}"
     if shape := _SHAPES.get(error["type"]):
         return f"must be {shape}, not {shown(error['input'])}"
@@ -111,34 +110,47 @@ def _expected(error: Any) -> object:
     return error.get("ctx", {}).get("expected", "")
 
 
-def _default_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield the faults of `defaults` and `limits` as parameters of the entry's modality."""
-    defaults, limits = entry.get("defaults", {}), entry.get("limits", {})
-    if entry.get("modality") not in list(Modality) or not isinstance(defaults, dict):
+def _limit_faults(entry: Mapping[str, Any], contract: Modality) -> Iterator[Fault]:
+    """Yield the faults of `limits`, which the modality knows."""
+    limits = entry.get("limits", {})
+    if not isinstance(limits, dict):
+        yield "limits", f"must be {_SHAPES['model_type']}, not {shown(limits)}"
+    elif limits and not contract.limits.model_fields:
+        yield "limits", f"is of no use to {contract.name}, which has none to narrow: leave it out"
+    else:
+        yield from ((f"limits.{place}".removesuffix("."), told) for place, told in _faults(limits, contract.limits))
+
+
+def _default_faults(entry: Mapping[str, Any], contract: Modality) -> Iterator[Fault]:
+    """Yield the faults of `defaults` as parameters of the modality, and as such within the entry's `limits`."""
+    defaults = entry.get("defaults", {})
+    if not isinstance(defaults, dict):
         return
-    schema = PARAMS[Modality(entry["modality"])]
-    if limits and not issubclass(schema, ImageParams):
-        yield "limits", f"is of no use to {entry['modality']}, which has no sides, steps and images: leave it out"
-    required = {name for name, field in schema.model_fields.items() if field.is_required()}
+    required = {name for name, field in contract.params.model_fields.items() if field.is_required()}
     for name in sorted(required & defaults.keys()):
         yield f"defaults.{name}", f"is given by every request, so that {shown(defaults[name])} would never be used"
     chosen = {name: value for name, value in defaults.items() if name not in required}
-    whole = {**{name: _GIVEN[name] for name in required}, **chosen}
-    if faults := list(_faults(whole, schema)):
-        yield from ((f"defaults.{place}".removesuffix("."), detail) for place, detail in faults)
-    else:
-        yield from _limit_faults(entry, schema.model_validate(whole))
+    # They stand in for what every request gives itself.
+    stand_ins = {contract.subject or "": "words", **dict.fromkeys(contract.inputs, _INPUT)}
+    whole = {**{name: value for name, value in stand_ins.items() if name in required}, **chosen}
+    faults = list(_faults(whole, contract.params))
+    if faults := [(place, told) for place, told in faults if place not in required]:
+        yield from ((f"defaults.{place}".removesuffix("."), told) for place, told in faults)
+        return
+    for name, allowed in contract.limits.model_validate(entry.get("limits", {})).faults(chosen):
+        yield f"defaults.{name}", f"must be {allowed} by the entry's `limits`, not {shown(chosen[name])}"
 
 
-def _limit_faults(entry: Mapping[str, Any], params: Params) -> Iterator[Fault]:
-    try:
-        Model.model_validate(dict(entry)).check_limits(params)
-    except ValidationError:
-        return  # told already
-    except InvalidRequest as exc:
-        for error in exc.errors:
-            name = str(error["pointer"]).removeprefix("/")
-            yield f"defaults.{name}", f"must be {error['allowed']} by the entry's `limits`, not {error['got']}"
+@cache
+def _tables() -> Mapping[str, AbstractSet[str]]:
+    """Return the names that belong into each table of an entry."""
+    known = modalities().values()
+    given = {name for each in known for name in (each.subject, *each.inputs)}
+    return {
+        "defaults": {name for each in known for name in each.params.model_fields} - given,
+        "limits": {name for each in known for name in each.limits.model_fields},
+        "options": {name for declared in ADAPTERS.values() for name in declared.options.model_fields},
+    }
 
 
 def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
@@ -147,7 +159,7 @@ def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
     declared = ADAPTERS.get(adapter) if isinstance(adapter, str) else None
     if declared is None:
         return
-    if entry.get("modality") in list(Modality) and entry["modality"] != declared.modality:
+    if entry.get("modality") in modalities() and entry["modality"] != declared.modality:
         yield "modality", f"must be {declared.modality} for the adapter {adapter}, not {shown(entry['modality'])}"
     if isinstance(options, dict):
         yield from ((f"options.{place}", detail) for place, detail in _faults(options, declared.options))

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from services.common.catalogue.catalogue import Catalogue, Model, Style
+from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.catalogue.checks import entry_faults, shown
+from services.common.modalities.style import Style
 from services.common.suggestions import nearest, unknown
 
 _NAMES: Final = re.compile(r"\('([^)]*)',?\)")  # of a table, as tomllib has them in its sentences

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
-from services.common.params import ImageParams, Modality
+from services.common.modalities.images import ImageParams
 from services.inference.diffusers.changes import change_process, changes_off
 from services.inference.diffusers.hardware import (
     Hardware,
@@ -36,7 +36,7 @@ class Txt2Img(ModelAdapter):
     changes of the pipeline to leave out (changes.py).
     """
 
-    modality: ClassVar[Modality] = Modality.TXT2IMG
+    modality: ClassVar[str] = "txt2img"
     max_batch = 4
 
     _pipeline: Any = None

@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from typing import Final
 
 from services.common.presence import Pace
-from services.common.workload import size_of, steps_of
 from services.inference.runtime.adapter import Item
 
 NEWEST_SHARE: Final = 0.3  # of the newest call in the moving averages
 FIRST_SPREAD: Final = 0.25  # of the next call, as a share, when only one has been timed
-SIZES: Final = 32  # whose pace is remembered
+BUCKETS: Final = 32  # whose pace is remembered
 
 
 class CallTimings:
-    """Moving averages over `calls` calls: `paces` by size, the newest size last. `busy` is true during a call."""
+    """Moving averages over `calls` calls: `paces` by bucket, the newest last. `busy` is true during a call."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.busy = False
@@ -35,10 +34,9 @@ class CallTimings:
 
     def _note(self, items: Sequence[Item], seconds: float) -> None:
         self.calls += 1
-        params = items[0].params.model_dump()
-        size, step = size_of(params), seconds / steps_of(params)
-        newest = Pace(call=step, each=step / len(items), spread=FIRST_SPREAD)
-        known = self.paces.pop(size, None)
+        bucket, units = items[0].cost.bucket, [item.cost.units for item in items]
+        newest = Pace(call=seconds / max(units), each=seconds / sum(units), spread=FIRST_SPREAD)
+        known = self.paces.pop(bucket, None)
         if known is not None and self.calls > 2:  # the first call also warmed up the layers below
             off = abs(newest.each - known.each) / known.each
             newest = Pace(
@@ -46,8 +44,8 @@ class CallTimings:
                 each=_moved(known.each, newest.each),
                 spread=_moved(known.spread, off),
             )
-        self.paces[size] = newest
-        if len(self.paces) > SIZES:
+        self.paces[bucket] = newest
+        if len(self.paces) > BUCKETS:
             del self.paces[next(iter(self.paces))]
 
 

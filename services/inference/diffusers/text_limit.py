@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
-from services.common.params import ImageParams
+from services.common.modalities.images import ImageParams
 from services.inference.runtime.adapter import Item
 
 _TOKENIZERS: Final = ("tokenizer", "tokenizer_2", "tokenizer_3", "tokenizer_4")

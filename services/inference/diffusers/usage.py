@@ -6,7 +6,7 @@ from typing import Any
 
 from services.common.catalogue.catalogue import Model
 from services.common.job_warnings import NEGATIVE_PROMPT_CUT, NEGATIVE_PROMPT_UNUSED, PARAMETER_UNUSED, PROMPT_CUT
-from services.common.params import ImageParams
+from services.common.modalities.images import ImageParams
 from services.inference.diffusers.pipelines import denoiser_of
 from services.inference.diffusers.text_limit import CutText, Texts
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from services.common.errors import Filtered
 from services.common.job_warnings import OUTPUTS_FILTERED, SIZE_CHANGED
+from services.common.modalities.modality import Modality
 from services.common.schemas import Artifact, JobWarning
 from services.inference.job.outcomes import failed
 from services.inference.runtime.adapter import Item
@@ -16,7 +17,7 @@ FILTERED: Final = failed(
 )
 
 
-def losses_of(items: Sequence[Item], artifacts: Sequence[Artifact]) -> Iterator[JobWarning]:
+def losses_of(items: Sequence[Item], artifacts: Sequence[Artifact], contract: Modality) -> Iterator[JobWarning]:
     """Yield a warning for items without an artifact, which were filtered, and one for artifacts of another size."""
     kept = {artifact.index: artifact for artifact in artifacts}
     missing = [item for item in items if item.index not in kept]
@@ -27,16 +28,13 @@ def losses_of(items: Sequence[Item], artifacts: Sequence[Artifact]) -> Iterator[
             "ask for other seeds, or in other words"
         )
         yield JobWarning(code=OUTPUTS_FILTERED, message=message)
-    asked = {_side_by_side(*_size(item)) for item in items if None not in _size(item)}
+    sizes = (contract.size(item.params.model_dump()) for item in items)
+    asked = {_side_by_side(*size) for size in sizes if size}
     made = {_side_by_side(each.width, each.height) for each in artifacts if each.width and each.height}
     if asked and made and asked != made:
         message = f"asked for {', '.join(sorted(asked))} pixels, the model made {', '.join(sorted(made))}"
         yield JobWarning(code=SIZE_CHANGED, message=message)
 
 
-def _size(item: Item) -> tuple[int | None, int | None]:
-    return getattr(item.params, "width", None), getattr(item.params, "height", None)
-
-
-def _side_by_side(width: int | None, height: int | None) -> str:
+def _side_by_side(width: int, height: int) -> str:
     return f"{width} x {height}"

@@ -6,19 +6,23 @@ outside of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Modality, Params
+from services.common.modalities.modality import Cost
+from services.common.modalities.params import Params
 from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.sources import Source
 
 
 @dataclass(frozen=True)
 class Item:
-    """A request for one output: the image `index` of a job, with its own seed and the prompt made by its style."""
+    """A request for one output: the item `index` of a job, with its own seed and the texts that the model reads.
+
+    `inputs` has the content of the file that each such parameter names.
+    """
 
     job_id: str
     index: int
@@ -26,6 +30,8 @@ class Item:
     prompt: str
     negative_prompt: str
     params: Params
+    cost: Cost = field(default_factory=lambda: Cost(""))
+    inputs: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Report(Protocol):
@@ -60,7 +66,7 @@ class Cancelled(Exception):
 class ModelAdapter(ABC):
     """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it."""
 
-    modality: ClassVar[Modality]
+    modality: ClassVar[str]
     max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
 
     def __init__(self, model: Model, source: Source) -> None:

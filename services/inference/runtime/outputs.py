@@ -17,13 +17,15 @@ _QUALITY: Final = 60
 
 @dataclass(frozen=True)
 class Encoded:
-    """A file ready to be stored. An image has `width` and `height` in pixels."""
+    """A file ready to be stored: an image of `width` and `height` in pixels, sound of a duration, text of a length."""
 
     data: bytes
     media_type: str
     extension: str
     width: int | None = None
     height: int | None = None
+    duration_seconds: float | None = None
+    characters: int | None = None
 
 
 class Output(Protocol):

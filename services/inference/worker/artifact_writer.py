@@ -50,7 +50,9 @@ class ArtifactWriter:
                     return outcome
             raise
         artifacts = tuple(task.result() for task in saving)
-        return Outcome(State.SUCCEEDED, artifacts, warnings=tuple(losses_of(items, artifacts)))
+        return Outcome(
+            State.SUCCEEDED, artifacts, warnings=tuple(losses_of(items, artifacts, self._runtime.model.contract))
+        )
 
     async def _save(self, item: Item, output: Output) -> Artifact:
         with self._stage("encode"):
@@ -68,6 +70,8 @@ class ArtifactWriter:
             sha256=digest,
             width=encoded.width,
             height=encoded.height,
+            duration_seconds=encoded.duration_seconds,
+            characters=encoded.characters,
             seed=item.seed,
         )
 
@@ -76,7 +80,7 @@ class ArtifactWriter:
         try:
             return await asyncio.to_thread(output.encode, metadata_of(item, self._runtime.model))
         except Exception as exc:
-            reason = "the model's output is no image that can be encoded: ask the operator, whose log has the reason"
+            reason = "the model's output is nothing that can be encoded: ask the operator, whose log has the reason"
             raise GenerationError(reason) from exc
 
     @contextmanager

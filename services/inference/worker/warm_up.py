@@ -16,7 +16,6 @@ from services.common.errors import (
     OutOfMemory,
     ThreadLost,
 )
-from services.common.workload import steps_of
 from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import QUIET, Item
 from services.inference.runtime.device_errors import first_line
@@ -29,7 +28,7 @@ SAMPLE_SECONDS: Final = 5.0  # the most a whole sample may take; the first job o
 
 
 async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_seconds: float) -> None:
-    """Make the adapter's sample in one step, to warm up the layers below, and then whole, to time it.
+    """Make the adapter's sample shortened, to warm up the layers below, and then whole, to time it.
 
     Raise ModelUnavailable for a model that cannot make it in time, because every job would fail likewise, and
     DeviceFailed if no other call would succeed.
@@ -54,17 +53,21 @@ async def warm_up(executor: ModelExecutor, timings: CallTimings, deadline_second
 async def _make_sample(executor: ModelExecutor, timings: CallTimings) -> None:
     if (sample := executor.adapter.sample()) is None:
         return
-    short = replace(sample, params=sample.params.model_copy(update={"steps": 1}))
+    contract = executor.adapter.model.contract
+    short = replace(sample, params=contract.shortened(sample.params))
+    sample, short = (replace(each, cost=contract.cost(each.params.model_dump(), {})) for each in (sample, short))
     try:
         await _make(executor, short)
     except (ThreadLost, OutOfMemory):
         raise
-    except Exception:  # noqa: BLE001 - one step was our choice: some schedulers need more of them
-        await _make(executor, sample)
+    except Exception:
+        if short == sample:
+            raise
+        await _make(executor, sample)  # to shorten it was our choice: some schedulers need more steps
         return
     begin = time.perf_counter()
     await executor.generate([short], QUIET)
-    if (time.perf_counter() - begin) * steps_of(sample.params.model_dump()) < SAMPLE_SECONDS:
+    if (time.perf_counter() - begin) * sample.cost.units / short.cost.units < SAMPLE_SECONDS:
         with timings.call([sample]):
             await executor.generate([sample], QUIET)
 
@@ -75,13 +78,14 @@ async def _make(executor: ModelExecutor, item: Item) -> None:
     with suppress(Filtered):  # the checker looked at an image: the model works
         await asyncio.to_thread(outputs[0].encode, {})
     if isinstance(outputs[0], ImageOutput):
-        await asyncio.to_thread(_check, outputs[0], item)
+        asked = executor.adapter.model.contract.size(item.params.model_dump())
+        await asyncio.to_thread(_check, outputs[0], asked)
 
 
-def _check(output: ImageOutput, item: Item) -> None:
+def _check(output: ImageOutput, size: tuple[int, int] | None) -> None:
     """Raise InvalidRequest for another size than the one asked for, and GenerationError for an image of one colour."""
-    given, made = item.params.model_dump(), output.image.size
-    asked = given.get("width") or made[0], given.get("height") or made[1]
+    made = output.image.size
+    asked = size or made
     if made != asked:
         detail = f"the model makes {made[0]} x {made[1]} pixels where {asked[0]} x {asked[1]} are asked for"
         raise InvalidRequest([{"pointer": "/width" if made[0] != asked[0] else "/height", "detail": detail}])

@@ -26,7 +26,6 @@ from services.common.errors import (
     QueueFull,
 )
 from services.common.ids import new_job_id
-from services.common.params import Modality
 from services.common.ports import Lease, Limits, Outcome, Verdict
 from services.common.schemas import JobError, JobMessage, JobWarning, State, StatusRecord
 from services.common.settings import Settings
@@ -36,7 +35,7 @@ from tests.support.fake_backends import FakeBroker, SlowStatuses, StatusesWithou
 
 pytestmark = pytest.mark.anyio
 
-MODEL = Model(name="painter", title="Painter", modality=Modality.TXT2IMG, adapter="x:Y", source=".", default=True)
+MODEL = Model(name="painter", title="Painter", modality="txt2img", adapter="x:Y", source=".", default=True)
 CATALOGUE = Catalogue(models={"painter": MODEL}, styles={})
 BODY = {"prompt": "red mug"}
 

@@ -11,11 +11,10 @@ from services.api.core.model_queue import LiveJob, ModelQueue
 from services.api.core.queue_positions import QueuePositions
 from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue, Model
-from services.common.params import Modality
 from services.common.schemas import JobMessage, State, StatusRecord
 from tests.support.fake_backends import FakeStatuses, InMemoryCache
 
-MODEL = Model(name="m", title="M", modality=Modality.TXT2IMG, adapter="none", source=".", default=True)
+MODEL = Model(name="m", title="M", modality="txt2img", adapter="none", source=".", default=True)
 CATALOGUE = Catalogue(models={"m": MODEL}, styles={})
 
 
@@ -25,7 +24,7 @@ def job(number: int) -> StatusRecord:
     message = JobMessage(
         job_id=job_id,
         model="m",
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         params={"prompt": "a red cup"},
         created_at=long_ago,
         expires_at=long_ago + 3600,

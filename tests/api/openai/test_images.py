@@ -7,7 +7,6 @@ import pytest
 
 from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue, Model
-from services.common.params import Modality
 from services.common.ports import Outcome
 from services.common.schemas import JobError, State
 from tests.support.fakes import FakeWorker
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def catalogue(catalogue: Catalogue) -> Catalogue:
-    writer = Model(name="writer", title="Writer", modality=Modality.TXT2TXT, adapter="none", source=".")
+    writer = Model(name="writer", title="Writer", modality="txt2txt", adapter="none", source=".")
     return catalogue.model_copy(update={"models": {**catalogue.models, "writer": writer}})
 
 

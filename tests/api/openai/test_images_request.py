@@ -113,7 +113,7 @@ async def test_every_fault_is_told(client: httpx2.AsyncClient) -> None:
 async def test_a_fault_is_told_once(client: httpx2.AsyncClient) -> None:
     """A size that is no good on both sides is one fault of `size`, and what is allowed is said once."""
     message = (await client.post(IMAGES, json={"prompt": "red mug", "size": "1024x1024"})).json()["error"]["message"]
-    assert message.count("size: ") == message.count("96 to 192 in steps of 16") == 1
+    assert message.count("size: ") == message.count("96 to 192 pixels in steps of 16") == 1
     assert "got 1024" in message
 
 

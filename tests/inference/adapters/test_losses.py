@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Txt2ImgParams
+from services.common.modalities.images import Txt2ImgParams
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Context, Item
 from services.inference.runtime.outputs import FilteredOutput, ImageOutput

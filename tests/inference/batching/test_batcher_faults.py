@@ -7,7 +7,7 @@ from unittest.mock import Mock, patch
 import pytest
 
 from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory
-from services.common.params import Txt2ImgParams
+from services.common.modalities.images import Txt2ImgParams
 from services.inference.batching.scheduler import BatchScheduler
 from services.inference.runtime.adapter import Cancelled, Item
 from tests.support.models.stepping_adapter import STEPS, SteppingAdapter, fits, heartbeat_of_a_job, refuses, rig

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from services.common.presence import Pace
-from services.inference.batching.timings import SIZES, CallTimings
+from services.inference.batching.timings import BUCKETS, CallTimings
 from tests.support.fakes import Clock
 from tests.support.models.items import item
 
@@ -67,10 +67,10 @@ def test_failed_call_says_nothing(timings: CallTimings) -> None:
 
 def test_sizes_used_last_are_kept(timings: CallTimings, clock: Clock) -> None:
     """However many sizes are asked for, only the newest are remembered."""
-    for number in range(SIZES):
+    for number in range(BUCKETS):
         call(timings, clock, 1, width=64 + 8 * number)
     call(timings, clock, 1, width=64)
     call(timings, clock, 1, width=2048)
-    assert len(timings.paces) == SIZES
+    assert len(timings.paces) == BUCKETS
     assert {"64x64", "2048x64"} <= set(timings.paces)
     assert "72x64" not in timings.paces

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Txt2ImgParams
+from services.common.modalities.images import Txt2ImgParams
 from services.inference.diffusers.safety import withheld
 from services.inference.diffusers.text_limit import CutText, TextLimit, Texts
 from services.inference.diffusers.usage import Usage

@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from services.common.catalogue.catalogue import Limits, Model
+from services.common.catalogue.catalogue import Model
 from services.common.errors import GenerationError, ModelUnavailable
-from services.common.workload import size_of
+from services.common.modalities.images import ImageLimits
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
@@ -30,7 +30,7 @@ async def test_first_job_can_be_foretold(tiny: Model) -> None:
         await executor.load()
         await warm_up(executor, timings, 60)
 
-    assert list(timings.paces) == [size_of(tiny.defaults)]
+    assert list(timings.paces) == [tiny.contract.cost(tiny.defaults, {}).bucket]
 
 
 async def test_slow_model_is_not_kept_from_its_jobs(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ async def test_defaults_beyond_the_limits() -> None:
     """A sample that the entry itself does not allow is refused with the entry to change."""
     sampler = Sampler(lambda _steps: _noise())
     sampler.sample = lambda: Txt2Img.sample(cast("Txt2Img", sampler))  # type: ignore[method-assign]
-    sampler.model = sampler.model.model_copy(update={"defaults": {"width": 512}, "limits": Limits(max_side=256)})
+    sampler.model = sampler.model.model_copy(update={"defaults": {"width": 512}, "limits": ImageLimits(max_side=256)})
     async with ModelExecutor(sampler) as executor:
         await executor.load()
         with pytest.raises(ModelUnavailable, match=r"64 to 256.*change `defaults` or `limits` of \[models.tiny\]"):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Modality
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
 from services.inference.runtime.outputs import Output
 from services.inference.runtime.sources import Source
@@ -31,7 +30,7 @@ FAILURES: Final[dict[str, BaseException]] = {
 class FaultyAdapter(ModelAdapter):
     """`options.failure` is a key of FAILURES."""
 
-    modality = Modality.TXT2IMG
+    modality = "txt2img"
 
     def __init__(self, model: Model, source: Source) -> None:
         super().__init__(model, source)

@@ -3,7 +3,7 @@
 from PIL import Image, ImageChops
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Modality, Txt2ImgParams
+from services.common.modalities.images import TXT2IMG, Txt2ImgParams
 from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import QUIET, Context, Item
 from services.inference.runtime.outputs import ImageOutput
@@ -13,7 +13,7 @@ def tiny_model(source: str = "nowhere", revision: str | None = None, **options: 
     return Model(
         name="tiny",
         title="Tiny",
-        modality=Modality.TXT2IMG,
+        modality="txt2img",
         adapter="txt2img",
         source=source,
         revision=revision,
@@ -31,7 +31,8 @@ def item(
     guidance: float | None = 4.0,
 ) -> Item:
     params = Txt2ImgParams(prompt=prompt, width=width, height=64, steps=steps, guidance=guidance)
-    return Item(job_id, 0, seed, prompt, "blurry", params)
+    cost = TXT2IMG.cost(params.model_dump(), {})
+    return Item(job_id, 0, seed, prompt, "blurry", params, cost)
 
 
 def draw(adapter: Txt2Img, *batch: Item, context: Context = QUIET) -> list[Image.Image]:

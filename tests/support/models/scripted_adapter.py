@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.common.catalogue.catalogue import Model
-from services.common.params import Modality
 from services.inference.runtime.adapter import Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import Encoded, FilteredOutput, ImageOutput, Output, Preview
 from services.inference.runtime.sources import Source
@@ -31,7 +30,7 @@ class ScriptedAdapter(ModelAdapter):
     With `options.gate`, the name of a file, loading waits until that file exists. A step takes `options.seconds`.
     """
 
-    modality = Modality.TXT2IMG
+    modality = "txt2img"
 
     def __init__(self, model: Model, source: Source) -> None:
         super().__init__(model, source)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import cast
 
-from services.common.params import Txt2ImgParams
+from services.common.modalities.images import Txt2ImgParams
 from services.common.ports import Verdict
 from services.inference.batching.batcher import Batcher
 from services.inference.batching.request import BatchRequest
