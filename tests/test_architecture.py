@@ -1,5 +1,6 @@
 """The promises of the layout: no model library in the gateway, one-way imports, small files."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,21 @@ def test_files_are_small() -> None:
         if (lines := len(file.read_text(encoding="utf-8").splitlines())) > 220
     }
     assert long == {}
+
+
+# Only a modality, and an adapter of it, knows what its parameters are; every job has a seed.
+PARAMETERS = re.compile(r"isinstance\([\w.]*params\b|getattr\([\w.]*params\b|\bparams\.get\((?![\"']seed)|\bparams\[\"")
+KNOW_THEM = ("services/common/modalities/", "services/inference/adapters/", "services/inference/diffusers/")
+
+
+def test_only_modalities_look_into_parameters() -> None:
+    """No module outside of modalities and adapters asks for a parameter by its name or for a class of parameters."""
+    found = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for pattern in ("services/**/*.py", "web/templates/*.html")
+        for file in ROOT.glob(pattern)
+        if not str(file.relative_to(ROOT)).startswith(KNOW_THEM)
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if PARAMETERS.search(line)
+    ]
+    assert found == []

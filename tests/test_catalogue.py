@@ -194,7 +194,7 @@ FILES = {
     ),
     "limits of no use": (
         f"{ONE}limits = {{max_side = 64}}\n".replace("txt2img", "stt").encode(),
-        ["limits", "stt", "leave it out"],
+        ["limits.max_side", "unknown field", "languages"],
     ),
     "text for true": (ONE.replace("true", '"yes"').encode(), ["[models.one] default", "true or false", "'yes'"]),
     "no title": (ONE.replace('title = "One"\n', "").encode(), ["[models.one] title", "required"]),

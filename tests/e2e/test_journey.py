@@ -24,7 +24,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     """A product typed into the page becomes a photo of it, whose file has the facts of its generation."""
     system.start_gateway()
     system.start_worker()
-    form = {"product": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
+    form = {"prompt": "red mug {} %s", "style": "dark-luxury", "seed": "7"}
 
     submitted = system.client.post("/", data=form, headers={"Origin": system.url})
     assert submitted.status_code == 303

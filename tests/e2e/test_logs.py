@@ -27,8 +27,8 @@ def test_logs_keep_secrets(system: System, style: str) -> None:
     ]
     system.client.post("/v1/jobs", json={"prompt": CANARY, "style": CANARY, CANARY: 1}, headers=headers)
     system.client.post("/v1/jobs", content=f'{{"prompt": "{CANARY}'.encode())
-    system.client.post("/", data={"product": CANARY}, headers=headers)
-    system.client.get("/", params={"product": CANARY, "key": CANARY}, headers=headers)
+    system.client.post("/", data={"prompt": CANARY}, headers=headers)
+    system.client.get("/", params={"prompt": CANARY, "key": CANARY}, headers=headers)
     _leave_half_way(system)
     assert [system.wait(job["id"])["state"] for job in jobs] == ["succeeded", "failed", "failed"]
     worker.terminate()

@@ -74,10 +74,10 @@ def test_refused_order_is_not_shown(system: System) -> None:
     with httpx2.Client(base_url=system.url, timeout=15, headers={"Origin": system.url}) as browser:
         visitor(browser)
         with locked_queue(system):
-            assert browser.post("/", data={"product": "a vase"}).status_code == 503
+            assert browser.post("/", data={"prompt": "a vase"}).status_code == 503
         assert "a vase" not in browser.get("/history").text
         assert listed(browser) == []
-        path = browser.post("/", data={"product": "a vase"}).headers["Location"]
+        path = browser.post("/", data={"prompt": "a vase"}).headers["Location"]
 
         assert browser.get("/history").text.count('id="job-') == 1
         assert path in browser.get("/history").text

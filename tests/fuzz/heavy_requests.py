@@ -27,7 +27,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data; boundary=b"
 _USUAL: Final = {
     _JSON: '{"prompt":"a mug"}',
-    _FORM: urlencode({"product": "a mug", "token": "0" * 32}),
+    _FORM: urlencode({"prompt": "a mug", "token": "0" * 32}),
 }
 _CHUNKS: Final = (1, 50, 500)  # bytes of each, of bodies that come in many
 _PARTS: Final = re.compile(r"{(\w+)[^}]*}")

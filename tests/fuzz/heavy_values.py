@@ -89,27 +89,27 @@ def forms(size: int = BODY_BYTES) -> Kinds:
     """Return what makes the bodies of forms, by kind."""
     escaped = "'" * 60
     return {
-        "many fields": partial(counted, "&k#=1", size, "product=mug"),
-        "one field often": partial(repeated, "&product=mug", size, "product=mug"),
-        "ampersands": partial(repeated, "&", size, "product=mug"),
-        "semicolons": partial(repeated, ";", size, "product=mug"),
-        "names alone": partial(repeated, "&a", size, "product=mug"),
-        "long field": partial(repeated, "'", size, "product="),
-        "long field of escapes": partial(repeated, "%27", size, "product="),
-        "long wide field": partial(repeated, WIDE, size, "product="),
+        "many fields": partial(counted, "&k#=1", size, "prompt=mug"),
+        "one field often": partial(repeated, "&prompt=mug", size, "prompt=mug"),
+        "ampersands": partial(repeated, "&", size, "prompt=mug"),
+        "semicolons": partial(repeated, ";", size, "prompt=mug"),
+        "names alone": partial(repeated, "&a", size, "prompt=mug"),
+        "long field": partial(repeated, "'", size, "prompt="),
+        "long field of escapes": partial(repeated, "%27", size, "prompt="),
+        "long wide field": partial(repeated, WIDE, size, "prompt="),
         "fields of quotes": lambda: "&".join(
-            f"{name}={repeated(escaped, size // 12)}" for name in ("product", "next", "key", *KNOWN)
+            f"{name}={repeated(escaped, size // 12)}" for name in ("prompt", "next", "key", *KNOWN)
         ),
-        "long name": partial(repeated, "k", size, "product=mug&", "=1"),
-        "long token": partial(repeated, "t", size, "product=mug&token="),
-        "long size": partial(repeated, "9", size, "product=mug&size=", "x9"),
-        "long seed": partial(repeated, "9", size, "product=mug&seed="),
+        "long name": partial(repeated, "k", size, "prompt=mug&", "=1"),
+        "long token": partial(repeated, "t", size, "prompt=mug&token="),
+        "long size": partial(repeated, "9", size, "prompt=mug&size=", "x9"),
+        "long seed": partial(repeated, "9", size, "prompt=mug&seed="),
     }
 
 
 def multiparts(size: int = BODY_BYTES) -> Kinds:
     """Return what makes the bodies of multipart forms with the boundary `b`, by kind."""
-    disposition = 'Content-Disposition: form-data; name="product"'
+    disposition = 'Content-Disposition: form-data; name="prompt"'
     part = f"--b\r\n{disposition}\r\n\r\nmug\r\n"
     return {
         "many parts": partial(repeated, part, size, "", "--b--\r\n"),
@@ -177,7 +177,7 @@ def header_lines(size: int = HEAD_BYTES) -> Kinds:
 
 def queries(size: int = HEAD_BYTES) -> Kinds:
     """Return what makes the queries, by kind."""
-    names = ("product", "model", "next", "seed", "cursor", "from", "owner", "format", "max_side", "at", "signature")
+    names = ("prompt", "model", "next", "seed", "cursor", "from", "owner", "format", "max_side", "at", "signature")
     made: dict[str, Callable[[], str]] = {
         "long page": lambda: "limit=100",
         "longest page": lambda: "limit=1000",

@@ -37,7 +37,6 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "n": (1, 2),
     "size": ("64x64", "auto"),
     "response_format": ("url", "b64_json"),
-    "product": ("tea pot",),
     "token": ("0" * 32,),
 }
 

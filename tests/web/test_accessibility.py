@@ -31,7 +31,7 @@ def test_first_page(themed: Page) -> None:
     themed.goto("/")
     assert faults(themed) == []
     themed.locator("form").evaluate("form => (form.noValidate = true)")
-    themed.locator("#product").fill("mug")
+    themed.locator("#prompt").fill("mug")
     themed.locator("#steps").fill("999")
     themed.get_by_role("button", name="Take the photo").click()
     expect(themed.locator("#steps")).to_have_attribute("aria-invalid", "true")

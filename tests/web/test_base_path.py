@@ -51,7 +51,7 @@ async def test_journey_stays_below_it(browser: httpx2.AsyncClient, prefix: str) 
     """A form leads to a page below the path, its cookie is limited to the path, and a problem names the path."""
     browser.base_url = f"https://studio.test{prefix}"
     page = Page((await browser.get("/")).text)
-    sent = await browser.post("/", data={**page.fields(), "product": "mug"})
+    sent = await browser.post("/", data={**page.fields(), "prompt": "mug"})
     assert sent.headers["Location"].startswith(f"{BASE}/jobs/")
     assert f"Path={BASE};" in f"{sent.headers['Set-Cookie']};"
     refused = (await browser.get("/v1/jobs/none")).json()

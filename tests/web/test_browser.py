@@ -131,7 +131,7 @@ def test_back_button_gives_a_form_that_works(page: Page) -> None:
     first = page.url
     page.go_back()
     expect(page.get_by_role("button", name="Take the photo")).to_be_enabled()
-    page.locator("#product").fill("tea pot")
+    page.locator("#prompt").fill("tea pot")
     page.get_by_role("button", name="Take the photo").click()
     page.wait_for_url(lambda url: url != first and "/jobs/" in url)
 

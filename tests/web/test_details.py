@@ -47,26 +47,26 @@ async def test_fields_are_the_models_own(browser: httpx2.AsyncClient) -> None:
 async def test_first_screen_has_only_what_the_model_takes(browser: httpx2.AsyncClient) -> None:
     """A model of speech has no looks, shapes or counts, and shows its notes."""
     reader = await form_of(browser, "reader")
-    assert {name for name in reader.fields() if name} == {"token", "model", "product", "seed", "voice", "speed"}
-    assert reader.one("input", id="product")["maxlength"] == "300"
+    assert {name for name in reader.fields() if name} == {"token", "model", "text", "seed", "voice", "speed"}
+    assert reader.one("input", id="text")["maxlength"] == "300"
     assert "It rolls its r." in reader.text
 
 
 async def test_new_models_form_makes_its_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """Filled-in fields reach the job in the type that the schema asks for; empty fields do not reach it."""
-    sent = {**(await form_of(browser, "reader")).fields(), "product": "an ode", "seed": "9", "speed": "0.5"}
+    sent = {**(await form_of(browser, "reader")).fields(), "text": "an ode", "seed": "9", "speed": "0.5"}
     path = (await browser.post("/", data=sent)).headers["Location"]
     message = (await backends.statuses.get(job_id(path))).message
     assert message.model == "reader"
     assert message.params == {"text": "an ode", "seed": 9, "speed": 0.5}
     edited = (await browser.get(f"/?from={job_id(path)}&seed=")).text
-    assert {"product": "an ode", "speed": "0.5"}.items() <= Page(edited).fields().items()
+    assert {"text": "an ode", "speed": "0.5"}.items() <= Page(edited).fields().items()
 
 
 async def test_refused_detail_is_told_in_its_own_range(browser: httpx2.AsyncClient) -> None:
     """The sentence beside a wrong field names this model's range."""
     for model, name, typed, told in (("sketcher", "steps", "7", "1 to 6"), ("reader", "speed", "5", "0.25 to 4")):
-        sent = {**(await form_of(browser, model)).fields(), "product": "a mug", name: typed}
+        sent = {**(await form_of(browser, model)).fields(), "prompt": "a mug", "text": "a mug", name: typed}
         assert f"number from {told}." in Page((await browser.post("/", data=sent)).text).text
 
 

@@ -59,9 +59,9 @@ async def test_style_cards_are_the_catalogues(browser: httpx2.AsyncClient, catal
 @pytest.mark.parametrize(
     ("field", "typed", "told"),
     [
-        ("product", "", "Say what to photograph"),
-        ("product", " \u200b ", "Say what to photograph"),
-        ("product", "x" * 1001, "at most 1000 fit"),
+        ("prompt", "", "Say what to photograph"),
+        ("prompt", " \u200b ", "Say what to photograph"),
+        ("prompt", "x" * 1001, "at most 1000 fit"),
         ("steps", "51", "Enter a whole number from 1 to 50."),
         ("steps", "1.5", "Enter a whole number from 1 to 50."),
         ("seed", "-1", "Enter a whole number from 0 to 4294967295."),
@@ -80,7 +80,7 @@ async def test_wrong_field_is_told_beside_it(
     browser: httpx2.AsyncClient, backends: Backends, field: str, typed: str, told: str
 ) -> None:
     """A fault is answered 422 with a sentence at its field; the form stays filled in, and no job is made."""
-    data = {"product": "tea pot", "negative_prompt": "people", "style": "macro", "size": "128x128", "seed": "9"}
+    data = {"prompt": "tea pot", "negative_prompt": "people", "style": "macro", "size": "128x128", "seed": "9"}
     answer = await browser.post("/", data={**data, field: typed})
     page = Page(answer.text)
     assert answer.status_code == 422
@@ -94,9 +94,9 @@ async def test_wrong_field_is_told_beside_it(
 
 async def test_double_click_makes_one_job(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """The same form sent twice makes one job; a changed form makes another."""
-    fields = {**Page((await browser.get("/")).text).fields(), "product": "tea pot"}
+    fields = {**Page((await browser.get("/")).text).fields(), "prompt": "tea pot"}
     first, second = [(await browser.post("/", data=fields)).headers["Location"] for _ in range(2)]
-    third = (await browser.post("/", data={**fields, "product": "tea cup"})).headers["Location"]
+    third = (await browser.post("/", data={**fields, "prompt": "tea cup"})).headers["Location"]
     assert first == second != third
     assert len(await backends.statuses.list()) == 2
 
@@ -107,7 +107,7 @@ async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeW
     await worker.succeed(job_id(path), b"one", b"two")
     links = [link["href"] for link in Page((await browser.get(path)).text).all("a") if "seed=1" in link["href"]]
     form = Page((await browser.get(links[0])).text)
-    wanted = {"product": "matte black coffee grinder", "style": "macro", "size": "96x128", "seed": "1"}
+    wanted = {"prompt": "matte black coffee grinder", "style": "macro", "size": "96x128", "seed": "1"}
     assert {**wanted, "negative_prompt": "people", "steps": "8", "guidance": "2"}.items() <= form.fields().items()
     assert "open" in form.one("details")
 
@@ -116,15 +116,15 @@ async def test_edit_fills_the_form_in(browser: httpx2.AsyncClient, worker: FakeW
 async def test_full_queue_keeps_what_was_typed(browser: httpx2.AsyncClient) -> None:
     """A full queue answers 503 with the form as it was filled in, and says when to try again."""
     await submit(browser)
-    answer = await browser.post("/", data={"product": "tea pot", "style": "macro", "seed": "5"})
+    answer = await browser.post("/", data={"prompt": "tea pot", "style": "macro", "seed": "5"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert "The studio is full" in answer.text
     assert "Try again in about 10 seconds." in answer.text
     assert Page(answer.text).one("p", id="busy")["data-mood"] == "full"
-    assert {"product": "tea pot", "style": "macro", "seed": "5"}.items() <= Page(answer.text).fields().items()
+    assert {"prompt": "tea pot", "style": "macro", "seed": "5"}.items() <= Page(answer.text).fields().items()
 
 
 async def test_form_with_files_is_refused(browser: httpx2.AsyncClient) -> None:
     """A form with files in it is answered 400, as a page for people."""
-    answer = await browser.post("/", files={"product": ("x.png", b"x")})
+    answer = await browser.post("/", files={"prompt": ("x.png", b"x")})
     assert (answer.status_code, "The form could not be read" in answer.text) == (400, True)

@@ -19,7 +19,7 @@ def shown(page: Page) -> list[str]:
 
 async def test_own_photos_newest_first(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """Every photo of the visitor is listed with its words and a thumbnail, the newest first."""
-    first, second = await submit(browser, product="red mug"), await submit(browser, product="blue vase")
+    first, second = await submit(browser, prompt="red mug"), await submit(browser, prompt="blue vase")
     await worker.succeed(job_id(first), stored_image())
     await worker.fail(job_id(second))
     page = Page((await browser.get("/history")).text)
@@ -55,7 +55,7 @@ async def test_history_is_ones_own(app: ASGIApp, browser: httpx2.AsyncClient) ->
         page = Page((await other.get("/history")).text)
         assert shown(page) == []
         assert "No photos yet" in page.text
-        own = (await other.post("/", data={"product": "tea pot"})).headers["Location"]
+        own = (await other.post("/", data={"prompt": "tea pot"})).headers["Location"]
         assert shown(Page((await other.get("/history")).text)) == [own]
 
 

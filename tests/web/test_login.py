@@ -31,7 +31,7 @@ async def sign_in(browser: httpx2.AsyncClient, name: str, wanted: str = "/") -> 
 @with_keys
 async def test_pages_ask_who_is_there(browser: httpx2.AsyncClient) -> None:
     """Without a session every page leads to the sign-in page, and signing in leads back to the page."""
-    for path in ("/", "/history", "/?product=tea+pot", "/jobs/0190a1b2-0000-7000-8000-000000000000"):
+    for path in ("/", "/history", "/?prompt=tea+pot", "/jobs/0190a1b2-0000-7000-8000-000000000000"):
         sent = await browser.get(path)
         assert (sent.status_code, sent.headers["Cache-Control"]) == (303, "no-store")
         form = Page((await browser.get(sent.headers["Location"])).text)
@@ -40,7 +40,7 @@ async def test_pages_ask_who_is_there(browser: httpx2.AsyncClient) -> None:
         browser.cookies.clear()
     for path in ("/busy", "/history/fragment"):
         assert (await browser.get(path)).status_code == 401
-    assert (await browser.post("/", data={"product": "mug"})).headers["Location"] == "/login?next=%2F"
+    assert (await browser.post("/", data={"prompt": "mug"})).headers["Location"] == "/login?next=%2F"
 
 
 @with_keys
@@ -63,7 +63,7 @@ async def test_session_is_the_key(browser: httpx2.AsyncClient) -> None:
 async def test_others_photos_are_not_there(browser: httpx2.AsyncClient) -> None:
     """The photo of another key has no page, cannot be canceled, repeated or deleted, and does not fill the form."""
     await sign_in(browser, "alice")
-    path = await submit(browser, product="alices secret lamp")
+    path = await submit(browser, prompt="alices secret lamp")
     await sign_in(browser, "bob")
 
     for method, page in (

@@ -24,12 +24,12 @@ MARKUP = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{7*7}}%s'
 
 async def test_markup_stays_text(browser: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """Typed text is shown as typed on every page, and never becomes an element or an attribute."""
-    path = await submit(browser, product=MARKUP, negative_prompt=MARKUP)
+    path = await submit(browser, prompt=MARKUP, negative_prompt=MARKUP)
     answers = [await browser.get(path)]
     await worker.succeed(job_id(path), b"one", b"two")
     answers += [await browser.get(each) for each in (path, f"{path}/fragment", f"/?from={job_id(path)}", "/history")]
-    answers.append(await browser.get("/", params={"product": MARKUP}))
-    answers.append(await browser.post("/", data={"product": MARKUP, "steps": MARKUP, "style": MARKUP, "size": MARKUP}))
+    answers.append(await browser.get("/", params={"prompt": MARKUP}))
+    answers.append(await browser.post("/", data={"prompt": MARKUP, "steps": MARKUP, "style": MARKUP, "size": MARKUP}))
     for answer in answers:
         page = Page(answer.text)
         shown = [page.text, *(value for _, found in page.elements for value in found.values())]
@@ -72,7 +72,7 @@ async def test_other_sites_may_not_post(
     path = await submit(browser)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as other:
         target = "/" if action == "/" else f"{path}/{action}"
-        answer = await other.post(target, data={"product": "tea pot"}, headers=sender)
+        answer = await other.post(target, data={"prompt": "tea pot"}, headers=sender)
     assert answer.status_code == 403
     assert [(job.job_id, job.state) for job in await backends.statuses.list()] == [(job_id(path), State.QUEUED)]
 
@@ -83,7 +83,7 @@ async def test_own_pages_may_post(app: ASGIApp, origin: str | None) -> None:
     """Without `Sec-Fetch-Site` a form is accepted from the origin of Host or of the public URL, and without any."""
     headers = {} if origin is None else {"Origin": origin}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://studio.test") as client:
-        assert (await client.post("/", data={"product": "tea pot"}, headers=headers)).status_code == 303
+        assert (await client.post("/", data={"prompt": "tea pot"}, headers=headers)).status_code == 303
 
 
 async def test_lost_backend_is_a_page(
@@ -93,11 +93,11 @@ async def test_lost_backend_is_a_page(
     path = await submit(browser)
     down = without(backends, "statuses")
     state["gateway"] = Gateway(down, catalogue, settings)
-    for answer in (await browser.get(path), await browser.post("/", data={"product": "tea pot"})):
+    for answer in (await browser.get(path), await browser.post("/", data={"prompt": "tea pot"})):
         assert answer.status_code == 503
         assert "The studio is not answering" in answer.text
         assert "secret-host" not in answer.text
-    assert Page(answer.text).fields()["product"] == "tea pot"
+    assert Page(answer.text).fields()["prompt"] == "tea pot"
 
 
 async def test_assets_are_kept_by_content(browser: httpx2.AsyncClient) -> None:

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.anyio
 async def test_form_of_a_model_that_is_gone(browser: httpx2.AsyncClient, backends: Backends) -> None:
     """A form for a model that is not on offer any more makes no job with another one: it comes back and says so."""
     fields = Page((await browser.get("/")).text).fields()
-    answer = await browser.post("/", data={**fields, "product": "red mug", "model": "gone"})
+    answer = await browser.post("/", data={**fields, "prompt": "red mug", "model": "gone"})
 
     page = Page(answer.text)
     assert answer.status_code == 422
     assert "“gone” is not on offer here" in page.text
-    assert (page.fields()["product"], page.fields()["model"]) == ("red mug", "studio-tiny")
+    assert (page.fields()["prompt"], page.fields()["model"]) == ("red mug", "studio-tiny")
     assert await backends.statuses.list() == []
 
 

@@ -157,7 +157,7 @@ async function copy(button) {
 function keep(link) {
   const url = new URL(link.href);
   const field = document.getElementById(link.dataset.keeps);
-  url.searchParams.set(field.name, field.value);
+  if (field && link.dataset.as) url.searchParams.set(link.dataset.as, field.value);
   link.href = url;
 }
 
@@ -192,7 +192,7 @@ document.addEventListener("click", (event) => {
   const example = event.target.closest("[data-example]");
   if (!example || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  const box = document.getElementById("product");
+  const box = document.querySelector(".box");
   box.value = example.textContent.trim();
   box.focus();
 });

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from services.common.modalities.limits import value_schema
 
 _KINDS: Final = {"string": "text", "integer": "integer", "number": "number"}
+_ONE_LINE: Final = 1000  # characters
 _LONGEST_NUMBER: Final = 20  # characters; Python would read thousands of digits
 
 
@@ -53,11 +54,20 @@ class FormField:
         )
 
     @property
+    def long(self) -> bool:
+        """True if the text may have several lines."""
+        return self.kind == "text" and (self.longest or 0) > _ONE_LINE
+
+    @property
     def span(self) -> str:
         """The range in words; empty for a field without one."""
         if self.least is None or self.most is None:
             return ""
         return f"{self.least:.10g} to {self.most:.10g}"
+
+    def too_long(self, typed: str) -> bool:
+        """True if the text is longer than the field takes."""
+        return self.longest is not None and len(typed) > self.longest
 
     def read(self, text: str) -> int | float | str:
         """Return the value of the typed text. Text that is no number stays a string, which the schema refuses."""
@@ -78,6 +88,6 @@ class FormField:
                 return f"Enter a whole number from {self.span}."
             case "number" if self.span:
                 return f"Enter a number from {self.span}."
-            case "text" if self.longest is not None and len(typed) > self.longest:
+            case "text" if self.too_long(typed):
                 return f"This is {len(typed)} characters long; at most {self.longest} fit. Shorten it."
         return "This value is not valid. Change it, or leave the field empty."

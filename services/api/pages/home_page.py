@@ -11,13 +11,15 @@ from services.api.core.model_queue import ModelQueue
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
 from services.api.pages.busy_badge import BusyBadge
+from services.api.pages.form_choices import FormChoices, form_model, has_form
+from services.api.pages.job_form import JobForm
 from services.api.pages.page_errors import BUSY, DELETED, NOT_FILLED_IN, Notice, another_model, notice, retry_headers
 from services.api.pages.page_templates import PageTemplates
-from services.api.pages.photo_choices import PhotoChoices, photo_model, takes_words
-from services.api.pages.photo_form import PhotoForm
 from services.api.pages.submission import read_form, submit_form
 from services.common.catalogue.catalogue import Model
 from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
+from services.common.modalities.registry import modalities
+from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
 BUSY_POLL_FACTOR: Final = 5  # people look at the badge once before submitting, and do not watch it
@@ -33,9 +35,13 @@ class HomePage:
         self._poll = settings.poll_seconds * BUSY_POLL_FACTOR
 
     async def show(self, request: Request[AppState]) -> Response:
-        """Show the form. `?from=JOB&seed=N` fills it in as that job was, `?product=` and `?model=` with their value."""
+        """Show the form.
+
+        `?model=` is for that model; `?from=JOB&seed=N` fills it in as that job was, and the name of a
+        parameter with its value.
+        """
         query = request.query_params
-        form = PhotoForm.blank(self._choices(request, query.get("model")), query.get("product", ""))
+        form = JobForm.blank(self._choices(request, query.get("model")), dict(query))
         told = _another_model(form, query.get("model"))
         if origin := query.get("from"):
             form, told = await self._like(request, origin, query.get("seed", ""))
@@ -44,7 +50,7 @@ class HomePage:
     async def submit(self, request: Request[AppState]) -> Response:
         """Answer 303 to the job's page, or the form again as it was filled in, with a sentence at each fault."""
         data = await read_form(request)
-        form = PhotoForm.sent(self._choices(request, data.get("model")), data)
+        form = JobForm.sent(self._choices(request, data.get("model")), data)
         if told := _another_model(form, data.get("model")):
             return await self._page(request, form, told.status, told)
         try:
@@ -62,7 +68,7 @@ class HomePage:
         return self._templates.page("busy_badge.html", badge=badge, poll_seconds=self._poll)
 
     async def _page(
-        self, request: Request[AppState], form: PhotoForm, status: int = 200, told: Notice | None = None
+        self, request: Request[AppState], form: JobForm, status: int = 200, told: Notice | None = None
     ) -> Response:
         model = form.choices.model.name
         queues = await self._queues(request)
@@ -94,27 +100,33 @@ class HomePage:
         """Return the models to choose from: those with a worker, and the one shown."""
         catalogue = request.state["catalogue"]
         ready = {name for name, queue in queues.items() if queue.taking_jobs} | {shown}
-        return [model for name, model in catalogue.models.items() if name in ready and takes_words(model, catalogue)]
+        return [model for name, model in catalogue.models.items() if name in ready and has_form(model, catalogue)]
 
-    async def _like(self, request: Request[AppState], job_id: str, seed: str) -> tuple[PhotoForm, Notice | None]:
+    async def _like(self, request: Request[AppState], job_id: str, seed: str) -> tuple[JobForm, Notice | None]:
         try:
             job = await own_jobs(request).read(job_id)
         except StudioError:
-            return PhotoForm.blank(self._choices(request)), NOT_FILLED_IN
+            return JobForm.blank(self._choices(request)), NOT_FILLED_IN
         choices = self._choices(request, job.message.model)
         if job.message.model != choices.model.name:
-            form = PhotoForm.blank(choices, str(job.message.params.get("prompt", "")))
+            form = JobForm.blank(choices, {choices.subject.name: _title(job)} if choices.subject else {})
             return form, _another_model(form, job.message.model)
-        return PhotoForm.like(choices, job, seed), None
+        return JobForm.like(choices, job, seed), None
 
-    def _choices(self, request: Request[AppState], name: str | None = None) -> PhotoChoices:
-        return PhotoChoices.of(self._model(request, name), request.state["catalogue"])
+    def _choices(self, request: Request[AppState], name: str | None = None) -> FormChoices:
+        return FormChoices.of(self._model(request, name), request.state["catalogue"])
 
     def _model(self, request: Request[AppState], name: str | None) -> Model:
-        return photo_model(request.state["catalogue"], name, self._settings.model)
+        return form_model(request.state["catalogue"], name, self._settings.model)
 
 
-def _another_model(form: PhotoForm, named: str | None) -> Notice | None:
+def _title(job: StatusRecord) -> str:
+    """Return the words that the job was given; "" for a kind of job that is not known any more."""
+    known = modalities().get(job.message.modality)
+    return known.title(job.message.params) if known else ""
+
+
+def _another_model(form: JobForm, named: str | None) -> Notice | None:
     """Return what to tell if the form is not for the model named; None where it is, or where none is named."""
     shown = form.choices.model
     return None if not named or named == shown.name else another_model(named, shown.title)

@@ -1,4 +1,4 @@
-"""The card that shows a job to people: the words for its state, its progress and its images."""
+"""The card that shows a job to people: the words for its state, its progress and what it made."""
 
 import json
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ from typing import Final, Self
 from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
 from services.api.http.artifact_views import artifact_path
+from services.api.pages.card_facts import CardFacts
 from services.api.pages.eta_words import eta_words
+from services.api.pages.media_words import MediaWords, words_of
 from services.common.catalogue.catalogue import Catalogue
+from services.common.modalities.registry import modalities
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
 QUARTER: Final = 25  # percent between two announcements to a screen reader
@@ -16,14 +19,21 @@ PHASE_TITLES: Final = {"queued": "In line", "loading": "Warming up", "generating
 
 _HEADLINES: Final = {
     State.SUCCEEDED: "Ready",
-    State.FAILED: "This photo did not work out",
+    State.FAILED: "This {thing} did not work out",
     State.CANCELED: "Canceled",
     State.EXPIRED: "Waited too long",
 }
 _DETAILS: Final = {
     State.FAILED: "The model could not make it.",
     State.CANCELED: "It was canceled before it was done.",
-    State.EXPIRED: "No worker was free in time, so no photo was made.",
+    State.EXPIRED: "No worker was free in time, so no {thing} was made.",
+}
+
+
+_FORMATS: Final = {
+    "image": ("PNG", "JPEG", "WebP"),
+    "audio": ("WAV", "MP3", "Opus", "FLAC", "AAC"),
+    "text": ("TXT", "JSON", "SRT", "VTT"),
 }
 
 
@@ -32,24 +42,41 @@ class CardArtifact:
     artifact: Artifact
     url: str
 
+    @property
+    def media(self) -> str:
+        """The kind of file: image, audio, video or text."""
+        kind = self.artifact.media_type.partition("/")[0]
+        return "text" if kind == "application" else kind
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that it can be had in."""
+        return _FORMATS.get(self.media, ())
+
 
 @dataclass(frozen=True)
 class JobCard:
     """`poll_seconds` is None once the job is over; `percent` is None while no step has been reported.
 
-    `phase` is one of PHASE_TITLES, None once it is over. `settings` is the body of `POST /v1/jobs` that makes the same
-    again. A screen reader says `announcement`, so it changes with the state and every 25 %, not at each step.
+    `phase` is one of PHASE_TITLES, None once it is over. `facts` are what was asked for, each with its title; `frame`
+    is the width and height of images to come, which keep their room so that nothing jumps. `settings` is the body of
+    `POST /v1/jobs` that makes the same again. A screen reader says `announcement`, so it changes with the state and
+    every 25 %, not at each step.
     """
 
     job: StatusRecord
-    product: str
-    look: str
+    words: MediaWords
+    title: str
+    look: str | None
     swatch: str
     headline: str
     detail: str
     announcement: str
     phase: str | None
     settings: str
+    facts: tuple[tuple[str, str], ...]
+    frame: tuple[int, int]
+    count: int
     notes: str
     percent: int | None
     poll_seconds: float | None
@@ -60,26 +87,31 @@ class JobCard:
     def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, place: Place | None = None) -> Self:
         """Build the card; `place` is a queued job's place in the queue, None when it is unknown."""
         params = job.message.params
-        style = catalogue.styles.get(str(params.get("style")))
-        product = str(params.get("prompt") or params.get("text") or job.message.modality)
+        contract = modalities().get(job.message.modality)
+        facts, words = CardFacts.of(job.message, contract), words_of(contract)
+        style = catalogue.styles.get(facts.style or "")
         summary = JobSummary(job, place)
-        headline, detail = _words(summary)
+        headline, detail = _words(summary, words.thing)
         percent = summary.percent if summary.phase in ("generating", "saving") else None
         model = catalogue.models.get(job.message.model)
         return cls(
             job=job,
-            product=product,
-            look=style.title if style else "As described",
+            words=words,
+            title=facts.title,
+            look=style.title if style else "As described" if facts.framed else None,
             swatch=style.swatch if style else "#a9a39a",
             headline=headline,
             detail=detail,
             announcement=headline if not percent else f"{headline}: {percent // QUARTER * QUARTER} % done",
             phase=summary.phase,
             settings=json.dumps({"model": job.message.model, **params}, indent=2, ensure_ascii=False),
+            facts=facts.told,
+            frame=facts.frame,
+            count=facts.count,
             notes=model.notes if model else "",
             percent=percent,
             poll_seconds=summary.next_poll(poll_seconds),
-            previews=_previews(summary),
+            previews=_previews(summary, facts.count),
             artifacts=tuple(CardArtifact(each, artifact_path(job.job_id, each)) for each in job.artifacts),
         )
 
@@ -88,19 +120,9 @@ class JobCard:
         return not self.job.state.terminal
 
     @property
-    def frame(self) -> tuple[int, int]:
-        """Width and height of the images to come, which keep their room so that nothing jumps."""
-        params = self.job.message.params
-        return int(params.get("width") or 1), int(params.get("height") or 1)
-
-    @property
     def shape(self) -> str:
         width, height = self.frame
         return "square" if width == height else "portrait" if width < height else "landscape"
-
-    @property
-    def count(self) -> int:
-        return _count(self.job)
 
     @property
     def seconds(self) -> float | None:
@@ -109,23 +131,20 @@ class JobCard:
         return None if job.started_at is None or job.finished_at is None else max(0.0, job.finished_at - job.started_at)
 
 
-def _count(job: StatusRecord) -> int:
-    return int(job.message.params.get("num_images", 1))
-
-
-def _previews(summary: JobSummary) -> tuple[str, ...]:
+def _previews(summary: JobSummary, count: int) -> tuple[str, ...]:
     job, shown = summary.record, summary.previews
-    urls = (f"/v1/jobs/{job.job_id}/preview?index={index}&at={shown}" for index in range(_count(job)))
+    urls = (f"/v1/jobs/{job.job_id}/preview?index={index}&at={shown}" for index in range(count))
     return tuple(urls) if shown else ()
 
 
-def _words(summary: JobSummary) -> tuple[str, str]:
+def _words(summary: JobSummary, thing: str) -> tuple[str, str]:
     job = summary.record
     if job.state.terminal:
-        return _HEADLINES[job.state], job.error.message if job.error else _DETAILS.get(job.state, "")
+        detail = job.error.message if job.error else _DETAILS.get(job.state, "").format(thing=thing)
+        return _HEADLINES[job.state].format(thing=thing), detail
     if job.cancel_requested:
         return "Canceling", "It stops at the next step."
-    return ("In line", _line(summary.place)) if summary.phase == "queued" else _running(summary.progress)
+    return ("In line", _line(summary.place)) if summary.phase == "queued" else _running(summary.progress, thing)
 
 
 def _line(place: Place | None) -> str:
@@ -135,11 +154,11 @@ def _line(place: Place | None) -> str:
     return ", ".join(part for part in (ahead, eta_words(place.eta)) if part) + "."
 
 
-def _running(progress: Progress | None) -> tuple[str, str]:
+def _running(progress: Progress | None, thing: str) -> tuple[str, str]:
     if progress is None:
         return "Starting", "A worker has taken it from the queue."
     if progress.phase == "loading":
-        return "Warming up the model", "The first photo after a start takes longer."
+        return "Warming up the model", f"The first {thing} after a start takes longer."
     if progress.phase == "saving":
         return "Saving", "It is made, and is being stored."
     return "Generating", f"Step {progress.step} of {progress.total}" if progress.total else "At the first step."

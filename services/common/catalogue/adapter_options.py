@@ -1,11 +1,13 @@
-"""The declarations of this project's adapters: the modality of each, and what its `options` in a catalogue may hold.
+"""The declarations of adapters: the modality of each, and what its `options` in a catalogue may hold.
 
-They stand here and not beside the adapters, so that a catalogue is checked where no model library is installed. The
-options of another package's adapter are its own to check.
+Those of this project stand here and not beside the adapters, whose imports would slow down every command. Another
+package's adapter says both itself.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -29,8 +31,32 @@ class DiffusersOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Declaration:
+    """`options` is None for an adapter that takes any."""
+
     modality: str
-    options: type[BaseModel]
+    options: type[BaseModel] | None
 
 
+GROUP: Final = "studio.models"
 ADAPTERS: Final[Mapping[str, Declaration]] = {"txt2img": Declaration("txt2img", DiffusersOptions)}
+
+
+@cache
+def declaration_of(adapter: str) -> Declaration | None:
+    """Return what the adapter of this name, or `package.module:Class`, says that it takes.
+
+    None for one that cannot be imported here: it may be installed where the worker runs, which tells what is wrong.
+    """
+    if adapter in ADAPTERS:
+        return ADAPTERS[adapter]
+    named = (
+        EntryPoint(adapter, adapter, GROUP)
+        if ":" in adapter
+        else next(iter(entry_points(group=GROUP, name=adapter)), None)
+    )
+    try:
+        found = named.load() if named else None
+    except (Exception, SystemExit):  # noqa: BLE001 - of whatever an import runs
+        return None
+    modality, options = getattr(found, "modality", None), getattr(found, "options", None)
+    return Declaration(modality, options) if isinstance(modality, str) else None

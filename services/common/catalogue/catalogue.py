@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializeAsAny,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -62,7 +63,7 @@ class Model(BaseModel):
     aliases: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = ()
     default: Annotated[bool, Field(strict=True)] = False
     defaults: Mapping[str, Any] = Field(default_factory=dict)
-    limits: Limits = Field(default_factory=Limits, validate_default=True)
+    limits: SerializeAsAny[Limits] = Field(default_factory=Limits, validate_default=True)
     max_batch: Annotated[int, Field(ge=1, le=256, strict=True)] | None = None
     options: Mapping[str, Any] = Field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from services.common.catalogue.adapter_options import ADAPTERS
+from services.common.catalogue.adapter_options import ADAPTERS, declaration_of
 from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Model
 from services.common.modalities.modality import Modality
 from services.common.modalities.registry import modalities
@@ -149,19 +149,21 @@ def _tables() -> Mapping[str, AbstractSet[str]]:
     return {
         "defaults": {name for each in known for name in each.params.model_fields} - given,
         "limits": {name for each in known for name in each.limits.model_fields},
-        "options": {name for declared in ADAPTERS.values() for name in declared.options.model_fields},
+        "options": {
+            name for declared in ADAPTERS.values() if declared.options for name in declared.options.model_fields
+        },
     }
 
 
 def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what does not fit the entry's adapter, where it is one that this project declares."""
+    """Yield what does not fit the entry's adapter, where that says what it takes."""
     adapter, options = entry.get("adapter"), entry.get("options", {})
-    declared = ADAPTERS.get(adapter) if isinstance(adapter, str) else None
+    declared = declaration_of(adapter) if isinstance(adapter, str) else None
     if declared is None:
         return
     if entry.get("modality") in modalities() and entry["modality"] != declared.modality:
         yield "modality", f"must be {declared.modality} for the adapter {adapter}, not {shown(entry['modality'])}"
-    if isinstance(options, dict):
+    if isinstance(options, dict) and declared.options is not None:
         yield from ((f"options.{place}", detail) for place, detail in _faults(options, declared.options))
 
 

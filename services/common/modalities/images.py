@@ -124,9 +124,13 @@ class Images(Modality):
         width, height = params.get("width"), params.get("height")
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
+    def look(self, params: Mapping[str, Any]) -> str | None:
+        """Return the name of the studio look."""
+        return params.get("style")
+
     def words(self, params: Mapping[str, Any], styles: Mapping[str, Style]) -> Words:
         """Put the look around the product. Raise InvalidRequest for a look that is not in `styles`."""
-        product, negative, name = self.title(params), params.get("negative_prompt") or "", params.get("style")
+        product, negative, name = self.title(params), params.get("negative_prompt") or "", self.look(params)
         if name is None:
             return Words(product, negative)
         if name not in styles:
@@ -141,7 +145,7 @@ class Images(Modality):
         asked = ("style", "width", "height", "steps", "guidance", "strength")
         return {
             "prompt": words.prompt,
-            "product": self.title(params) if params.get("style") else None,
+            "product": self.title(params) if self.look(params) else None,
             "negative_prompt": words.negative_prompt,
             **{name: params.get(name) for name in asked},
         }

@@ -77,6 +77,10 @@ class Modality:
         """Return the width and height in pixels that the job asks for; None where it asks for none."""
         return None
 
+    def look(self, params: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - as above
+        """Return the name of the look that words the job; None for none."""
+        return None
+
     def words(self, params: Mapping[str, Any], styles: Mapping[str, Style]) -> Words:  # noqa: ARG002 - as above
         """Return the texts that the model reads. Raise InvalidRequest for a look that is not in `styles`."""
         return Words(self.title(params))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
+from pydantic import BaseModel
+
 from services.common.catalogue.catalogue import Model
 from services.common.modalities.modality import Cost
 from services.common.modalities.params import Params
@@ -67,6 +69,7 @@ class ModelAdapter(ABC):
     """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it."""
 
     modality: ClassVar[str]
+    options: ClassVar[type[BaseModel] | None] = None  # what a catalogue entry may give it; None: anything
     max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
 
     def __init__(self, model: Model, source: Source) -> None:

@@ -3,11 +3,10 @@
 import importlib
 from importlib.metadata import entry_points
 
+from services.common.catalogue.adapter_options import GROUP
 from services.common.errors import ModelUnavailable
 from services.inference.runtime.adapter import ModelAdapter
 from services.inference.runtime.device_errors import first_line
-
-GROUP = "studio.models"
 
 
 def resolve_adapter(name: str) -> type[ModelAdapter]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 PROXY, OUTSIDE = "10.0.0.1", "203.0.113.9"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-FORM = {"product": "tea pot"}
+FORM = {"prompt": "tea pot"}
 BY_HTTPS = {"X-Forwarded-Host": "photos.example", "X-Forwarded-Proto": "https,http", "Front-End-Https": "on"}
 one_job_each = pytest.mark.parametrize("settings", [{"owner_limit": 1, "trusted_proxies": PROXY}], indirect=True)
 unlisted = pytest.mark.parametrize("settings", [{"owner_limit": 1}], indirect=True)

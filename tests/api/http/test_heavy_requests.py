@@ -82,7 +82,7 @@ def heavy(method: str, path: str, kind: str) -> HeavyRequest:
         ("POST", HOME, "header: parameters"),
         ("POST", HOME, f"{MULTIPART}: many parts"),
         ("POST", HOME, f"{MULTIPART}: part of dashes"),
-        ("GET", HOME, "query: quotes in product"),
+        ("GET", HOME, "query: quotes in prompt"),
         ("GET", "/login", "query: quotes in next"),
         ("GET", JOBS, "query: many parameters"),
         ("GET", JOBS, "query: misspelt names"),
@@ -236,7 +236,7 @@ async def test_body_in_packets(client: httpx2.AsyncClient) -> None:
 async def test_typed_text_is_kept(client: httpx2.AsyncClient) -> None:
     """A text a little too long stays in the form, and of one much too long as much as people can shorten."""
     for length in (1001, 1500, 10_000):
-        page = await client.post("/", data={"product": "é" * length})
+        page = await client.post("/", data={"prompt": "é" * length})
         assert page.status_code == 422
         assert f"This is {length} characters long" in page.text
         assert page.text.count("é") == min(length, 2000)
@@ -244,7 +244,7 @@ async def test_typed_text_is_kept(client: httpx2.AsyncClient) -> None:
 
 async def test_form_that_is_too_large(client: httpx2.AsyncClient) -> None:
     """A form larger than any of ours is 413."""
-    page = await client.post("/", data={"product": "a" * 200_000})
+    page = await client.post("/", data={"prompt": "a" * 200_000})
 
     assert page.status_code == 413
 
@@ -254,10 +254,10 @@ async def test_form_that_is_too_large(client: httpx2.AsyncClient) -> None:
     [
         (
             f"{MULTIPART}; a={'b' * 1000}",
-            '--b\r\nContent-Disposition: form-data; name="product"\r\n\r\nmug\r\n--b--\r\n',
+            '--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nmug\r\n--b--\r\n',
         ),
-        (FORM, "product=mug" + "&" * 65),
-        (FORM, "product=mug" + "&a=1" * 32),
+        (FORM, "prompt=mug" + "&" * 65),
+        (FORM, "prompt=mug" + "&a=1" * 32),
     ],
     ids=["type", "ampersands", "fields"],
 )
@@ -319,7 +319,7 @@ async def test_long_address_after_signing_in(client: httpx2.AsyncClient, length:
 )
 async def test_cookie_among_others(client: httpx2.AsyncClient, cookies: str, shown: bool) -> None:
     """A visitor is known by the last cookie of that name, whatever other cookies the browser sends."""
-    made = await client.post("/", data={"product": "vase", "token": "t" * 20})
+    made = await client.post("/", data={"prompt": "vase", "token": "t" * 20})
     visitor = made.cookies["studio_visitor"]
     client.cookies.clear()
 

@@ -83,7 +83,7 @@ async def test_rate_is_by_address_without_keys(app: ASGIApp) -> None:
         client_at(app, ("10.0.0.1", 1), **{"X-Forwarded-For": AWAY[0]}) as behind,
         client_at(app, ("203.0.113.8", 1)) as other,
     ):
-        await direct.post("/", data={"product": "mug"})
+        await direct.post("/", data={"prompt": "mug"})
         statuses = [(await each.post("/v1/jobs", json=MUG)).status_code for each in (behind, direct, behind, other)]
 
     assert statuses == [202, 429, 429, 202]
@@ -116,7 +116,7 @@ async def test_page_says_when_to_come_back(app: ASGIApp) -> None:
     """A person who orders too fast on the page gets the form back as it was typed, and the time to wait."""
     async with client_at(app, AWAY, **{"Sec-Fetch-Site": "same-origin"}) as browser:
         await order(browser)
-        answer = await browser.post("/", data={"product": "a tea pot", "token": "another-form"})
+        answer = await browser.post("/", data={"prompt": "a tea pot", "token": "another-form"})
 
     assert answer.status_code == 429
     assert "a tea pot" in answer.text

@@ -39,7 +39,7 @@ async def test_listed_site_may_use_the_api(client: httpx2.AsyncClient) -> None:
 @listing
 async def test_listed_site_has_no_forms_here(client: httpx2.AsyncClient) -> None:
     """The form of the first page is refused even from a listed site."""
-    assert (await client.post("/", data={"product": "mug"}, headers=of(LISTED))).status_code == 403
+    assert (await client.post("/", data={"prompt": "mug"}, headers=of(LISTED))).status_code == 403
 
 
 @pytest.mark.parametrize("settings", [{}, {"cors_origins": LISTED}], indirect=True, ids=["none listed", "another"])

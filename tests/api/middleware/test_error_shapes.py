@@ -102,7 +102,7 @@ async def test_defect_is_a_page(client: httpx2.AsyncClient, state: dict[str, obj
 @pytest.mark.parametrize("settings", [{"max_body_bytes": 1024}], indirect=True)
 async def test_large_form_is_a_page(client: httpx2.AsyncClient) -> None:
     """A form that is too large, or gives its length twice, is answered by a page that says what is allowed."""
-    sent = {"product": "x" * 2000}
+    sent = {"prompt": "x" * 2000}
     assert "1024 bytes" in assert_page(await client.post("/", data=sent, headers=OLD_BROWSER), 413).text
     twice = {**OLD_BROWSER, "Transfer-Encoding": "chunked", "Content-Length": "3"}
     assert "send only one" in assert_page(await client.post("/", content=b"a=b", headers=twice), 400).text

@@ -16,20 +16,20 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def catalogue(catalogue: Catalogue) -> Catalogue:
-    writer = Model(name="writer", title="Writer", modality="txt2txt", adapter="none", source=".")
-    return catalogue.model_copy(update={"models": {**catalogue.models, "writer": writer}})
+    reader = Model(name="reader", title="Reader", modality="tts", adapter="none", source=".")
+    return catalogue.model_copy(update={"models": {**catalogue.models, "reader": reader}})
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"), [({}, {"model": "writer"}), ({"model": "writer"}, {})], indirect=["settings"]
+    ("settings", "named"), [({}, {"model": "reader"}), ({"model": "reader"}, {})], indirect=["settings"]
 )
 async def test_model_that_makes_no_images(client: httpx2.AsyncClient, named: dict[str, str]) -> None:
-    """A model that writes text is refused, named in the request or as the default model."""
+    """A model that speaks is refused, named in the request or as the default model."""
     answer = await client.post("/v1/images/generations", json={"prompt": "red mug", **named})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "model"
     assert "studio-tiny" in answer.json()["error"]["message"]
-    assert "allowed: writer" not in answer.json()["error"]["message"]
+    assert "allowed: reader" not in answer.json()["error"]["message"]
 
 
 async def test_what_fails_after_the_job_is_not_repeated(

@@ -22,6 +22,8 @@ REFERENCE = {("GET", "/openapi.json"), ("GET", "/docs")}
 OPEN = {
     "/ModelView/properties/parameters",
     "/ModelView/properties/defaults",
+    "/ModelView/properties/inputs",
+    "/ModelView/properties/limits",
     "/FaultView/properties/allowed/anyOf/2",
     "/ImagesRequest",
 }

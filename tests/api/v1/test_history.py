@@ -45,7 +45,7 @@ async def test_jobs_are_paged_newest_first(client: httpx2.AsyncClient, worker: F
 async def test_visitors_see_their_own_jobs(app: ASGIApp) -> None:
     """Two visitors of the page and a program each list what they asked for themselves, by page or by JSON."""
     async with visitor(app) as one, visitor(app) as other, visitor(app) as program:
-        mine = [job_id(await order(one)), job_id(await order(one, product="tea pot"))]
+        mine = [job_id(await order(one)), job_id(await order(one, prompt="tea pot"))]
         mine.append(await submit(one))
         theirs = job_id(await order(other))
         again = await other.post(f"/jobs/{mine[0]}/retry", data={"seed": "same"})
@@ -75,7 +75,7 @@ async def test_looking_sets_no_cookie(app: ASGIApp) -> None:
         for path in ("/", "/v1/jobs", f"/jobs/{await submit(browser)}"):
             assert "Set-Cookie" not in (await browser.get(path)).headers
         await order(browser)
-        form = {"product": "tea pot", "token": "another-form"}
+        form = {"prompt": "tea pot", "token": "another-form"}
         cookie = (await browser.post("/", data=form)).headers["Set-Cookie"]
 
     name, *attributes = cookie.split("; ")
@@ -87,13 +87,13 @@ async def test_looking_sets_no_cookie(app: ASGIApp) -> None:
 async def test_cookie_is_secure_where_the_site_is(app: ASGIApp) -> None:
     """With an https public URL the cookie is never sent in the clear."""
     async with visitor(app) as browser:
-        answer = await browser.post("/", data={"product": "tea pot"})
+        answer = await browser.post("/", data={"prompt": "tea pot"})
     assert "Secure" in answer.headers["Set-Cookie"].split("; ")
 
 
 async def test_first_double_click_makes_one_job_of_one_visitor(app: ASGIApp) -> None:
     """A form sent twice before the cookie arrived leads both times to the same job, and to the same history."""
-    form = {"product": "tea pot", "token": "a-form-of-this-page"}
+    form = {"prompt": "tea pot", "token": "a-form-of-this-page"}
     async with visitor(app) as browser, visitor(app) as same:
         first, second = [await each.post("/", data=form) for each in (browser, same)]
         assert first.headers["Location"] == second.headers["Location"]

@@ -9,11 +9,11 @@ from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue, Model
 
 DEFAULTS: Final[dict[str, dict[str, object]]] = {
-    "film": {"num_images": 2, "frames": 25, "fps": 24, "steps": 4, "width": 128},
-    "poet": {"max_tokens": 9, "temperature": 1, "seed": 7},
+    "sketcher": {"num_images": 2, "guidance": 1, "steps": 4, "width": 128},
+    "reader": {"speed": 2, "voice": "ada", "seed": 7},
     "looks": {"num_images": 3, "style": "macro", "negative_prompt": "dust", "reproducibility": "strict"},
 }
-MODALITIES: Final = {"film": "txt2video", "poet": "txt2txt", "looks": "txt2img"}
+MODALITIES: Final = {"sketcher": "txt2img", "reader": "tts", "looks": "txt2img"}
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,8 @@ def catalogue(catalogue: Catalogue) -> Catalogue:
 @pytest.mark.parametrize("name", DEFAULTS)
 async def test_defaults_are_used(client: httpx2.AsyncClient, backends: Backends, name: str) -> None:
     """A job that leaves parameters out has the entry's defaults, which are those that the schema shows."""
-    submitted = await client.post("/v1/jobs", json={"model": name, "prompt": "red mug"})
+    subject = "text" if name == "reader" else "prompt"
+    submitted = await client.post("/v1/jobs", json={"model": name, subject: "red mug"})
     shown = {model["id"]: model for model in (await client.get("/v1/models")).json()["data"]}[name]
 
     params = (await backends.statuses.get(submitted.json()["id"])).message.params
@@ -42,8 +43,8 @@ async def test_defaults_are_used(client: httpx2.AsyncClient, backends: Backends,
 
 async def test_given_goes_before(client: httpx2.AsyncClient, backends: Backends) -> None:
     """A value that a request gives is used, also where it is the modality's own default."""
-    given = {"num_images": 1, "frames": 49, "fps": 60}
-    submitted = await client.post("/v1/jobs", json={"model": "film", "prompt": "red mug", **given})
+    given = {"speed": 1.0, "voice": "bea"}
+    submitted = await client.post("/v1/jobs", json={"model": "reader", "text": "red mug", **given})
     params = (await backends.statuses.get(submitted.json()["id"])).message.params
     assert given.items() <= params.items()
 

@@ -64,7 +64,7 @@ def _is_error(message: ConsoleMessage) -> bool:
 def order(page: Page, product: str) -> None:
     """Order a photo without a look, so that the prompt begins with the product, which tells the painter what to do."""
     page.goto("/")
-    expect(page.locator("#product")).to_be_focused()
+    expect(page.locator("#prompt")).to_be_focused()
     page.keyboard.type(product)
     page.get_by_label("As described").check()
     page.keyboard.press("Enter")

@@ -8,7 +8,7 @@ from tests.support.web.html_page import Page
 async def submit(browser: httpx2.AsyncClient, **changes: str) -> str:
     """Submit the form and return the path of the new job's page."""
     fields = Page((await browser.get("/")).text).fields()
-    answer = await browser.post("/", data={**fields, "product": "matte black coffee grinder", **changes})
+    answer = await browser.post("/", data={**fields, "prompt": "matte black coffee grinder", **changes})
     assert answer.status_code == 303, answer.text
     path: str = answer.headers["Location"]
     return path

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from services.api.http.model_schema import model_schema
 from services.api.pages.form_field import FormField
+from services.api.pages.media_words import MediaWords, words_of
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.modalities.style import Style
 
@@ -30,11 +31,14 @@ class Size:
 
 
 @dataclass(frozen=True)
-class PhotoChoices:
-    """`subject` is the one field that must be filled in; `details` are all parameters without a place on top."""
+class FormChoices:
+    """`subject` is the box for words, None for a model that needs none; `details` are the parameters without a place on
+    top.
+    """
 
     model: Model
-    subject: FormField
+    words: MediaWords
+    subject: FormField | None
     styles: Sequence[Style]
     sizes: Sequence[Size]
     counts: Sequence[int]
@@ -43,15 +47,16 @@ class PhotoChoices:
 
     @classmethod
     def of(cls, model: Model, catalogue: Catalogue) -> Self:
-        """Build the choices for a model that `photo_model` returned."""
+        """Build the choices for a model that `form_model` returned."""
         schema = model_schema(model, catalogue)
         fields = _fields(schema, model)
         side = fields.get("width")
-        subject = next(field for field in fields.values() if field.required)
+        subject = fields.get(model.contract.subject or "")
         count = fields.get("num_images")
         rest = (field for name, field in fields.items() if field is not subject and name not in _FIRST_SCREEN)
         return cls(
             model,
+            words_of(model.contract),
             subject,
             styles=tuple(catalogue.styles.values()) if "style" in fields else (),
             sizes=tuple(_size(model, side, *shape) for shape in SHAPES) if side else (),
@@ -60,25 +65,30 @@ class PhotoChoices:
             details=tuple(sorted(rest, key=lambda field: _ORDER.index(field.kind))),
         )
 
+    @property
+    def typed(self) -> Sequence[FormField]:
+        """The fields that people type into: the box, and the details."""
+        return (*((self.subject,) if self.subject else ()), *self.details)
 
-def photo_model(catalogue: Catalogue, *names: str | None) -> Model:
-    """Return the first named model that words suffice for; else the default model, else any. Raises LookupError."""
+
+def form_model(catalogue: Catalogue, *names: str | None) -> Model:
+    """Return the first named model that has a form; else the default model, else any. Raises LookupError."""
     known = [catalogue.models[name] for name in names if name is not None and name in catalogue.models]
     for model in (*known, catalogue.default_model, *catalogue.models.values()):
-        if takes_words(model, catalogue):
+        if has_form(model, catalogue):
             return model
-    raise LookupError("the pages need a model that works from words alone, and the catalogue has none")
+    raise LookupError("the pages need a model whose parameters can be typed, and the catalogue has none")
 
 
-def takes_words(model: Model, catalogue: Catalogue) -> bool:
-    """True if words are all that the model needs."""
+def has_form(model: Model, catalogue: Catalogue) -> bool:
+    """True if everything that the model needs can be typed."""
     schema = model_schema(model, catalogue)
-    return len(schema["required"]) == 1 and schema["required"][0] in _fields(schema, model)
+    return set(schema.get("required", ())) <= _fields(schema, model).keys()
 
 
 def _fields(schema: Mapping[str, Any], model: Model) -> dict[str, FormField]:
     """Return the fields of the parameters that are no files."""
-    required, files = schema["required"], model.contract.inputs
+    required, files = schema.get("required", ()), model.contract.inputs
     typed = ((name, value) for name, value in schema["properties"].items() if name not in files)
     built = (FormField.of(name, value, required=name in required) for name, value in typed)
     return {field.name: field for field in built if field is not None}

@@ -7,55 +7,57 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from services.api.pages.photo_choices import PhotoChoices, Size
+from services.api.pages.form_choices import FormChoices, Size
 from services.api.pages.submission import new_token, token_or_new
 from services.common.schemas import StatusRecord
 
-# The field of each parameter whose field has another name; a size is two parameters.
+# The field of each parameter that is chosen and not typed; a size is two parameters.
 _FIELDS: Final = {"num_images": "count", "width": "size", "height": "size", "style": "style"}
 _LONGEST: Final = 50  # characters of a value that has no limit of its own, such as a number
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True)
-class PhotoForm:
+class JobForm:
     """`values` are the typed texts by field; `errors` are the sentences to show beside wrong fields."""
 
-    choices: PhotoChoices
+    choices: FormChoices
     values: Mapping[str, str]
     errors: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=new_token)
 
     @classmethod
-    def blank(cls, choices: PhotoChoices, product: str = "") -> Self:
+    def blank(cls, choices: FormChoices, typed: Mapping[str, str] | None = None) -> Self:
+        """Return the form with the first of each choice; `typed` goes before."""
         chosen = {
             "style": [style.name for style in choices.styles],
             "size": [size.value for size in choices.sizes],
             "count": [str(count) for count in choices.counts],
         }
-        return cls(
-            choices, {"product": product, **{name: on_offer[0] for name, on_offer in chosen.items() if on_offer}}
-        )
+        first = {name: on_offer[0] for name, on_offer in chosen.items() if on_offer}
+        return cls(choices, {**first, **(typed or {})})
 
     @classmethod
-    def sent(cls, choices: PhotoChoices, data: Mapping[str, object]) -> Self:
+    def sent(cls, choices: FormChoices, data: Mapping[str, object]) -> Self:
         values = {name: text for name, text in data.items() if isinstance(text, str)}
         token = token_or_new(values.pop("token", ""))
-        return cls(choices, {**values, "product": values.get("product", "").strip()}, token=token)
+        box = choices.subject.name if choices.subject else ""
+        return cls(choices, {name: text.strip() if name == box else text for name, text in values.items()}, token=token)
 
     @classmethod
-    def like(cls, choices: PhotoChoices, job: StatusRecord, seed: str) -> Self:
+    def like(cls, choices: FormChoices, job: StatusRecord, seed: str) -> Self:
         """Return the form filled in as that job was; `seed` is that of one of its images."""
         params = job.message.params
         names = _names(choices)
         values = {names[name]: _typed(value) for name, value in params.items() if name in names}
-        size = f"{params.get('width')}x{params.get('height')}"
-        return cls(choices, {"product": "", "style": "", **values, "size": size, "seed": seed})
+        size = choices.model.contract.size(params)
+        sized = {"size": f"{size[0]}x{size[1]}"} if size else {}
+        return cls(choices, {"style": "", **values, **sized, "seed": seed})
 
     @property
     def shown(self) -> Mapping[str, str]:
         """The typed texts as the page shows them. The end of one that is more than twice too long is left out."""
-        fields = {"product": self.choices.subject, **{each.name: each for each in self.choices.details}}
+        fields = {each.name: each for each in self.choices.typed}
         longest = {name: each.longest or _LONGEST for name, each in fields.items()}
         return {name: text[: 2 * longest.get(name, _LONGEST)] for name, text in self.values.items()}
 
@@ -75,7 +77,9 @@ class PhotoForm:
     def body(self) -> dict[str, Any]:
         """Return the body for `Gateway.accept`; the model's default fills a field left empty."""
         choices, values = self.choices, self.values
-        body: dict[str, Any] = {"model": choices.model.name, choices.subject.name: values["product"]}
+        body: dict[str, Any] = {"model": choices.model.name}
+        if choices.subject:
+            body[choices.subject.name] = values.get(choices.subject.name, "")
         if choices.styles and values.get("style", "").strip():
             body["style"] = values["style"]
         if choices.sizes and "size" in values:
@@ -101,27 +105,25 @@ class PhotoForm:
         return type(self)(self.choices, self.values, {name: self._sentence(name) for name in names or ("size",)})
 
     def _sentence(self, name: str) -> str:
-        choices, side = self.choices, self.choices.side
-        typed = self.values.get(name, "")
-        for each in choices.details:
+        choices, side, typed = self.choices, self.choices.side, self.values.get(name, "")
+        if choices.subject and choices.subject.name == name and not choices.subject.too_long(typed):
+            example = f", for example “{choices.styles[0].example}”" if choices.styles else ""
+            return f"{choices.words.empty}{example}."
+        for each in choices.typed:
             if each.name == name:
                 return each.fault(typed)
-        too_long = choices.subject.longest is not None and len(typed) > choices.subject.longest
-        example = f", for example “{choices.styles[0].example}”" if choices.styles else ""
+        title, things = choices.model.title, choices.words.things
+        shape = f"{side.least} to {side.most} pixels a side, in steps of {side.multiple_of}" if side else "other sizes"
         return {
-            "product": choices.subject.fault(typed) if too_long else f"Say what to photograph{example}.",
             "style": "This look is not offered any more. Choose one of these.",
-            "size": f"Choose another shape: {choices.model.title} makes photos of {side.least} to {side.most} pixels a "
-            f"side, in steps of {side.multiple_of}."
-            if side
-            else "",
-            "count": f"Choose 1 to {len(choices.counts)} photos.",
+            "size": f"Choose another shape: {title} makes {things} of {shape}.",
+            "count": f"Choose 1 to {len(choices.counts)} {things}.",
         }.get(name, "This form has a value that is not valid. Reload the page and try again.")
 
 
-def _names(choices: PhotoChoices) -> dict[str, str]:
+def _names(choices: FormChoices) -> dict[str, str]:
     """Return the name of the field of each parameter."""
-    return {**_FIELDS, choices.subject.name: "product", **{each.name: each.name for each in choices.details}}
+    return {**_FIELDS, **{each.name: each.name for each in choices.typed}}
 
 
 def _typed(value: object) -> str:
