@@ -147,7 +147,7 @@ def _middleware(
         Middleware(RequestId),
         *cors(origins),
         Middleware(UnreadBody),
-        Middleware(SecurityHeaders, _image_origins(settings)),
+        Middleware(SecurityHeaders, _file_origins(settings)),
         Middleware(RateHeaders),
         Middleware(ErrorShapes, partial(problem_page, templates)),
         Middleware(UnexpectedErrors),
@@ -176,8 +176,8 @@ def _authenticator(
     return Authenticator(keyring, visitors, sessions, proxies, settings.public_url, origins)
 
 
-def _image_origins(settings: Settings) -> tuple[str, ...]:
-    """Return the origins that redirected artifacts come from: pages must be allowed to show these."""
+def _file_origins(settings: Settings) -> tuple[str, ...]:
+    """Return the origins that redirected artifacts come from: pages must be allowed to show and play these."""
     if settings.artifact_delivery != "redirect":
         return ()
     parts = urlsplit(settings.s3_public_endpoint or s3_endpoint(settings.objects_url) or "")

@@ -12,7 +12,7 @@ StudioError
 ├── IdempotencyInFlight         the first request with this key is still being answered
 ├── DeadLetterNotFound          no dead letter with this message id (any more)
 ├── DeadLetterUnreadable        its job is over, and no new one can be made of it
-├── ObjectNotFound              no object under this key
+├── ObjectNotFound              no object under this key, or none that is as long
 ├── LimitReached                the caller has used up what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
@@ -112,8 +112,8 @@ class DeadLetterUnreadable(StudioError):
 
 
 class ObjectNotFound(StudioError):
-    def __init__(self, key: str) -> None:
-        super().__init__(f"there is no object {key} in the object store")
+    def __init__(self, key: str, part: str = "object") -> None:
+        super().__init__(f"there is no {part} {key} in the object store")
 
 
 class LimitReached(StudioError):

@@ -199,8 +199,8 @@ class ObjectStore(Protocol):
 
     async def put(self, key: str, data: bytes, media_type: str) -> None: ...
 
-    def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        """Yield the object in chunks. Raises ObjectNotFound before the first."""
+    def get(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield data[start:end] in chunks. Raises ObjectNotFound before the first, also for a start behind the end."""
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:
         """Return a presigned GET URL for browsers, or None where the store cannot make one."""

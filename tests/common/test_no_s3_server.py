@@ -33,6 +33,25 @@ async def test_another_program_is_no_store(body: bytes, status: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+LISTING = canned(
+    b'<?xml version="1.0"?><ListBucketResult><Name>studio</Name><KeyCount>0</KeyCount></ListBucketResult>',
+    "200 OK",
+    "application/xml",
+)
+
+
+@pytest.mark.parametrize("headers", [(), ("Content-Range: bytes 0-3/9",)])
+async def test_server_that_answers_another_part(headers: tuple[str, ...]) -> None:
+    """A server that answers the request for a part with the whole, or with another part, gives no wrong bytes."""
+    answers = [LISTING, canned(b"RIFFWAVE.", "200 OK", "audio/wav", *headers)]
+    async with (
+        CannedServer(answers).serving() as url,
+        open_s3_object_store(f"s3://studio?endpoint={url}", access_key=KEY, secret_key=SECRET) as objects,
+    ):
+        with pytest.raises(BackendUnavailable, match="part of an object"):
+            await anext(objects.get("jobs/a.wav", 4, 8))
+
+
 @pytest.mark.parametrize(("access_key", "secret_key"), [(KEY, None), (None, SECRET)])
 async def test_half_of_the_keys(
     access_key: SecretStr | None, secret_key: SecretStr | None, monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,66 @@ async def test_missing_object_is_named(objects: ObjectStore, name: str) -> None:
         await anext(aiter(objects.get(f"{folder}/{name}")))
 
 
+DATA = random.Random(7).randbytes(600_000)  # noqa: S311 - data, not a secret; more than two chunks
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (0, 1),
+        (0, 600_000),
+        (0, 10**12),
+        (1, None),
+        (599_999, None),
+        (599_999, 600_000),
+        (599_999, 10**12),
+        (100, 262_244),
+        (262_144, 262_145),
+        (1000, 590_001),
+    ],
+)
+async def test_part_of_an_object(objects: ObjectStore, start: int, end: int | None) -> None:
+    """A part is the bytes from its start to before its end, or as far as there are any, in chunks."""
+    key = f"{new_folder()}/a.wav"
+    await put(objects, key, DATA)
+
+    chunks = [chunk async for chunk in objects.get(key, start, end)]
+
+    assert b"".join(chunks) == DATA[start:end]
+    assert all(chunks)
+    assert max(map(len, chunks)) < 500_000
+
+
+@pytest.mark.parametrize(("size", "start", "end"), [(10, 10, None), (10, 10, 11), (10, 10**12, None), (0, 1, 2)])
+async def test_part_behind_the_end_is_told(objects: ObjectStore, size: int, start: int, end: int | None) -> None:
+    """A part that begins behind the object's last byte raises before the first chunk, and names that byte."""
+    key = f"{new_folder()}/a.wav"
+    await put(objects, key, bytes(size))
+
+    with pytest.raises(ObjectNotFound, match=f"no byte {start} of the object {key}"):
+        await anext(aiter(objects.get(key, start, end)))
+
+
+async def test_parts_of_an_empty_and_of_a_missing_object(objects: ObjectStore) -> None:
+    """The first bytes of an empty object are none, and those of a missing object raise."""
+    folder = new_folder()
+    await put(objects, f"{folder}/empty.wav", b"")
+
+    assert [chunk async for chunk in objects.get(f"{folder}/empty.wav", 0, 10)] == []
+    with pytest.raises(ObjectNotFound, match=f"no object {folder}/missing.wav"):
+        await anext(aiter(objects.get(f"{folder}/missing.wav", 5, 10)))
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, None), (5, 5), (6, 5), (0, 0)])
+async def test_part_that_is_no_range(objects: ObjectStore, start: int, end: int | None) -> None:
+    """A part without a byte, or with a negative one, is the caller's fault."""
+    key = f"{new_folder()}/a.wav"
+    await put(objects, key)
+
+    with pytest.raises(ValueError, match="is no range of bytes"):
+        await anext(aiter(objects.get(key, start, end)))
+
+
 async def test_list_is_sorted_and_below_the_prefix(objects: ObjectStore) -> None:
     """Listing gives the whole keys that start with the prefix, at any depth, in order."""
     folder = new_folder()

@@ -20,7 +20,7 @@ def system(stack: Stack, tmp_path: Path) -> Iterator[System]:
 
 
 def test_presigned_address_is_short_lived_and_not_logged(system: System) -> None:
-    """A presigned URL gives read access to one file for five minutes at most, and no log contains it."""
+    """A presigned URL gives read access to one file and its parts for five minutes at most; no log has it."""
     system.start_gateway(log_level="debug")
     system.start_worker(log_level="debug")
     job = system.wait(system.submit("vase")["id"])
@@ -30,6 +30,8 @@ def test_presigned_address_is_short_lived_and_not_logged(system: System) -> None
     assert (answer.status_code, answer.headers["Cache-Control"]) == (307, "no-store")
     assert int(query["X-Amz-Expires"][0]) <= 300
     assert httpx2.get(answer.headers["Location"]).headers["Content-Type"] == "image/png"
+    part = httpx2.get(answer.headers["Location"], headers={"Range": "bytes=1-3"})
+    assert part.content == b"PNG"
     assert httpx2.put(answer.headers["Location"], content=b"other").status_code >= 400
     assert query["X-Amz-Signature"][0] not in system.log()
     assert query["X-Amz-Credential"][0] not in system.log()

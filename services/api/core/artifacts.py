@@ -31,14 +31,16 @@ class Artifacts:
         self._renditions = renditions
         self._downloads = FairShares(DOWNLOADS, EACH)
 
-    async def open(self, artifact: Artifact, party: str) -> "ArtifactStream":
-        """Return the stored bytes once the first chunk is there, so that a missing object is known before any answer.
+    async def open(self, artifact: Artifact, party: str, start: int = 0, end: int | None = None) -> "ArtifactStream":
+        """Return the stored bytes from `start` to before `end`, or the file's end.
+
+        It returns once the first chunk is there, so that a missing object is known before any answer.
 
         The caller closes the stream, which counts as one of the party's downloads until then.
         """
         await self._take_turn(party)
         try:
-            chunks = self._objects.get(artifact.key)
+            chunks = self._objects.get(artifact.key, start, end)
             return ArtifactStream(await anext(chunks, b""), chunks, partial(self._downloads.give_back, party))
         except BaseException:
             self._downloads.give_back(party)

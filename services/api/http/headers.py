@@ -28,6 +28,15 @@ REQUEST_HEADERS: Final[Mapping[str, HeaderField]] = {
         {"type": "string"},
     ),
     "If-None-Match": HeaderField("An ETag from before: 304 if it is still current.", {"type": "string"}),
+    "Range": HeaderField(
+        "The part wanted, as in `bytes=0-1023`, `bytes=1024-` or `bytes=-1024`. One range: several are answered with "
+        "the whole file (RFC 9110, section 14.2).",
+        {"type": "string", "examples": ["bytes=0-1023"]},
+    ),
+    "If-Range": HeaderField(
+        "The ETag of the file that the client has a part of: another file is answered whole. It must be a strong one.",
+        {"type": "string"},
+    ),
 }
 
 RESPONSE_HEADERS: Final[Mapping[str, HeaderField]] = {
@@ -44,6 +53,11 @@ RESPONSE_HEADERS: Final[Mapping[str, HeaderField]] = {
         "How many submits are left (`r`), and in how many seconds the count starts anew (`t`).", {"type": "string"}
     ),
     "ETag": HeaderField("Changes with the content.", {"type": "string", "pattern": '^(W/)?"[0-9a-z-]+"$'}),
+    "Accept-Ranges": HeaderField("Parts of the file can be had by `Range`.", {"type": "string", "const": "bytes"}),
+    "Content-Range": HeaderField(
+        "The first and the last byte of this part, or `*` where there is none, and the bytes of the whole file.",
+        {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
+    ),
     "Preference-Applied": HeaderField("The preferences of `Prefer` that were applied.", {"type": "string"}),
     "Idempotency-Replayed": HeaderField(
         "The job was made by an earlier request with this key.", {"type": "string", "const": "true"}

@@ -56,6 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "body-too-large": Kind(413, "The body is too large"),
     "too-many-parameters": Kind(414, "The query has too many parameters"),
     "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8"),
+    "range-not-satisfiable": Kind(416, "The file has no such part"),
     "validation-error": Kind(422, "The request breaks the schema or the model's limits"),
     "idempotency-mismatch": Kind(422, "The Idempotency-Key was used with another body"),
     "too-many-requests": Kind(429, "That is more than you may submit in this time", 1),

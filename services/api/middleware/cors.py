@@ -14,6 +14,7 @@ from services.common.network.addresses import bare_host
 _METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 _SHOWN: Final = (
     *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    *("Accept-Ranges", "Content-Range"),
     *("Content-Disposition", "X-Job-Id", "X-Request-Id", "x-should-retry"),
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

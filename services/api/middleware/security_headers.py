@@ -15,13 +15,13 @@ _HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """`image_origins` are origins besides our own from which pages may show images."""
+    """`file_origins` are origins besides our own from which pages may show images and play sound."""
 
-    def __init__(self, app: ASGIApp, image_origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, file_origins: tuple[str, ...] = ()) -> None:
         self._app = app
-        images = " ".join(("'self'", "blob:", "data:", *image_origins))
+        files = " ".join(("'self'", "blob:", "data:", *file_origins))
         policy = (
-            f"default-src 'self'; img-src {images}; object-src 'none'; base-uri 'none'; "
+            f"default-src 'self'; img-src {files}; media-src {files}; object-src 'none'; base-uri 'none'; "
             "frame-ancestors 'none'; form-action 'self'"
         )
         headers = {"Content-Security-Policy": policy, **_HEADERS}

@@ -179,6 +179,7 @@ def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
         schema, media_type = {"allOf": [{"$ref": _REF + endpoint.fault.__name__}, ours]}, _JSON
     described = " ".join(f"`{each}`: {_kind(endpoint, each).title}." for each in codes)
     headers = ["Retry-After"] if any(_kind(endpoint, each).retry_after for each in codes) else []
+    headers += ["Accept-Ranges", "Content-Range"] if "range-not-satisfiable" in codes else []
     headers += ["WWW-Authenticate"] if "unauthenticated" in codes else []
     return Response(
         description=described,

@@ -13,6 +13,7 @@ from services.api.auth.refusal import RequestRefused
 from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
 from services.api.http.artifact_views import ArtifactListView
 from services.api.http.authorization import Access
+from services.api.http.byte_range import RANGES, wanted_range
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
 from services.api.http.holding import HoldingResponse, HoldingStream
@@ -26,6 +27,7 @@ from services.common.job_warnings import OUTPUTS_FILTERED
 from services.common.schemas import Artifact, StatusRecord
 
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
+_FILE_HEADERS = ["ETag", "Content-Disposition", "Accept-Ranges"]
 
 
 _FORMAT: dict[str, Any] = {
@@ -77,7 +79,8 @@ def artifact_endpoints() -> list[Endpoint]:
             "Fetch an artifact",
             "Artifacts",
             {
-                200: Answer("The file.", headers=["ETag", "Content-Disposition"], files=_MEDIA_TYPES),
+                200: Answer("The file.", headers=[*_FILE_HEADERS], files=_MEDIA_TYPES),
+                206: Answer("The part of it.", headers=[*_FILE_HEADERS, "Content-Range"], files=_MEDIA_TYPES),
                 307: Answer("Its URL in the object store, where the gateway is set to redirect.", headers=["Location"]),
                 **CONDITIONAL,
             },
@@ -86,12 +89,13 @@ def artifact_endpoints() -> list[Endpoint]:
                 "job-not-finished",
                 "artifact-not-found",
                 "object-not-found",
+                "range-not-satisfiable",
                 "validation-error",
                 "too-busy",
             ],
             query=ArtifactQuery,
             access=Access.LINK,
-            headers=["If-None-Match"],
+            headers=["If-None-Match", "Range", "If-Range"],
         ),
     ]
 
@@ -112,6 +116,9 @@ async def read(request: Request[AppState]) -> Response:
     format, `?max_side=` a smaller one, `?quality=` a smaller file, `?metadata=0` one that does not say how it was made.
     The ETag of these is weak: another version of the encoder may write other bytes for an image that looks the same.
 
+    `Range` returns one part, as players of sound and downloads that are resumed ask for it; several ranges are answered
+    with the whole file. A part of another format than the stored one is cut from a file that is made anew each time.
+
     The URLs that `POST /v1/images/generations` returns need no key: they carry an end, `expires`, and a `signature`.
     """
     query = read_query(request, ArtifactQuery)
@@ -131,13 +138,14 @@ async def read(request: Request[AppState]) -> Response:
         "ETag": f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": f'{"attachment" if query.download == "1" else "inline"}; filename="{filename}"',
+        **RANGES,
         **embedding_headers(request),
     }
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if wanted is not None:
         return await _rendition(request, artifact, wanted, headers)
-    return await _stream(request, artifact, {**headers, "Content-Length": str(artifact.bytes)})
+    return await _stream(request, artifact, headers)
 
 
 def _artifact(request: Request[AppState], record: StatusRecord, name: ArtifactName | None) -> Artifact:
@@ -174,6 +182,10 @@ async def _rendition(
         # First: a conversion that cannot be sent is for nothing.
         await turn.enter_async_context(artifacts.sending(party))
         data = await artifacts.read(artifact, wanted, party)
+        part = wanted_range(request, headers["ETag"], len(data))
+        if part is not None:
+            sent = HoldingResponse(data[part.start : part.end], 206, {**headers, **part.headers}, wanted.media_type)
+            return sent.holding(turn.pop_all())
         headers = {**headers, "Content-Length": str(len(data))}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.media_type)
@@ -181,7 +193,12 @@ async def _rendition(
 
 
 async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
-    stream = await request.state["artifacts"].open(artifact, caller_of(request).party)
+    artifacts, party = request.state["artifacts"], caller_of(request).party
+    part = wanted_range(request, headers["ETag"], artifact.bytes)
+    if part is not None:
+        stream = await artifacts.open(artifact, party, part.start, part.end)
+        return HoldingStream(stream, 206, {**headers, **part.headers}, artifact.media_type).holding(aclosing(stream))
+    stream, headers = await artifacts.open(artifact, party), {**headers, "Content-Length": str(artifact.bytes)}
     if request.method == "HEAD":
         await stream.aclose()
         return Response(headers=headers, media_type=artifact.media_type)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import shutil
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +21,7 @@ from services.common.errors import BackendUnavailable, ObjectNotFound
 from services.common.faults.disk import file_fault
 from services.common.faults.refusals import Refusals
 from services.common.objects.folder import delete_files, delete_folder, keys_below
-from services.common.objects.keys import is_object_key
+from services.common.objects.keys import check_range, is_object_key
 
 CALL_SECONDS = 2.5
 PUT_SECONDS = 10.0
@@ -47,12 +48,16 @@ class FilesystemObjectStore:
     async def put(self, key: str, data: bytes, media_type: str) -> None:  # noqa: ARG002 - a file has no media type
         await self._in_thread(partial(_write, self._root, self._path(key), data), PUT_SECONDS)
 
-    async def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        file, chunk = await self._in_thread(partial(_open, self._path(key), key))
+    async def get(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        check_range(start, end)
+        left = sys.maxsize if end is None else end - start
+        file, chunk = await self._in_thread(partial(_open, self._path(key), key, start, min(CHUNK_BYTES, left)))
         try:
             while chunk:
                 yield chunk
-                chunk = b"" if len(chunk) < CHUNK_BYTES else await self._in_thread(partial(file.read, CHUNK_BYTES))
+                left -= len(chunk)
+                most = 0 if len(chunk) < CHUNK_BYTES else min(CHUNK_BYTES, left)
+                chunk = await self._in_thread(partial(file.read, most)) if most else b""
         finally:
             file.close()
 
@@ -151,15 +156,20 @@ def _replace(source: Path, path: Path) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _open(path: Path, key: str) -> tuple[FileIO, bytes]:
-    """Open the object and read its first chunk: most objects have no more."""
+def _open(path: Path, key: str, start: int, most: int) -> tuple[FileIO, bytes]:
+    """Open the object and read its first chunk, of `most` bytes: most objects have no more."""
     if not path.is_file():  # a folder, or a pipe, which would be waited for
         raise ObjectNotFound(key)
     try:
         file = path.open("rb", buffering=0)
     except FileNotFoundError as exc:
         raise ObjectNotFound(key) from exc
-    return file, file.read(CHUNK_BYTES)
+    file.seek(start)
+    chunk = file.read(most)
+    if start and not chunk:
+        file.close()
+        raise ObjectNotFound(key, f"byte {start} of the object")
+    return file, chunk
 
 
 def _probe(root: Path) -> None:

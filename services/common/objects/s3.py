@@ -15,16 +15,8 @@ from pydantic import SecretStr
 from services.common.budget import allowed, extend_budget
 from services.common.errors import BackendUnavailable, ObjectNotFound, StorageDenied
 from services.common.faults.refusals import Refusals
-from services.common.faults.s3 import (
-    ABSENT,
-    FOREIGN,
-    KEYS,
-    NO_BUCKET,
-    s3_client_fault,
-    s3_code,
-    s3_fault,
-)
-from services.common.objects.keys import is_object_key
+from services.common.faults.s3 import ABSENT, FOREIGN, KEYS, NO_BUCKET, s3_client_fault, s3_code, s3_fault
+from services.common.objects.keys import check_range, is_object_key
 from services.common.objects.s3_clients import CHUNK_SECONDS, open_s3_clients
 
 if TYPE_CHECKING:
@@ -40,6 +32,7 @@ PROBE: Final = "probe/ready"
 PROBE_SECONDS: Final = 30.0  # between two writes that only tell whether writing is allowed: they are billed
 OURS_ALREADY: Final = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 LISTING: Final = {"Name", "KeyCount", "MaxKeys", "IsTruncated"}  # a server may leave out some
+BEYOND: Final = "InvalidRange"
 SHOWN: Final = 300  # characters of an error, which may quote a page
 FAILURES: Final = (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError, TimeoutError)
 
@@ -63,15 +56,37 @@ class S3ObjectStore:
         )
         self._written_at = time.monotonic()
 
-    async def get(self, key: str) -> AsyncGenerator[bytes, None]:
-        answer = await self._answer(self._client.get_object(Bucket=self._bucket, Key=key), key)
-        body = answer["Body"]
+    async def get(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        check_range(start, end)
+        body = await self._open(key, start, end)
+        if body is None:
+            return
         try:
             while chunk := await self._answer(body.read(CHUNK_BYTES), seconds=CHUNK_SECONDS):
                 extend_budget(len(chunk) / BYTES_A_SECOND)
                 yield chunk
         finally:
             body.close()  # a half-read one would hold its connection
+
+    async def _open(self, key: str, start: int, end: int | None) -> Any:
+        """Return the body with these bytes of the object; None for the first bytes of an empty one."""
+        wanted: dict[str, Any] = {}
+        if start or end is not None:
+            wanted["Range"] = f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+        call = self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
+        try:
+            answer = await self._answer(call, key, absent=(*ABSENT, BEYOND))
+        except ObjectNotFound as exc:
+            if _code(exc.__cause__) != BEYOND:
+                raise
+            if start:
+                raise ObjectNotFound(key, f"byte {start} of the object") from exc
+            return None
+        # By the header: the status of a part is 200 with some servers (rclone).
+        if wanted and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+            answer["Body"].close()
+            raise self._refusals.error("it answers the request for a part of an object with the whole", None)
+        return answer["Body"]
 
     async def url(self, key: str, *, media_type: str, filename: str, seconds: int) -> str | None:
         params = {

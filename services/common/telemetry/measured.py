@@ -155,9 +155,9 @@ class MeasuredObjectStore:
         with self._calls.measure("put"):
             await self._objects.put(key, data, media_type)
 
-    async def get(self, key: str) -> AsyncGenerator[bytes, None]:
+    async def get(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Measure until the first chunk: the others come as fast as their reader takes them."""
-        async with aclosing(self._objects.get(key)) as chunks:
+        async with aclosing(self._objects.get(key, start, end)) as chunks:
             with self._calls.measure("get"):
                 first = await anext(chunks, None)
             if first is not None:

@@ -46,6 +46,7 @@ async def test_security_headers_are_on_every_response(client: httpx2.AsyncClient
         assert policy == {
             "default-src": "'self'",
             "img-src": "'self' blob: data:",
+            "media-src": "'self' blob: data:",
             "object-src": "'none'",
             "base-uri": "'none'",
             "frame-ancestors": "'none'",

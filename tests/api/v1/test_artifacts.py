@@ -146,7 +146,8 @@ async def test_artifact_is_redirected_to_the_store(
     assert response.status_code == 307
     assert response.headers["Location"].startswith(f"https://s3.example/bucket/jobs/{job_id}/")
     assert response.headers["Cache-Control"] == "no-store"
-    assert "img-src 'self' blob: data: https://s3.example;" in response.headers["Content-Security-Policy"]
+    for files in ("img-src", "media-src"):
+        assert f"{files} 'self' blob: data: https://s3.example;" in response.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("settings", [{"artifact_delivery": "redirect"}], indirect=True)
