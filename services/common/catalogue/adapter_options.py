@@ -38,7 +38,10 @@ class Declaration:
 
 
 GROUP: Final = "studio.models"
-ADAPTERS: Final[Mapping[str, Declaration]] = {"txt2img": Declaration("txt2img", DiffusersOptions)}
+ADAPTERS: Final[Mapping[str, Declaration]] = {
+    "txt2img": Declaration("txt2img", DiffusersOptions),
+    "img2img": Declaration("img2img", DiffusersOptions),
+}
 
 
 @cache

@@ -20,7 +20,7 @@ async def test_models_are_listed_with_their_schema(client: httpx2.AsyncClient, c
         assert model["object"] == "model"
         assert model["modality"] == catalogue.models[name].modality
         assert model["limits"] == catalogue.models[name].limits.model_dump()
-        assert (model["makes"], model["inputs"]) == ("image", {})
+        assert (model["makes"], model["inputs"]) == ("image", {"image": "image"} if "img2img" in name else {})
         assert model["defaults"] == catalogue.models[name].defaults
         assert model["parameters"]["properties"]["prompt"]["maxLength"] == 1000
         assert model["parameters"]["additionalProperties"] is False
