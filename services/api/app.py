@@ -23,6 +23,9 @@ from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
+from services.api.core.inputs.decoder import Bounds
+from services.api.core.inputs.inputs import Inputs
+from services.api.core.inputs.store import InputStore
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
@@ -53,6 +56,8 @@ from services.api.pages.page_errors import problem_page
 from services.api.pages.page_templates import PageTemplates, load_page_templates
 from services.api.pages.routes import page_routes
 from services.api.reference.routes import reference_routes
+from services.api.v1.inputs import FORM_BYTES
+from services.api.v1.inputs import PATH as INPUTS
 from services.common.backends import Backends, open_backends
 from services.common.background import background_task
 from services.common.catalogue.catalogue import Catalogue
@@ -118,7 +123,8 @@ async def _open_core(
         # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
         await backends.broker.depth(model)
     gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
-    sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
+    inputs = InputStore(backends.objects, backends.clock, settings.input_ttl_seconds)
+    sweeper = Sweeper(gateway, inputs, backends, settings.sweep_seconds, metrics)
     positions = QueuePositions(backends, catalogue)
     async with (
         open_renditions() as renditions,
@@ -129,6 +135,7 @@ async def _open_core(
             "gateway": gateway,
             "positions": positions,
             "artifacts": Artifacts(backends.objects, renditions),
+            "inputs": Inputs(inputs, Bounds.of(settings), backends.clock),
             "clients": WaitingClients(backends.cache),
             "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
             "health": BackendHealth(backends, sweeper),
@@ -152,8 +159,8 @@ def _middleware(
         Middleware(ErrorShapes, partial(problem_page, templates)),
         Middleware(UnexpectedErrors),
         Middleware(RequestLimits),
-        Middleware(BodyLimit, settings.max_body_bytes),
-        Middleware(BodyDeadline, settings.body_deadline_seconds),
+        Middleware(BodyLimit, settings.max_body_bytes, {INPUTS: settings.max_input_bytes + FORM_BYTES}),
+        Middleware(BodyDeadline, settings.body_deadline_seconds, {INPUTS: settings.input_deadline_seconds}),
         Middleware(RequestBudget),
     ]
 

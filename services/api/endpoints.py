@@ -10,6 +10,7 @@ from services.api.v1.artifacts import artifact_endpoints
 from services.api.v1.catalogue import catalogue_endpoints
 from services.api.v1.dead_letters import dead_letter_endpoints
 from services.api.v1.health import health_endpoints
+from services.api.v1.inputs import input_endpoints
 from services.api.v1.jobs import job_endpoints
 from services.api.v1.previews import preview_endpoints
 from services.api.v1.problems import problem_endpoints
@@ -22,6 +23,7 @@ def endpoints() -> list[Endpoint]:
     table = [
         *job_endpoints(),
         *artifact_endpoints(),
+        *input_endpoints(),
         *preview_endpoints(),
         *catalogue_endpoints(),
         *queue_endpoints(),

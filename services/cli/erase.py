@@ -1,4 +1,4 @@
-"""`studio erase`: deletes an owner's jobs and artifacts from every backend. Needs no gateway."""
+"""`studio erase`: deletes an owner's jobs, artifacts and inputs from every backend. Needs no gateway."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.api.auth.keys import KeyRing
 from services.api.core.gateway import Gateway
+from services.api.core.inputs.store import InputStore
 from services.common.backends import Backends, open_backends
 from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import JobNotFound, JobRemoved, NewerVersion, RecordUnreadable
@@ -28,11 +29,12 @@ ALIKE: Final = 5  # owners named at most
 class Erased:
     """The result. `live` of the `jobs` were waiting or running; the owner of `unknown` jobs cannot be read yet.
 
-    `failed` are jobs that could not be erased, `owners` all owners that were met.
+    `failed` are jobs and inputs that could not be erased, `owners` all owners that were met.
     """
 
     owner: str
     jobs: set[str] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)
     live: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     dead_letters: int = 0
@@ -42,7 +44,7 @@ class Erased:
     @property
     def owner_unknown(self) -> bool:
         """True if there is no such owner: nothing was found, and nothing of theirs was removed before."""
-        return not (self.jobs or self.failed or self.dead_letters or self.owner in self.owners)
+        return not (self.jobs or self.inputs or self.failed or self.dead_letters or self.owner in self.owners)
 
     @property
     def alike(self) -> list[str]:
@@ -53,14 +55,21 @@ class Erased:
 
     def summary(self) -> dict[str, str | int]:
         """Return the counts."""
-        counts = {"jobs": len(self.jobs), "live": len(self.live), "dead_letters": self.dead_letters}
-        return {"owner": self.owner, **counts, "unknown": self.unknown, "failed": len(self.failed)}
+        counts = {"jobs": len(self.jobs), "live": len(self.live), "inputs": len(self.inputs)}
+        return {
+            "owner": self.owner,
+            **counts,
+            "dead_letters": self.dead_letters,
+            "unknown": self.unknown,
+            "failed": len(self.failed),
+        }
 
 
 async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_progress: Callable[[str], None]) -> Erased:
     """Erase everything of the owner. Repeatable; must be repeated after it raises BackendUnavailable."""
     async with open_backends(settings) as backends:
-        eraser = Eraser(backends, Gateway(backends, catalogue, settings), owner)
+        inputs = InputStore(backends.objects, backends.clock, settings.input_ttl_seconds)
+        eraser = Eraser(backends, Gateway(backends, catalogue, settings), inputs, owner)
         erased = await eraser.erase(on_progress)
         if erased.owner_unknown:
             erased.owners |= _owners_of_keys(settings)
@@ -71,9 +80,8 @@ async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_pro
 class Eraser:
     """Removes job by job, as a client would. The tombstone goes first, so a worker drops a job it still holds."""
 
-    def __init__(self, backends: Backends, gateway: Gateway, owner: str) -> None:
-        self._backends = backends
-        self._gateway = gateway
+    def __init__(self, backends: Backends, gateway: Gateway, inputs: InputStore, owner: str) -> None:
+        self._backends, self._gateway, self._stored = backends, gateway, inputs
         self._manifests = Manifests(backends.objects)
         self._erased = Erased(owner)
         self._faulty = FaultyItems(backends, "the erasure")
@@ -88,9 +96,11 @@ class Eraser:
             on_progress(f"jobs only the object store knows: {start} of {len(job_ids)} looked at")
             await asyncio.gather(*(self._archived(job_id) for job_id in job_ids[start : start + AT_ONCE]))
         await self._records()  # made meanwhile
+        on_progress("inputs")
+        await self._inputs()
         on_progress("dead letters")
         await self._letters()
-        self._erased.failed = self._faulty.found - self._erased.jobs
+        self._erased.failed = self._faulty.found - self._erased.jobs - self._erased.inputs
         return self._erased
 
     async def meet_owners(self) -> None:
@@ -120,6 +130,13 @@ class Eraser:
             self._erased.live |= {job.job_id for job in jobs if not job.state.terminal}
             await self._remove(jobs)
             last = jobs[-1].job_id
+
+    async def _inputs(self) -> None:
+        """Delete the files that the owner sent in."""
+        for input_id, keys in (await self._stored.of_owner(self._erased.owner)).items():
+            async with self._faulty.apart(input_id):
+                await self._stored.delete(input_id, keys)
+                self._erased.inputs.add(input_id)
 
     async def _letters(self) -> None:
         """Drop the owner's dead letters, those no worker understood included if they name the owner."""

@@ -47,12 +47,13 @@ def erase(
     owner: Annotated[str, typer.Option(help="The owner; `studio job` names the owner of a job.")],
     as_json: AsJson = False,
 ) -> None:
-    """Erase an owner's jobs and their results for good.
+    """Erase an owner's jobs, their results and the files sent in for good.
 
-    Live jobs are canceled; records, Idempotency-Keys, previews, artifacts, manifests and dead letters are deleted.
+    Live jobs are canceled; records, Idempotency-Keys, previews, artifacts, manifests, inputs and dead letters are
+    deleted.
     The command reads every job in the object store, so it may take a while. Repeat it if it fails or says so.
 
-    Exit codes: 0 done, 1 no such owner, or a job could not be erased, 2 wrong usage, 3 a backend does not answer.
+    Exit codes: 0 done, 1 no such owner, or something could not be erased, 2 wrong usage, 3 a backend does not answer.
     """
     from services.cli.erase import run_erase
 
@@ -70,13 +71,15 @@ def erase(
     if erased.failed:
         leave(
             FAILED,
-            f"{len(erased.failed)} jobs could not be erased, the log says why: {', '.join(sorted(erased.failed))}",
+            f"{len(erased.failed)} jobs or files were not erased, the log says why: {', '.join(sorted(erased.failed))}",
         )
 
 
 def _print_erased(erased: "Erased") -> None:
     if not erased.owner_unknown:
         print(f"erased {len(erased.jobs)} jobs of {erased.owner}, {len(erased.live)} of them waiting or running")
+    if erased.inputs:
+        print(f"deleted {len(erased.inputs)} files that they sent in")
     if erased.dead_letters:
         print(f"dropped {erased.dead_letters} dead letters")
     if erased.live:

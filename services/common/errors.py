@@ -13,6 +13,7 @@ StudioError
 ├── DeadLetterNotFound          no dead letter with this message id (any more)
 ├── DeadLetterUnreadable        its job is over, and no new one can be made of it
 ├── ObjectNotFound              no object under this key, or none that is as long
+├── InputError                  a file that came in, see `input_errors`
 ├── LimitReached                the caller has used up what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
@@ -153,8 +154,7 @@ class BackendUnavailable(StudioError):
 
     def __init__(self, backend: str, reason: object, cure: str = "") -> None:
         super().__init__(f"{backend} unavailable: {reason}" if str(reason) else f"{backend} unavailable")
-        self.backend = backend
-        self.cure = cure
+        self.backend, self.cure = backend, cure
 
     @property
     def advice(self) -> str:

@@ -8,30 +8,17 @@ setting would be ignored silently. `.env.example` is generated from this class.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.common.failpoints import check_failpoint
-from services.common.network.addresses import bare_host, expanded, file_url, share_address, store_url, web_url
+from services.common.network.addresses import file_url, share_address
 from services.common.setting_sources import ENCODING, PREFIX, CleanSource, SettingSources, listed_names
+from services.common.setting_types import BrokerURL, Host, LocalPath, ObjectsURL, StatusesURL, WebURL, data_folder
 
 SECRETS: Final = ("s3_access_key", "s3_secret_key", "secret_key", "keys", "api_key")
-
-LocalPath = Annotated[Path, AfterValidator(expanded)]
-Host = Annotated[str, AfterValidator(bare_host)]
-WebURL = Annotated[str, AfterValidator(web_url)]
-BrokerURL = Annotated[str, AfterValidator(store_url("sqlite", "amqp", "amqps"))]
-StatusesURL = Annotated[str, AfterValidator(store_url("sqlite", "redis", "rediss"))]
-ObjectsURL = Annotated[str, AfterValidator(store_url("file", "s3"))]
-
-
-def data_folder(name: str) -> Path:
-    """Return the folder of `web` or `models`: inside an installed package, or at the root of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "data" / name
-    return installed if installed.is_dir() else package.parent / name
 
 
 class Settings(BaseSettings):
@@ -108,6 +95,19 @@ class Settings(BaseSettings):
     body_deadline_seconds: float = Field(10, gt=0, description="Seconds within which a request body must arrive.")
     graceful_timeout_seconds: float = Field(
         35, gt=0, description="Time the gateway gives running requests at shutdown."
+    )
+    max_input_bytes: int = Field(
+        30_000_000, ge=1024, description="Largest picture or sound that POST /v1/inputs takes."
+    )
+    max_input_pixels: int = Field(
+        50_000_000,
+        ge=1024,
+        description="Most pixels of such a picture; decoding one takes up to 16 bytes of memory for each.",
+    )
+    max_input_seconds: float = Field(1800, gt=0, description="Longest such sound.")
+    input_deadline_seconds: float = Field(60, gt=0, description="Seconds within which such a file must arrive.")
+    input_ttl_seconds: float = Field(
+        86_400, ge=60, description="How long a file that was sent in is kept, unless a job was made from it."
     )
     artifact_delivery: Literal["stream", "redirect"] = Field(
         "stream", description="How artifacts reach clients: through the gateway, or by a presigned URL."

@@ -13,6 +13,7 @@ from services.common.ids import new_job_id
 from services.common.manifests import Manifests
 from services.common.schemas import JobMessage, StatusRecord
 from services.common.settings import Settings
+from tests.support.fakes import stored_image
 from tests.support.messages import new_message, new_record
 from tests.support.odd_entries import ODD_ENTRIES
 from tests.support.operator import SECRET, erase, on_backends, studio, visitor
@@ -67,8 +68,9 @@ def test_job_that_is_not_there(system: System) -> None:
 def test_everything_of_an_owner_is_erased(system: System) -> None:
     """`studio erase` deletes an owner's jobs with and without a record, failed and queued ones, and no other job."""
     gateway, worker = system.start_gateway(secret_key=SECRET), system.start_worker()
-    others = system.submit("another visitor's")
+    others, foreign = system.submit("another visitor's"), sent_in(system)
     owner = visitor(system.client)
+    own = sent_in(system)
     jobs = [
         system.submit(f"{prompt}{PROMPT}", key=prompt.strip() or "mine")["id"] for prompt in ("", "archived ", "FAIL ")
     ]
@@ -82,8 +84,9 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
     jobs.append(system.submit(f"waiting {PROMPT}")["id"])
 
     report, again = erase(system, owner), erase(system, owner)
-    assert report == {**again, "jobs": 5, "live": 1, "dead_letters": 1}
-    assert (again["jobs"], again["live"], again["unknown"]) == (0, 0, 0)
+    assert report == {**again, "jobs": 5, "live": 1, "inputs": 1, "dead_letters": 1}
+    assert (again["jobs"], again["live"], again["inputs"], again["unknown"]) == (0, 0, 0, 0)
+    assert [system.client.get(f"/v1/inputs/{each}").status_code for each in (own, foreign)] == [404, 200]
     assert [system.client.get(f"/v1/jobs/{job_id}").status_code for job_id in jobs] == [410] * 4
     assert system.client.get("/v1/jobs").json()["data"] == []
     assert system.submit(PROMPT, key="mine")["id"] not in jobs  # the key went with its job
@@ -98,8 +101,17 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
         process.terminate()
         process.wait(30)
     assert on_backends(system, lambda backends: traces(backends, jobs)) == []
+    left = on_backends(system, lambda backends: backends.objects.list("inputs/"))
+    assert [key for key in left if foreign not in key] == []
     assert PROMPT not in system.log()
     assert [file for file in system.folder.rglob("*") if file.is_file() and PROMPT.encode() in file.read_bytes()] == []
+
+
+def sent_in(system: System) -> str:
+    """Send in a picture, and return its id."""
+    answer = system.client.post("/v1/inputs", content=stored_image(), timeout=30)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 async def publish_bad(backends: Backends, like: str) -> JobMessage:

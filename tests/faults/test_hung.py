@@ -155,6 +155,7 @@ def _requests(system: System, finished: str) -> list[tuple[str, str, dict[str, A
             for job in jobs:
                 path = route.path.replace("{job_id}", job).replace("{index}", "0").replace("{name}", system.model)
                 path = path.replace("{message_id}", "unknown").replace("{model}", system.model)
+                path = path.replace("{input_id}", new_job_id())
                 asked.append((method, path, given))
     assert len(asked) > 40
     assert not [path for _, path, _ in asked if "{" in path and "{code}" not in path]

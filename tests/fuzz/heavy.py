@@ -152,5 +152,5 @@ async def _seeded(live: LiveGateway, owner: str | None) -> dict[str, str]:
         await backends.statuses.create(new_record(message))
     job_id = messages[0].job_id
     await FakeWorker(backends).succeed(job_id, stored_image())
-    parts = {"job_id": job_id, "message_id": messages[-1].message_id, "index": "0"}
+    parts = {"job_id": job_id, "message_id": messages[-1].message_id, "index": "0", "input_id": job_id}
     return {**parts, "model": "studio-tiny", "code": "queue-full"}

@@ -77,7 +77,7 @@ class RequestGenerator:
     def _target(self, template: str) -> str:
         def value(found: re.Match[str]) -> str:
             text = self._ids(self._random) if self._random.random() < 0.7 else self._some_id()
-            return quote(text if found[1] in ("job_id", "message_id") else self._small(), safe="")
+            return quote(text if found[1] in ("job_id", "message_id", "input_id") else self._small(), safe="")
 
         path = re.sub(r"{(\w+)[^}]*}", value, template)
         if self._random.random() < 0.05:

@@ -42,6 +42,7 @@ class SampleJobs:
         self._client = httpx2.Client(base_url=live.url)
         self._session = requests.Session()
         self._jobs: dict[str, str] = {}
+        self._input: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +63,8 @@ class SampleJobs:
                 case.path_parameters["job_id"] = self._job(case.path_parameters["job_id"], case.method)
             if "index" in case.path_parameters:
                 case.path_parameters["index"] = int(case.path_parameters["index"]) % (2 * len(IMAGES))
+            if "input_id" in case.path_parameters and UUID(case.path_parameters["input_id"]).int % 2:
+                case.path_parameters["input_id"] = self.create_input()
             if "message_id" in case.path_parameters and (kind := len(str(case.path_parameters["message_id"])) % 3):
                 case.path_parameters["message_id"] = self.create_dead_letter(ended=kind == 1)
         case.call_and_validate(base_url=self._live.url, session=self._session)
@@ -109,6 +112,12 @@ class SampleJobs:
             case "removed":
                 self._client.delete(f"/v1/jobs/{job_id}")
         return job_id
+
+    def create_input(self) -> str:
+        """Send in a picture, unless one is there, and return its id."""
+        if self._input is None or self._client.get(f"/v1/inputs/{self._input}").status_code == 404:
+            self._input = str(self._client.post("/v1/inputs", content=IMAGES[0], timeout=30).json()["id"])
+        return self._input
 
     def create_dead_letter(self, *, ended: bool) -> str:
         """Create a dead letter of an ended job, or of an unknown one, and return its message id."""

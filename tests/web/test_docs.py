@@ -16,6 +16,7 @@ from services.api.reference.examples import curl_example, python_example
 from services.common.catalogue.catalogue import Catalogue
 from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
+from tests.support.picture_files import encoded, picture
 from tests.support.sample_jobs import SampleJobs
 from tests.support.web.html_page import Page
 
@@ -36,13 +37,16 @@ def sample_jobs(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) 
 def test_examples_run(endpoint: Endpoint, language: str, sample_jobs: SampleJobs, tmp_path: Path) -> None:
     """Every example works when it is pasted behind the two lines at the top of the page."""
     job_id = sample_jobs.create(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
-    message_id = sample_jobs.create_dead_letter(ended=True)
+    message_id, input_id = sample_jobs.create_dead_letter(ended=True), sample_jobs.create_input()
+    (tmp_path / "mug.jpg").write_bytes(encoded(picture(), "jpeg"))
     if language == "shell":
         command = ["bash", "-euc", curl_example(endpoint)]
     else:
-        begin = f"BASE, JOB_ID, MESSAGE_ID = {sample_jobs.url!r}, {job_id!r}, {message_id!r}\n"
+        values = sample_jobs.url, job_id, input_id, message_id
+        begin = f"BASE, JOB_ID, INPUT_ID, MESSAGE_ID = {values!r}\n"
         command = [sys.executable, "-c", begin + python_example(endpoint)]
-    environment = {**os.environ, "BASE": sample_jobs.url, "JOB_ID": job_id, "MESSAGE_ID": message_id}
+    ids = {"JOB_ID": job_id, "INPUT_ID": input_id, "MESSAGE_ID": message_id}
+    environment = {**os.environ, "BASE": sample_jobs.url, **ids}
     with sample_jobs.working():
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False

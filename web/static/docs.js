@@ -54,8 +54,13 @@ class Trial {
 
   #request() {
     const headers = new Headers(this.#fields("header"));
-    const body = this.#form.querySelector("textarea")?.value;
+    let body = this.#form.querySelector("textarea")?.value;
     if (body !== undefined) headers.set("Content-Type", "application/json");
+    const file = this.#form.querySelector("[type=file]");
+    if (file) {
+      body = new FormData();
+      body.append(file.name, file.files[0]);
+    }
     return { method: this.#form.dataset.method, headers, body };
   }
 }

@@ -7,6 +7,7 @@ from typing import NoReturn
 import structlog
 
 from services.api.core.gateway import Gateway
+from services.api.core.inputs.store import InputStore
 from services.api.core.lane_sweep import LaneSweep
 from services.api.core.metrics import Metrics
 from services.common.backends import Backends, ping_all
@@ -18,26 +19,35 @@ log = structlog.get_logger(__name__)
 
 TOMBSTONE_SECONDS = 30 * 86_400.0
 TOMBSTONE_SWEEP_SECONDS = 3600.0
+INPUT_SWEEP_SECONDS = 3600.0
 FAILURES = 2  # in a row: a fault that passes keeps no gateway from its work
 REST = 20  # times as long as a sweep took: with many lost messages it must leave time for submits
 
 
 class Sweeper:
-    """Publishes jobs left behind, expires old ones, republishes lost messages and completes removals.
+    """Publishes jobs left behind, expires old ones, republishes lost messages, completes removals, ends inputs.
 
-    A job or a removal that fails is left out and told; the sweep goes on with the others.
+    A job, a removal or an input that fails is left out and told; the sweep goes on with the others.
     """
 
     def __init__(
-        self, gateway: Gateway, backends: Backends, sweep_seconds: float, metrics: Metrics | None = None
+        self,
+        gateway: Gateway,
+        inputs: InputStore,
+        backends: Backends,
+        sweep_seconds: float,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._inputs = inputs
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._sweep_seconds = sweep_seconds
         self._metrics = metrics or Metrics()
         self._lanes = LaneSweep(gateway, backends, self._metrics)
         self._tombstones_due = 0.0
+        self._inputs_due = 0.0
         self._removals = FaultyItems(backends, "the sweep over removals")
+        self._ended = FaultyItems(backends, "the sweep over inputs")
         self._failures = 0  # sweeps in a row that failed although the backends answered
 
     @property
@@ -56,8 +66,12 @@ class Sweeper:
                 log.exception("sweep failed")
                 begin = time.monotonic()  # it ended early, and writing its traceback needs no rest
             self._failures = self._failures + 1 if outcome == "failed" else 0
-            self._metrics.swept(outcome, len(self._lanes.faulty.found | self._removals.found))
+            self._metrics.swept(outcome, len(self._faulty))
             await asyncio.sleep(max(self._sweep_seconds, REST * (time.monotonic() - begin)))
+
+    @property
+    def _faulty(self) -> set[str]:
+        return self._lanes.faulty.found | self._removals.found | self._ended.found
 
     async def _outcome(self) -> str:
         """Sweep, and return done, failed, or unavailable for a backend that is away."""
@@ -69,12 +83,12 @@ class Sweeper:
         return "done"
 
     async def sweep(self) -> None:
-        """Make one pass over the lanes of live jobs and, every TOMBSTONE_SWEEP_SECONDS, over the tombstones.
+        """Make one pass over the lanes of live jobs and, every hour, over the tombstones and the inputs.
 
-        Neither keeps the other from its turn. Raise the first fault of a whole pass.
+        None keeps the others from their turn. Raise the first fault of a whole pass.
         """
         fault: Exception | None = None
-        for step in (self._lanes.sweep, self._sweep_removals):
+        for step in (self._lanes.sweep, self._sweep_removals, self._sweep_inputs):
             try:
                 await step()
             except Exception as exc:  # noqa: BLE001 - raised below
@@ -90,6 +104,16 @@ class Sweeper:
             async with self._removals.apart(job_id):
                 await self._complete_removal(job_id)
         self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
+
+    async def _sweep_inputs(self) -> None:
+        """Delete the inputs that have ended."""
+        if time.monotonic() < self._inputs_due:
+            return
+        self._ended.begin()
+        for input_id, keys in (await self._inputs.expired()).items():
+            async with self._ended.apart(input_id):
+                await self._inputs.delete(input_id, keys)
+        self._inputs_due = time.monotonic() + INPUT_SWEEP_SECONDS
 
     async def _complete_removal(self, job_id: str) -> None:
         try:

@@ -42,6 +42,14 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A file as the body, of one of these media types, or in this field of a form."""
+
+    field: str
+    media_types: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """The handler's docstring is the description; `problems` are the codes of `problems.py` it may answer with."""
 
@@ -55,6 +63,7 @@ class Endpoint:
     query: type[BaseModel] | None = None
     headers: Sequence[str] = ()
     body: Body | None = None
+    upload: Upload | None = None
     access: Access = Access.USER
     fault: type[BaseModel] | None = None  # the shape of its problems, where it is not ours
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of its problems that differ from `problems.py`

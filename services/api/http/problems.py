@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
+from services.api.core.inputs.intake_warnings import INTAKE_WARNING_TITLES
 from services.api.http.base_path import base_path
-from services.common import errors
+from services.common import errors, input_errors
 from services.common.job_warnings import WARNING_TITLES
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "artifact-not-found": Kind(404, "The job has no such artifact"),
     "preview-not-found": Kind(404, "The job shows no preview now"),
     "job-not-finished": Kind(404, "The job has no artifacts yet"),
+    "input-not-found": Kind(404, "No such input"),
     "object-not-found": Kind(404, "The artifact is not in the object store"),
     "dead-letter-not-found": Kind(404, "No such dead letter"),
     "method-not-allowed": Kind(405, "The method is not allowed here"),
@@ -54,9 +56,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "idempotency-in-flight": Kind(409, "The first request with this Idempotency-Key is still being answered", 1),
     "job-removed": Kind(410, "The job's result was removed"),
     "body-too-large": Kind(413, "The body is too large"),
+    "input-too-large": Kind(413, "The file is larger than is taken, in bytes, pixels, seconds or work"),
     "too-many-parameters": Kind(414, "The query has too many parameters"),
-    "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8"),
+    "unsupported-media-type": Kind(415, "The body must be JSON in UTF-8, or for an input a file"),
+    "input-unsupported": Kind(415, "The file is of a kind that is not taken here"),
     "range-not-satisfiable": Kind(416, "The file has no such part"),
+    "input-unreadable": Kind(422, "The file is empty, damaged or cut off"),
     "validation-error": Kind(422, "The request breaks the schema or the model's limits"),
     "idempotency-mismatch": Kind(422, "The Idempotency-Key was used with another body"),
     "too-many-requests": Kind(429, "That is more than you may submit in this time", 1),
@@ -83,8 +88,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "invalid-message": Kind(0, "The job's message was not understood"),
     "expired": Kind(0, "The job waited longer than it may"),
     "canceled": Kind(0, "The job was canceled before it was over"),
-    # What a job's warnings tell.
-    **{code: Kind(0, title) for code, title in WARNING_TITLES.items()},
+    # What the warnings of a job or an input tell.
+    **{code: Kind(0, title) for code, title in {**WARNING_TITLES, **INTAKE_WARNING_TITLES}.items()},
 }
 
 # Looked up along the class hierarchy: a new subclass has its parent's answer until it gets its own.
@@ -99,6 +104,10 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.DeadLetterNotFound: "dead-letter-not-found",
     errors.DeadLetterUnreadable: "dead-letter-unreadable",
     errors.ObjectNotFound: "object-not-found",
+    input_errors.InputNotFound: "input-not-found",
+    input_errors.InputUnreadable: "input-unreadable",
+    input_errors.InputUnsupported: "input-unsupported",
+    input_errors.InputTooLarge: "input-too-large",
     errors.TooManyRequests: "too-many-requests",
     errors.TooManyJobs: "too-many-jobs",
     errors.TooBusy: "too-busy",

@@ -12,6 +12,7 @@ from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
+from services.api.core.inputs.inputs import Inputs
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.waiting_clients import WaitingClients
 from services.api.http.rate_limit import RateLimit
@@ -25,6 +26,7 @@ class CoreState(TypedDict):
     gateway: Gateway
     positions: QueuePositions
     artifacts: Artifacts
+    inputs: Inputs
     clients: WaitingClients
     dead_letters: DeadLetters
     health: BackendHealth

@@ -3,6 +3,8 @@
 Hypercorn has no such limit.
 """
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,9 +23,11 @@ class BodyLimit:
     the task that waits for the client to leave while a file is sent must not raise.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, of_paths: Mapping[str, int] | None = None) -> None:
+        """`of_paths` has the limits of the paths that take files."""
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._of_paths = of_paths or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not may_have_body(scope):
@@ -39,19 +43,19 @@ class BodyLimit:
         if scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        pieces = Pieces()
+        pieces, most = Pieces(), self._of_paths.get(scope["path"], self._max_body_bytes)
         answering = False
 
         async def limited_receive() -> Message:
             if not answering:
-                self._check_declared(headers)
+                _check_declared(headers, most)
             message = await receive()
             pieces.add(message)
-            if pieces.bytes <= self._max_body_bytes and not pieces.crumbs:
+            if pieces.bytes <= most and not pieces.crumbs:
                 return message
             if answering:
                 return {"type": "http.disconnect"}
-            raise self._too_large() if pieces.bytes > self._max_body_bytes else _crumbs()
+            raise _too_large(most) if pieces.bytes > most else _crumbs()
 
         async def noting_send(message: Message) -> None:
             nonlocal answering
@@ -60,19 +64,21 @@ class BodyLimit:
 
         await self._app(scope, limited_receive, noting_send)
 
-    def _check_declared(self, headers: Headers) -> None:
-        declared = headers.get("content-length")
-        if declared is None:
-            return
-        if not (declared.isascii() and declared.isdigit()):
-            detail = "Content-Length is not a number: give the body's length in bytes, in digits"
-            raise RequestRefused("bad-request", detail, {"Connection": "close"})
-        if len(declared) > 18 or int(declared) > self._max_body_bytes:
-            raise self._too_large()
 
-    def _too_large(self) -> RequestRefused:
-        detail = f"the body is larger than {self._max_body_bytes} bytes, the most allowed here: send a smaller one"
-        return RequestRefused("body-too-large", detail)
+def _check_declared(headers: Headers, most: int) -> None:
+    declared = headers.get("content-length")
+    if declared is None:
+        return
+    if not (declared.isascii() and declared.isdigit()):
+        detail = "Content-Length is not a number: give the body's length in bytes, in digits"
+        raise RequestRefused("bad-request", detail, {"Connection": "close"})
+    if len(declared) > 18 or int(declared) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> RequestRefused:
+    detail = f"the body is larger than {most} bytes, the most allowed here: send a smaller one"
+    return RequestRefused("body-too-large", detail)
 
 
 def _crumbs() -> RequestRefused:

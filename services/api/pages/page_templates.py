@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from services.api.pages.assets import Assets
-from services.common.settings import data_folder
+from services.common.setting_types import data_folder
 
 NAMES: Final = (
     "home.html",

@@ -1,7 +1,7 @@
 """A request for each operation, to paste into a shell with curl or into Python.
 
-Both use variables: BASE, the gateway's URL, JOB_ID, a job of the reader's, and for operators MESSAGE_ID, a dead
-letter; and KEY, where the gateway asks for one.
+Both use variables: BASE, the gateway's URL, JOB_ID, a job of the reader's, INPUT_ID, an input of theirs, and for
+operators MESSAGE_ID, a dead letter; and KEY, where the gateway asks for one.
 """
 
 import json
@@ -12,12 +12,14 @@ from services.api.http.endpoint import Endpoint
 
 _SHELL: Final = {
     "job_id": "$JOB_ID",
+    "input_id": "$INPUT_ID",
     "message_id": "$MESSAGE_ID",
     "index": "0",
     "code": "queue-full",
     "model": "studio-tiny",
 }
-_PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}", "message_id": "{MESSAGE_ID}"}
+_PYTHON: Final = {**_SHELL, "job_id": "{JOB_ID}", "input_id": "{INPUT_ID}", "message_id": "{MESSAGE_ID}"}
+_PHOTO: Final = "mug.jpg"
 _OPENAI: Final = """from openai import OpenAI
 
 client = OpenAI(base_url=f"{BASE}/v1", api_key=%s)
@@ -32,6 +34,8 @@ def curl_example(endpoint: Endpoint, *, keys: bool = False) -> str:
         parts.append('-H "Authorization: Bearer $KEY"')
     if endpoint.body is not None:
         parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(dict(endpoint.body.example))}'"]
+    elif endpoint.upload is not None:
+        parts.append(f"-F {endpoint.upload.field}=@{_PHOTO}")
     elif endpoint.method != "GET":
         parts.append(f"-X {endpoint.method}")
     elif _makes_a_file(endpoint):
@@ -46,6 +50,8 @@ def python_example(endpoint: Endpoint, *, keys: bool = False) -> str:
         return _OPENAI % ("KEY" if keys else '"unused"', given)
     url = f'f"{{BASE}}{endpoint.path.format(**_PYTHON)}"'
     body = "" if endpoint.body is None else f", json={json.dumps(dict(endpoint.body.example))}"
+    if endpoint.upload is not None:
+        body = f', files={{"{endpoint.upload.field}": open("{_PHOTO}", "rb")}}'
     if _needs_key(endpoint, keys=keys):
         body += ', headers={"Authorization": f"Bearer {KEY}"}'
     lines = ["import requests", "", f"response = requests.{endpoint.method.lower()}({url}{body}, timeout=10)"]

@@ -17,9 +17,7 @@ from openapi_pydantic import (
     Operation,
     Parameter,
     PathItem,
-    RequestBody,
     Response,
-    Schema,
     SecurityScheme,
     Tag,
 )
@@ -33,16 +31,16 @@ from services.api.http.problem_views import ProblemView
 from services.api.http.problems import KINDS, MEDIA_TYPE, Kind
 from services.api.http.requests.json_body import MOST_VALUES
 from services.api.http.requests.query import MOST_PARAMETERS
+from services.api.reference.bodies import JSON, REF, component, request_body, schema_of
 from services.common.catalogue.catalogue import Catalogue
 from services.common.param_faults import FAULTS
 
-_REF: Final = "#/components/schemas/"
-_JSON: Final = "application/json"
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, JsonSchema]]] = {
     "job_id": ("The job's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
     "model": ("The name of a model on offer.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{0,62}$"}),
     "message_id": ("The dead letter's id.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
     "index": ("The artifact's number, counted from 0.", {"type": "integer", "minimum": 0}),
+    "input_id": ("The input's id, a UUID of version 7.", {"type": "string", "format": "uuid"}),
     "code": ("The last part of a problem's `type`.", {"type": "string", "enum": sorted(KINDS)}),
 }
 _KEY: Final = "key"
@@ -91,11 +89,6 @@ def openapi_document(
 
 
 def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str, *, keys: bool) -> Operation:
-    body = None
-    if endpoint.body is not None:
-        name = next(iter(endpoint.body.schemas(catalogue, default)))
-        media = MediaType(schema=_ref(name), example=dict(endpoint.body.example))
-        body = RequestBody(required=True, content={_JSON: media})
     answers = {str(status): _response(answer) for status, answer in endpoint.answers.items()}
     return Operation(
         operationId=re.sub(r"[^a-z]+", "-", endpoint.summary.lower()),
@@ -103,7 +96,7 @@ def _operation(endpoint: Endpoint, catalogue: Catalogue, default: str, *, keys: 
         summary=endpoint.summary,
         description=inspect.getdoc(endpoint.handler),
         parameters=[*_parameters(endpoint)],
-        requestBody=body,
+        requestBody=request_body(endpoint, catalogue, default),
         responses=dict(sorted({**_refusals(endpoint), **answers}.items())),
         security=[{_KEY: []}] if keys and endpoint.access is not Access.OPEN else [],
     )
@@ -139,13 +132,13 @@ def _response(answer: Answer) -> Response:
     content = {name: MediaType() for name in answer.files}
     if answer.view is not None:
         example = None if answer.example is None else answer.example.model_dump(mode="json")
-        content = {_JSON: MediaType(schema=_ref(answer.view.__name__), example=example)}
+        content = {JSON: MediaType(schema=component(answer.view.__name__), example=example)}
     return Response(description=answer.description, headers=headers or None, content=content or None)
 
 
 def _header(name: str, *, required: bool) -> Header:
     field = RESPONSE_HEADERS[name]
-    return Header(description=field.description, required=required, param_schema=_schema(dict(field.schema)))
+    return Header(description=field.description, required=required, param_schema=schema_of(dict(field.schema)))
 
 
 def _refusals(endpoint: Endpoint) -> dict[str, Response]:
@@ -173,10 +166,10 @@ def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
     """Return a response whose schema lists the codes, so that an answer with another code breaks it."""
     code: JsonSchema = {"properties": {"code": {"enum": list(codes)}}}
     if endpoint.fault is None:
-        schema, media_type = {"allOf": [{"$ref": _REF + ProblemView.__name__}, code]}, MEDIA_TYPE
+        schema, media_type = {"allOf": [{"$ref": REF + ProblemView.__name__}, code]}, MEDIA_TYPE
     else:
         ours = {"properties": {"error": code}}
-        schema, media_type = {"allOf": [{"$ref": _REF + endpoint.fault.__name__}, ours]}, _JSON
+        schema, media_type = {"allOf": [{"$ref": REF + endpoint.fault.__name__}, ours]}, JSON
     described = " ".join(f"`{each}`: {_kind(endpoint, each).title}." for each in codes)
     headers = ["Retry-After"] if any(_kind(endpoint, each).retry_after for each in codes) else []
     headers += ["Accept-Ranges", "Content-Range"] if "range-not-satisfiable" in codes else []
@@ -184,7 +177,7 @@ def _refusal(endpoint: Endpoint, codes: Sequence[str]) -> Response:
     return Response(
         description=described,
         headers={name: _header(name, required=False) for name in headers} or None,
-        content={media_type: MediaType(schema=_schema(schema))},
+        content={media_type: MediaType(schema=schema_of(schema))},
     )
 
 
@@ -192,20 +185,12 @@ def _components(endpoints: Sequence[Endpoint], catalogue: Catalogue, default: st
     views: dict[str, type[BaseModel]] = {ProblemView.__name__: ProblemView}
     for endpoint in endpoints:
         views |= {answer.view.__name__: answer.view for answer in endpoint.answers.values() if answer.view}
-    _, made = models_json_schema([(view, "validation") for view in views.values()], ref_template=_REF + "{model}")
+    _, made = models_json_schema([(view, "validation") for view in views.values()], ref_template=REF + "{model}")
     bodies: dict[str, JsonSchema] = {}
     for endpoint in endpoints:
         if endpoint.body is not None:
             bodies |= endpoint.body.schemas(catalogue, default)
-    return {name: _schema(schema) for name, schema in sorted({**made["$defs"], **bodies}.items())}
-
-
-def _schema(schema: JsonSchema) -> Schema:
-    return Schema.model_validate(schema)
-
-
-def _ref(name: str) -> Schema:
-    return _schema({"$ref": _REF + name})
+    return {name: schema_of(schema) for name, schema in sorted({**made["$defs"], **bodies}.items())}
 
 
 def _whole(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -21,6 +21,8 @@ from services.api.reference.examples import curl_example, python_example
 from services.api.reference.schema_words import Member, members
 from services.common.catalogue.catalogue import Catalogue
 from services.common.settings import Settings
+
+_JSON: Final = "application/json"
 
 
 def reference_routes(
@@ -79,7 +81,8 @@ def _operation(endpoint: Endpoint, document: dict[str, Any], *, keys: bool) -> d
         "method": endpoint.method,
         "path": endpoint.path,
         "inputs": inputs,
-        "body": next((media["schema"]["$ref"].rpartition("/")[2] for media in content.values()), None),
+        "body": None if endpoint.body is None else content[_JSON]["schema"]["$ref"].rpartition("/")[2],
+        "taken": [] if endpoint.upload is None else list(content),
         "answers": [(status, response, _view(response)) for status, response in operation["responses"].items()],
         "example": None if endpoint.body is None else json.dumps(dict(endpoint.body.example), indent=2),
         "curl": curl_example(endpoint, keys=keys),

@@ -33,7 +33,7 @@ GUARDED = [each for each in endpoints() if each.access is not Access.OPEN]
 
 
 def path_of(template: str, job_id: str) -> str:
-    return template.format(job_id=job_id, index="0", code="not-found", message_id="none", model="none")
+    return template.format(job_id=job_id, input_id=job_id, index="0", code="not-found", message_id="none", model="none")
 
 
 async def submit_as(client: httpx2.AsyncClient, name: str, **params: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.api.core.gateway import Gateway
+from services.api.core.inputs.store import InputStore
 from services.api.core.sweeper import Sweeper
 from services.api.middleware.request_budget import BUDGET_SECONDS
 from services.common.backends import Backends, open_backends
@@ -74,7 +75,7 @@ async def submitted(gateway: Gateway, body: Mapping[str, Any], **given: Any) -> 
 
 
 def _sweeper(gateway: Gateway, backends: Backends) -> Sweeper:
-    return Sweeper(gateway, backends, sweep_seconds=1)
+    return Sweeper(gateway, InputStore(backends.objects, backends.clock, 60), backends, sweep_seconds=1)
 
 
 async def _begin(backends: Backends, record: StatusRecord) -> Lease:

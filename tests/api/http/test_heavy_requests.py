@@ -36,7 +36,8 @@ def meter(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Ite
 
 
 def heavy(method: str, path: str, kind: str) -> HeavyRequest:
-    parts = {"job_id": "0" * 32, "index": "0", "message_id": "none", "code": "none", "model": "none"}
+    parts = {"job_id": "0" * 32, "input_id": "none", "index": "0", "message_id": "none"}
+    parts |= {"code": "none", "model": "none"}
     requests = HeavyRequests([(method, path)], parts).each_kind()
     return next(each for each in requests if each.kind == kind)
 

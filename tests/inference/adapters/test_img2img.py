@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 
 from services.common.catalogue.files import load_catalogue
 from services.common.errors import GenerationError
-from services.common.settings import data_folder
+from services.common.setting_types import data_folder
 from services.inference.adapters.img2img import Img2Img
 from services.inference.runtime.adapter import Context, Item
 from services.inference.runtime.outputs import ImageOutput

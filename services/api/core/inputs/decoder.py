@@ -1,0 +1,90 @@
+"""Has what a client sent opened by a process of its own, which is bounded in memory, time and files."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import structlog
+
+from services.api.core.inputs.decoding.order import ANSWER, Order, Reason
+from services.common.errors import InvalidRequest, StudioError
+from services.common.input_errors import InputTooLarge, InputUnreadable, InputUnsupported
+from services.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WORK_SECONDS: Final = 20
+_COMMAND: Final = (sys.executable, "-P", "-m", "services.api.core.inputs.decoding")
+# Nothing else of the environment: keys and passwords are in it.
+_KEPT: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+_ERRORS: Final[Mapping[Reason, type[StudioError]]] = {
+    "unreadable": InputUnreadable,
+    "unsupported": InputUnsupported,
+    "too-large": InputTooLarge,
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The limits of a file: the bytes of a file, the pixels of a picture, the seconds of a sound."""
+
+    max_bytes: int
+    max_pixels: int
+    max_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.max_input_bytes, settings.max_input_pixels, settings.max_input_seconds)
+
+
+async def decode(body: Path, content_type: str, bounds: Bounds) -> dict[str, Any]:
+    """Return the facts of the file in the body: those of `Facts`, with `bytes` and `sha256`.
+
+    `body` is alone in its folder, to which the result goes as well.
+    Raises InputUnreadable, InputUnsupported, InputTooLarge, and InvalidRequest for a broken form.
+    """
+    order = Order(
+        str(body), content_type, bounds.max_bytes, bounds.max_pixels, bounds.max_seconds, work_seconds=WORK_SECONDS
+    )
+    status = await _run(order)
+    try:
+        answer: dict[str, Any] = json.loads(await asyncio.to_thread(body.with_name(ANSWER).read_bytes))
+    except (OSError, ValueError) as exc:
+        log.warning("decoding process ended without an answer", status=status)
+        # Ended by the limit of processor time, for want of memory, or by a fault of a decoder's.
+        raise InputUnreadable("the file cannot be decoded: its decoder broke down, or ran out of memory") from exc
+    if "refused" in answer:
+        raise _refusal(answer["refused"], answer["detail"])
+    return answer
+
+
+async def _run(order: Order) -> int:
+    """Run the process to its end, and return its exit status. Raises InputTooLarge when it takes too long."""
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        order.encode(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"MALLOC_ARENA_MAX": "1"},
+    )
+    try:
+        async with asyncio.timeout(order.work_seconds):
+            return await process.wait()
+    except TimeoutError as exc:
+        raise InputTooLarge(f"decoding the file takes more than {order.work_seconds} s: send a smaller one") from exc
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _refusal(reason: Reason, detail: str) -> StudioError:
+    if reason == "bad-form":
+        return InvalidRequest([{"pointer": "", "detail": detail}])
+    return _ERRORS[reason](detail)

@@ -1,0 +1,183 @@
+"""/v1/inputs: the files that jobs are made from. They are sent in first, and named in a job by their id."""
+
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import AwareDatetime
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api.auth.caller import caller_of
+from services.api.auth.refusal import RequestRefused
+from services.api.core.inputs.record import InputRecord
+from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
+from services.api.http.endpoint import Answer, Endpoint, Upload
+from services.api.http.holding import HoldingStream
+from services.api.http.job_views import WarningView
+from services.api.http.state import AppState
+from services.api.http.submit_limits import SUBMIT_HEADERS, count_submit
+from services.api.http.view import View
+
+PATH = "/v1/inputs"
+FORM_BYTES = 65_536  # that a form may add to its file
+TAKEN = ("image/*", "audio/*", "application/octet-stream")
+KEPT = ("image/png", "image/jpeg", "audio/wav", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/webm")
+INPUT_PROBLEMS = ("input-not-found", "backend-unavailable")
+# All that may be wrong with a file that is sent, on whichever route.
+TAKING_PROBLEMS = (
+    "body-timeout",
+    "body-too-large",
+    "input-too-large",
+    "unsupported-media-type",
+    "input-unsupported",
+    "input-unreadable",
+    "too-many-requests",
+    "too-busy",
+    "backend-unavailable",
+)
+
+
+class InputLinksView(View):
+    """`file` is what we keep of the file that was sent."""
+
+    self: str
+    file: str
+
+
+class InputView(View):
+    """A file that is ready for a job. `width` and `height` in pixels for a picture, `seconds` for a sound.
+
+    It is what we keep, and not what was sent: `warnings` tell where the two differ in more than their format. It is
+    deleted after `expires_at`.
+    """
+
+    id: str
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int | None
+    height: int | None
+    seconds: float | None
+    warnings: tuple[WarningView, ...]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    links: InputLinksView
+
+    @classmethod
+    def of(cls, request: Request[AppState], record: InputRecord) -> Self:
+        """Links begin with the public URL, else they are relative, as those of jobs."""
+        store = request.state["inputs"].store
+        at = f"{(request.state['settings'].public_url or '').rstrip('/')}{PATH}/{record.id}"
+        return cls(
+            **record.model_dump(exclude={"owner", "key", "warnings"}),
+            warnings=tuple(WarningView.of(warning) for warning in record.warnings),
+            created_at=datetime.fromtimestamp(store.made_at(record.id), UTC),
+            expires_at=datetime.fromtimestamp(store.expires_at(record.id), UTC),
+            links=InputLinksView(self=at, file=f"{at}/file"),
+        )
+
+
+def input_endpoints() -> list[Endpoint]:
+    return [
+        Endpoint(
+            "POST",
+            PATH,
+            take,
+            "Send in a file",
+            "Inputs",
+            {201: Answer("The file is stored.", InputView, ["Location"], SUBMIT_HEADERS)},
+            ["bad-request", "validation-error", *TAKING_PROBLEMS],
+            upload=Upload("file", TAKEN),
+        ),
+        Endpoint(
+            "GET",
+            f"{PATH}/{{input_id}}",
+            read,
+            "Look at an input",
+            "Inputs",
+            {200: Answer("What we keep.", InputView, ["ETag"]), **CONDITIONAL},
+            INPUT_PROBLEMS,
+            headers=["If-None-Match"],
+        ),
+        Endpoint(
+            "GET",
+            f"{PATH}/{{input_id}}/file",
+            fetch,
+            "Fetch the file of an input",
+            "Inputs",
+            {200: Answer("The file.", headers=["ETag", "Content-Disposition"], files=KEPT), **CONDITIONAL},
+            [*INPUT_PROBLEMS, "object-not-found", "too-busy"],
+            headers=["If-None-Match"],
+        ),
+        Endpoint(
+            "DELETE",
+            f"{PATH}/{{input_id}}",
+            remove,
+            "Remove an input",
+            "Inputs",
+            {204: Answer("Deleted for good.")},
+            INPUT_PROBLEMS,
+        ),
+    ]
+
+
+async def take(request: Request[AppState]) -> Response:
+    """201: a picture or a sound is stored, for jobs that name its id. It counts as a submit.
+
+    Send the file as the body, or in the field `file` of a form. Its type is told by its content, whatever its name or
+    declared type. Pictures are JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC; the upright picture in sRGB is kept, and no
+    other part of the file: no place, camera, name or profile. Sounds are WAV, MP3, M4A, Ogg, FLAC or WebM, and are
+    kept as they came.
+    """
+    await count_submit(request)
+    _check_encoding(request)
+    caller, content_type = caller_of(request), request.headers.get("Content-Type", "")
+    inputs = request.state["inputs"]
+    record = await inputs.take(request.stream(), content_type, owner=caller.owner, party=caller.party)
+    view = InputView.of(request, record)
+    headers = {"Location": view.links.self, "Cache-Control": "no-store"}
+    return Response(view.model_dump_json().encode(), 201, headers, "application/json")
+
+
+async def read(request: Request[AppState]) -> Response:
+    """The description of what we keep, and its end. Another owner's input is answered like one that does not exist."""
+    view = InputView.of(request, await _own(request))
+    return conditional_json(request, view.model_dump_json().encode(), {"Cache-Control": "private, no-cache"})
+
+
+async def fetch(request: Request[AppState]) -> Response:
+    """The bytes as we keep them, immutable under their hash as ETag."""
+    record = await _own(request)
+    filename = f"{record.id}.{record.key.rpartition('.')[2]}"
+    headers = {
+        "ETag": f'"{record.sha256}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'inline; filename="{filename}"',
+        "Content-Length": str(record.bytes),
+    }
+    if is_known(request, headers["ETag"]):
+        del headers["Content-Length"]
+        return Response(status_code=304, headers=headers)
+    stream = await request.state["inputs"].open(record, caller_of(request).party)
+    if request.method == "HEAD":
+        await stream.aclose()
+        return Response(headers=headers, media_type=record.media_type)
+    return HoldingStream(stream, headers=headers, media_type=record.media_type).holding(aclosing(stream))
+
+
+async def remove(request: Request[AppState]) -> Response:
+    """204: the file and all that we knew of it are deleted."""
+    await request.state["inputs"].remove(await _own(request))
+    return Response(status_code=204)
+
+
+async def _own(request: Request[AppState]) -> InputRecord:
+    return await request.state["inputs"].read(request.path_params["input_id"], caller_of(request).sees)
+
+
+def _check_encoding(request: Request[Any]) -> None:
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        detail = f"the Content-Encoding is {encoding[:40]!r}: send the file as it is"
+        raise RequestRefused("unsupported-media-type", detail)
