@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 export PYTHONSAFEPATH=1 # no module of this folder is taken for one of Python's
 sh scripts/secrets.sh
 wanted=$(cat pyproject.toml constraints.txt | cksum)
-missing='' extras=api,otel group=''
+missing='' extras=api,otel,speech group=''
 for part in "$@"; do
     [ "$(cat ".venv/installed-$part" 2>/dev/null || true)" != "$wanted" ] || continue
     missing="$missing $part"

@@ -17,6 +17,7 @@ StudioError
 ├── LimitReached                the caller has used up what it may have for now
 │   ├── TooManyRequests         of requests in a while
 │   └── TooManyJobs             of jobs that wait or run
+├── FormatUnavailable           a stored file in a format that is not installed, see `api/core/formats`
 ├── TooBusy                     too many files or renditions are wanted at the same time
 ├── NotAccepted                 the broker did not take the message
 │   ├── QueueFull               it said so: the queue is at its limit
@@ -56,8 +57,6 @@ class InvalidRequest(StudioError):
 
 
 class ModelNotFound(InvalidRequest):
-    """`offered` are the names of the models that could have been asked for."""
-
     def __init__(self, name: object, offered: Iterable[str]) -> None:
         got, names = name[:200] if isinstance(name, str) else name, sorted(offered)
         super().__init__([{"pointer": "/model", "detail": unknown("model", name, names), "got": got, "allowed": names}])

@@ -12,6 +12,7 @@ from typing import TypeVar
 from services.common.errors import JobRemoved, ObjectNotFound, RecordUnreadable
 from services.common.ids import is_job_id
 from services.common.ports import ObjectStore
+from services.common.provenance.digests import digest_keys
 from services.common.schemas import Manifest, StatusRecord, Tombstone
 
 TOMBSTONES = "removed/"
@@ -47,7 +48,11 @@ class Manifests:
         await self._objects.put(_grave(job_id), tombstone.model_dump_json().encode(), JSON)
 
     async def clear(self, job_id: str) -> None:
-        """Delete the artifacts and the manifest, and what others put beside them. Repeatable."""
+        """Delete the artifacts and the manifest, and what others put beside them. Repeatable.
+
+        The entries of their digests go first: they are found by the artifacts.
+        """
+        await self._objects.delete(digest_keys(await self._objects.list(f"{_folder(job_id)}/"), job_id))
         await self._objects.clear(_folder(job_id))
 
     async def removed_at(self, job_id: str) -> float | None:

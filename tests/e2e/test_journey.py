@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from services.common.provenance.mark import Mark, SourceType
 from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.system import System
 
@@ -43,6 +44,7 @@ def test_a_product_becomes_a_photo(system: System) -> None:
         "guidance": "1.0",
         "model": job["model"],
     }
+    assert (Mark.found_in(png), job["artifacts"][0]["source_type"]) == (Mark(SourceType.TRAINED), SourceType.TRAINED)
     assert {"negative_prompt", "width", "height", "software"} <= set(made_from)
     assert pixels_of(png) == expected_pixels(made_from["prompt"], 7)
     assert system.client.get(submitted.headers["Location"]).status_code == 200

@@ -20,8 +20,11 @@ from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Renewal, Verdict
 from services.common.presence import WORKERS, Pace, Presence
 from services.common.preview_cache import preview_key
+from services.common.provenance.digests import digest_key
 from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State
 from services.inference.runtime.outputs import ImageOutput
+
+_EXTENSIONS = {"image/png": "png", "audio/wav": "wav", "application/json": "json", "text/plain": "txt", "x/y": "y"}
 
 
 class FakeWorker:
@@ -45,14 +48,18 @@ class FakeWorker:
             await self._backends.cache.put(preview_key(job_id, index), data, 60)
         await self.begin(job_id, Progress(step=1, total=8, previews=1))
 
-    async def succeed(self, job_id: str, *images: bytes, warnings: Sequence[JobWarning] = ()) -> None:
-        """Store these files and finish the job as succeeded, with these warnings."""
+    async def succeed(
+        self, job_id: str, *files: bytes, warnings: Sequence[JobWarning] = (), media_type: str = "image/png"
+    ) -> None:
+        """Store these files, images unless `media_type` says so, and finish the job with them and these warnings."""
         artifacts = []
-        for index, data in enumerate(images):
+        for index, data in enumerate(files):
             sha256 = hashlib.sha256(data).hexdigest()
-            key = f"jobs/{job_id}/{sha256}.png"
-            await self._backends.objects.put(key, data, "image/png")
-            fields = {"media_type": "image/png", "bytes": len(data), "width": 64, "height": 32, "seed": index}
+            key = f"jobs/{job_id}/{sha256}.{_EXTENSIONS[media_type]}"
+            await self._backends.objects.put(key, data, media_type)
+            await self._backends.objects.put(digest_key(sha256, job_id), b"", "text/plain")
+            fields = {"media_type": media_type, "bytes": len(data), "seed": index}
+            fields |= {"width": 64, "height": 32} if media_type == "image/png" else {}
             artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
         await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts), warnings=tuple(warnings)))
 

@@ -6,10 +6,12 @@ from functools import partial
 from typing import Final
 
 from services.api.core.fair_shares import FairShares
-from services.api.core.renditions import ImageFormat, Renditions, whole
+from services.api.core.formats.file_format import FileFormat
+from services.api.core.renditions import Renditions, whole
 from services.common.budget import time_left
 from services.common.errors import TooBusy
 from services.common.ports import ObjectStore
+from services.common.provenance.mark import Mark, SourceType
 from services.common.schemas import Artifact
 
 PRESIGNED_SECONDS: Final = 300
@@ -46,13 +48,17 @@ class Artifacts:
             self._downloads.give_back(party)
             raise
 
-    async def read(self, artifact: Artifact, wanted: ImageFormat | None, party: str) -> bytes:
+    async def read(self, artifact: Artifact, wanted: FileFormat | None, party: str) -> bytes:
         """Return the whole file, as it is stored or in the format wanted. Raises also as `Renditions.render`.
 
         The caller has a turn (see `sending`), since it holds the file until its client has it.
         """
         chunks = self._objects.get(artifact.key)
-        return await whole(chunks) if wanted is None else await self._renditions.render(chunks, wanted, party)
+        if wanted is None:
+            return await whole(chunks)
+        # An artifact of an earlier version does not say what it is: then all models had learned from samples.
+        mark = Mark(artifact.source_type or SourceType.TRAINED, derived_from=artifact.sha256)
+        return await self._renditions.render(chunks, wanted, mark, party)
 
     @asynccontextmanager
     async def sending(self, party: str) -> AsyncIterator[None]:

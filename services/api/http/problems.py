@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.api.auth.caller import shares_limits
 from services.api.auth.refusal import RequestRefused
+from services.api.core.formats.file_format import FormatUnavailable
 from services.api.core.inputs.intake_warnings import INTAKE_WARNING_TITLES
 from services.api.http.base_path import base_path
 from services.common import errors, input_errors
@@ -49,6 +50,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "input-not-found": Kind(404, "No such input"),
     "object-not-found": Kind(404, "The artifact is not in the object store"),
     "dead-letter-not-found": Kind(404, "No such dead letter"),
+    "format-unavailable": Kind(406, "A library that makes this format is not installed"),
     "method-not-allowed": Kind(405, "The method is not allowed here"),
     "body-timeout": Kind(408, "The body did not arrive in time"),
     "dead-letter-unreadable": Kind(409, "The dead letter's job is over, and it cannot be read to make a new one"),
@@ -104,6 +106,7 @@ _CODES: Final[Mapping[type[BaseException], str]] = {
     errors.DeadLetterNotFound: "dead-letter-not-found",
     errors.DeadLetterUnreadable: "dead-letter-unreadable",
     errors.ObjectNotFound: "object-not-found",
+    FormatUnavailable: "format-unavailable",
     input_errors.InputNotFound: "input-not-found",
     input_errors.InputUnreadable: "input-unreadable",
     input_errors.InputUnsupported: "input-unsupported",

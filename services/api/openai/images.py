@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
-from services.api.core.renditions import ImageFormat, wanted_format
+from services.api.core.formats.file_format import FileFormat, wanted_format
 from services.api.core.waiting_clients import Sending
 from services.api.http.artifact_views import artifact_path
 from services.api.http.base_path import own_url
@@ -134,7 +134,7 @@ async def _images(
 async def _inline(
     request: Request[AppState],
     view: ImagesResponse,
-    wanted: Sequence[tuple[Artifact, ImageFormat | None]],
+    wanted: Sequence[tuple[Artifact, FileFormat | None]],
     headers: Mapping[str, str],
 ) -> Response:
     """Read the files, which count as one of the party's downloads until the client has them."""
@@ -145,7 +145,7 @@ async def _inline(
         return inline_images(view, files, headers, turn.pop_all())
 
 
-def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: ImageFormat | None) -> str:
+def _signed_path(request: Request[AppState], job_id: str, artifact: Artifact, wanted: FileFormat | None) -> str:
     """Return what follows the base in a URL that works by itself, without a key, and ends in the file's extension."""
     extension = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     signed = request.state["links"].query(job_id, artifact.index)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from services.api.core.renditions import FORMATS
+from services.api.core.formats.file_format import FORMATS
 from services.api.http.endpoint import JsonSchema
 from services.common.catalogue.catalogue import Catalogue, Model, refusal_of
 from services.common.errors import InvalidRequest, ModelNotFound

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
-from services.api.core.renditions import FORMATS, ImageFormat, wanted_format
+from services.api.core.formats.file_format import FORMATS, FileFormat, wanted_format
 from services.api.http.artifact_views import ArtifactListView
 from services.api.http.authorization import Access
 from services.api.http.byte_range import RANGES, wanted_range
@@ -27,13 +27,17 @@ from services.common.job_warnings import OUTPUTS_FILTERED
 from services.common.schemas import Artifact, StatusRecord
 
 _MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
+# A text may be shown in a frame of our own pages, and is no page itself, whatever an adapter put into it.
+_TEXT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+_SHOWN = ("image/", "audio/", "video/")
 _FILE_HEADERS = ["ETag", "Content-Disposition", "Accept-Ranges"]
 
 
 _FORMAT: dict[str, Any] = {
     "type": "string",
     "enum": sorted(FORMATS),
-    "description": "For an image: the file format (JPEG has white for transparent). Without it, the file as stored.",
+    "description": "The file format: png, jpeg (white for transparent) or webp of an image; wav, mp3, opus, flac or "
+    "aac of sound; json, txt, srt or vtt of a transcript. Without it, the file as stored.",
 }
 
 
@@ -51,7 +55,9 @@ class ArtifactQuery(BaseModel):
     ] = None
     metadata: Annotated[
         Literal["0", "1"],
-        Field(description="With 0 an image does not say how it was made: no prompt, seed or model is in the file."),
+        Field(
+            description="With 0 the file, which stays marked, does not say how it was made: no prompt, seed or model."
+        ),
     ] = "1"
     quality: Annotated[
         int | None,
@@ -86,6 +92,7 @@ def artifact_endpoints() -> list[Endpoint]:
             },
             [
                 *JOB_PROBLEMS,
+                "format-unavailable",
                 "job-not-finished",
                 "artifact-not-found",
                 "object-not-found",
@@ -141,6 +148,8 @@ async def read(request: Request[AppState]) -> Response:
         **RANGES,
         **embedding_headers(request),
     }
+    if not (wanted or artifact).media_type.startswith(_SHOWN):
+        headers["Content-Security-Policy"] = _TEXT_POLICY
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if wanted is not None:
@@ -175,7 +184,7 @@ def _check_extension(name: ArtifactName | None, suffix: str) -> None:
 
 
 async def _rendition(
-    request: Request[AppState], artifact: Artifact, wanted: ImageFormat, headers: dict[str, str]
+    request: Request[AppState], artifact: Artifact, wanted: FileFormat, headers: dict[str, str]
 ) -> Response:
     artifacts, party = request.state["artifacts"], caller_of(request).party
     async with AsyncExitStack() as turn:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from services.common.catalogue.catalogue import Model
 from services.common.modalities.modality import Cost
 from services.common.modalities.params import Params
+from services.common.provenance.mark import SourceType
 from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.sources import Source
 
@@ -69,6 +70,7 @@ class ModelAdapter(ABC):
     """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it."""
 
     modality: ClassVar[str]
+    source_type: ClassVar[str] = SourceType.TRAINED  # what its outputs are; every file says so
     options: ClassVar[type[BaseModel] | None] = None  # what a catalogue entry may give it; None: anything
     max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
 

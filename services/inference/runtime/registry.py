@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 from services.common.catalogue.adapter_options import GROUP
 from services.common.errors import ModelUnavailable
+from services.common.provenance.mark import SourceType
 from services.inference.runtime.adapter import ModelAdapter
 from services.inference.runtime.device_errors import first_line
 
@@ -17,6 +18,9 @@ def resolve_adapter(name: str) -> type[ModelAdapter]:
     found = _imported(name) if ":" in name else _entry_point(name)
     if not (isinstance(found, type) and issubclass(found, ModelAdapter)):
         raise ModelUnavailable(f"adapter {name!r} is not a subclass of {ModelAdapter.__name__}")
+    if found.source_type not in list(SourceType):
+        allowed = ", ".join(SourceType)
+        raise ModelUnavailable(f"adapter {name!r} has the source_type {found.source_type!r}; allowed are: {allowed}")
     return found
 
 

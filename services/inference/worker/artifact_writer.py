@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import stamina
@@ -11,6 +12,9 @@ import structlog
 
 from services.common.errors import BackendUnavailable, GenerationError, StorageDenied
 from services.common.ports import Outcome
+from services.common.provenance.digests import digest_key
+from services.common.provenance.mark import Mark
+from services.common.provenance.stored_files import marked
 from services.common.schemas import Artifact, State
 from services.inference.job.items import metadata_of
 from services.inference.job.lease import storage_retry
@@ -61,7 +65,7 @@ class ArtifactWriter:
         key = f"jobs/{item.job_id}/{digest}.{encoded.extension}"
         async for attempt in stamina.retry_context(on=storage_retry(), attempts=None, timeout=STORAGE_SECONDS):
             with attempt, self._stage("upload"):
-                await self._runtime.backends.objects.put(key, encoded.data, encoded.media_type)
+                await self._put(key, encoded, digest_key(digest, item.job_id))
         return Artifact(
             index=item.index,
             key=key,
@@ -72,16 +76,30 @@ class ArtifactWriter:
             height=encoded.height,
             duration_seconds=encoded.duration_seconds,
             characters=encoded.characters,
+            source_type=self._source_type,
             seed=item.seed,
         )
 
     async def _encode(self, item: Item, output: Output) -> Encoded:
         """Encode an output. Raise GenerationError if it cannot be encoded: another attempt would not help."""
         try:
-            return await asyncio.to_thread(output.encode, metadata_of(item, self._runtime.model))
+            return await asyncio.to_thread(self._marked, output, metadata_of(item, self._runtime.model))
         except Exception as exc:
             reason = "the model's output is nothing that can be encoded: ask the operator, whose log has the reason"
             raise GenerationError(reason) from exc
+
+    def _marked(self, output: Output, metadata: dict[str, str]) -> Encoded:
+        encoded = output.encode(metadata)
+        return replace(encoded, data=marked(encoded.data, encoded.media_type, Mark(self._source_type)))
+
+    async def _put(self, key: str, encoded: Encoded, entry: str) -> None:
+        """Store the file, and beside it that this job has it."""
+        objects = self._runtime.backends.objects
+        await asyncio.gather(objects.put(key, encoded.data, encoded.media_type), objects.put(entry, b"", "text/plain"))
+
+    @property
+    def _source_type(self) -> str:
+        return self._runtime.executor.adapter.source_type
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -164,7 +164,7 @@ async def test_renditions_in_turns(
     path = await made(client, worker)
     order: list[str] = []
 
-    def slow(data: bytes, _wanted: object) -> bytes:
+    def slow(data: bytes, *_: object) -> bytes:
         time.sleep(0.05)
         return data
 
@@ -212,7 +212,7 @@ async def test_settings_in_a_smaller_png(client: httpx2.AsyncClient, worker: Fak
     """A smaller PNG has the texts of the stored one."""
     path = await made(client, worker, stored_image(**HOW, parameters=SETTINGS))
     small = Image.open(io.BytesIO((await client.get(f"{path}?max_side=16")).content))
-    assert small.info == {**HOW, "parameters": SETTINGS}
+    assert {name: small.info.get(name) for name in (*HOW, "parameters")} == {**HOW, "parameters": SETTINGS}
 
 
 @pytest.mark.parametrize("query", ["", "&format=png", "&format=jpeg", "&format=webp&quality=50", "&max_side=16"])

@@ -13,6 +13,16 @@ def test_found(name: str) -> None:
     assert resolve_adapter(name) is Txt2Img
 
 
+class Unmarked(Txt2Img):
+    source_type = "photograph"
+
+
+def test_unknown_source_type() -> None:
+    """An adapter whose files would be marked by no term of ours is refused, and told which there are."""
+    with pytest.raises(ModelUnavailable, match="'photograph'; allowed are: trainedAlgorithmicMedia, "):
+        resolve_adapter(f"{__name__}:Unmarked")
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

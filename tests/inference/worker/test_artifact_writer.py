@@ -1,19 +1,23 @@
 """How the outputs of a job are stored, and what becomes of the others when one cannot be."""
 
 import asyncio
+import hashlib
 import threading
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from services.common.provenance.mark import Mark, SourceType
 from services.common.telemetry.tracing import Tracer
 from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
 from services.inference.runtime.outputs import Encoded
 from services.inference.worker.artifact_writer import ArtifactWriter
 from services.inference.worker.worker_runtime import WorkerRuntime
+from tests.support.fakes import stored_image
 from tests.support.models.items import item, tiny_model
+from tests.support.sounds import sine
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +48,7 @@ class Made:
         assert self._go.wait(10)
         if self._odd:
             raise ValueError("no picture")
-        return Encoded(b"a picture", "image/png", "png")
+        return Encoded(stored_image(), "image/png", "png")
 
 
 async def test_one_that_cannot_be_encoded_stops_the_others() -> None:
@@ -52,8 +56,68 @@ async def test_one_that_cannot_be_encoded_stops_the_others() -> None:
     store, now = Slow(), threading.Event()
     now.set()
     backends = SimpleNamespace(objects=store)
-    runtime = SimpleNamespace(backends=backends, model=tiny_model(), tracer=Tracer(), metrics=Metrics("tiny"))
     async with asyncio.timeout(10):
         outputs = [Made(now), Made(store.asked, odd=True)]
-        assert await ArtifactWriter(cast("WorkerRuntime", runtime)).write([item(1), item(2)], outputs) == FAILED
+        assert await writer(backends).write([item(1), item(2)], outputs) == FAILED
     assert store.left
+
+
+class Kept:
+    """An object store that keeps `files`."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    async def put(self, key: str, data: bytes, _media_type: str) -> None:
+        self.files[key] = data
+
+
+class Ready:
+    """An output that is encoded as this."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self._encoded = encoded
+
+    def encode(self, metadata: dict[str, str]) -> Encoded:
+        assert metadata
+        return self._encoded
+
+
+@pytest.mark.parametrize("source_type", list(SourceType))
+@pytest.mark.parametrize(
+    ("data", "media_type", "extension"),
+    [(stored_image(prompt="mug"), "image/png", "png"), (sine(), "audio/wav", "wav")],
+)
+async def test_stored_files_are_marked(source_type: str, data: bytes, media_type: str, extension: str) -> None:
+    """A file is stored with the mark that its adapter names, which its artifact has as well, and is found by digest."""
+    store = Kept()
+    made = item(1)
+
+    outcome = await writer(SimpleNamespace(objects=store), source_type).write(
+        [made], [Ready(Encoded(data, media_type, extension))]
+    )
+
+    (artifact,) = outcome.artifacts
+    assert artifact.source_type == source_type
+    stored = store.files[artifact.key]
+    assert Mark.found_in(stored) == Mark(source_type)
+    assert artifact.sha256 == hashlib.sha256(stored).hexdigest()
+    assert f"digests/{artifact.sha256}/{made.job_id}" in store.files
+    assert len(stored) > len(data)
+
+
+async def test_texts_are_stored_as_they_are() -> None:
+    """A text has no place for a mark; its artifact has the term."""
+    store = Kept()
+    outcome = await writer(SimpleNamespace(objects=store)).write(
+        [item(1)], [Ready(Encoded(b'{"text": ""}', "application/json", "json"))]
+    )
+    (artifact,) = outcome.artifacts
+    assert (store.files[artifact.key], artifact.source_type) == (b'{"text": ""}', "trainedAlgorithmicMedia")
+
+
+def writer(backends: object, source_type: str = SourceType.TRAINED) -> ArtifactWriter:
+    executor = SimpleNamespace(adapter=SimpleNamespace(source_type=source_type))
+    telemetry = {"tracer": Tracer(), "metrics": Metrics("tiny")}
+    runtime = SimpleNamespace(backends=backends, model=tiny_model(), executor=executor, **telemetry)
+    return ArtifactWriter(cast("WorkerRuntime", runtime))

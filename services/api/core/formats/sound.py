@@ -1,0 +1,98 @@
+"""Stored sound in other formats, by PyAV, which carries FFmpeg's encoders."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from services.api.core.formats.file_format import FileFormat, FormatUnavailable
+from services.common.errors import InvalidRequest
+from services.common.provenance import wave
+from services.common.provenance.mark import Mark
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer, OutputContainer
+
+_CURE: Final = (
+    "have its operator install commercial-studio-photos-generator[speech], or fetch the sound as it is stored"
+)
+_XMP_TAGS: Final = {"mp3": "id3v2_priv.XMP", "opus": "XMP", "flac": "XMP"}  # FFmpeg's names
+# The box of XMP in MP4 (XMP specification, part 3, section 1.2.7.1).
+_XMP_BOX: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+
+
+def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
+    """Return the sound in this format, with the mark.
+
+    Raises InvalidRequest for a file that is no sound, and FormatUnavailable without PyAV.
+    """
+    is_wave = data[8:12] == b"WAVE"
+    try:
+        if is_wave and wanted.name == "wav":
+            return wave.bare(data, mark.xmp())
+        tags = _tags(wave.facts_in(data) if is_wave and wanted.metadata else {}, wanted, mark)
+        made = _encoded(data, wanted, tags)
+    except ImportError as exc:
+        raise FormatUnavailable(f"sound cannot be had as {wanted.name} here: {_CURE}") from exc
+    except (OSError, ValueError, IndexError) as exc:  # those of FFmpeg are some of these
+        detail = "this artifact is no sound that can be converted: fetch it without `format`"
+        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
+    return made + _box(mark.xmp()) if wanted.name == "aac" else _with_xmp(made, wanted, mark)
+
+
+def _with_xmp(made: bytes, wanted: FileFormat, mark: Mark) -> bytes:
+    return wave.with_xmp(made, mark.xmp()) if wanted.name == "wav" else made
+
+
+def _tags(facts: Mapping[str, str], wanted: FileFormat, mark: Mark) -> dict[str, str]:
+    """Return the texts of the file: how it was made, as a comment, and the mark where a text is its place.
+
+    MP3 has XMP in a frame of its own (XMP specification, part 3, section 2.3.3). Ogg and FLAC have no place for it but
+    a comment, beside one that people can read.
+    """
+    tags = {"comment": json.dumps(facts, ensure_ascii=False)} if facts else {}
+    if place := _XMP_TAGS.get(wanted.name):
+        tags |= {"DIGITALSOURCETYPE": mark.uri, place: mark.xmp().decode("ascii")}
+    return tags
+
+
+def _encoded(data: bytes, wanted: FileFormat, tags: Mapping[str, str]) -> bytes:
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", wanted.options["container"]) as target:
+        target.metadata.update(tags)
+        for packet in _packets(source, target, wanted.options):
+            target.mux(packet)
+    return buffer.getvalue()
+
+
+def _packets(source: "InputContainer", target: "OutputContainer", options: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the encoded sound. The encoder's stream resamples where it must."""
+    stored = source.streams.audio[0]
+    stream: AudioStream = target.add_stream(options["codec"], rate=_rate(options["codec"], stored.rate))
+    channels = min(2, stored.layout.nb_channels)
+    stream.layout = "mono" if channels == 1 else "stereo"  # a WAV need not name its layout
+    if options["bit_rate"]:
+        stream.bit_rate = options["bit_rate"] * channels
+    for frame in source.decode(stored):
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _rate(codec: str, rate: int) -> int:
+    """Return the samples a second that this encoder takes: those of the sound, or the next higher rate that it knows.
+
+    Opus knows five rates, none of them that of a CD (RFC 6716, section 2).
+    """
+    import av
+
+    known = sorted(av.Codec(codec, "w").audio_rates or [rate])
+    return next((each for each in known if each >= rate), known[-1])
+
+
+def _box(xmp: bytes) -> bytes:
+    """Return XMP as the last box of an MP4 file (ISO 14496-12, section 4.2)."""
+    content = b"uuid" + _XMP_BOX + xmp
+    return (len(content) + 4).to_bytes(4, "big") + content
