@@ -11,9 +11,10 @@ from services.cli.job_commands import job_commands
 from services.cli.key_commands import key_commands
 from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
-from services.cli.options import ModelName, chosen_model
+from services.cli.options import ModelName, Offline, chosen_model
 from services.cli.serve.process import ensure_temporary_folder, raise_file_limit
 from services.cli.terminal import standard_streams
+from services.common.network.offline import go_offline
 from services.common.settings import Settings, load_settings
 from services.common.telemetry.logging import configure_logging
 from services.common.telemetry.uncaught import log_uncaught
@@ -22,9 +23,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Pu
 
 
 @app.callback(invoke_without_command=True)
-def studio(context: typer.Context, *, model: ModelName = None) -> None:
+def studio(context: typer.Context, *, model: ModelName = None, offline: Offline = False) -> None:
     """Run gateway and worker on this machine; with a command, run only that."""
     settings = _configure()
+    if offline:
+        go_offline()
     if context.invoked_subcommand == MODELS:  # also where the catalogue is what is wrong
         context.obj = settings
         return
@@ -51,11 +54,14 @@ def worker(
     context: typer.Context,
     *,
     model: ModelName = None,
+    offline: Offline = False,
     attended: Annotated[bool, typer.Option(help="Stop when standard input closes.", hidden=True)] = False,
 ) -> None:
     """Run only a worker, for one model."""
     from services.cli.serve.worker import run_worker
 
+    if offline:
+        go_offline()
     settings, catalogue = context.obj
     raise typer.Exit(run(run_worker(settings, catalogue, chosen_model(settings, catalogue, model), attended=attended)))
 
@@ -70,7 +76,7 @@ def health(context: typer.Context, service: Annotated[Service, typer.Argument(he
         leave(FAILED, str(exc))
 
 
-app.add_typer(model_commands)
+app.add_typer(model_commands, name=MODELS)
 app.add_typer(job_commands)
 app.add_typer(on_call_commands)
 app.add_typer(key_commands, name="keys")

@@ -26,6 +26,12 @@ COMMANDS: Final[Sequence[Sequence[str]]] = (["api"], ["worker"], [])  # the last
 Studio = Callable[..., Result]
 
 
+def in_package(place: str = "mugs==1/x.onnx", sha256: str | None = f'"{"0" * 64}"', more: str = "") -> bytes:
+    """Return a catalogue whose one model lies in a package."""
+    pinned = "" if sha256 is None else f"sha256 = {sha256}\n"
+    return (ONE.replace('"."', f'"pypi:{place}"') + pinned + more).encode()
+
+
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     """Yield a function that runs `studio`; what a command does to this process is undone."""
@@ -108,6 +114,8 @@ FAULTS = {
     "an alias that is the name": ('aliases = ["one"]', ["aliases", "'one' stands for [models.one] already"]),
     "an alias twice": ('aliases = ["x", "x"]', ["aliases", "'x' stands for [models.one] already"]),
     "an alias of nothing": ('aliases = [""]', ["aliases.0", "at least 1"]),
+    "a digest of a folder": (f'sha256 = "{"0" * 64}"', ["sha256", "in a package (pypi:) alone", "leave it out"]),
+    "a mirror of a folder": ('mirror = "hub:x/y"', ["mirror", "in a package (pypi:) alone", "leave it out"]),
     "a revision of a folder": ('revision = "main"', ["revision", "models on the hub alone", "'.'", "leave it out"]),
     # limits
     "limits the wrong way round": ("limits = {min_side = 512, max_side = 256}", ["limits", "min_side", "256", "512"]),
@@ -174,6 +182,26 @@ FILES = {
         ONE.replace('"."', '"hub:x/y"').encode() + b'revision = "main"\n',
         ["revision", "40 hex digits", "https://huggingface.co/x/y/commits", "'main'"],
     ),
+    "an unpinned package": (in_package(sha256=None), ["[models.one]", "sha256"]),
+    "a package without a version": (
+        in_package("mugs/x.onnx"),
+        ["source", "one version after ==", "'pypi:mugs/x.onnx'"],
+    ),
+    "a range of versions": (in_package("mugs>=1/x.onnx"), ["source", "one version after =="]),
+    "all versions": (in_package("mugs==1.*/x.onnx"), ["source", "one version after =="]),
+    "an option for pip": (in_package("-r==1/x.onnx"), ["source", "one version after =="]),
+    "a package without a path": (in_package("mugs==1"), ["source", "a path inside the package"]),
+    "a path out of the package": (in_package("mugs==1/../x.onnx"), ["source", "without . and .."]),
+    "an absolute path": (in_package("mugs==1//etc/passwd"), ["source", "without . and .."]),
+    "a short digest": (in_package(sha256='"abc"'), ["[models.one] sha256", "64 hex digits", "'abc'"]),
+    "a digest in capitals": (in_package(sha256=f'"{"A" * 64}"'), ["sha256", "lower case", "'AAAA"]),
+    "a number as digest": (in_package(sha256="5"), ["sha256", "64 hex digits", "{ FILE = DIGEST }"]),
+    "no digests": (in_package(sha256="{}"), ["sha256", "{ FILE = DIGEST }"]),
+    "a number among digests": (in_package(sha256="{ x = 5 }"), ["sha256", "64 hex digits", "for x", "'5'"]),
+    "a file out of the folder": (in_package(sha256=f'{{ "../x" = "{"0" * 64}" }}'), ["sha256", "'../x'"]),
+    "a mirror that is none": (in_package(more='mirror = "mugs"'), ["mirror", "hub:OWNER/NAME", "'mugs'"]),
+    "a revision of a package": (in_package(more='revision = "main"'), ["revision", "models on the hub alone"]),
+    "no megabytes": (in_package(more="megabytes = 0"), ["megabytes", "at least 1"]),
     "an address": (ONE.replace('"."', '"https://x.example/y"').encode(), ["source", "hub:OWNER/NAME", "the address"]),
     "an alias of another": (
         f'{ONE}[models.two]\n{ENTRY.replace("true", "false")}aliases = ["one"]\n'.encode(),

@@ -10,6 +10,7 @@ from services.common.settings import Settings
 from services.common.suggestions import unknown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch no weights, as with HF_HUB_OFFLINE=1.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="A model of the catalogue; default: the default model.")]
 
 

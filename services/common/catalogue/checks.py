@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.common.catalogue.adapter_options import ADAPTERS, declaration_of
 from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Model
+from services.common.catalogue.package import PYPI, source_fault
 from services.common.modalities.modality import Modality
 from services.common.modalities.registry import modalities
 from services.common.param_faults import fault_of
@@ -20,6 +21,8 @@ Fault = tuple[str, str]  # the key, dotted, and what is wrong with it
 _INPUT: Final = "00000000-0000-7000-8000-000000000000"  # the id of a file
 _LONGEST: Final = 60  # characters of a value in a sentence
 _CHOICE: Final = re.compile(r"'([^']*)'")
+_SOURCES: Final = {"hub": "models on the hub", PYPI: "models in a package (pypi:)"}
+_OF_SOURCES: Final = {"revision": "hub", "sha256": PYPI, "mirror": PYPI}  # keys by the kind of source that has them
 # By pydantic's names of its errors: the shapes that TOML has and a request has not.
 _SHAPES: Final = {
     "model_type": "a table { KEY = VALUE }",
@@ -169,17 +172,34 @@ def _adapter_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _source_faults(entry: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what no worker could fetch, or would not look at."""
-    source, revision = entry.get("source"), entry.get("revision")
+    source = entry.get("source")
     if not isinstance(source, str):
         return
     kind, _, name = source.partition(":")
-    if kind != "hub":
-        if "://" in source:
-            yield "source", f"must be a folder, or hub:OWNER/NAME with a `revision`, not the address {shown(source)}"
-        elif revision:
-            yield "revision", f"is of models on the hub alone, and the source is {shown(source)}: leave it out"
-    elif not REPOSITORY.fullmatch(name):
-        yield "source", f"must be hub:OWNER/NAME, as in hub:stabilityai/sd-turbo, not {shown(source)}"
+    if kind == "hub":
+        yield from _hub_faults(name, entry)
+    elif kind == PYPI:
+        yield from _package_faults(source, entry)
+    elif "://" in source:
+        yield "source", f"must be a folder, or hub:OWNER/NAME with a `revision`, not the address {shown(source)}"
+        return
+    for key, only in _OF_SOURCES.items():
+        if entry.get(key) and kind != only:
+            yield key, f"is of {_SOURCES[only]} alone, and the source is {shown(source)}: leave it out"
+
+
+def _hub_faults(name: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    revision = entry.get("revision")
+    if not REPOSITORY.fullmatch(name):
+        yield "source", f"must be hub:OWNER/NAME, as in hub:stabilityai/sd-turbo, not {shown(entry['source'])}"
     elif isinstance(revision, str) and revision and not COMMIT.fullmatch(revision):
         commits = f"https://huggingface.co/{name}/commits"
         yield "revision", f"must be a commit hash of 40 hex digits, from {commits}, not {shown(revision)}"
+
+
+def _package_faults(source: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    mirror = entry.get("mirror")
+    if fault := source_fault(source):
+        yield "source", f"{fault}, not {shown(source)}"
+    if isinstance(mirror, str) and not (mirror.startswith("hub:") and REPOSITORY.fullmatch(mirror[4:])):
+        yield "mirror", f"must be hub:OWNER/NAME, where the hub has the same weights, not {shown(mirror)}"

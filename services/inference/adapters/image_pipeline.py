@@ -5,6 +5,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from services.common.errors import GenerationError
@@ -18,7 +19,7 @@ from services.inference.diffusers.hardware import (
     prepare_torch,
 )
 from services.inference.diffusers.latents import LatentColours
-from services.inference.diffusers.pipelines import denoiser_of, load_pipeline
+from services.inference.diffusers.pipelines import denoiser_of, fetch_pipeline, load_pipeline
 from services.inference.diffusers.safety import has_safety_checker, withheld
 from services.inference.diffusers.text_limit import TextLimit, Texts
 from services.inference.diffusers.usage import Usage
@@ -38,6 +39,7 @@ class ImagePipeline(ModelAdapter):
     """
 
     auto: ClassVar[str]
+    hub_files = ("*.safetensors", "*.json", "*.txt", "*.model")  # at most: `fetch` leaves out what no component reads
     max_batch = 4
 
     _pipeline: Any = None
@@ -51,6 +53,9 @@ class ImagePipeline(ModelAdapter):
     def prepare_thread(self, threads: int) -> None:
         change_process(changes_off(self.model.options))
         prepare_torch(threads)
+
+    def fetch(self) -> Path:
+        return fetch_pipeline(self.source) if self.source.revision else super().fetch()
 
     def load(self, device: str) -> None:
         options = self.model.options

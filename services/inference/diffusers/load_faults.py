@@ -2,13 +2,12 @@
 
 import re
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from services.common.network.proxies import proxy_fault
 from services.inference.diffusers.model_folder import INDEX, first_fault
 from services.inference.runtime.device_errors import first_line
+from services.inference.runtime.fetching.hub import chain_of, hub_failure, hub_fault, said_by
 from services.inference.runtime.sources import Source
 
 # transformers and diffusers say it in several ways, of one library or of two.
@@ -21,34 +20,8 @@ _LACKING: Final = re.compile(r"Pipeline <class '[\w.]+\.(\w+)'> expected (.+?), 
 
 def explain(source: Source, folder: Path | None, failure: Exception) -> str:
     """Return the sentence about `failure`. `folder` is where the model's files lie; None if they were not fetched."""
-    told = _of_hub(source, failure) if folder is None else first_fault(folder) or _of_index(folder, failure)
+    told = hub_fault(source, failure) if folder is None else first_fault(folder) or _of_index(folder, failure)
     return told or _of_library(source, failure) or _of_rest(source, folder, failure)
-
-
-def _of_hub(source: Source, failure: Exception) -> str | None:
-    from huggingface_hub import errors, is_offline_mode
-
-    where, page = source.location, f"https://huggingface.co/{source.location}"
-    kinds = tuple({type(exc) for exc in _chain(failure)})
-
-    def due_to(*types: type[BaseException]) -> bool:
-        return any(issubclass(kind, types) for kind in kinds)
-
-    if due_to(errors.GatedRepoError):
-        return f"{where} is gated: accept its terms on {page} and set HF_TOKEN"
-    if due_to(errors.RepositoryNotFoundError):
-        return f"{where} is not on the hub, or is private: check the name, or set HF_TOKEN"
-    if due_to(errors.RevisionNotFoundError):
-        return f"{where} has no revision {source.revision}: copy a commit hash from {page}/commits"
-    if not is_offline_mode() and (fault := proxy_fault()):
-        return f"{where} cannot be fetched from the hub: {fault}"
-    if due_to(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
-        offline = " (HF_HUB_OFFLINE is set)" if is_offline_mode() else ""
-        return (
-            f"{where} is not in the local cache and the hub cannot be reached{offline}: "
-            f"run `hf download {where} --revision {source.revision}` once where it can"
-        )
-    return None
 
 
 def _of_index(folder: Path, failure: Exception) -> str | None:
@@ -71,12 +44,15 @@ def _of_library(source: Source, failure: Exception) -> str | None:
         refused = "and pickled ones can run code, so they are refused"
         return f"{source.location} lacks safetensors weights, {refused}: take a revision or a model that has them"
     # The warnings first: they say what was tried before the last try, whose failure says little.
-    said = [*getattr(failure, "__notes__", ()), *(str(exc) for exc in _chain(failure) if isinstance(exc, ImportError))]
+    said = [
+        *getattr(failure, "__notes__", ()),
+        *(str(exc) for exc in chain_of(failure) if isinstance(exc, ImportError)),
+    ]
     if needs := next(filter(None, map(_NEEDS.search, said)), None):
         return _of_missing(source, f"{needs[1]} needs the library {needs[2]}, which is not installed", needs[2].lower())
     if unread := next(filter(None, map(_VOCABULARY.search, said)), None):
         return f"{unread[1]} cannot be read as a vocabulary of SentencePiece: {unread[2]}; download it again"
-    for exc in _chain(failure):
+    for exc in chain_of(failure):
         if isinstance(exc, ImportError):
             return _of_missing(source, first_line(exc), exc.name or "it")
     return None
@@ -91,13 +67,9 @@ def _of_missing(source: Source, what: str, name: str) -> str:
 
 def _of_rest(source: Source, folder: Path | None, failure: Exception) -> str:
     """Return the sentence about a failure that only its library understands."""
-    sentence, *_ = re.split(r"\.(?:\s|$)", first_line(failure), maxsplit=1)  # without its advice to programmers
-    said = f"{type(failure).__name__}: {sentence}"
     if folder is None:
-        return (
-            f"{source.location} cannot be fetched from the hub: {said}; start the worker again when that is mended, "
-            f"or run `hf download {source.location} --revision {source.revision}` where it can be fetched"
-        )
+        return hub_failure(source, failure)
+    said = said_by(failure)
     if "ignore_mismatched_sizes" in said:
         said = "its weights have other shapes than its config.json says"
     return (
@@ -117,12 +89,3 @@ def _place(folder: Path, failure: Exception) -> Path:
         if frame.f_code.co_name == "from_pretrained":
             place = folder / INDEX
     return place
-
-
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield the failure and its causes: diffusers tries the cache when the hub fails, and raises both."""
-    if exc is not None:
-        yield exc
-        yield from _chain(exc.__cause__)
-        if exc.__context__ is not exc.__cause__:
-            yield from _chain(exc.__context__)

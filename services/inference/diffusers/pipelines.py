@@ -25,11 +25,9 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
 
     Raise ModelUnavailable with a sentence that says what to do, and what torch raises about the device's memory.
     """
-    try:
-        import diffusers  # noqa: F401
-        import torch
-    except ImportError as exc:
-        raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
+    _check_libraries()
+    import torch
+
     silence_libraries()
     folder = None if source.revision is not None else Path(source.location)
     if folder is not None and (fault := index_fault(folder)):
@@ -53,6 +51,27 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
             raise
         raise ModelUnavailable(explain(source, folder, exc)) from exc
     return pipeline
+
+
+def fetch_pipeline(source: Source) -> Path:
+    """Return the folder of a pipeline on the hub, fetched as far as it is not here, with progress bars on a terminal.
+
+    Raise ModelUnavailable with a sentence that says what to do.
+    """
+    _check_libraries()
+    silence_libraries(progress=True)
+    try:
+        return _downloaded(source)
+    except Exception as exc:
+        raise ModelUnavailable(explain(source, None, exc)) from exc
+
+
+def _check_libraries() -> None:
+    try:
+        import diffusers  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as exc:
+        raise ModelUnavailable(f"{exc}: install the extra `inference` of this package") from exc
 
 
 def denoiser_of(pipeline: Any) -> Any:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def silence_libraries() -> None:
-    """Log only errors, through our handlers, and draw no progress bars on the terminal."""
+def silence_libraries(*, progress: bool = False) -> None:
+    """Log only errors, through our handlers. Draw no progress bars but, with `progress`, those of a download."""
     from diffusers.utils import logging as diffusers_logging
     from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging as transformers_logging
 
-    disable_progress_bars()
+    if not progress:
+        disable_progress_bars()
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
         library.disable_default_handler()

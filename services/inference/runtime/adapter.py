@@ -8,6 +8,7 @@ outside of it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from services.common.catalogue.catalogue import Model
 from services.common.modalities.modality import Cost
 from services.common.modalities.params import Params
 from services.common.provenance.mark import SourceType
+from services.inference.runtime.fetching.hub import fetch_from_hub
 from services.inference.runtime.outputs import Output, Preview
 from services.inference.runtime.sources import Source
 
@@ -72,12 +74,23 @@ class ModelAdapter(ABC):
     modality: ClassVar[str]
     source_type: ClassVar[str] = SourceType.TRAINED  # what its outputs are; every file says so
     options: ClassVar[type[BaseModel] | None] = None  # what a catalogue entry may give it; None: anything
+    hub_files: ClassVar[Sequence[str]] = ("*",)  # patterns of those that `load` reads of a model on the hub
     max_batch: int = 1  # how many items one call takes; the catalogue's `max_batch` goes before
 
     def __init__(self, model: Model, source: Source) -> None:
         self.model = model
         self.source = source
         self.max_batch = model.max_batch or self.max_batch
+
+    def fetch(self) -> Path:
+        """Return the folder or file of the weights, fetched from the hub as far as it is not on this machine.
+
+        `load` may call it; `studio models pull` does. Weights in a package are there before either. Raise
+        ModelUnavailable with a sentence that says what to do.
+        """
+        if self.source.revision is None:
+            return Path(self.source.location)
+        return fetch_from_hub(self.source, self.hub_files)
 
     def prepare_thread(self, threads: int) -> None:
         """Give a library its `threads` CPU threads. Called in the model thread, before `load`."""

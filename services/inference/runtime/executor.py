@@ -20,6 +20,7 @@ import structlog
 from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory, ThreadLost
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
 from services.inference.runtime.device_errors import first_line, is_device_failure, is_out_of_memory
+from services.inference.runtime.fetching.packages import fetch_package
 from services.inference.runtime.outputs import Output
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class ModelExecutor:
         await self.close()
 
     def _load(self) -> None:
+        fetch_package(self.adapter.model)
         # In the thread itself: OpenMP keeps the number of threads per calling thread.
         self.adapter.prepare_thread(self._cpu_threads)
         self.adapter.load(self._device)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.catalogue.catalogue import COMMIT, REPOSITORY, Model
+from services.common.catalogue.package import PYPI
 from services.common.errors import ModelUnavailable
 
 _SAFE = ".safetensors"
@@ -13,7 +14,9 @@ _PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 
 @dataclass(frozen=True)
 class Source:
-    """A place of weights. `location` is a folder, or OWNER/NAME on the hub where `revision` is a commit hash."""
+    """A place of weights. `location` is a folder (of a package perhaps a file), or OWNER/NAME on the hub where
+    `revision` is a commit hash.
+    """
 
     location: str
     revision: str | None = None
@@ -22,12 +25,14 @@ class Source:
 def resolve_source(model: Model, *, catalogue_folder: Path) -> Source:
     """Return the source of `model`. Folders are relative to the file of the catalogue.
 
-    Raise ModelUnavailable for a missing folder, a checkpoint in one file or an unpinned revision, with a sentence that
-    says what to do.
+    Weights in a package may not be there yet: `fetch_package` fetches them. Raise ModelUnavailable for a missing
+    folder, a checkpoint in one file or an unpinned revision, with a sentence that says what to do.
     """
     kind, _, name = model.source.partition(":")
     if kind == "hub":
         return _on_hub(model, name)
+    if kind == PYPI:
+        return _in_package(model)
     entry = f"`source` of [models.{model.name}] in the catalogue"
     try:
         place = (catalogue_folder / Path(model.source).expanduser()).absolute()
@@ -67,6 +72,14 @@ def _one_file_advice(file: Path) -> str:
         return f"{needed}. Put one there, and change"
     convert = f"StableDiffusionPipeline as P; P.from_single_file('{file}').save_pretrained('{file.with_suffix('')}')"
     return f'{needed}. Convert it once, python -c "from diffusers import {convert}", and name that folder as'
+
+
+def _in_package(model: Model) -> Source:
+    try:
+        package = model.package
+    except ValueError as exc:
+        raise ModelUnavailable(f"{model.name}: `source` or `sha256` of [models.{model.name}] {exc}") from exc
+    return Source(str(package and package.location))
 
 
 def _on_hub(model: Model, name: str) -> Source:
