@@ -7,6 +7,11 @@ from services.common.modalities.modality import Media, Modality
 from services.common.schemas import JobMessage
 
 _SIZE: Final = ("width", "height")
+_FRAMES: Final = {
+    Media.AUDIO: (480, 120),
+    Media.TEXT: (480, 200),
+    Media.VIDEO: (480, 270),
+}  # where no size is asked for
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class CardFacts:
             told=tuple({**first, **told}.items()),
             framed="style" in fields,
             style=contract.look(params),
-            frame=size or ((1, 1) if contract.makes is Media.IMAGE else (4, 1)),
+            frame=size or _FRAMES.get(contract.makes, (1, 1)),
             count=contract.count(params),
         )
 

@@ -1,9 +1,11 @@
 """The card that shows a job to people: the words for its state, its progress and what it made."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.api.core.formats.file_format import formats_of
 from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
 from services.api.http.artifact_views import artifact_path
@@ -11,6 +13,7 @@ from services.api.pages.card_facts import CardFacts
 from services.api.pages.eta_words import eta_words
 from services.api.pages.media_words import MediaWords, words_of
 from services.common.catalogue.catalogue import Catalogue
+from services.common.modalities.modality import Media
 from services.common.modalities.registry import modalities
 from services.common.schemas import Artifact, Progress, State, StatusRecord
 
@@ -30,28 +33,27 @@ _DETAILS: Final = {
 }
 
 
-_FORMATS: Final = {
-    "image": ("PNG", "JPEG", "WebP"),
-    "audio": ("WAV", "MP3", "Opus", "FLAC", "AAC"),
-    "text": ("TXT", "JSON", "SRT", "VTT"),
-}
+_SPELLED: Final = {"webp": "WebP", "opus": "Opus"}
 
 
 @dataclass(frozen=True)
 class CardArtifact:
+    """A stored file. `text` is its content where that is a text, None where it cannot be read just now."""
+
     artifact: Artifact
     url: str
+    text: str | None = None
 
     @property
-    def media(self) -> str:
-        """The kind of file: image, audio, video or text."""
-        kind = self.artifact.media_type.partition("/")[0]
-        return "text" if kind == "application" else kind
+    def media(self) -> Media | None:
+        """The kind of file; None for one that cannot be shown."""
+        found = formats_of(self.artifact)
+        return found[0].media if found else None
 
     @property
-    def formats(self) -> tuple[str, ...]:
-        """The formats that it can be had in."""
-        return _FORMATS.get(self.media, ())
+    def formats(self) -> Sequence[tuple[str, str]]:
+        """The formats that it can be had in: the name in an address, and the one that people read."""
+        return [(each.name, _SPELLED.get(each.name, each.name.upper())) for each in formats_of(self.artifact)]
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,18 @@ class JobCard:
     artifacts: tuple[CardArtifact, ...]
 
     @classmethod
-    def of(cls, job: StatusRecord, catalogue: Catalogue, poll_seconds: float, place: Place | None = None) -> Self:
-        """Build the card; `place` is a queued job's place in the queue, None when it is unknown."""
+    def of(
+        cls,
+        job: StatusRecord,
+        catalogue: Catalogue,
+        poll_seconds: float,
+        place: Place | None = None,
+        texts: Mapping[int, str] | None = None,
+    ) -> Self:
+        """Build the card; `place` is a queued job's place in the queue, None when it is unknown.
+
+        `texts` has the content of artifacts that are texts, by their index.
+        """
         params = job.message.params
         contract = modalities().get(job.message.modality)
         facts, words = CardFacts.of(job.message, contract), words_of(contract)
@@ -112,7 +124,10 @@ class JobCard:
             percent=percent,
             poll_seconds=summary.next_poll(poll_seconds),
             previews=_previews(summary, facts.count),
-            artifacts=tuple(CardArtifact(each, artifact_path(job.job_id, each)) for each in job.artifacts),
+            artifacts=tuple(
+                CardArtifact(each, artifact_path(job.job_id, each), (texts or {}).get(each.index))
+                for each in job.artifacts
+            ),
         )
 
     @property

@@ -3,18 +3,24 @@
 import asyncio
 import hashlib
 from contextlib import suppress
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
+from services.api.core.formats.file_format import formats_of, wanted_format
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
 from services.api.pages.job_card import PHASE_TITLES, JobCard
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.submission import new_token, read_form, submit_form, token_or_new
-from services.common.errors import JobFinished
+from services.common.errors import JobFinished, StudioError
+from services.common.modalities.modality import Media
+from services.common.schemas import StatusRecord
 from services.common.settings import Settings
+
+LONGEST_TEXT: Final = 500_000  # bytes of a stored text that the page shows: some hours of speech
 
 
 class JobPages:
@@ -55,9 +61,24 @@ class JobPages:
         job_id, catalogue = _job_id(request), request.state["catalogue"]
         positions = request.state["positions"]
         job, reported = await asyncio.gather(own_jobs(request).read(job_id), positions.reported(job_id))
-        card = JobCard.of(job, catalogue, self._settings.poll_seconds, await positions.place(job, reported))
+        place, texts = await asyncio.gather(positions.place(job, reported), _texts(request, job))
+        card = JobCard.of(job, catalogue, self._settings.poll_seconds, place, texts)
         account, token = caller_of(request).account, new_token()
         return self._templates.page(name, account=account, card=card, token=token, phases=PHASE_TITLES)
+
+
+async def _texts(request: Request[AppState], job: StatusRecord) -> dict[int, str]:
+    """Return the content of the artifacts that are texts, by their index, as far as they can be read now."""
+    artifacts, party, found = request.state["artifacts"], caller_of(request).party, {}
+    for artifact in job.artifacts:
+        formats = {each.name: each for each in formats_of(artifact) if each.media is Media.TEXT}
+        if "txt" not in formats or artifact.bytes > LONGEST_TEXT:
+            continue
+        with suppress(StudioError):
+            async with artifacts.sending(party):
+                content = await artifacts.read(artifact, wanted_format(artifact, "txt"), party)
+            found[artifact.index] = content.decode("utf-8", "replace")
+    return found
 
 
 def _job_id(request: Request[AppState]) -> str:

@@ -11,7 +11,7 @@ from services.common.modalities.modality import Media, Modality
 class MediaWords:
     """`question` stands above the box for words, `hint` in it, and `empty` beside it when nothing was typed.
 
-    `only_file` is the question where a file says all.
+    `only_file` is the question where a file says all. `symbol` is the drawing in the layout that stands for one.
     """
 
     thing: str
@@ -22,6 +22,7 @@ class MediaWords:
     only_file: str
     button: str
     again: str
+    symbol: str
 
 
 _WORDS: Final[Mapping[Media, MediaWords]] = {
@@ -34,6 +35,7 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         only_file="Which picture do we work on?",
         button="Take the photo",
         again="New variation",
+        symbol="still-life",
     ),
     Media.AUDIO: MediaWords(
         thing="recording",
@@ -44,6 +46,7 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         only_file="Which recording do we work on?",
         button="Say it",
         again="Say it again",
+        symbol="sound-wave",
     ),
     Media.VIDEO: MediaWords(
         thing="film",
@@ -54,6 +57,7 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         only_file="What do we make a film of?",
         button="Make the film",
         again="New take",
+        symbol="still-life",
     ),
     Media.TEXT: MediaWords(
         thing="text",
@@ -64,6 +68,7 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         only_file="What shall we write down?",
         button="Write it",
         again="Write it again",
+        symbol="text-lines",
     ),
 }
 

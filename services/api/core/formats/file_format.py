@@ -1,6 +1,6 @@
 """The formats in which stored files can be had, by what they hold: images, sound or transcripts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -93,7 +93,7 @@ def wanted_format(
     own = _stored_format(artifact)
     if name is None:
         name = own.name if own else "another file"
-    allowed = _offered(own)
+    allowed = sorted(each.name for each in formats_of(artifact))
     if own is None or name not in allowed:
         offered = ", ".join(allowed) or "only as it is stored"
         detail = f"an artifact of {artifact.media_type} is not offered as {name[:40]!r}; it is offered: {offered}"
@@ -109,15 +109,16 @@ def wanted_format(
     return replace(FORMATS[name], side=side, quality=quality, metadata=metadata)
 
 
+def formats_of(artifact: Artifact) -> Sequence[FileFormat]:
+    """Return the formats in which the artifact can be had; none for a file that is only had as it is stored."""
+    own = _stored_format(artifact)
+    if own is None:
+        return ()
+    if own.media is Media.TEXT and own.media_type != _TRANSCRIPT:
+        return (own,)
+    return tuple(each for each in _ALL if each.media is own.media)
+
+
 def _stored_format(artifact: Artifact) -> FileFormat | None:
     media_type = artifact.media_type.partition(";")[0].strip()
     return next((each for each in _ALL if each.media_type == media_type), None)
-
-
-def _offered(own: FileFormat | None) -> list[str]:
-    """Return the names of the formats that can be made of this one."""
-    if own is None:
-        return []
-    if own.media is Media.TEXT and own.media_type != _TRANSCRIPT:
-        return [own.name]
-    return sorted(each.name for each in _ALL if each.media is own.media)
