@@ -43,6 +43,40 @@ async def test_manifest_is_understood(client: httpx2.AsyncClient, backends: Back
     assert answer.json()["warnings"] == []
 
 
+async def test_artifact_of_an_older_version_is_shown(client: httpx2.AsyncClient, backends: Backends) -> None:
+    """An artifact without duration, length and kind of source is read; what it lacks is null."""
+    job_id = new_job_id()
+    artifact = {"index": 0, "key": f"jobs/{job_id}/a.png", "media_type": "image/png", "bytes": 3, "sha256": "0" * 64}
+    more = {"artifacts": [{**artifact, "width": 64, "height": 64, "seed": 7}], "state": "succeeded"}
+    await _manifest(backends, manifest(job_id, "studio-tiny", **more), job_id)
+
+    (shown,) = (await client.get(f"/v1/jobs/{job_id}")).json()["artifacts"]
+
+    assert (shown["width"], shown["duration_seconds"], shown["characters"], shown["source_type"]) == (
+        64,
+        None,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("modality", ["txt2txt", "of-a-package-that-is-gone"])
+async def test_job_of_an_unknown_modality_is_shown(
+    client: httpx2.AsyncClient, backends: Backends, modality: str
+) -> None:
+    """A job of a modality that this version does not know, or does not know any more, is read and shown as it is."""
+    job_id = new_job_id()
+    kept = message(job_id, "poet", modality=modality, params={"prompt": "an ode", "seed": 7})
+    await _manifest(backends, manifest(job_id, "poet", message=kept), job_id)
+
+    answer = await client.get(f"/v1/jobs/{job_id}")
+    page = await client.get(f"/jobs/{job_id}", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.json()["modality"]) == (200, modality)
+    assert answer.json()["params"] == {"prompt": "an ode", "seed": 7}
+    assert (page.status_code, "an ode" in page.text) == (200, True)
+
+
 async def test_manifest_not_understood_is_not_lost(client: httpx2.AsyncClient, backends: Backends) -> None:
     """A manifest of a later format stays and is answered 503, so that a gateway of that version may answer a retry."""
     job_id = new_job_id()
@@ -78,7 +112,9 @@ def test_message_is_understood(more: dict[str, object]) -> None:
     """A message of the first version is read, and so is one with a field of a later version."""
     sent = message(new_job_id(), "studio-tiny", **more)
 
-    assert JobMessage.decode(json.dumps(sent).encode()).params == sent["params"]
+    read = JobMessage.decode(json.dumps(sent).encode())
+
+    assert (read.params, read.inputs) == (sent["params"], {})
 
 
 @pytest.mark.services
