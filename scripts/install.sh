@@ -8,12 +8,12 @@ cd "$(dirname "$0")/.."
 export PYTHONSAFEPATH=1 # no module of this folder is taken for one of Python's
 sh scripts/secrets.sh
 wanted=$(cat pyproject.toml constraints.txt | cksum)
-missing='' extras=api,otel,speech group=''
+missing='' extras=api,otel group=''
 for part in "$@"; do
     [ "$(cat ".venv/installed-$part" 2>/dev/null || true)" != "$wanted" ] || continue
     missing="$missing $part"
     case $part in
-    runtime) extras=$extras,inference ;;
+    runtime) extras=$extras,inference,speech ;;
     tools) group='--group dev' ;;
     *) echo "install.sh: no part $part; there are: runtime tools" >&2 && exit 2 ;;
     esac

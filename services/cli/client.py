@@ -12,8 +12,10 @@ import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from services.api.core.formats.file_format import FORMATS
 from services.cli.gateway_access import GatewayAccess, ask, get_with_retries, open_client, silence
 from services.cli.gateway_answers import RETRY_SECONDS, Refused, Unreachable
+from services.cli.output_format import Destination, OutputFormat, media_of
 from services.cli.photo_files import NotWritten, PhotoFiles
 
 JobJson = dict[str, Any]
@@ -21,18 +23,18 @@ LIVE: Final = ("queued", "running")
 
 
 async def submit(
-    gateway: GatewayAccess, body: Mapping[str, Any], files: PhotoFiles, image_format: str | None, console: Console
+    gateway: GatewayAccess, body: Mapping[str, Any], files: PhotoFiles, form: OutputFormat | None, console: Console
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    Images are saved in `image_format`; None keeps the stored format. Raises Refused, Unreachable, NotWritten.
+    They are saved in the format `form`; None keeps the stored one. Raises Refused, Unreachable, NotWritten.
     """
     async with open_client(gateway) as client:
         job = await _accepted(client, body)
         later = f"; `studio fetch {job['id']}` saves it later"
         try:
             job = await _followed(client, job, console)
-            return job, await _save(client, job, files, image_format, console)
+            return job, await _save(client, job, files, form, console)
         except httpx2.RequestError as exc:
             raise Unreachable(f"job {job['id']} was accepted, but {silence(gateway.url, exc)}{later}") from exc
         except Unreachable as exc:
@@ -48,23 +50,24 @@ async def submit(
 async def fetch(
     gateway: GatewayAccess,
     job_id: str,
-    files: PhotoFiles,
-    image_format: str | None,
+    choose: Destination,
     console: Console,
     *,
     wait: bool = True,
 ) -> tuple[JobJson, list[Path]]:
     """Save the artifacts of a job submitted before; return as `submit`, once the job is over.
 
-    Raises as `submit`, and ValueError if its photos cannot be written, or without `wait` if it is not over.
+    `choose` returns the files and their format by what the job makes. Raises as `submit`, and ValueError if its files
+    cannot be written, or without `wait` if it is not over.
     """
     async with open_client(gateway) as client:
         job: JobJson = (await ask(client, "GET", _path(job_id))).json()
+        files, form = choose(media=media_of(job))
         await asyncio.to_thread(files.check, _count(job))
         if job["state"] in LIVE and not wait:
             raise ValueError(f"job {job_id} is {job['state']}, and no gateway is running: start one with `studio`")
         job = await _followed(client, job, console)
-        return job, await _save(client, job, files, image_format, console)
+        return job, await _save(client, job, files, form, console)
 
 
 async def list_jobs(gateway: GatewayAccess, limit: int) -> list[JobJson]:
@@ -108,7 +111,7 @@ async def _followed(client: httpx2.AsyncClient, job: JobJson, console: Console) 
 
 
 async def _save(
-    client: httpx2.AsyncClient, job: JobJson, files: PhotoFiles, image_format: str | None, console: Console
+    client: httpx2.AsyncClient, job: JobJson, files: PhotoFiles, form: OutputFormat | None, console: Console
 ) -> list[Path]:
     def tell(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -116,9 +119,9 @@ async def _save(
     photos: dict[int, bytes] = {}
     for artifact in job["artifacts"]:
         media_type: str = artifact["media_type"]
-        wanted = {"format": image_format} if image_format and media_type.startswith("image/") else {}
-        if wanted:
-            media_type = f"image/{image_format}"
+        wanted: dict[str, str] = {}
+        if form and any(each.media_type == media_type for each in FORMATS.values()):
+            wanted, media_type = {"format": form}, FORMATS[form].media_type
         path = f"{_path(job['id'])}/artifacts/{artifact['index']}"
         response = await get_with_retries(client, path, media_type=media_type, params=wanted)
         photos[artifact["index"]] = response.content

@@ -1,4 +1,4 @@
-"""`studio generate` and `fetch`: photos from the running gateway, or from one started for the command."""
+"""`studio generate` and `fetch`: files from the running gateway, or from one started for the command."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from rich.console import Console
 from services.cli.client import fetch, submit
 from services.cli.gateway_access import GatewayAccess, check_gateway
 from services.cli.gateway_answers import Refused, Unreachable
-from services.cli.image_options import OutputFormat
+from services.cli.output_format import Destination, OutputFormat
 from services.cli.photo_files import PhotoFiles
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.settings import Settings
@@ -34,7 +34,7 @@ async def run_generate(
     from services.cli.serve.studio import open_studio
 
     alone = _alone(settings, workers=1)
-    with console.status("no gateway is running, starting one for this photo") as status:
+    with console.status("no gateway is running, starting one for this job") as status:
         async with open_studio(alone, catalogue, model, status.update) as studio:
             status.stop()
             submitted = submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)
@@ -48,22 +48,22 @@ async def run_fetch(
     catalogue: Catalogue,
     model: Model,
     job_id: str,
-    saving: tuple[PhotoFiles, OutputFormat | None],
+    choose: Destination,
     console: Console,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Save the photos of a job submitted before; return as `run_generate`.
+    """Save the files of a job submitted before; `choose` and what is returned are as in `client.fetch`.
 
     Raises Unreachable or Refused when STUDIO_URL names a gateway that is not there, and ValueError as `fetch`.
     """
     gateway = GatewayAccess.of(settings)
     if await _is_running(gateway, settings):
-        return await fetch(gateway, job_id, *saving, console)
+        return await fetch(gateway, job_id, choose, console)
     from services.cli.serve.studio import open_studio
 
-    with console.status("no gateway is running, starting one for this photo") as status:
+    with console.status("no gateway is running, starting one for this job") as status:
         async with open_studio(_alone(settings, workers=0), catalogue, model, status.update) as studio:
             status.stop()
-            return await fetch(GatewayAccess(studio.url), job_id, *saving, console, wait=False)
+            return await fetch(GatewayAccess(studio.url), job_id, choose, console, wait=False)
 
 
 async def _is_running(gateway: GatewayAccess, settings: Settings) -> bool:

@@ -2,16 +2,19 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from services.cli.exits import FAILED, USAGE, errors, leave, run
-from services.cli.image_options import OutputFormat, destination, sides_of
+from services.cli.image_options import sides_of
 from services.cli.options import AsJson, ModelName, chosen_model
+from services.cli.output_format import Destination, OutputFormat, destination
 from services.cli.photo_files import PhotoFiles
 from services.cli.tables import job_table, plain, print_table
+from services.common.modalities.modality import Media
 from services.common.telemetry.logging import configure_logging
 
 job_commands = typer.Typer()
@@ -20,7 +23,10 @@ MOST_TRIED: Final = 16  # files; the gateway refuses as many photos, in its own 
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="File of the photo, or - for standard output; default: photo.png."
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File of the photo or sound, or - for standard output; default: photo.png.",
     ),
 ]
 Format = Annotated[OutputFormat | None, typer.Option(help="Format of the file; default: by its suffix.")]
@@ -70,7 +76,9 @@ def cancel(context: typer.Context, job_id: Annotated[str, typer.Argument(help="T
 @job_commands.command()
 def generate(
     context: typer.Context,
-    prompt: Annotated[str, typer.Argument(help="The product to photograph.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="The product to photograph, or the text to say.", show_default=False)
+    ] = None,
     *,
     output: Output = None,
     output_format: Format = None,
@@ -83,27 +91,33 @@ def generate(
     guidance: Annotated[float | None, typer.Option(help="How closely the photo follows the prompt.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same photo again.")] = None,
     count: Annotated[int | None, typer.Option(help="Number of photos, 1 to 4.")] = None,
+    voice: Annotated[str | None, typer.Option(help="Whose voice says the text.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Pace of the voice; 1 is a natural one.")] = None,
     as_json: WithFiles = False,
 ) -> None:
-    """Make a photo and print the file's path.
+    """Make a photo, or have a text said, and print the file's path.
 
-    Uses the running gateway, or starts one on this machine for this photo. A file that exists stays: the photo goes
+    Uses the running gateway, or starts one on this machine for this job. A file that exists stays: the new one goes
     beside it, under a name with a number.
 
-    Exit codes: 0 done, 1 the job failed or its photo could not be written, 2 wrong usage, 3 no gateway accepted the job
+    Exit codes: 0 done, 1 the job failed or its file could not be written, 2 wrong usage, 3 no gateway accepted the job
     or reported its end.
     """
     from services.cli.generate import run_generate
 
-    saving = _saving(output, output_format, min(max(count or 1, 1), MOST_TRIED), force=force, as_json=as_json)
     settings, catalogue = context.obj
     chosen = chosen_model(settings, catalogue, model)
-    if count is None and (own := chosen.defaults.get("num_images")) is not None:
-        _check(saving[0], int(own))
-    configure_logging("warning", settings.log_format)  # the output is the photo
+    choose = partial(destination, output, output_format, force=force)
+    saving = _saving(choose, chosen.contract.makes, as_json=as_json)
+    _check(saving[0], min(max(count or chosen.contract.count(chosen.defaults), 1), MOST_TRIED))
+    subject = chosen.contract.subject
+    if (prompt is None) is not (subject is None):
+        needs = "takes no words" if subject is None else f"needs words: `studio generate --model {chosen.name} WORDS`"
+        leave(USAGE, f"{chosen.name} {needs}")
+    configure_logging("warning", settings.log_format)  # the output is the file
     body = {
         "model": model,
-        "prompt": prompt,
+        **({subject: prompt} if subject else {}),
         "style": style,
         "negative_prompt": negative_prompt,
         **sides_of(size),
@@ -111,6 +125,8 @@ def generate(
         "guidance": guidance,
         "seed": seed,
         "num_images": count,
+        "voice": voice,
+        "speed": speed,
     }
     given = {name: value for name, value in body.items() if value is not None}
     job, paths = run(run_generate(settings, catalogue, chosen, given, saving, errors))
@@ -127,35 +143,35 @@ def fetch(
     force: Force = False,
     as_json: WithFiles = False,
 ) -> None:
-    """Save the photos of a job submitted before and print their paths.
+    """Save the files of a job submitted before and print their paths.
 
-    Waits for a job that is not over. Uses the running gateway, or starts one on this machine, which makes no photo.
+    Waits for a job that is not over. Uses the running gateway, or starts one on this machine, which makes no job.
 
-    Exit codes: 0 done, 1 the job failed or its photo could not be written, 2 wrong usage or no such job, 3 no gateway
+    Exit codes: 0 done, 1 the job failed or its file could not be written, 2 wrong usage or no such job, 3 no gateway
     answers.
     """
     from services.cli.generate import run_fetch
 
-    saving = _saving(output, output_format, 1, force=force, as_json=as_json)
+    choose = partial(destination, output, output_format, force=force)
+    files, _ = _saving(choose, None, as_json=as_json)
+    if output is not None:
+        _check(files, 1)
     settings, catalogue = context.obj
-    configure_logging("warning", settings.log_format)  # the output is the photo
+    configure_logging("warning", settings.log_format)  # the output is the file
     model = chosen_model(settings, catalogue, None)
-    job, paths = run(run_fetch(settings, catalogue, model, job_id, saving, errors))
+    job, paths = run(run_fetch(settings, catalogue, model, job_id, choose, errors))
     _report(job, paths, as_json=as_json)
 
 
-def _saving(
-    output: str | None, output_format: OutputFormat | None, count: int, *, force: bool, as_json: bool
-) -> tuple[PhotoFiles, OutputFormat | None]:
-    """Return the files and their format once they can be written. Ends the command for any other."""
+def _saving(choose: Destination, media: Media | None, *, as_json: bool) -> tuple[PhotoFiles, OutputFormat | None]:
+    """Return the files and their format. Ends the command for names and formats that are none of what is made."""
     try:
-        files, image_format = destination(output, output_format, force=force)
-        if files.path is None and as_json:
-            leave(USAGE, "-o - and --json both write to standard output: name a file with -o, or leave out --json")
+        files, form = choose(media=media)
     except ValueError as exc:
         leave(USAGE, plain(str(exc)))
-    _check(files, count)
-    return files, image_format
+    if files.path is None and as_json:
+        leave(USAGE, "-o - and --json both write to standard output: name a file with -o, or leave out --json")
+    return files, form
 
 
 def _check(files: PhotoFiles, count: int) -> None:

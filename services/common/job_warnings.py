@@ -13,6 +13,8 @@ NEGATIVE_PROMPT_UNUSED: Final = "negative-prompt-unused"
 PARAMETER_UNUSED: Final = "parameter-unused"
 SIZE_CHANGED: Final = "size-changed"
 OUTPUTS_FILTERED: Final = "outputs-filtered"
+WORDS_UNSAID: Final = "words-unsaid"
+NO_SPEECH: Final = "no-speech"
 INPUT_CROPPED: Final = "input-cropped"
 ADDRESS_UNKNOWN: Final = "address-unknown"
 
@@ -23,6 +25,8 @@ WARNING_TITLES: Final[Mapping[str, str]] = {
     PARAMETER_UNUSED: "The model did not use a parameter",
     SIZE_CHANGED: "The model made another size than the one asked for",
     OUTPUTS_FILTERED: "The model's safety checker withheld some of the outputs; the others are there",
+    WORDS_UNSAID: "The voice has no sound for some of the words, and left them out",
+    NO_SPEECH: "The model heard no speech in the recording",
     INPUT_CROPPED: "The picture has another shape than the image asked for: its edges were cut off",
     ADDRESS_UNKNOWN: "The URLs of the images begin with an address that the client may not reach",
 }

@@ -6,18 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.cli import job_commands
-from services.cli.image_options import OutputFormat, destination
+from services.cli.output_format import OutputFormat, destination
 from services.cli.photo_files import NotWritten, PhotoFiles
 from services.common.catalogue.catalogue import Catalogue
+from services.common.catalogue.files import load_catalogue
+from services.common.modalities.modality import Media
 from services.common.settings import Settings
 from tests.api.conftest import catalogue
 
 __all__ = ["catalogue"]
 
 LONG = "x" * 300
+MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.fixture
@@ -45,9 +48,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["-o", f"folder/{'é' * 130}.png"], "its name is too long"),
         (["-o", "/proc/a.png"], "/proc/a.png cannot be written"),
         (["-o", "/sys/kernel/a.png"], "/sys/kernel/a.png cannot be written"),
-        (["-o", "a.gif"], "a.gif: a photo has no format .gif"),
+        (["-o", "a.gif"], "has no format .gif"),
         (["-o", "a.TIFF"], "no format .tiff"),
-        (["-o", "a.png.txt"], "no format .txt"),
+        (["-o", "a.png.docx"], "no format .docx"),
         (["-o", "a.gif", "--output-format", "png"], "a.gif ends in .gif, but --output-format is png: name it .png"),
         (["-o", "a.png", "--output-format", "jpeg"], "a.png ends in .png, but --output-format is jpeg"),
         (["-o", "a.jpg", "--output-format", "webp"], "a.jpg ends in .jpg, but --output-format is webp"),
@@ -59,15 +62,49 @@ def test_refused_before_anything_is_submitted(
 ) -> None:
     """A target that cannot take the photo ends the command with 2 and a sentence; no gateway is asked or started."""
     before = sorted(folder.rglob("*"))
-    done = CliRunner().invoke(job_commands.job_commands, [*command, *arguments])  # without settings: none are read
+    done = _invoke(*command, *arguments)
     assert done.exit_code == 2, done.output
     assert told in done.output.replace("\n", "")
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["hibari", "ready", "-o", "mug.png"], "mug.png: a sound has no format .png; name it .wav, .mp3, .opus"),
+        (["hibari", "ready", "-o", "mug.txt"], "a sound has no format .txt"),
+        (["hibari", "ready", "-o", "mug", "--output-format", "jpeg"], "a sound has no format jpeg; choose wav, mp3"),
+        (["studio-tiny", "red mug", "-o", "mug.mp3"], "mug.mp3: a photo has no format .mp3; name it .png, .jpg"),
+        (["whisper-tiny-en", "-o", "mug.mp3"], "a text has no format .mp3; name it .txt, .json, .srt, .vtt"),
+        (["hibari"], "hibari needs words"),
+        (["whisper-tiny-en", "red mug"], "whisper-tiny-en takes no words"),
+    ],
+)
+def test_what_a_model_does_not_make(folder: Path, arguments: list[str], told: str) -> None:
+    """A format or words that do not fit the model end the command with 2 and what fits; nothing is submitted."""
+    done = _invoke("generate", "--model", *arguments)
+    assert done.exit_code == 2, done.output
+    assert told in done.output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("media", "wanted", "expected"),
+    [
+        (Media.AUDIO, None, ("speech.wav", OutputFormat.WAV)),
+        (Media.AUDIO, OutputFormat.AAC, ("speech.m4a", OutputFormat.AAC)),
+        (Media.TEXT, None, ("transcript.txt", OutputFormat.TXT)),
+        (Media.VIDEO, None, ("video", None)),
+    ],
+)
+def test_usual_names(folder: Path, media: Media, wanted: OutputFormat | None, expected: object) -> None:
+    """Without -o the file is named after what is made."""
+    files, form = destination(None, wanted, force=False, media=media)
+    assert (str(files.path), form) == expected
+
+
 def test_several_photos_do_not_fit_standard_output(folder: Path) -> None:
     """Standard output takes one photo."""
-    done = CliRunner().invoke(job_commands.job_commands, ["generate", "red mug", "-o", "-", "--count", "2"])
+    done = _invoke("generate", "red mug", "-o", "-", "--count", "2")
     assert (done.exit_code, "takes one photo, and 2 are asked for" in done.output) == (2, True)
 
 
@@ -105,6 +142,12 @@ def test_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `~` that no shell has replaced is the home folder."""
     monkeypatch.setenv("HOME", str(folder))
     assert destination("~/a.png", None, force=False)[0].path == folder / "a.png"
+
+
+def _invoke(*arguments: str) -> Result:
+    """Run a command with the catalogue of the project."""
+    catalogue = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
+    return CliRunner().invoke(job_commands.job_commands, arguments, obj=(Settings(), catalogue))
 
 
 def _write(files: PhotoFiles, count: int = 1, only: int | None = None) -> tuple[list[str], list[str]]:
@@ -254,7 +297,7 @@ def test_name_does_not_command_the_terminal(folder: Path) -> None:
     name = "a\n\x1b[2Jb"
     assert _write(PhotoFiles(Path(name))) == ([name], [])
     told = _write(PhotoFiles(Path(name)))[1]
-    refused = CliRunner().invoke(job_commands.job_commands, ["generate", "red mug", "-o", f"{name}/c.png"])
+    refused = _invoke("generate", "red mug", "-o", f"{name}/c.png")
     assert refused.exit_code == 2
     for text in (*told, refused.output.strip()):
         assert not set(text) & {"\n", "\x1b"}

@@ -29,6 +29,12 @@ class DiffusersOptions(BaseModel):
     on: list[Literal["traced-denoiser"]] = []
 
 
+class NoOptions(BaseModel):
+    """The adapter takes none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 @dataclass(frozen=True)
 class Declaration:
     """`options` is None for an adapter that takes any."""
@@ -41,6 +47,8 @@ GROUP: Final = "studio.models"
 ADAPTERS: Final[Mapping[str, Declaration]] = {
     "txt2img": Declaration("txt2img", DiffusersOptions),
     "img2img": Declaration("img2img", DiffusersOptions),
+    "tts": Declaration("tts", NoOptions),
+    "stt": Declaration("stt", NoOptions),
 }
 
 

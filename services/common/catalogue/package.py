@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final, Self
 
@@ -50,16 +51,26 @@ class Package:
 
     @property
     def location(self) -> Path:
-        """The file or folder that an adapter loads."""
-        return self.folder / Path(self.path).name if "" in self.digests else self.folder
+        """The file or folder that an adapter loads: where the package is installed, else in the cache."""
+        return self.installed or (self.folder / Path(self.path).name if "" in self.digests else self.folder)
+
+    @property
+    def installed(self) -> Path | None:
+        """The file or folder beside our own code, where the package is installed there in this very version."""
+        try:
+            found = distribution(self.name)
+        except PackageNotFoundError:
+            return None
+        place = Path(str(found.locate_file(self.path)))
+        return place if found.version == self.version and place.exists() else None
 
     @property
     def files(self) -> Mapping[Path, str]:
-        """The files in the cache, each with its digest."""
+        """The files at `location`, each with its digest."""
         return {self.location / name if name else self.location: digest for name, digest in self.digests.items()}
 
     def member(self, file: Path) -> str:
-        """Return the name in the wheel of one of `files`."""
+        """Return the name in the wheel of one of `files`, which are in the cache."""
         return self.path if "" in self.digests else f"{self.path}/{file.relative_to(self.folder).as_posix()}"
 
 

@@ -84,6 +84,8 @@ class ArtifactWriter:
         """Encode an output. Raise GenerationError if it cannot be encoded: another attempt would not help."""
         try:
             return await asyncio.to_thread(self._marked, output, metadata_of(item, self._runtime.model))
+        except GenerationError:
+            raise
         except Exception as exc:
             reason = "the model's output is nothing that can be encoded: ask the operator, whose log has the reason"
             raise GenerationError(reason) from exc

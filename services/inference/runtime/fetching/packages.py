@@ -71,6 +71,8 @@ def _fault(package: Package) -> str | None:
 
 
 def _fetch(package: Package, fault: str, tell: Tell) -> None:
+    if package.installed:
+        raise NotDownloaded(f"{fault}; the package is installed, so install it again as {package.requirement}")
     if is_offline():
         raise NotDownloaded(f"{fault}, and {VARIABLE} or --offline forbids a download")
     folder = package.folder

