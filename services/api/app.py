@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -23,11 +24,9 @@ from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
-from services.api.core.inputs.decoder import Bounds
-from services.api.core.inputs.inputs import Inputs
-from services.api.core.inputs.store import InputStore
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
+from services.api.core.provenance import Provenance
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.renditions import open_renditions
 from services.api.core.sweeper import Sweeper
@@ -55,9 +54,11 @@ from services.api.middleware.unread_body import UnreadBody
 from services.api.pages.page_errors import problem_page
 from services.api.pages.page_templates import PageTemplates, load_page_templates
 from services.api.pages.routes import page_routes
+from services.api.pages.submission import FORM_BYTES
+from services.api.pages.uploads import PATH as WITH_FILES
 from services.api.reference.routes import reference_routes
-from services.api.v1.inputs import FORM_BYTES
 from services.api.v1.inputs import PATH as INPUTS
+from services.api.v1.provenance import PATH as PROVENANCE
 from services.common.backends import Backends, open_backends
 from services.common.background import background_task
 from services.common.catalogue.catalogue import Catalogue
@@ -67,6 +68,8 @@ from services.common.network.addresses import s3_endpoint
 from services.common.settings import Settings
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
+
+TAKE_FILES: Final = (INPUTS, PROVENANCE, WITH_FILES)  # paths with a longer body, and more time for it
 
 
 def create_app(
@@ -123,8 +126,7 @@ async def _open_core(
         # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
         await backends.broker.depth(model)
     gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
-    inputs = InputStore(backends.objects, backends.clock, settings.input_ttl_seconds)
-    sweeper = Sweeper(gateway, inputs, backends, settings.sweep_seconds, metrics)
+    sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
     positions = QueuePositions(backends, catalogue)
     async with (
         open_renditions() as renditions,
@@ -135,7 +137,8 @@ async def _open_core(
             "gateway": gateway,
             "positions": positions,
             "artifacts": Artifacts(backends.objects, renditions),
-            "inputs": Inputs(inputs, Bounds.of(settings), backends.clock),
+            "provenance": Provenance(gateway, backends.objects),
+            "inputs": gateway.inputs,
             "clients": WaitingClients(backends.cache),
             "dead_letters": DeadLetters(gateway, backends.broker, GATEWAY_SECONDS),
             "health": BackendHealth(backends, sweeper),
@@ -147,6 +150,8 @@ def _middleware(
 ) -> list[Middleware]:
     """Return the layers around the routes, the outermost first."""
     base = base_path(settings.public_url)
+    longest = dict.fromkeys(TAKE_FILES, settings.max_input_bytes + FORM_BYTES)
+    patience = dict.fromkeys(TAKE_FILES, settings.input_deadline_seconds)
     return [
         *([Middleware(BelowBasePath, base)] if base else []),
         Middleware(Telemetry, metrics.requests, tracer),
@@ -159,8 +164,8 @@ def _middleware(
         Middleware(ErrorShapes, partial(problem_page, templates)),
         Middleware(UnexpectedErrors),
         Middleware(RequestLimits),
-        Middleware(BodyLimit, settings.max_body_bytes, {INPUTS: settings.max_input_bytes + FORM_BYTES}),
-        Middleware(BodyDeadline, settings.body_deadline_seconds, {INPUTS: settings.input_deadline_seconds}),
+        Middleware(BodyLimit, settings.max_body_bytes, longest),
+        Middleware(BodyDeadline, settings.body_deadline_seconds, patience),
         Middleware(RequestBudget),
     ]
 

@@ -14,6 +14,7 @@ from services.api.v1.inputs import input_endpoints
 from services.api.v1.jobs import job_endpoints
 from services.api.v1.previews import preview_endpoints
 from services.api.v1.problems import problem_endpoints
+from services.api.v1.provenance import provenance_endpoints
 from services.api.v1.queue import queue_endpoints
 from services.api.v1.status import status_endpoints
 
@@ -25,6 +26,7 @@ def endpoints() -> list[Endpoint]:
         *artifact_endpoints(),
         *input_endpoints(),
         *preview_endpoints(),
+        *provenance_endpoints(),
         *catalogue_endpoints(),
         *queue_endpoints(),
         *openai_endpoints(),

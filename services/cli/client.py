@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from services.api.core.formats.file_format import FORMATS
 from services.cli.gateway_access import GatewayAccess, ask, get_with_retries, open_client, silence
 from services.cli.gateway_answers import RETRY_SECONDS, Refused, Unreachable
+from services.cli.input_files import with_files_sent
 from services.cli.output_format import Destination, OutputFormat, media_of
 from services.cli.photo_files import NotWritten, PhotoFiles
 
@@ -27,10 +28,11 @@ async def submit(
 ) -> tuple[JobJson, list[Path]]:
     """Submit, wait, save the artifacts of a succeeded job; return the job and the files written.
 
-    They are saved in the format `form`; None keeps the stored one. Raises Refused, Unreachable, NotWritten.
+    Files that the body names by their path are sent in first. Artifacts are saved in the format `form`; None keeps the
+    stored one. Raises Refused, Unreachable, NotWritten, and OSError for a file that cannot be read.
     """
     async with open_client(gateway) as client:
-        job = await _accepted(client, body)
+        job = await _accepted(client, await with_files_sent(client, body))
         later = f"; `studio fetch {job['id']}` saves it later"
         try:
             job = await _followed(client, job, console)

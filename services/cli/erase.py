@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.api.auth.keys import KeyRing
 from services.api.core.gateway import Gateway
-from services.api.core.inputs.store import InputStore
+from services.api.core.inputs.keys import by_id
 from services.common.backends import Backends, open_backends
 from services.common.catalogue.catalogue import Catalogue
 from services.common.errors import JobNotFound, JobRemoved, NewerVersion, RecordUnreadable
@@ -68,8 +68,7 @@ class Erased:
 async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_progress: Callable[[str], None]) -> Erased:
     """Erase everything of the owner. Repeatable; must be repeated after it raises BackendUnavailable."""
     async with open_backends(settings) as backends:
-        inputs = InputStore(backends.objects, backends.clock, settings.input_ttl_seconds)
-        eraser = Eraser(backends, Gateway(backends, catalogue, settings), inputs, owner)
+        eraser = Eraser(backends, Gateway(backends, catalogue, settings), owner)
         erased = await eraser.erase(on_progress)
         if erased.owner_unknown:
             erased.owners |= _owners_of_keys(settings)
@@ -80,8 +79,8 @@ async def run_erase(settings: Settings, catalogue: Catalogue, owner: str, on_pro
 class Eraser:
     """Removes job by job, as a client would. The tombstone goes first, so a worker drops a job it still holds."""
 
-    def __init__(self, backends: Backends, gateway: Gateway, inputs: InputStore, owner: str) -> None:
-        self._backends, self._gateway, self._stored = backends, gateway, inputs
+    def __init__(self, backends: Backends, gateway: Gateway, owner: str) -> None:
+        self._backends, self._gateway, self._stored = backends, gateway, gateway.inputs.store
         self._manifests = Manifests(backends.objects)
         self._erased = Erased(owner)
         self._faulty = FaultyItems(backends, "the erasure")
@@ -133,9 +132,9 @@ class Eraser:
 
     async def _inputs(self) -> None:
         """Delete the files that the owner sent in."""
-        for input_id, keys in (await self._stored.of_owner(self._erased.owner)).items():
+        for input_id, keys in by_id(await self._stored.keys_of_owner(self._erased.owner)).items():
             async with self._faulty.apart(input_id):
-                await self._stored.delete(input_id, keys)
+                await self._stored.delete(input_id, keys.files)
                 self._erased.inputs.add(input_id)
 
     async def _letters(self) -> None:

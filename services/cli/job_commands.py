@@ -84,6 +84,8 @@ def generate(
     output_format: Format = None,
     force: Force = False,
     model: ModelName = None,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture to begin with.")] = None,
+    audio: Annotated[Path | None, typer.Option(metavar="FILE", help="A recording to write down.")] = None,
     style: Annotated[str | None, typer.Option(help="A studio look; see /v1/styles.")] = None,
     negative_prompt: Annotated[str | None, typer.Option("--negative", help="What the photo must not show.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
@@ -95,7 +97,7 @@ def generate(
     speed: Annotated[float | None, typer.Option(help="Pace of the voice; 1 is a natural one.")] = None,
     as_json: WithFiles = False,
 ) -> None:
-    """Make a photo, or have a text said, and print the file's path.
+    """Make a photo, have a text said or a recording written down, and print the file's path.
 
     Uses the running gateway, or starts one on this machine for this job. A file that exists stays: the new one goes
     beside it, under a name with a number.
@@ -118,6 +120,8 @@ def generate(
     body = {
         "model": model,
         **({subject: prompt} if subject else {}),
+        "image": image,
+        "audio": audio,
         "style": style,
         "negative_prompt": negative_prompt,
         **sides_of(size),

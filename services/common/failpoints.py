@@ -14,6 +14,8 @@ from services.common.network.addresses import s3_endpoint
 
 # In the order of the writes between which they lie; docs/architecture.md says what a crash there leaves behind.
 FAILPOINTS: Final = (
+    "gateway.filed",
+    "gateway.given",
     "gateway.created",
     "gateway.published",
     "gateway.confirmed",
@@ -24,6 +26,7 @@ FAILPOINTS: Final = (
     "gateway.ended",
     "gateway.forgotten",
     "worker.begun",
+    "worker.fetched",
     "worker.generated",
     "worker.stored",
     "worker.finished",

@@ -5,9 +5,13 @@ InputError
 ├── InputUnreadable             it is damaged, cut off or empty
 ├── InputUnsupported            it is of a kind that is not taken here
 └── InputTooLarge               in bytes, pixels, seconds, or the work that it takes
+
+GenerationError
+├── InputMissing                a file of the job is gone, or is another than was sent in
+└── InputUnavailable            the object store did not give a file of the job
 """
 
-from services.common.errors import StudioError
+from services.common.errors import GenerationError, StudioError
 
 
 class InputError(StudioError): ...
@@ -25,3 +29,12 @@ class InputUnsupported(InputError): ...
 
 
 class InputTooLarge(InputError): ...
+
+
+class InputMissing(GenerationError):
+    code = "input-missing"
+    retryable = False  # the same id has no file the next time either
+
+
+class InputUnavailable(GenerationError):
+    code = "storage-unavailable"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from services.common.modalities.params import VISIBLE
+from services.common.modalities.params import FILE, VISIBLE
 from services.common.suggestions import nearest
 
 FAULTS: Final = 10  # of one request that are told
@@ -79,6 +79,8 @@ def _of_form(pattern: str, path: Sequence[str], schema: type[BaseModel], got: st
     """Return a sentence with what the pattern asks for, in the words of the field where it has some."""
     if pattern == VISIBLE:
         return f"must have a character that shows, not {got}"
+    if pattern == FILE:
+        return f"must be the id of a file sent to /v1/inputs, or a base64 data URL; no other URL is fetched, got {got}"
     known: dict[str, Any] = schema.model_json_schema()["properties"].get(path[0], {}) if path else {}
     abouts = [each["description"] for each in (known, *known.get("anyOf", [])) if "description" in each]
     return f"{got} is not valid here: {abouts[0].rstrip('.')}" if abouts else f"must match {pattern}, not {got}"

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         description="Other sites, such as https://shop.example.com, whose scripts may use the API and whose pages may "
         "show its images; with commas.",
     )
-    max_body_bytes: int = Field(1_000_000, ge=1024, description="Largest request body.")
+    max_body_bytes: int = Field(1_500_000, ge=1024, description="Largest request body.")
     body_deadline_seconds: float = Field(10, gt=0, description="Seconds within which a request body must arrive.")
     graceful_timeout_seconds: float = Field(
         35, gt=0, description="Time the gateway gives running requests at shutdown."

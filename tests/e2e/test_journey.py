@@ -50,6 +50,27 @@ def test_a_product_becomes_a_photo(system: System) -> None:
     assert system.client.get(submitted.headers["Location"]).status_code == 200
 
 
+def test_a_file_is_known_again(system: System) -> None:
+    """A photo comes in parts, and is known by its bytes, whole and as a JPEG without settings, until it is removed."""
+    system.start_gateway()
+    system.start_worker()
+    job = system.wait(system.submit("red mug")["id"])
+    path = f"/v1/jobs/{job['id']}/artifacts/0"
+    png, jpeg = (system.client.get(f"{path}{query}").content for query in ("", "?format=jpeg&metadata=0"))
+
+    parts = [system.client.get(path, headers={"Range": asked}) for asked in ("bytes=0-99", "bytes=100-")]
+    whole, made_from = (system.client.post("/v1/provenance", content=each).json() for each in (png, jpeg))
+
+    assert [part.status_code for part in parts] == [206, 206]
+    assert b"".join(part.content for part in parts) == png
+    assert (
+        (whole["job_id"], whole["unchanged"]) == (made_from["job_id"], not made_from["unchanged"]) == (job["id"], True)
+    )
+    assert whole["source_type"] == made_from["source_type"] == "trainedAlgorithmicMedia"
+    assert system.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert not system.client.post("/v1/provenance", content=png).json()["from_this_studio"]
+
+
 def test_seeds(system: System) -> None:
     """Each of n images has its own seed; the same seed gives the same bytes, another seed gives others."""
     system.start_gateway()

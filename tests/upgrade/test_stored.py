@@ -47,7 +47,7 @@ async def test_artifact_of_an_older_version_is_shown(client: httpx2.AsyncClient,
     """An artifact without duration, length and kind of source is read; what it lacks is null."""
     job_id = new_job_id()
     artifact = {"index": 0, "key": f"jobs/{job_id}/a.png", "media_type": "image/png", "bytes": 3, "sha256": "0" * 64}
-    more = {"artifacts": [{**artifact, "width": 64, "height": 64, "seed": 7}], "state": "succeeded"}
+    more: dict[str, Any] = {"artifacts": [{**artifact, "width": 64, "height": 64, "seed": 7}], "state": "succeeded"}
     await _manifest(backends, manifest(job_id, "studio-tiny", **more), job_id)
 
     (shown,) = (await client.get(f"/v1/jobs/{job_id}")).json()["artifacts"]

@@ -70,9 +70,12 @@ async def test_refused_detail_is_told_in_its_own_range(browser: httpx2.AsyncClie
         assert f"number from {told}." in Page((await browser.post("/", data=sent)).text).text
 
 
-async def test_model_that_needs_a_file_has_no_form(browser: httpx2.AsyncClient) -> None:
-    """A model that needs more than words is not offered: the form stays with the default model."""
-    assert (await form_of(browser, "retoucher")).fields()["model"] == "studio-tiny"
+async def test_model_that_needs_a_file_has_a_field_for_it(browser: httpx2.AsyncClient) -> None:
+    """A model that begins with a picture has a field for one, of that kind, in a form that can carry it."""
+    form = await form_of(browser, "retoucher")
+    assert form.fields()["model"] == "retoucher"
+    assert form.one("input", id="image")["accept"] == "image/*"
+    assert form.one("form", **{"class": "composer"})["enctype"] == "multipart/form-data"
 
 
 async def test_schema_is_narrowed_for_programs_too(browser: httpx2.AsyncClient) -> None:

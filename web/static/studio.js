@@ -197,6 +197,52 @@ document.addEventListener("click", (event) => {
   box.focus();
 });
 
+// A field for a file: shows what was chosen, and takes files that are dropped or pasted anywhere on the page.
+class FileField {
+  constructor(element) {
+    this.element = element;
+    this.input = element.querySelector("input[type=file]");
+    this.shown = element.querySelector("[data-shown]");
+    element.addEventListener("change", (event) => this.#show(event.target));
+    for (const name of ["dragover", "drop"]) {
+      document.addEventListener(name, (event) => {
+        if (!event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        element.toggleAttribute("data-over", name === "dragover");
+        if (name === "drop") this.#take(event.dataTransfer.files);
+      });
+    }
+    document.addEventListener("dragleave", () => element.removeAttribute("data-over"));
+    document.addEventListener("paste", (event) => this.#take(event.clipboardData.files));
+  }
+
+  #take(files) {
+    const file = [...files].find((each) => each.type.startsWith(this.element.dataset.kind));
+    if (!file) return;
+    const transfer = new DataTransfer();
+    transfer.items.add(file);
+    this.input.files = transfer.files;
+    this.#show(this.input);
+  }
+
+  // The other way to give the file is emptied, so that one file is sent.
+  #show(input) {
+    const file = input.files[0];
+    if (!file) return;
+    for (const other of this.element.querySelectorAll("input[type=file]")) {
+      if (other !== input) other.value = "";
+    }
+    const element = document.createElement(this.element.dataset.kind === "image" ? "img" : "audio");
+    element.src = URL.createObjectURL(file);
+    if (element instanceof HTMLAudioElement) element.controls = true;
+    else element.alt = file.name;
+    this.shown.replaceChildren(element);
+    announce(`Chosen: ${file.name}`);
+  }
+}
+
+for (const element of document.querySelectorAll("[data-file]")) new FileField(element);
+
 for (const [id, Kind] of [["job", JobWatch], ["busy", Watch], ["history", Watch], ["status", Watch]]) {
   const element = document.getElementById(id);
   if (element) new Kind(element).start();

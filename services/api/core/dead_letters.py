@@ -69,7 +69,8 @@ class DeadLetters:
         message = JobMessage.decode(letter.body)
         body = {**message.params, "model": message.model}
         # With a key, so that a crash before the letter is dropped does not make two jobs of it.
-        again, _ = await self._gateway.accept(body, owner=message.owner, idempotency_key=f"dead-letter-{message_id}")
+        key = f"dead-letter-{message_id}"
+        again, _ = await self._gateway.accept(body, owner=message.owner, idempotency_key=key, sees=lambda _owner: True)
         await self._in_time(self._broker.drop(message_id))
         return again
 

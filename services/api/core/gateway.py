@@ -1,16 +1,18 @@
 """The gateway's side of the protocol: a job's way from the request to the queue, and every later request for it.
 
-Knows nothing of HTTP. The order of the writes is the promise: record, message, `published`, then the answer.
+Knows nothing of HTTP. The order of the writes is the promise: input, record, message, `published`, then the answer.
 """
 
-import hashlib
-import json
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 from services.api.core.history import accepted_jobs
+from services.api.core.inputs.decoder import Bounds
+from services.api.core.inputs.inputs import Inputs, Sees
+from services.api.core.inputs.job_inputs import JobInputs
+from services.api.core.inputs.store import InputStore
+from services.api.core.job_records import JobRecords
 from services.api.core.publisher import Publisher
 from services.api.core.queue_capacity import QueueCapacity
 from services.common.backends import Backends
@@ -21,18 +23,16 @@ from services.common.errors import (
     IdempotencyMismatch,
     JobFinished,
     JobNotFound,
-    ModelNotFound,
     QueueFull,
     RecordUnreadable,
     StudioError,
 )
 from services.common.failpoints import Failpoints
-from services.common.ids import JobIds, is_job_id
+from services.common.ids import is_job_id
 from services.common.manifests import Manifests
-from services.common.modalities.params import MAX_SEED
 from services.common.ports import Quota
 from services.common.preview_cache import forget_previews, preview_key
-from services.common.schemas import JobMessage, State, StatusRecord
+from services.common.schemas import State, StatusRecord
 from services.common.settings import Settings
 
 
@@ -55,12 +55,13 @@ class Gateway:
         failpoints: Failpoints | None = None,
         observer: SubmissionObserver | None = None,
     ) -> None:
-        self._catalogue = catalogue
         self._backends = backends
         self._manifests = Manifests(backends.objects)
-        self._settings = settings
-        self._ids = JobIds(backends.clock)
         self._failpoints = failpoints or Failpoints()
+        self._records = JobRecords(catalogue, settings, backends.clock)
+        store = InputStore(backends.objects, backends.clock, settings.input_ttl_seconds, self._failpoints)
+        self.inputs = Inputs(store, Bounds.of(settings), backends.clock)
+        self._job_inputs = JobInputs(self.inputs)
         self._observer = observer
         self._capacity = QueueCapacity(backends.broker, settings.queue_limit)
         self._publisher = Publisher(backends, self.read, self._failpoints)
@@ -72,14 +73,16 @@ class Gateway:
         owner: str | None = None,
         idempotency_key: str | None = None,
         quota: Quota | None = None,
+        sees: Sees | None = None,
     ) -> tuple[StatusRecord, bool]:
         """Accept a job: once this returns, only its own outcome, its expiry or its owner ends it.
 
-        `body` is `{"model"?: name, **parameters}`. With a key used before, return the job of
-        that request and True.
+        `body` is `{"model"?: name, **parameters}`. The inputs that it names are of owners whom the caller `sees`: the
+        job's own, by default. With a key used before, return the job of that request and True.
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
-        record = self._record(body, owner, idempotency_key)
+        record = self._records.make(body, owner, idempotency_key)
+        record = await self._with_inputs(record, sees or (lambda other: other == owner), quota)
         try:
             stored, replayed = await self._store_and_publish(record, quota)
         except StudioError as exc:
@@ -90,6 +93,16 @@ class Gateway:
             report = self._observer.replayed if replayed else self._observer.accepted
             report(stored.message.model)
         return stored, replayed
+
+    async def _with_inputs(self, record: StatusRecord, sees: Sees, quota: Quota | None) -> StatusRecord:
+        """Return the record with its inputs. They are stored and name the job before it has a record."""
+        message, contract = record.message, self.model(record.message.model).contract
+        if not contract.inputs:
+            return record
+        party = quota.party if quota else message.owner or ""
+        message = await self._job_inputs.attach(message, contract, sees, party)
+        self._failpoints.reach("gateway.given")
+        return record.model_copy(update={"message": message})
 
     async def _store_and_publish(self, record: StatusRecord, quota: Quota | None) -> tuple[StatusRecord, bool]:
         # Before anything is written: a broker that does not answer leaves nothing behind.
@@ -178,37 +191,9 @@ class Gateway:
         self._failpoints.reach("gateway.forgotten")
         if record is not None:
             await forget_previews(self._backends.cache, record)
+            await self.inputs.store.release(record.message)
         await self._manifests.clear(job_id)
 
     def model(self, name: object) -> Model:
         """Return the model of this name, or the default one for a request without a name. Raises ModelNotFound."""
-        if name is None:
-            name = self._settings.model or self._catalogue.default_model.name
-        if isinstance(name, str) and name in self._catalogue.models:
-            return self._catalogue.models[name]
-        raise ModelNotFound(name, self._catalogue.models)
-
-    def _record(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
-        model = self.model(body.get("model"))
-        params = model.parameters({name: value for name, value in body.items() if name != "model"})
-        model.contract.words(params.model_dump(), self._catalogue.styles)  # raises for an unknown look
-        if params.seed is None:
-            # Chosen here, not in the worker, so that a redelivery makes the same image.
-            params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
-        now = self._backends.clock()
-        message = JobMessage(
-            job_id=self._ids.new(),
-            model=model.name,
-            modality=model.modality,
-            params=params.model_dump(mode="json", exclude_none=True),
-            owner=owner,
-            created_at=now,
-            expires_at=now + self._settings.job_ttl_seconds,
-        )
-        return StatusRecord(
-            job_id=message.job_id,
-            message=message,
-            idempotency_key=key,
-            body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
-            created_at=now,
-        )
+        return self._records.model(name)

@@ -7,7 +7,7 @@ from typing import NoReturn
 import structlog
 
 from services.api.core.gateway import Gateway
-from services.api.core.inputs.store import InputStore
+from services.api.core.inputs.sweep import InputSweep
 from services.api.core.lane_sweep import LaneSweep
 from services.api.core.metrics import Metrics
 from services.common.backends import Backends, ping_all
@@ -19,7 +19,6 @@ log = structlog.get_logger(__name__)
 
 TOMBSTONE_SECONDS = 30 * 86_400.0
 TOMBSTONE_SWEEP_SECONDS = 3600.0
-INPUT_SWEEP_SECONDS = 3600.0
 FAILURES = 2  # in a row: a fault that passes keeps no gateway from its work
 REST = 20  # times as long as a sweep took: with many lost messages it must leave time for submits
 
@@ -31,23 +30,16 @@ class Sweeper:
     """
 
     def __init__(
-        self,
-        gateway: Gateway,
-        inputs: InputStore,
-        backends: Backends,
-        sweep_seconds: float,
-        metrics: Metrics | None = None,
+        self, gateway: Gateway, backends: Backends, sweep_seconds: float, metrics: Metrics | None = None
     ) -> None:
-        self._inputs = inputs
         self._backends = backends
         self._manifests = Manifests(backends.objects)
         self._sweep_seconds = sweep_seconds
         self._metrics = metrics or Metrics()
         self._lanes = LaneSweep(gateway, backends, self._metrics)
         self._tombstones_due = 0.0
-        self._inputs_due = 0.0
         self._removals = FaultyItems(backends, "the sweep over removals")
-        self._ended = FaultyItems(backends, "the sweep over inputs")
+        self._inputs = InputSweep(gateway.inputs.store, backends, gateway.read)
         self._failures = 0  # sweeps in a row that failed although the backends answered
 
     @property
@@ -71,7 +63,7 @@ class Sweeper:
 
     @property
     def _faulty(self) -> set[str]:
-        return self._lanes.faulty.found | self._removals.found | self._ended.found
+        return self._lanes.faulty.found | self._removals.found | self._inputs.faulty.found
 
     async def _outcome(self) -> str:
         """Sweep, and return done, failed, or unavailable for a backend that is away."""
@@ -85,10 +77,10 @@ class Sweeper:
     async def sweep(self) -> None:
         """Make one pass over the lanes of live jobs and, every hour, over the tombstones and the inputs.
 
-        None keeps the others from their turn. Raise the first fault of a whole pass.
+        Neither keeps the other from its turn. Raise the first fault of a whole pass.
         """
         fault: Exception | None = None
-        for step in (self._lanes.sweep, self._sweep_removals, self._sweep_inputs):
+        for step in (self._lanes.sweep, self._sweep_removals):
             try:
                 await step()
             except Exception as exc:  # noqa: BLE001 - raised below
@@ -100,20 +92,12 @@ class Sweeper:
         if time.monotonic() < self._tombstones_due:
             return
         self._removals.begin()
-        for job_id in await self._manifests.buried():
+        removed = await self._manifests.buried()
+        for job_id in removed:
             async with self._removals.apart(job_id):
                 await self._complete_removal(job_id)
+        await self._inputs.sweep(set(removed))
         self._tombstones_due = time.monotonic() + TOMBSTONE_SWEEP_SECONDS
-
-    async def _sweep_inputs(self) -> None:
-        """Delete the inputs that have ended."""
-        if time.monotonic() < self._inputs_due:
-            return
-        self._ended.begin()
-        for input_id, keys in (await self._inputs.expired()).items():
-            async with self._ended.apart(input_id):
-                await self._inputs.delete(input_id, keys)
-        self._inputs_due = time.monotonic() + INPUT_SWEEP_SECONDS
 
     async def _complete_removal(self, job_id: str) -> None:
         try:

@@ -13,6 +13,7 @@ from services.api.core.dead_letters import DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
 from services.api.core.inputs.inputs import Inputs
+from services.api.core.provenance import Provenance
 from services.api.core.queue_positions import QueuePositions
 from services.api.core.waiting_clients import WaitingClients
 from services.api.http.rate_limit import RateLimit
@@ -26,6 +27,7 @@ class CoreState(TypedDict):
     gateway: Gateway
     positions: QueuePositions
     artifacts: Artifacts
+    provenance: Provenance
     inputs: Inputs
     clients: WaitingClients
     dead_letters: DeadLetters

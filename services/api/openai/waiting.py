@@ -32,13 +32,15 @@ async def accept(
     """
     gateway, clients, caller = request.state["gateway"], request.state["clients"], caller_of(request)
     if key is not None:
-        record, _ = await gateway.accept(job, owner=caller.owner, idempotency_key=key, quota=quota)
+        record, _ = await gateway.accept(job, owner=caller.owner, idempotency_key=key, quota=quota, sees=caller.sees)
         return record, None
     said = json.dumps([caller.party, caller.owner, body], sort_keys=True).encode()
     seconds = request.state["settings"].image_wait_seconds + _SPARE_SECONDS
     while True:
         sending = await clients.sending(hashlib.sha256(said).hexdigest(), _sent_before(request), seconds)
-        record, known = await gateway.accept(job, owner=caller.owner, idempotency_key=sending.key, quota=quota)
+        record, known = await gateway.accept(
+            job, owner=caller.owner, idempotency_key=sending.key, quota=quota, sees=caller.sees
+        )
         if not known or not (record.cancel_requested or record.state is State.CANCELED):
             return record, sending
         await clients.forget(sending)  # canceled a moment ago, when the client seemed to have left

@@ -15,11 +15,21 @@ _FRAMES: Final = {
 
 
 @dataclass(frozen=True)
+class CardFile:
+    """A file that the job is made from: the title of its parameter, and where it can be seen."""
+
+    title: str
+    url: str
+    media: Media
+
+
+@dataclass(frozen=True)
 class CardFacts:
     """`told` has titles and values. `framed` is true for a job that a look can word; `style` is that look's name."""
 
     title: str
     told: tuple[tuple[str, str], ...]
+    files: tuple[CardFile, ...]
     framed: bool
     style: str | None
     frame: tuple[int, int]
@@ -30,7 +40,7 @@ class CardFacts:
         """Return the facts; of a kind of job that is not known any more, the parameters as they are."""
         if contract is None:
             known = tuple((name, str(value)) for name, value in message.params.items())
-            return cls(message.modality, known, framed=False, style=None, frame=(1, 1), count=1)
+            return cls(message.modality, known, (), framed=False, style=None, frame=(1, 1), count=1)
         params, fields, size = message.params, contract.params.model_fields, contract.size(message.params)
         apart = {contract.subject, "style", *contract.inputs, *(_SIZE if size else ())}
         told = {
@@ -42,6 +52,11 @@ class CardFacts:
         return cls(
             title=contract.title(params) or _file_name(message) or message.modality,
             told=tuple({**first, **told}.items()),
+            files=tuple(
+                CardFile(fields[name].title or name, f"/v1/inputs/{params[name]}/file", kind.media)
+                for name, kind in contract.inputs.items()
+                if name in message.inputs
+            ),
             framed="style" in fields,
             style=contract.look(params),
             frame=size or _FRAMES.get(contract.makes, (1, 1)),

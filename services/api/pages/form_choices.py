@@ -9,12 +9,31 @@ from services.api.http.model_schema import model_schema
 from services.api.pages.form_field import FormField
 from services.api.pages.media_words import MediaWords, words_of
 from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.modalities.modality import Media
 from services.common.modalities.style import Style
 
 # Width to height. The words are what photographers call the shapes.
 SHAPES: Final = (("Square", 1, 1), ("Portrait", 4, 5), ("Landscape", 3, 2))
-_FIRST_SCREEN: Final = ("style", "width", "height", "num_images")
 _ORDER: Final = ("text", "integer", "number", "choice")
+
+
+@dataclass(frozen=True)
+class FileField:
+    """A field for a file of this kind."""
+
+    name: str
+    media: Media
+    label: str
+
+    @property
+    def accept(self) -> str:
+        """The media types that a browser lets people choose from."""
+        return f"{self.media}/*"
+
+    @property
+    def empty(self) -> str:
+        """The sentence beside the field when there is no file."""
+        return "Choose a picture, or take one." if self.media is Media.IMAGE else "Choose a recording."
 
 
 @dataclass(frozen=True)
@@ -32,13 +51,14 @@ class Size:
 
 @dataclass(frozen=True)
 class FormChoices:
-    """`subject` is the box for words, None for a model that needs none; `details` are the parameters without a place on
-    top.
+    """`subject` is the box for words, None for a model that needs none; `files` are the parameters that name one, and
+    `details` those without a place on top.
     """
 
     model: Model
     words: MediaWords
     subject: FormField | None
+    files: Sequence[FileField]
     styles: Sequence[Style]
     sizes: Sequence[Size]
     counts: Sequence[int]
@@ -50,14 +70,17 @@ class FormChoices:
         """Build the choices for a model that `form_model` returned."""
         schema = model_schema(model, catalogue)
         fields = _fields(schema, model)
-        side = fields.get("width")
+        # Without a size of its own, what a model makes has the shape of the file that it is given.
+        side = fields.get("width") if "width" in model.defaults or not model.contract.inputs else None
         subject = fields.get(model.contract.subject or "")
         count = fields.get("num_images")
-        rest = (field for name, field in fields.items() if field is not subject and name not in _FIRST_SCREEN)
+        apart = {"style", "num_images", *(("width", "height") if side else ())}
+        rest = (field for name, field in fields.items() if field is not subject and name not in apart)
         return cls(
             model,
             words_of(model.contract),
             subject,
+            files=_files(schema, model),
             styles=tuple(catalogue.styles.values()) if "style" in fields else (),
             sizes=tuple(_size(model, side, *shape) for shape in SHAPES) if side else (),
             counts=range(1, int(count.most or 1) + 1) if count else (),
@@ -77,13 +100,13 @@ def form_model(catalogue: Catalogue, *names: str | None) -> Model:
     for model in (*known, catalogue.default_model, *catalogue.models.values()):
         if has_form(model, catalogue):
             return model
-    raise LookupError("the pages need a model whose parameters can be typed, and the catalogue has none")
+    raise LookupError("the pages need a model whose parameters a form can give, and the catalogue has none")
 
 
 def has_form(model: Model, catalogue: Catalogue) -> bool:
-    """True if everything that the model needs can be typed."""
+    """True if everything that the model needs can be typed, or is a file."""
     schema = model_schema(model, catalogue)
-    return set(schema.get("required", ())) <= _fields(schema, model).keys()
+    return set(schema.get("required", ())) <= {*_fields(schema, model), *model.contract.inputs}
 
 
 def _fields(schema: Mapping[str, Any], model: Model) -> dict[str, FormField]:
@@ -92,6 +115,11 @@ def _fields(schema: Mapping[str, Any], model: Model) -> dict[str, FormField]:
     typed = ((name, value) for name, value in schema["properties"].items() if name not in files)
     built = (FormField.of(name, value, required=name in required) for name, value in typed)
     return {field.name: field for field in built if field is not None}
+
+
+def _files(schema: Mapping[str, Any], model: Model) -> Sequence[FileField]:
+    described = ((name, kind.media, schema["properties"][name]) for name, kind in model.contract.inputs.items())
+    return tuple(FileField(name, media, each.get("title", name)) for name, media, each in described)
 
 
 def _size(model: Model, side: FormField, title: str, across: int, down: int) -> Size:

@@ -4,21 +4,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.api.auth.caller import caller_of
 from services.api.core.model_queue import ModelQueue
 from services.api.http.own_jobs import own_jobs
 from services.api.http.state import AppState
+from services.api.http.submit_limits import count_submit
 from services.api.pages.busy_badge import BusyBadge
 from services.api.pages.form_choices import FormChoices, form_model, has_form
 from services.api.pages.job_form import JobForm
 from services.api.pages.page_errors import BUSY, DELETED, NOT_FILLED_IN, Notice, another_model, notice, retry_headers
 from services.api.pages.page_templates import PageTemplates
-from services.api.pages.submission import read_form, submit_form
+from services.api.pages.submission import owner_of, read_form, remember, submit_form
+from services.api.pages.uploads import PATH as WITH_FILES
+from services.api.pages.uploads import upload_form
 from services.common.catalogue.catalogue import Model
 from services.common.errors import BackendUnavailable, InvalidRequest, LimitReached, NotAccepted, StudioError
 from services.common.modalities.registry import modalities
+from services.common.ports import Quota
 from services.common.schemas import StatusRecord
 from services.common.settings import Settings
 
@@ -50,16 +54,39 @@ class HomePage:
     async def submit(self, request: Request[AppState]) -> Response:
         """Answer 303 to the job's page, or the form again as it was filled in, with a sentence at each fault."""
         data = await read_form(request)
-        form = JobForm.sent(self._choices(request, data.get("model")), data)
-        if told := _another_model(form, data.get("model")):
+        return await self._submit(request, JobForm.sent(self._choices(request, data.get("model")), data))
+
+    async def submit_with_files(self, request: Request[AppState]) -> Response:
+        """Take in the files, then answer as `submit`. A file that was taken stays in a form that is shown again."""
+        try:
+            quota = await count_submit(request)
+        except LimitReached as exc:
+            form = JobForm.blank(self._choices(request))
+            told = notice(request, exc) or BUSY
+            return await self._page(request, form, told.status, told)
+        async with upload_form(request) as sent:
+            form = JobForm.sent(self._choices(request, sent.fields.get("model")), sent.fields)
+            owner = owner_of(request, form.token)
+            taken, faults = await sent.take(request, form.choices.files, owner)
+        form = form.given(taken, faults)
+        answer = await self._page(request, form, 422) if faults else await self._submit(request, form, quota)
+        return remember(request, answer, owner)
+
+    async def _submit(self, request: Request[AppState], form: JobForm, quota: Quota | None = None) -> Response:
+        named = form.values.get("model")
+        if told := _another_model(form, named):
             return await self._page(request, form, told.status, told)
         try:
-            return await submit_form(request, form.body(), form.idempotency_key(), form.token)
+            return await submit_form(request, form.body(), form.idempotency_key(), form.token, quota)
         except InvalidRequest as exc:
             return await self._page(request, form.refused(exc.errors), 422)
         except (NotAccepted, BackendUnavailable, LimitReached) as exc:
             told = notice(request, exc) or BUSY
             return await self._page(request, form, told.status, told)
+
+    async def reloaded(self, request: Request[AppState]) -> Response:  # noqa: ARG002 - a handler
+        """Lead to the form: this address is only sent to, and stays in the browser after a form with a fault."""
+        return RedirectResponse("/", 303)
 
     async def busy(self, request: Request[AppState]) -> Response:
         """Answer with the badge alone; the script replaces its own with it."""
@@ -80,6 +107,7 @@ class HomePage:
             retry_headers(told) if told else {},
             account=caller_of(request).account,
             form=form,
+            action=WITH_FILES if form.choices.files else "/",
             models=self._ready_models(request, queues, model),
             examples=[style.example for style in form.choices.styles[:EXAMPLES]],
             notice=told,

@@ -9,7 +9,7 @@ from services.api.core.formats.file_format import formats_of
 from services.api.core.job_summary import JobSummary
 from services.api.core.queue_positions import Place
 from services.api.http.artifact_views import artifact_path
-from services.api.pages.card_facts import CardFacts
+from services.api.pages.card_facts import CardFacts, CardFile
 from services.api.pages.eta_words import eta_words
 from services.api.pages.media_words import MediaWords, words_of
 from services.common.catalogue.catalogue import Catalogue
@@ -60,10 +60,10 @@ class CardArtifact:
 class JobCard:
     """`poll_seconds` is None once the job is over; `percent` is None while no step has been reported.
 
-    `phase` is one of PHASE_TITLES, None once it is over. `facts` are what was asked for, each with its title; `frame`
-    is the width and height of images to come, which keep their room so that nothing jumps. `settings` is the body of
-    `POST /v1/jobs` that makes the same again. A screen reader says `announcement`, so it changes with the state and
-    every 25 %, not at each step.
+    `phase` is one of PHASE_TITLES, None once it is over. `facts` are what was asked for, each with its title, and
+    `files` what it is made from; `frame` is the width and height of images to come, which keep their room so that
+    nothing jumps. `settings` is the body of `POST /v1/jobs` that makes the same again. A screen reader says
+    `announcement`, so it changes with the state and every 25 %, not at each step.
     """
 
     job: StatusRecord
@@ -77,6 +77,7 @@ class JobCard:
     phase: str | None
     settings: str
     facts: tuple[tuple[str, str], ...]
+    files: tuple[CardFile, ...]
     frame: tuple[int, int]
     count: int
     notes: str
@@ -118,6 +119,7 @@ class JobCard:
             phase=summary.phase,
             settings=json.dumps({"model": job.message.model, **params}, indent=2, ensure_ascii=False),
             facts=facts.told,
+            files=facts.files,
             frame=facts.frame,
             count=facts.count,
             notes=model.notes if model else "",

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from services.api.pages.form_choices import FormChoices, Size
@@ -50,7 +50,7 @@ class JobForm:
         params = job.message.params
         names = _names(choices)
         values = {names[name]: _typed(value) for name, value in params.items() if name in names}
-        size = choices.model.contract.size(params)
+        size = choices.model.contract.size(params) if choices.sizes else None
         sized = {"size": f"{size[0]}x{size[1]}"} if size else {}
         return cls(choices, {"style": "", **values, **sized, "seed": seed})
 
@@ -87,6 +87,7 @@ class JobForm:
             body["width"], body["height"] = (int(size[1]), int(size[2])) if size else (values["size"],) * 2
         if choices.counts and (count := values.get("count", "").strip()):
             body["num_images"] = int(count) if re.fullmatch("[0-9]{1,3}", count) else count
+        body |= {each.name: values[each.name] for each in choices.files if values.get(each.name)}
         for each in choices.details:
             if typed := values.get(each.name, "").strip():
                 body[each.name] = each.read(typed)
@@ -96,6 +97,10 @@ class JobForm:
         """Return the same key for a form sent twice by a double click, and another once a field was changed."""
         content = json.dumps(self.body(), sort_keys=True).encode()
         return f"form-{self.token}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+    def given(self, files: Mapping[str, str], faults: Mapping[str, str]) -> Self:
+        """Return the form with the ids of the files that were taken in, and a sentence beside each that was not."""
+        return replace(self, values={**self.values, **files}, errors=faults)
 
     def refused(self, faults: Iterable[Mapping[str, object]]) -> Self:
         """Return the form with a sentence beside every wrong field, and a new token as the old one made no job."""
@@ -112,6 +117,9 @@ class JobForm:
         for each in choices.typed:
             if each.name == name:
                 return each.fault(typed)
+        for file in choices.files:
+            if file.name == name:
+                return "This file is gone. Choose it again." if typed else file.empty
         title, things = choices.model.title, choices.words.things
         shape = f"{side.least} to {side.most} pixels a side, in steps of {side.multiple_of}" if side else "other sizes"
         return {
@@ -123,7 +131,8 @@ class JobForm:
 
 def _names(choices: FormChoices) -> dict[str, str]:
     """Return the name of the field of each parameter."""
-    return {**_FIELDS, **{each.name: each.name for each in choices.typed}}
+    own = (*(each.name for each in choices.typed), *(each.name for each in choices.files))
+    return {**_FIELDS, **{name: name for name in own}}  # also of sides that are typed, where no size is chosen
 
 
 def _typed(value: object) -> str:

@@ -13,6 +13,7 @@ from services.api.pages.login_page import LoginPage, signed_in
 from services.api.pages.page_errors import error_page, refused, with_error_pages
 from services.api.pages.page_templates import PageTemplates
 from services.api.pages.status_page import StatusPage
+from services.api.pages.uploads import PATH as WITH_FILES
 from services.common.settings import Settings
 
 
@@ -36,6 +37,8 @@ def page_routes(settings: Settings, templates: PageTemplates) -> list[BaseRoute]
     return [
         get("/", home.show),
         post("/", home.submit),
+        post(WITH_FILES, home.submit_with_files),
+        get(WITH_FILES, home.reloaded),
         get("/busy", home.busy),
         get("/history", history.show),
         get("/history/fragment", history.fragment),

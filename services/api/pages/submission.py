@@ -19,7 +19,7 @@ from services.common.ports import Quota
 from services.common.schemas import StatusRecord
 
 MAX_FIELDS: Final = 32
-FORM_BYTES: Final = 128 * 1024  # the longest texts of our forms fill a fifth, written as escapes
+FORM_BYTES: Final = 128 * 1024  # besides files; the longest texts of our forms fill a fifth, written as escapes
 _LONGEST_TYPE: Final = 1000  # characters of a Content-Type; browsers send about 80
 TRIES: Final = 25
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -55,27 +55,43 @@ async def read_form(request: Request[AppState]) -> dict[str, str]:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-async def submit_form(request: Request[AppState], body: Mapping[str, Any], key: str, token: str) -> Response:
+def owner_of(request: Request[AppState], token: str) -> str:
+    """Return the owner of what the form with this token makes: the caller, or a visitor who has no cookie yet."""
+    return caller_of(request).owner or request.state["authenticator"].visitors.newcomer(token)
+
+
+def remember(request: Request[AppState], response: Response, owner: str) -> Response:
+    """Give the browser the cookie by which the visitor finds it again, while keys are off; return the response."""
+    if caller_of(request).key is None:
+        request.state["authenticator"].visitors.remember(response, owner)
+    return response
+
+
+async def submit_form(
+    request: Request[AppState], body: Mapping[str, Any], key: str, token: str, quota: Quota | None = None
+) -> Response:
     """Answer 303 to the job's page; while keys are off, with the cookie that lets the visitor find it again.
 
-    `token` is the form's own. Raises TooManyRequests, and the errors of `Gateway.accept`.
+    `token` is the form's own, and `quota` that of a request which was counted before. Raises TooManyRequests, and the
+    errors of `Gateway.accept`.
     """
-    caller, visitors = caller_of(request), request.state["authenticator"].visitors
-    owner = caller.owner or visitors.newcomer(token)
-    job = await _submitted(request, body, owner, key, await count_submit(request))
-    response = RedirectResponse(f"/jobs/{job.job_id}", 303)
-    if caller.key is None:
-        visitors.remember(response, owner)
-    return response
+    owner = owner_of(request, token)
+    job = await _submitted(request, body, owner, key, quota or await count_submit(request))
+    return remember(request, RedirectResponse(f"/jobs/{job.job_id}", 303), owner)
 
 
 async def _submitted(
     request: Request[AppState], body: Mapping[str, Any], owner: str, key: str, quota: Quota
 ) -> StatusRecord:
+    caller = caller_of(request)
+
+    def sees(other: str | None) -> bool:
+        return other == owner or caller.sees(other)
+
     # After a double click the browser shows only the second answer, so that one waits for the first.
     for _ in range(TRIES):
         try:
-            accepting = request.state["gateway"].accept(body, owner=owner, idempotency_key=key, quota=quota)
+            accepting = request.state["gateway"].accept(body, owner=owner, idempotency_key=key, quota=quota, sees=sees)
             return (await accepting)[0]
         except IdempotencyInFlight:
             await asyncio.sleep(PAUSE_SECONDS)

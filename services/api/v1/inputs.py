@@ -2,25 +2,24 @@
 
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
-from services.api.auth.refusal import RequestRefused
 from services.api.core.inputs.record import InputRecord
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint, Upload
 from services.api.http.holding import HoldingStream
 from services.api.http.job_views import WarningView
+from services.api.http.requests.sent_file import check_encoding
 from services.api.http.state import AppState
 from services.api.http.submit_limits import SUBMIT_HEADERS, count_submit
 from services.api.http.view import View
 
 PATH = "/v1/inputs"
-FORM_BYTES = 65_536  # that a form may add to its file
 TAKEN = ("image/*", "audio/*", "application/octet-stream")
 KEPT = ("image/png", "image/jpeg", "audio/wav", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/webm")
 INPUT_PROBLEMS = ("input-not-found", "backend-unavailable")
@@ -70,7 +69,7 @@ class InputView(View):
         store = request.state["inputs"].store
         at = f"{(request.state['settings'].public_url or '').rstrip('/')}{PATH}/{record.id}"
         return cls(
-            **record.model_dump(exclude={"owner", "key", "warnings"}),
+            **record.model_dump(exclude={"owner", "key", "inline", "warnings"}),
             warnings=tuple(WarningView.of(warning) for warning in record.warnings),
             created_at=datetime.fromtimestamp(store.made_at(record.id), UTC),
             expires_at=datetime.fromtimestamp(store.expires_at(record.id), UTC),
@@ -131,7 +130,7 @@ async def take(request: Request[AppState]) -> Response:
     kept as they came.
     """
     await count_submit(request)
-    _check_encoding(request)
+    check_encoding(request)
     caller, content_type = caller_of(request), request.headers.get("Content-Type", "")
     inputs = request.state["inputs"]
     record = await inputs.take(request.stream(), content_type, owner=caller.owner, party=caller.party)
@@ -174,10 +173,3 @@ async def remove(request: Request[AppState]) -> Response:
 
 async def _own(request: Request[AppState]) -> InputRecord:
     return await request.state["inputs"].read(request.path_params["input_id"], caller_of(request).sees)
-
-
-def _check_encoding(request: Request[Any]) -> None:
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding.lower() != "identity":
-        detail = f"the Content-Encoding is {encoding[:40]!r}: send the file as it is"
-        raise RequestRefused("unsupported-media-type", detail)

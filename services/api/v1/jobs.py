@@ -121,8 +121,10 @@ async def submit(request: Request[AppState]) -> Response:
     preferences = Preferences.of(request)
     key = idempotency_key(request)
     body = await read_json_object(request)
-    owner = caller_of(request).owner
-    record, replayed = await gateway.accept(body, owner=owner, idempotency_key=key, quota=quota)
+    caller = caller_of(request)
+    record, replayed = await gateway.accept(
+        body, owner=caller.owner, idempotency_key=key, quota=quota, sees=caller.sees
+    )
     if replayed:
         preferences = replace(preferences, wait_seconds=None)  # answered at once
     if preferences.wait_seconds is not None:

@@ -18,9 +18,10 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _DATA_URL: Final = "data:[a-z]+/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}"
 MAX_DATA_URL: Final = 1_400_000  # characters: one megabyte in base64, and its media type
+FILE: Final = f"^({_UUID}|{_DATA_URL})$"
 InputId = Annotated[
     str,
-    StringConstraints(max_length=MAX_DATA_URL, pattern=f"^({_UUID}|{_DATA_URL})$"),
+    StringConstraints(max_length=MAX_DATA_URL, pattern=FILE),
     Field(description="Give the id of a file sent to /v1/inputs, or a base64 data URL. Other URLs are not fetched."),
 ]
 

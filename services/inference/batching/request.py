@@ -1,7 +1,8 @@
 """A job's handle in the batcher: it is called at its turn, begins the job, and gets the outputs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -94,6 +95,10 @@ class BatchRequest:
         if self._exception is not None:
             raise self._exception
         return [self._outputs[index] for index in range(len(self.items))]
+
+    def give(self, inputs: Mapping[str, bytes]) -> None:
+        """Give all items the files that the job is made from; a batch looks at its items once they have begun."""
+        self.items = [replace(item, inputs=inputs) for item in self.items]
 
     def withdraw(self) -> None:
         """Leave the batch: the job wants no outputs."""

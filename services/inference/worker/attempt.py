@@ -15,6 +15,7 @@ from services.common.ports import RELEASED, Outcome, Verdict
 from services.common.schemas import JobMessage, Progress, State
 from services.inference.batching.request import BatchRequest
 from services.inference.job.heartbeat import Heartbeat
+from services.inference.job.inputs import fetch_inputs
 from services.inference.job.items import items_of
 from services.inference.job.lease import JobLease
 from services.inference.job.outcomes import CANCELED, FAILED, POISON, failed
@@ -95,7 +96,7 @@ class Attempt:
         if verdict is not Verdict.HELD:
             request.withdraw()
             return await self._without_outputs(verdict)
-        made = await self._generate(request)
+        made = await self._unfetched(request) or await self._generate(request)
         outcome = await self._store(made) if isinstance(made, list) else made
         return replace(outcome, warnings=(*request.warnings, *outcome.warnings))
 
@@ -124,6 +125,21 @@ class Attempt:
                 # job makes no second dead letter.
                 if self._redelivered and ended and ended.error and ended.error.code == "poison":
                     raise InvalidMessage("attempts used up", ended.job_id)
+        return None
+
+    async def _unfetched(self, request: BatchRequest) -> Outcome | None:
+        """Fetch what the job is made from. Return how the job ends without it; its batch goes on then."""
+        inputs = self._lease.message.inputs
+        if not inputs:
+            return None
+        try:
+            with self._runtime.tracer.span("fetch"):
+                request.give(await fetch_inputs(self._runtime.backends.objects, inputs))
+        except GenerationError as exc:
+            request.withdraw()
+            log.warning("inputs not fetched", code=exc.code, reason=str(exc))
+            return failed(exc.code, str(exc), retryable=exc.retryable)
+        self._runtime.failpoints.reach("worker.fetched")
         return None
 
     async def _generate(self, request: BatchRequest) -> list[Output] | Outcome:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.api.core.gateway import Gateway
-from services.api.core.inputs.store import InputStore
 from services.api.core.sweeper import Sweeper
 from services.api.middleware.request_budget import BUDGET_SECONDS
 from services.common.backends import Backends, open_backends
@@ -75,7 +74,7 @@ async def submitted(gateway: Gateway, body: Mapping[str, Any], **given: Any) -> 
 
 
 def _sweeper(gateway: Gateway, backends: Backends) -> Sweeper:
-    return Sweeper(gateway, InputStore(backends.objects, backends.clock, 60), backends, sweep_seconds=1)
+    return Sweeper(gateway, backends, sweep_seconds=1)
 
 
 async def _begin(backends: Backends, record: StatusRecord) -> Lease:
@@ -168,7 +167,7 @@ async def test_given_up_is_not_accepted(
     gateway: Gateway, backends: Backends, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, given_up_by: str
 ) -> None:
     """A job given up by whoever made it, as the answer of a first call was lost too, is answered 503 and no job."""
-    record = gateway._record(BODY, None, "k")
+    record = gateway._records.make(BODY, None, "k")
     if given_up_by == "another gateway":
         await backends.statuses.create(record)
 
@@ -222,7 +221,7 @@ async def test_sweeper_publishes_what_was_left_behind(
 ) -> None:
     """A record whose gateway died before the message is published by the sweeper, once, under its message id."""
     monkeypatch.setattr("services.api.core.lane_sweep.UNCONFIRMED_SECONDS", -1.0)
-    record = gateway._record(BODY, None, None)
+    record = gateway._records.make(BODY, None, None)
     await backends.statuses.create(record)
     sweeper = _sweeper(gateway, backends)
     await sweeper.sweep()
@@ -261,7 +260,7 @@ async def test_sweeper_does_not_bring_back_what_was_removed(
 ) -> None:
     """A record left behind that is removed while the sweeper goes through the list is neither published nor made."""
     monkeypatch.setattr("services.api.core.lane_sweep.UNCONFIRMED_SECONDS", -1.0)
-    record = await backends.statuses.create(gateway._record(BODY, None, None))
+    record = await backends.statuses.create(gateway._records.make(BODY, None, None))
     find = backends.statuses.lanes
 
     async def removed_since(most: int) -> Sequence[Lane]:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from services.api.core.gateway import Gateway
-from services.api.core.inputs.store import InputStore
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.queue_positions import QueuePositions
@@ -96,7 +95,7 @@ async def test_expired(
     message = record.message.model_copy(update={"expires_at": time.time() - 1})
     await backends.statuses.create(record.model_copy(update={"message": message}))
     for _ in range(2):
-        await Sweeper(gateway, InputStore(backends.objects, backends.clock, 60), backends, 1, metrics).sweep()
+        await Sweeper(gateway, backends, 1, metrics).sweep()
     assert count("studio_jobs_expired_total", model=record.message.model) == 1
 
 

@@ -20,22 +20,34 @@ MODELS = Path(__file__).parents[3] / "models"
 CATALOGUE = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
 IMAGES = "/v1/images/generations"
 INPUTS = "/v1/inputs"
+PROVENANCE = "/v1/provenance"
+ARTIFACT = "/v1/jobs/{job_id}/artifacts/{index}"
 
 DOCUMENT = openapi_document(endpoints(), CATALOGUE, CATALOGUE.default_model.name)
 
 
-def accepting(*statuses: str) -> schemathesis.BaseSchema:
-    """Return the document, with these statuses as possible answers to valid requests."""
-    checks = {"positive_data_acceptance": {"expected-statuses": list(statuses)}}
+def accepting(*statuses: str, refusing: bool = True) -> schemathesis.BaseSchema:
+    """Return the document, with these statuses as possible answers to valid requests.
+
+    Requests that break the schema are refused unless `refusing` is False.
+    """
+    checks = {
+        "positive_data_acceptance": {"expected-statuses": list(statuses)},
+        "negative_data_rejection": {"enabled": refusing},
+    }
     return schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict({"checks": checks}))
 
 
 # 410: a requested job may have been removed, which no schema can express.
-operations = accepting("2xx", "3xx", "404", "409", "410").exclude(path=IMAGES).exclude(path=INPUTS)
+operations = accepting("2xx", "3xx", "404", "409", "410").exclude(path=[IMAGES, INPUTS, PROVENANCE, ARTIFACT])
+# 422: the formats depend on what the job has made.
+artifacts = accepting("2xx", "3xx", "404", "410", "422").include(path=ARTIFACT)
 # 400: the sizes of each model are in /v1/models; a pattern of them all would be unreadable.
 images = accepting("2xx", "400").include(path=IMAGES)
 # 415, 422: no schema tells which bytes are a picture. Each is looked at by a process of its own.
 files = accepting("201", "415", "422").include(path=INPUTS)
+# 422: there must be a file, and that is all.
+shown_files = accepting("200", "415", "422", refusing=False).include(path=PROVENANCE)
 thorough = settings(
     max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -64,11 +76,26 @@ def test_operation(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> Non
     sample_jobs.send(case)
 
 
+@artifacts.parametrize()
+@thorough
+def test_artifacts(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> None:
+    """The answers of the route of files keep to the document, in every format and part."""
+    sample_jobs.send(case)
+
+
 @pytest.mark.filterwarnings("ignore:Skipped test cases with unsupported payload media types")  # it makes no pictures
 @files.parametrize()
 @settings(thorough, max_examples=30)
 def test_files(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> None:
     """The answers of the route that takes files keep to the document, whatever the files are."""
+    sample_jobs.send(case)
+
+
+@pytest.mark.filterwarnings("ignore:Skipped test cases with unsupported payload media types")
+@shown_files.parametrize()
+@thorough
+def test_shown_files(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> None:
+    """The answers about files keep to the document, whatever the files are."""
     sample_jobs.send(case)
 
 

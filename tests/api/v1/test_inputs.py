@@ -10,7 +10,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from services.api.core.gateway import Gateway
-from services.api.core.inputs.store import LATE_SECONDS, InputStore, file_key
+from services.api.core.inputs.keys import file_key
+from services.api.core.inputs.store import InputStore
+from services.api.core.inputs.sweep import LATE_SECONDS
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue
@@ -111,7 +113,7 @@ async def test_ends(client: httpx2.AsyncClient, backends: Backends, settings: Se
     await backends.objects.put(file_key(None, orphan, "png"), PNG, "image/png")
     assert (await client.get(f"/v1/inputs/{old}")).status_code == 404
 
-    await Sweeper(Gateway(backends, catalogue, settings), store, backends, 1).sweep()
+    await Sweeper(Gateway(backends, catalogue, settings), backends, 1).sweep()
 
     left = await backends.objects.list("inputs/")
     assert {each for each in (kept, old, older, orphan) if any(each in key for key in left)} == {kept, old}

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-import re
+from xml.etree import ElementTree as ET
 
 import httpx2
 import pytest
@@ -29,10 +29,10 @@ def xmp_of(data: bytes) -> str:
 
 
 def source_of(xmp: str) -> str | None:
-    """Return the property of IPTC's schema."""
-    assert 'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"' in xmp
-    found = re.search("<Iptc4xmpExt:DigitalSourceType>(.*)</Iptc4xmpExt:DigitalSourceType>", xmp)
-    return found[1] if found else None
+    """Return the property of IPTC's schema, read as any program would that knows XML and RDF."""
+    (rdf,) = ET.fromstring(xmp)  # noqa: S314 - our own
+    assert rdf.tag == "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
+    return rdf.findtext("*/{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
 
 
 @pytest.mark.parametrize("metadata", ["", "&metadata=0"])
@@ -74,7 +74,8 @@ async def test_sound_is_marked_where_players_show_it(client: httpx2.AsyncClient,
     tags = Heard((await client.get(f"/v1/jobs/{job_id}/artifacts/0?format={name}&metadata=0")).content).tags
 
     assert tags["DIGITALSOURCETYPE"] == URI
-    assert source_of(tags["id3v2_priv.XMP" if name == "mp3" else "XMP"]) == URI
+    xmp = tags["id3v2_priv.XMP" if name == "mp3" else "XMP"]
+    assert source_of(xmp.replace("\\x0a", "\n")) == URI  # so FFmpeg shows the bytes of a frame
 
 
 @pytest.mark.parametrize("name", ["wav", "mp3", "opus", "flac", "aac"])

@@ -15,8 +15,9 @@ import structlog
 from services.api.core.artifacts import ArtifactStream
 from services.api.core.fair_shares import FairShares
 from services.api.core.inputs.decoder import WORK_SECONDS, Bounds, decode
+from services.api.core.inputs.keys import file_key
 from services.api.core.inputs.record import InputRecord
-from services.api.core.inputs.store import InputStore, file_key
+from services.api.core.inputs.store import InputStore
 from services.common.budget import extend_budget
 from services.common.errors import TooBusy
 from services.common.ids import JobIds
@@ -47,7 +48,13 @@ class Inputs:
         self._decoders = FairShares(DECODERS)
 
     async def take(
-        self, body: AsyncIterator[bytes], content_type: str, *, owner: str | None, party: str
+        self,
+        body: AsyncIterator[bytes],
+        content_type: str,
+        *,
+        owner: str | None,
+        party: str,
+        inline: bool = False,
     ) -> InputRecord:
         """Store the file in the body under its owner: the body itself, or the field `file` of a form.
 
@@ -65,7 +72,7 @@ class Inputs:
                 extend_budget(time.monotonic() - began)
                 input_id = self._ids.new()
                 key = file_key(owner, input_id, facts["extension"])
-                record = InputRecord(**{**facts, "id": input_id, "owner": owner, "key": key})
+                record = InputRecord(**{**facts, "id": input_id, "owner": owner, "key": key, "inline": inline})
                 await self.store.put(record, data)
         return record
 

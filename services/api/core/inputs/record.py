@@ -2,11 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from services.common.schemas import JobWarning
+from services.common.schemas import InputRef, JobWarning
 
 
 class InputRecord(BaseModel):
-    """`width` and `height` in pixels for a picture, `seconds` for a sound. `key` is that of its file."""
+    """`width` and `height` in pixels for a picture, `seconds` for a sound. `key` is that of its file.
+
+    `inline` is True for one that came inside of a job, and is that job's alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -19,4 +22,10 @@ class InputRecord(BaseModel):
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
+    inline: bool = False
     warnings: tuple[JobWarning, ...] = ()
+
+    @property
+    def ref(self) -> InputRef:
+        """The input as a job's message names it."""
+        return InputRef.model_validate(self.model_dump())

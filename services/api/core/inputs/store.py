@@ -1,103 +1,140 @@
 """Where inputs are in the object store, and how long.
 
-`inputs/<owner digest>/<id>.<ext>` is the file, so that all of an owner can be found without reading anything.
-`inputs/<id>/input.json` is the record: an input without one does not exist. So the file is written first, and deleted
-last. The id has the time at which it was made, so that the end needs no reading either.
+    inputs/<owner digest>/<id>.<ext>   the file: all of an owner can be found without reading anything
+    inputs/<id>/input.json             the record: an input without one does not exist
+    inputs/<id>/uses/<job id>          a job names the input, or was about to when its gateway went down
+    inputs/<id>/jobs/<job id>          a job names the input, and was seen to exist
+
+The file is written before its record, and deleted after it. The id has the time at which it was made, so that the end
+needs no reading; while a job names an input, it does not end.
 """
 
-import hashlib
-import re
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from pydantic import ValidationError
 
+from services.api.core.inputs.keys import FILE, ROOT, folder, owner_digest, record_key, use_key
 from services.api.core.inputs.record import InputRecord
 from services.common.errors import BackendUnavailable, ObjectNotFound
+from services.common.failpoints import Failpoints
 from services.common.ids import created_at, is_job_id
 from services.common.input_errors import InputNotFound
 from services.common.ports import ObjectStore
+from services.common.schemas import JobMessage
 
-ROOT: Final = "inputs/"
-# Clocks of gateways differ, and a file may come before its record: so much later than it ends an input is deleted.
-LATE_SECONDS: Final = 600.0
 _JSON: Final = "application/json"
-_FILE: Final = re.compile(r"inputs/[0-9a-f]{32}/([0-9a-f-]{36})\.[a-z0-9]+")
-_RECORD: Final = re.compile(r"inputs/([0-9a-f-]{36})/.+")
 
 
 class InputStore:
     """`clock` is that of the ids, in Unix seconds. Every method raises BackendUnavailable."""
 
-    def __init__(self, objects: ObjectStore, clock: Callable[[], float], ttl_seconds: float) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        clock: Callable[[], float],
+        ttl_seconds: float,
+        failpoints: Failpoints | None = None,
+    ) -> None:
         self._objects = objects
         self._clock = clock
         self._ttl_seconds = ttl_seconds
+        self._failpoints = failpoints or Failpoints()
 
     async def put(self, record: InputRecord, data: bytes) -> None:
         """Store both, the file first. Repeatable."""
         await self._objects.put(record.key, data, record.media_type)
-        await self._objects.put(_record_key(record.id), record.model_dump_json().encode(), _JSON)
+        self._failpoints.reach("gateway.filed")
+        await self._write(record)
 
     async def read(self, input_id: str) -> InputRecord:
         """Return the record. Raises InputNotFound for one that has ended, too."""
-        if not is_job_id(input_id) or self.expires_at(input_id) <= self._clock():
+        if not is_job_id(input_id):
             raise InputNotFound(input_id)
-        try:
-            body = b"".join([chunk async for chunk in self._objects.get(_record_key(input_id))])
-        except ObjectNotFound as exc:
-            raise InputNotFound(input_id) from exc
-        try:
-            return InputRecord.model_validate_json(body)
-        except ValidationError as exc:
-            raise BackendUnavailable("objects", f"the record of input {input_id} cannot be read") from exc
+        if self.expires_at(input_id) <= self._clock() and not await self._users(input_id):
+            raise InputNotFound(input_id)
+        return await self._read(input_id)
 
     def file(self, record: InputRecord) -> AsyncGenerator[bytes, None]:
         """Yield the file in chunks. Raises ObjectNotFound before the first."""
         return self._objects.get(record.key)
 
-    async def expired(self) -> Mapping[str, list[str]]:
-        """Return the keys of all that has ended by id, those of removals that were cut short included."""
-        past, found = self._clock() - LATE_SECONDS, _by_id(await self._objects.list(ROOT))
-        return {name: keys for name, keys in found.items() if self.expires_at(name) < past}
+    async def use(self, record: InputRecord, job_id: str) -> None:
+        """Keep the input for this job, which has no record yet. Raises InputNotFound for one that is being deleted.
 
-    async def of_owner(self, owner: str | None) -> Mapping[str, list[str]]:
-        """Return the keys of the owner's files by id."""
-        return _by_id(await self._objects.list(f"{ROOT}{owner_digest(owner)}/"))
+        The input is looked for again behind the mark, and who deletes it looks for marks behind the deletion of its
+        record: so one of the two sees the other.
+        """
+        await self._objects.put(use_key(record.id, "uses", job_id), b"", _JSON)
+        await self._read(record.id)
 
-    async def delete(self, input_id: str, keys: Iterable[str]) -> None:
-        """Delete the input for good; `keys` are those of its file. Repeatable."""
-        await self._objects.clear(f"{ROOT}{input_id}")
-        await self._objects.delete([key for key in keys if _FILE.fullmatch(key)])
+    async def release(self, message: JobMessage) -> None:
+        """Keep the inputs for this job no longer, and delete those that nothing else keeps. Repeatable."""
+        for ref in message.inputs.values():
+            if (match := FILE.fullmatch(ref.key)) is None:
+                continue
+            input_id = match[1]
+            await self.forget(input_id, message.job_id)
+            try:
+                record = await self._read(input_id)
+            except InputNotFound:
+                continue
+            if record.inline or self.expires_at(input_id) <= self._clock():
+                await self.delete_unused(input_id, [record.key])
+
+    async def forget(self, input_id: str, job_id: str) -> None:
+        """Delete the marks by which the job keeps the input. Repeatable."""
+        await self._objects.delete([use_key(input_id, kind, job_id) for kind in ("uses", "jobs")])
+
+    async def confirm(self, input_id: str, job_id: str) -> None:
+        """Note that the job exists, so that it is not looked for again. Repeatable."""
+        await self._objects.put(use_key(input_id, "jobs", job_id), b"", _JSON)
+        await self._objects.delete([use_key(input_id, "uses", job_id)])
+
+    async def delete_unused(self, input_id: str, keys: Sequence[str]) -> None:
+        """Delete the input unless a job names it; see `use`. `keys` are those of its file. Repeatable."""
+        try:
+            record = await self._read(input_id)
+        except InputNotFound:
+            record = None
+        await self._objects.delete([record_key(input_id)])
+        if not await self._users(input_id):
+            await self.delete(input_id, keys)
+        elif record is not None:
+            await self._write(record)
+
+    async def delete(self, input_id: str, keys: Sequence[str]) -> None:
+        """Delete the input for good, whatever names it; `keys` are those of its file. Repeatable."""
+        await self._objects.clear(folder(input_id))
+        await self._objects.delete(keys)
+
+    async def keys(self) -> Sequence[str]:
+        """Return the keys of all inputs."""
+        return await self._objects.list(ROOT)
+
+    async def keys_of_owner(self, owner: str | None) -> Sequence[str]:
+        """Return the keys of the owner's files."""
+        return await self._objects.list(f"{ROOT}{owner_digest(owner)}/")
 
     def made_at(self, input_id: str) -> float:
         """Return when the input was made, in Unix seconds."""
         return created_at(input_id)
 
     def expires_at(self, input_id: str) -> float:
-        """Return the end of the input in Unix seconds."""
+        """Return when the input ends, in Unix seconds, unless a job names it then."""
         return created_at(input_id) + self._ttl_seconds
 
+    async def _users(self, input_id: str) -> Sequence[str]:
+        return [key for key in await self._objects.list(f"{folder(input_id)}/") if key != record_key(input_id)]
 
-def file_key(owner: str | None, input_id: str, extension: str) -> str:
-    """Return the key of an input's file."""
-    return f"{ROOT}{owner_digest(owner)}/{input_id}.{extension}"
+    async def _write(self, record: InputRecord) -> None:
+        await self._objects.put(record_key(record.id), record.model_dump_json().encode(), _JSON)
 
-
-def owner_digest(owner: str | None) -> str:
-    """Return the folder of the owner's files: a name that any object store takes, and that tells nothing."""
-    return hashlib.sha256((owner or "").encode()).hexdigest()[:32]
-
-
-def _record_key(input_id: str) -> str:
-    return f"{ROOT}{input_id}/input.json"
-
-
-def _by_id(keys: Iterable[str]) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for key in keys:
-        match = _FILE.fullmatch(key) or _RECORD.fullmatch(key)
-        if match and is_job_id(match[1]):
-            found[match[1]].append(key)
-    return found
+    async def _read(self, input_id: str) -> InputRecord:
+        try:
+            body = b"".join([chunk async for chunk in self._objects.get(record_key(input_id))])
+            return InputRecord.model_validate_json(body)
+        except ObjectNotFound as exc:
+            raise InputNotFound(input_id) from exc
+        except ValidationError as exc:
+            raise BackendUnavailable("objects", f"the record of input {input_id} cannot be read") from exc

@@ -1,9 +1,8 @@
 """Takes the one file out of a form (RFC 7578)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from services.api.core.inputs.decoding.order import Order, Refusal
 
@@ -21,22 +20,12 @@ def is_form(content_type: str) -> bool:
 
 def take_part(body: Path, order: Order) -> Path:
     """Write the file beside the form, and return its path. Raises Refusal for a form without exactly one file."""
-    from python_multipart.exceptions import FormParserError
-    from python_multipart.multipart import MultipartParser, parse_options_header
-
-    boundary = parse_options_header(order.content_type)[1].get(b"boundary", b"")
-    if not boundary:
-        raise Refusal("bad-form", "the Content-Type of the form has no boundary")
     target = body.with_name("part")
-    try:
-        with _Part(target, order.max_bytes) as part:
-            parser = MultipartParser(boundary, part.callbacks)
-            for chunk in _chunks(body):
-                parser.write(chunk)
-            parser.finalize()
-    except FormParserError as exc:
-        raise Refusal("bad-form", f"the form is broken: {str(exc)[:120]}") from exc
-    part.check()
+    with target.open("wb") as file:
+        form = FormFile(order.content_type, order.max_bytes, file.write)
+        for chunk in _chunks(body):
+            form.feed(chunk)
+        form.end()
     return target
 
 
@@ -46,26 +35,48 @@ def _chunks(path: Path) -> Iterable[bytes]:
             yield chunk
 
 
-class _Part:
-    """Writes the content of the field `file` as the parser finds it, and refuses any other field."""
+class FormFile:
+    """Hands the content of the field `file` to `write` as it comes, and refuses any other field.
 
-    def __init__(self, target: Path, most: int) -> None:
-        self._target = target
+    Every method raises Refusal. `most` is the longest file in bytes.
+    """
+
+    def __init__(self, content_type: str, most: int, write: Callable[[bytes], object]) -> None:
+        from python_multipart.exceptions import FormParserError
+        from python_multipart.multipart import MultipartParser, parse_options_header
+
+        boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+        if not boundary:
+            raise Refusal("bad-form", "the Content-Type of the form has no boundary")
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks)
+        except FormParserError as exc:  # the boundary is too long
+            raise _broken(exc) from exc
+        self._write = write
         self._most = most
         self._name, self._value = b"", b""
         self._bytes = 0
         self._files = 0
         self._ended = False
 
-    def __enter__(self) -> Self:
-        self._file: IO[bytes] = self._target.open("wb")
-        return self
+    def feed(self, chunk: bytes) -> None:
+        """Read on in the form."""
+        from python_multipart.exceptions import FormParserError
 
-    def __exit__(self, _type: type[BaseException] | None, _exc: object, _trace: TracebackType | None) -> None:
-        self._file.close()
+        try:
+            self._parser.write(chunk)
+        except FormParserError as exc:
+            raise _broken(exc) from exc
+
+    def end(self) -> None:
+        """Refuse a form that has no file, or that ends too early."""
+        if not self._ended:
+            raise Refusal("bad-form", "the form ends before its last boundary: it was cut off, or is broken")
+        if not self._files:
+            raise Refusal("bad-form", f"the form has no field {FIELD!r}: send the file in it")
 
     @property
-    def callbacks(self) -> "MultipartCallbacks":
+    def _callbacks(self) -> "MultipartCallbacks":
         return {
             "on_header_field": self._on_name,
             "on_header_value": self._on_value,
@@ -73,13 +84,6 @@ class _Part:
             "on_part_data": self._on_data,
             "on_end": self._on_end,
         }
-
-    def check(self) -> None:
-        """Refuse a form that has no file, or that ends too early."""
-        if not self._ended:
-            raise Refusal("bad-form", "the form ends before its last boundary: it was cut off, or is broken")
-        if not self._files:
-            raise Refusal("bad-form", f"the form has no field {FIELD!r}: send the file in it")
 
     def _on_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -110,7 +114,11 @@ class _Part:
             raise Refusal(
                 "too-large", f"the file is longer than {self._most} bytes, the most taken: send a smaller one"
             )
-        self._file.write(data[start:end])
+        self._write(data[start:end])
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+def _broken(exc: Exception) -> Refusal:
+    return Refusal("bad-form", f"the form is broken: {str(exc)[:120]}")

@@ -1,0 +1,36 @@
+"""The scripted adapter for a modality that takes a picture: what it makes depends on every byte of it, too."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.inference.runtime.adapter import Context, Item
+from services.inference.runtime.outputs import Output
+from tests.support.models.scripted_adapter import ScriptedAdapter, expected_pixels
+
+CATALOGUE = """
+[models.{name}]
+title = "Scripted edits"
+modality = "img2img"
+adapter = "tests.support.models.scripted_edit_adapter:ScriptedEditAdapter"
+source = "."
+default = true
+defaults = {{ width = 64, height = 64, steps = 1, guidance = 1.0 }}
+max_batch = 4
+options = {{ calls = "{calls}" }}
+"""
+
+
+class ScriptedEditAdapter(ScriptedAdapter):
+    modality = "img2img"
+
+    def generate(self, batch: Sequence[Item], context: Context) -> list[Output]:
+        seen = [hashlib.sha256(item.inputs["image"]).hexdigest() for item in batch]
+        return super().generate(
+            [replace(item, prompt=f"{item.prompt}|{digest}") for item, digest in zip(batch, seen, strict=True)], context
+        )
+
+
+def edited_pixels(prompt: str, seed: int, sha256: str) -> bytes:
+    """Return the pixels that the adapter makes of this prompt, seed and picture."""
+    return expected_pixels(f"{prompt}|{sha256}", seed)
