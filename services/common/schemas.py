@@ -35,7 +35,7 @@ class State(StrEnum):
 class InputRef(Frozen):
     """A stored file that a job is made from: it was taken in, checked and stored before the job was.
 
-    A picture has `width` and `height` in pixels, a recording `seconds`. `name` is what its owner calls it.
+    A picture has `width` and `height` in pixels, a recording `seconds`.
     """
 
     key: str
@@ -45,7 +45,6 @@ class InputRef(Frozen):
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
-    name: str | None = None
 
 
 class Artifact(Frozen):

@@ -50,7 +50,7 @@ class CardFacts:
         }
         first = {"Size": f"{size[0]} \u00d7 {size[1]}"} if size else {}
         return cls(
-            title=contract.title(params) or _file_name(message) or message.modality,
+            title=contract.title(params) or _file_title(message, contract) or message.modality,
             told=tuple({**first, **told}.items()),
             files=tuple(
                 CardFile(fields[name].title or name, f"/v1/inputs/{params[name]}/file", kind.media)
@@ -64,6 +64,9 @@ class CardFacts:
         )
 
 
-def _file_name(message: JobMessage) -> str:
-    """Return what the owner calls the first file that the job is made from; "" where that is not known."""
-    return next((ref.name for ref in message.inputs.values() if ref.name), "")
+def _file_title(message: JobMessage, contract: Modality) -> str:
+    """Return a title for a job that only files say what to make; "" without any."""
+    for name, ref in message.inputs.items():
+        title = contract.params.model_fields[name].title or name
+        return f"{title}, {ref.seconds:.0f} s" if ref.seconds else title
+    return ""

@@ -1,7 +1,7 @@
 """The words of the pages for what a model makes: a photo, a recording, a film or a text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.common.modalities.modality import Media, Modality
@@ -9,9 +9,10 @@ from services.common.modalities.modality import Media, Modality
 
 @dataclass(frozen=True)
 class MediaWords:
-    """`question` stands above the box for words, `hint` in it, and `empty` beside it when nothing was typed.
+    """`question` is the first page's headline, above the box for words where a model reads any.
 
-    `only_file` is the question where a file says all. `symbol` is the drawing in the layout that stands for one.
+    `hint` stands in that box, and `empty` beside it when nothing was typed. `symbol` is the drawing in the layout that
+    stands for what is made.
     """
 
     thing: str
@@ -19,7 +20,6 @@ class MediaWords:
     question: str
     hint: str
     empty: str
-    only_file: str
     button: str
     again: str
     symbol: str
@@ -32,7 +32,6 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         question="What are we photographing?",
         hint="A product, in a few words",
         empty="Say what to photograph",
-        only_file="Which picture do we work on?",
         button="Take the photo",
         again="New variation",
         symbol="still-life",
@@ -43,7 +42,6 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         question="What shall we say?",
         hint="A sentence or two",
         empty="Type what to say",
-        only_file="Which recording do we work on?",
         button="Say it",
         again="Say it again",
         symbol="sound-wave",
@@ -54,7 +52,6 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         question="What shall we film?",
         hint="A scene, in a few words",
         empty="Say what to film",
-        only_file="What do we make a film of?",
         button="Make the film",
         again="New take",
         symbol="still-life",
@@ -65,7 +62,6 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
         question="What shall we write about?",
         hint="A question, or what to write",
         empty="Say what to write about",
-        only_file="What shall we write down?",
         button="Write it",
         again="Write it again",
         symbol="text-lines",
@@ -73,6 +69,21 @@ _WORDS: Final[Mapping[Media, MediaWords]] = {
 }
 
 
+# The question and the button where files say all.
+_FROM_FILES: Final[Mapping[Media, tuple[str, str]]] = {
+    Media.IMAGE: ("Which picture do we work on?", "Make the picture"),
+    Media.AUDIO: ("Which recording do we work on?", "Make the recording"),
+    Media.VIDEO: ("What do we make a film of?", "Make the film"),
+    Media.TEXT: ("What shall we write down?", "Write it down"),
+}
+
+
 def words_of(modality: Modality | None) -> MediaWords:
     """Return the words for a modality; those of images for one that is not known any more."""
-    return _WORDS[modality.makes if modality else Media.IMAGE]
+    if modality is None:
+        return _WORDS[Media.IMAGE]
+    words = _WORDS[modality.makes]
+    if modality.subject:
+        return words
+    question, button = _FROM_FILES[modality.makes]
+    return replace(words, question=question, button=button)
