@@ -124,6 +124,11 @@ screenshots: setup
 _secrets:
     @exec sh scripts/secrets.sh
 
+# Send hostile files to a gateway, and write their answers into docs/security.md
+[group("test")]
+hostile *ARGS: setup
+    @exec {{ python }} -m tests.intake {{ ARGS }}
+
 # Start the system in containers, with the profiles that .env names
 [group("stack")]
 up *ARGS: _secrets

@@ -26,6 +26,7 @@ NAMES = (
     "polls",
     "submit",
     "sweep",
+    "intake",
     "peers",
     "changes",
 )

@@ -38,7 +38,7 @@ async def _measure(system: System, settings: Settings) -> list[float]:
     worker = asyncio.create_task(run_worker(settings, models, models.default_model, attended=False))
     await asyncio.to_thread(_do_jobs, system, 5)
     lags: list[float] = []
-    sampler = asyncio.create_task(_sample(lags))
+    sampler = asyncio.create_task(sample_lag(lags))
     await asyncio.to_thread(_do_jobs, system, JOBS)
     sampler.cancel()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -46,7 +46,8 @@ async def _measure(system: System, settings: Settings) -> list[float]:
     return lags
 
 
-async def _sample(lags: list[float]) -> None:
+async def sample_lag(lags: list[float]) -> None:
+    """Add the milliseconds by which each short sleep was too long, until cancelled."""
     while True:
         begin = time.perf_counter()
         await asyncio.sleep(TICK_SECONDS)

@@ -24,6 +24,7 @@ from services.api.core.artifacts import Artifacts
 from services.api.core.dead_letters import GATEWAY_SECONDS, DeadLetters
 from services.api.core.gateway import Gateway
 from services.api.core.health import BackendHealth
+from services.api.core.inputs.upload_folder import delete_left_behind
 from services.api.core.metrics import Metrics
 from services.api.core.metrics_site import serve_metrics
 from services.api.core.provenance import Provenance
@@ -125,6 +126,7 @@ async def _open_core(
     for model in catalogue.models:
         # Makes the queue: RabbitMQ may lose what it confirmed for a queue that is only seconds old.
         await backends.broker.depth(model)
+    await asyncio.to_thread(delete_left_behind)
     gateway = Gateway(backends, catalogue, settings, failpoints, metrics)
     sweeper = Sweeper(gateway, backends, settings.sweep_seconds, metrics)
     positions = QueuePositions(backends, catalogue)

@@ -102,7 +102,7 @@ def test_everything_of_an_owner_is_erased(system: System) -> None:
         process.wait(30)
     assert on_backends(system, lambda backends: traces(backends, jobs)) == []
     left = on_backends(system, lambda backends: backends.objects.list("inputs/"))
-    assert [key for key in left if foreign not in key] == []
+    assert [key for key in left if own in key] == []
     assert PROMPT not in system.log()
     assert [file for file in system.folder.rglob("*") if file.is_file() and PROMPT.encode() in file.read_bytes()] == []
 

@@ -31,6 +31,10 @@ def _died_there(process: subprocess.Popen[bytes]) -> None:
     assert process.wait(timeout=60) == -signal.SIGKILL
 
 
+def _input_keys(system: System) -> set[str]:
+    return set(on_backends(system, lambda backends: backends.objects.list("inputs/")))
+
+
 def _check(system: System, job_id: str, prompt: str, seed: int, attempts: int) -> None:
     job = system.wait(job_id)
     assert (job["state"], job["attempt"]) == ("succeeded", attempts), job
@@ -68,13 +72,14 @@ def test_gateway_killed(editor: System, failpoint: str, given: str) -> None:
 
 def test_gateway_killed_while_a_file_comes_in(editor: System) -> None:
     """A file without a record is no input: it answers 404, and sending it again makes one."""
+    before = _input_keys(editor)
     gateway = editor.start_gateway(failpoint="gateway.filed")
     with pytest.raises(httpx2.TransportError):
         editor.client.post("/v1/inputs", content=PNG, timeout=30)
     _died_there(gateway)
     editor.start_gateway()
 
-    [left] = on_backends(editor, lambda backends: backends.objects.list("inputs/"))
+    [left] = _input_keys(editor) - before
     assert editor.client.get(f"/v1/inputs/{left.rpartition('/')[2].partition('.')[0]}").status_code == 404
     assert editor.client.post("/v1/inputs", content=PNG, timeout=30).status_code == 201
 

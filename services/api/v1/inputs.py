@@ -69,7 +69,7 @@ class InputView(View):
         store = request.state["inputs"].store
         at = f"{(request.state['settings'].public_url or '').rstrip('/')}{PATH}/{record.id}"
         return cls(
-            **record.model_dump(exclude={"owner", "key", "inline", "warnings"}),
+            **record.model_dump(exclude={"schema_version", "owner", "key", "inline", "warnings"}),
             warnings=tuple(WarningView.of(warning) for warning in record.warnings),
             created_at=datetime.fromtimestamp(store.made_at(record.id), UTC),
             expires_at=datetime.fromtimestamp(store.expires_at(record.id), UTC),

@@ -68,7 +68,7 @@ def job_endpoints() -> list[Endpoint]:
                     SUBMIT_HEADERS,
                 ),
             },
-            [*SUBMIT_PROBLEMS, *BODY_PROBLEMS],
+            [*SUBMIT_PROBLEMS, *BODY_PROBLEMS, "too-busy"],
             headers=["Idempotency-Key", "Prefer"],
             body=JOB_REQUEST,
         ),

@@ -1,6 +1,7 @@
 """Files are sent in, looked at and removed over HTTP."""
 
 import asyncio
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.api.core.gateway import Gateway
 from services.api.core.inputs.keys import file_key
 from services.api.core.inputs.store import InputStore
 from services.api.core.inputs.sweep import LATE_SECONDS
+from services.api.core.inputs.upload_folder import delete_left_behind
 from services.api.core.sweeper import Sweeper
 from services.common.backends import Backends
 from services.common.catalogue.catalogue import Catalogue
@@ -92,10 +94,12 @@ async def test_another_owners(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/v1/inputs", content=PNG)).status_code == 401
 
 
-@pytest.mark.parametrize("input_id", ["none", "0" * 36, "..%2f..", new_job_id().upper(), new_job_id()])
+@pytest.mark.parametrize("input_id", ["none", "0" * 36, "..%2f..", "UPPER", "new"])
 async def test_unknown(client: httpx2.AsyncClient, input_id: str) -> None:
     """An id that no input has is a 404, whatever it looks like."""
-    answer = await client.get(f"/v1/inputs/{input_id}/file")
+    made = {"UPPER": new_job_id().upper(), "new": new_job_id()}
+
+    answer = await client.get(f"/v1/inputs/{made.get(input_id, input_id)}/file")
 
     assert answer.status_code == 404
 
@@ -142,7 +146,7 @@ async def test_own_limit(client: httpx2.AsyncClient) -> None:
     ):
         assert (answer.status_code, answer.json()["code"]) == (413, "input-too-large")
         assert "2048 bytes" in answer.json()["detail"]
-    longer = await sent(client, b"\0" * 70_000)
+    longer = await sent(client, b"\0" * 140_000)
     assert (longer.status_code, longer.json()["code"]) == (413, "body-too-large")
     assert (await client.post("/v1/jobs", json={"prompt": "m" * 2000})).status_code == 413
 
@@ -220,3 +224,18 @@ async def test_many_at_once(client: httpx2.AsyncClient, app: ASGIApp) -> None:
 
     assert [answer.status_code for answer in answers] == [201] * 4
     assert len({answer.json()["id"] for answer in answers}) == 4
+
+
+async def test_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary files of a gateway that was killed are deleted an hour later, when one starts."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in ("studio-input-old", "studio-input-new", "another"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "body").write_bytes(PNG)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+
+    delete_left_behind()
+
+    assert sorted(tmp_path.iterdir()) == [other, new]

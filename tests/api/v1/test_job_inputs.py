@@ -100,7 +100,7 @@ async def test_data_url(client: httpx2.AsyncClient, tmp_path: Path) -> None:
     ids=["unknown", "address", "path", "text", "cut off", "too long", "no base64", "sound"],
 )
 async def test_refused(client: httpx2.AsyncClient, image: str, told: str) -> None:
-    """What is no picture of the caller's is refused at the parameter that names it, and makes no job."""
+    """Anything but a picture of the caller's is refused at the parameter that names it, and makes no job."""
     answer = await submitted(client, image)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "validation-error"), answer.text

@@ -1,16 +1,11 @@
 """Takes files from clients, shows what is kept of them, and removes them."""
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from typing import IO, Final
-
-import structlog
+from typing import Final
 
 from services.api.core.artifacts import ArtifactStream
 from services.api.core.fair_shares import FairShares
@@ -18,20 +13,17 @@ from services.api.core.inputs.decoder import WORK_SECONDS, Bounds, decode
 from services.api.core.inputs.keys import file_key
 from services.api.core.inputs.record import InputRecord
 from services.api.core.inputs.store import InputStore
+from services.api.core.inputs.upload_folder import upload_folder, write_body
 from services.common.budget import extend_budget
 from services.common.errors import TooBusy
 from services.common.ids import JobIds
 from services.common.input_errors import InputNotFound, InputUnreadable
-
-log = structlog.get_logger(__name__)
 
 UPLOADS: Final = 16  # that are on their way; with MAX_INPUT_BYTES the bound of the temporary files
 DOWNLOADS: Final = 16
 EACH: Final = 4  # of one party, of either
 DECODERS: Final = 2  # at a time: each may take a processor and much memory
 TURN_SECONDS: Final = 2.0
-PIECE_BYTES: Final = 1024 * 1024  # written at once, in a thread
-_FOLDER: Final = "studio-input-"
 
 Sees = Callable[[str | None], bool]
 
@@ -60,15 +52,15 @@ class Inputs:
 
         Raises InputError, InvalidRequest for a broken form, TooBusy, and as `body` does.
         """
-        async with _turn(self._uploads, party, TURN_SECONDS), _folder() as folder:
+        async with _turn(self._uploads, party, TURN_SECONDS), upload_folder() as folder:
             path = folder / "body"
-            if not await _write(body, path):
+            if not await write_body(body, path):
                 raise InputUnreadable("the body is empty: send the file in it")
             began = time.monotonic()
             # Held until the file is stored, since it is in memory then.
             async with _turn(self._decoders, party, WORK_SECONDS):
                 facts = await decode(path, content_type, self._bounds)
-                data = await asyncio.to_thread(Path(facts["path"]).read_bytes)
+                data = await asyncio.to_thread((folder / facts["file"]).read_bytes)
                 extend_budget(time.monotonic() - began)
                 input_id = self._ids.new()
                 key = file_key(owner, input_id, facts["extension"])
@@ -114,43 +106,3 @@ async def _turn(shares: FairShares, party: str, seconds: float) -> AsyncGenerato
         yield
     finally:
         shares.give_back(party)
-
-
-@asynccontextmanager
-async def _folder() -> AsyncGenerator[Path, None]:
-    """Make a folder for one upload, and delete it after the block. Raises TooBusy where the disk takes no more."""
-    try:
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=_FOLDER))
-    except OSError as exc:
-        raise _no_room(exc) from exc
-    try:
-        yield folder
-    except OSError as exc:
-        raise _no_room(exc) from exc
-    finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
-
-
-def _no_room(exc: OSError) -> TooBusy:
-    log.warning("temporary file not written", reason=str(exc))
-    return TooBusy("there is no room for another file just now: try again in a moment")
-
-
-async def _write(body: AsyncIterator[bytes], path: Path) -> int:
-    """Write the body to the file, and return its length. The disk is waited for in a thread."""
-    total, piece = 0, bytearray()
-    with await asyncio.to_thread(path.open, "wb", buffering=0) as file:
-        async for chunk in body:
-            piece += chunk
-            total += len(chunk)
-            if len(piece) >= PIECE_BYTES:
-                await asyncio.to_thread(_flush, file, piece)
-                piece = bytearray()
-        await asyncio.to_thread(_flush, file, piece)
-    return total
-
-
-def _flush(file: IO[bytes], piece: bytearray) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]

@@ -18,7 +18,7 @@ UseKind = Literal["uses", "jobs"]
 
 @dataclass
 class InputKeys:
-    """What there is of one input: the keys of its file, and the ids of the jobs that name it, by the kind of mark."""
+    """All that is stored of one input: the keys of its file, and the ids of jobs that name it, by the kind of mark."""
 
     files: list[str] = field(default_factory=list)
     uses: set[str] = field(default_factory=set)

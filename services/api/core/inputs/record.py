@@ -1,18 +1,17 @@
 """The record of an input: the JSON beside its file."""
 
-from pydantic import BaseModel, ConfigDict
-
+from services.common.documents import Document
 from services.common.schemas import InputRef, JobWarning
 
 
-class InputRecord(BaseModel):
+class InputRecord(Document):
     """`width` and `height` in pixels for a picture, `seconds` for a sound. `key` is that of its file.
 
     `inline` is True for one that came inside of a job, and is that job's alone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+    _backend = "objects"
+    _name = "the record of an input"
     id: str
     owner: str | None = None
     key: str

@@ -12,8 +12,6 @@ needs no reading; while a job names an input, it does not end.
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
-from pydantic import ValidationError
-
 from services.api.core.inputs.keys import FILE, ROOT, folder, owner_digest, record_key, use_key
 from services.api.core.inputs.record import InputRecord
 from services.common.errors import BackendUnavailable, ObjectNotFound
@@ -62,8 +60,8 @@ class InputStore:
     async def use(self, record: InputRecord, job_id: str) -> None:
         """Keep the input for this job, which has no record yet. Raises InputNotFound for one that is being deleted.
 
-        The input is looked for again behind the mark, and who deletes it looks for marks behind the deletion of its
-        record: so one of the two sees the other.
+        The mark is put before this looks for the input again, and `delete_unused` deletes the record before it looks
+        for marks: so one of the two sees the other.
         """
         await self._objects.put(use_key(record.id, "uses", job_id), b"", _JSON)
         await self._read(record.id)
@@ -133,8 +131,8 @@ class InputStore:
     async def _read(self, input_id: str) -> InputRecord:
         try:
             body = b"".join([chunk async for chunk in self._objects.get(record_key(input_id))])
-            return InputRecord.model_validate_json(body)
+            return InputRecord.decode(body)
         except ObjectNotFound as exc:
             raise InputNotFound(input_id) from exc
-        except ValidationError as exc:
+        except ValueError as exc:
             raise BackendUnavailable("objects", f"the record of input {input_id} cannot be read") from exc

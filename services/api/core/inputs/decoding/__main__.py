@@ -47,7 +47,7 @@ def _restrict(order: Order) -> None:
 def _answer(body: Path, order: Order) -> Mapping[str, Any]:
     try:
         facts = _taken(body, order)
-        stored = Path(facts.path)
+        stored = body.with_name(facts.file)
         with stored.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except Refusal as exc:

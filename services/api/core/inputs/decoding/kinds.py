@@ -1,7 +1,7 @@
 """Tells the type of a file by its first bytes. Names and declared types are never believed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.api.core.inputs.decoding.order import Refusal
@@ -9,6 +9,7 @@ from services.api.core.inputs.decoding.order import Refusal
 HEAD_BYTES: Final = 4096
 PICTURES: Final = "JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIC"
 SOUNDS: Final = "WAV, MP3, M4A, Ogg, FLAC or WebM"
+_LOSSLESS: Final = b"VP8L"  # the part of a WebP with pixels that lost nothing
 _BRANDS: Final = 16  # of an ISO file that are looked at
 
 
@@ -65,6 +66,8 @@ def kind_of(head: bytes) -> Kind:
     found = next((kind for start, kind in _BEGINNINGS.items() if head.startswith(start)), None)
     if head.startswith(b"RIFF"):
         found = _IN_RIFF.get(head[8:12])
+        if found is _WEBP and _LOSSLESS in head:
+            found = replace(found, lossy=False)
     if head[4:8] == b"ftyp":
         found = _iso_kind(head)
     if found is not None:

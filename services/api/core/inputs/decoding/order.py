@@ -64,9 +64,9 @@ class Warned:
 
 @dataclass(frozen=True)
 class Facts:
-    """The result, at `path`; `extension` has no dot."""
+    """The result: the name of a file in the folder of the order; `extension` has no dot."""
 
-    path: str
+    file: str
     media_type: str
     extension: str
     width: int | None = None

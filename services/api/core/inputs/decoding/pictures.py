@@ -43,7 +43,7 @@ def take_picture(source: Path, kind: Kind, order: Order) -> Facts:
     target = source.with_name(f"stored.{extension}")
     made.save(target, **(_JPEG if jpeg else _PNG))
     return Facts(
-        str(target), "image/jpeg" if jpeg else "image/png", extension, made.width, made.height, warnings=tuple(warnings)
+        target.name, "image/jpeg" if jpeg else "image/png", extension, made.width, made.height, warnings=tuple(warnings)
     )
 
 

@@ -27,16 +27,16 @@ def take_sound(source: Path, kind: Kind, order: Order) -> Facts:
         raise _damaged(kind, exc) from exc
     if seconds <= 0:
         raise Refusal("unreadable", f"the file begins like {kind.name} and has no sound in it")
-    return Facts(str(source), kind.media_type, kind.extension, seconds=round(seconds, 3))
+    return Facts(source.name, kind.media_type, kind.extension, seconds=round(seconds, 3))
 
 
 def _check_streams(container: "InputContainer", kind: Kind) -> None:
     from av.stream import Disposition
 
-    if not container.streams.audio:
-        raise Refusal("unreadable", f"the file begins like {kind.name} and has no sound in it")
     if any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video):
         raise Refusal("unsupported", "the file is a video: send its sound alone")
+    if not container.streams.audio:
+        raise Refusal("unreadable", f"the file begins like {kind.name} and has no sound in it")
 
 
 def _measured(container: "InputContainer", most: float) -> float:
