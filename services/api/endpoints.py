@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from services.api.http.dialect import speaks_openai
 from services.api.http.endpoint import Endpoint
-from services.api.openai.images import openai_endpoints
+from services.api.openai.images import image_endpoints
+from services.api.openai.speech import speech_endpoints
 from services.api.openai.views import OpenAIError
 from services.api.v1.artifacts import artifact_endpoints
 from services.api.v1.catalogue import catalogue_endpoints
@@ -29,7 +30,8 @@ def endpoints() -> list[Endpoint]:
         *provenance_endpoints(),
         *catalogue_endpoints(),
         *queue_endpoints(),
-        *openai_endpoints(),
+        *image_endpoints(),
+        *speech_endpoints(),
         *dead_letter_endpoints(),
         *health_endpoints(),
         *status_endpoints(),

@@ -49,16 +49,24 @@ class FakeWorker:
         await self.begin(job_id, Progress(step=1, total=8, previews=1))
 
     async def succeed(
-        self, job_id: str, *files: bytes, warnings: Sequence[JobWarning] = (), media_type: str = "image/png"
+        self,
+        job_id: str,
+        *files: bytes,
+        warnings: Sequence[JobWarning] = (),
+        media_type: str = "image/png",
+        source_type: str | None = None,
     ) -> None:
-        """Store these files, images unless `media_type` says so, and finish the job with them and these warnings."""
+        """Store these files, images unless `media_type` says so, and finish the job with them and these warnings.
+
+        Artifacts without a `source_type` are those of a version that marked nothing.
+        """
         artifacts = []
         for index, data in enumerate(files):
             sha256 = hashlib.sha256(data).hexdigest()
             key = f"jobs/{job_id}/{sha256}.{_EXTENSIONS[media_type]}"
             await self._backends.objects.put(key, data, media_type)
             await self._backends.objects.put(digest_key(sha256, job_id), b"", "text/plain")
-            fields = {"media_type": media_type, "bytes": len(data), "seed": index}
+            fields = {"media_type": media_type, "bytes": len(data), "seed": index, "source_type": source_type}
             fields |= {"width": 64, "height": 32} if media_type == "image/png" else {}
             artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
         await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts), warnings=tuple(warnings)))

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+import wave
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -29,6 +30,14 @@ def _png(colour: str) -> bytes:
     return buffer.getvalue()
 
 
+def _wav() -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(8000))
+    return buffer.getvalue()
+
+
 IMAGES: Final = (_png("red"), _png("blue"))
 
 
@@ -42,7 +51,7 @@ class SampleJobs:
         self._client = httpx2.Client(base_url=live.url)
         self._session = requests.Session()
         self._jobs: dict[str, str] = {}
-        self._input: str | None = None
+        self._inputs: dict[str, str] = {}  # by kind
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +74,8 @@ class SampleJobs:
                 case.path_parameters["index"] = int(case.path_parameters["index"]) % (2 * len(IMAGES))
             if "input_id" in case.path_parameters and UUID(case.path_parameters["input_id"]).int % 2:
                 case.path_parameters["input_id"] = self.create_input()
+            if isinstance(case.body, dict):
+                self._give_files(case.body)
             if "message_id" in case.path_parameters and (kind := len(str(case.path_parameters["message_id"])) % 3):
                 case.path_parameters["message_id"] = self.create_dead_letter(ended=kind == 1)
         case.call_and_validate(base_url=self._live.url, session=self._session)
@@ -113,11 +124,18 @@ class SampleJobs:
                 self._client.delete(f"/v1/jobs/{job_id}")
         return job_id
 
-    def create_input(self) -> str:
-        """Send in a picture, unless one is there, and return its id."""
-        if self._input is None or self._client.get(f"/v1/inputs/{self._input}").status_code == 404:
-            self._input = str(self._client.post("/v1/inputs", content=IMAGES[0], timeout=30).json()["id"])
-        return self._input
+    def create_input(self, kind: str = "image") -> str:
+        """Send in a picture or a sound, unless one is there, and return its id."""
+        known = self._inputs.get(kind)
+        if known is None or self._client.get(f"/v1/inputs/{known}").status_code == 404:
+            content = IMAGES[0] if kind == "image" else _wav()
+            self._inputs[kind] = str(self._client.post("/v1/inputs", content=content, timeout=30).json()["id"])
+        return self._inputs[kind]
+
+    def _give_files(self, body: dict[str, Any]) -> None:
+        """Put the id of a real file in place of those that no schema can know."""
+        for kind in body.keys() & {"image", "audio"}:
+            body[kind] = self.create_input(kind)
 
     def create_dead_letter(self, *, ended: bool) -> str:
         """Create a dead letter of an ended job, or of an unknown one, and return its message id."""

@@ -1,44 +1,34 @@
-"""/v1/images/generations, as OpenAI's clients call it (https://platform.openai.com/docs/api-reference/images/create).
-
-A request makes the same durable job as `POST /v1/jobs`: the answers carry its id, and it can be polled, canceled and
-removed.
-"""
+"""/v1/images/generations, as OpenAI's clients call it (https://platform.openai.com/docs/api-reference/images/create)."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import PurePosixPath
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.api.auth.caller import caller_of
-from services.api.auth.refusal import RequestRefused
 from services.api.core.formats.file_format import FileFormat, wanted_format
-from services.api.core.waiting_clients import Sending
 from services.api.http.artifact_views import artifact_path
 from services.api.http.base_path import own_url
 from services.api.http.endpoint import Answer, Body, Endpoint
 from services.api.http.job_views import WarningView
-from services.api.http.requests.idempotency import idempotency_key
 from services.api.http.requests.json_body import BODY_PROBLEMS, read_json_object
 from services.api.http.state import AppState
-from services.api.http.submit_limits import SUBMIT_HEADERS, SUBMIT_PROBLEMS, count_submit
-from services.api.openai.errors import DO_NOT_REPEAT, KINDS, job_error, openai_error
-from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas, model_asked_for
+from services.api.http.submit_limits import SUBMIT_HEADERS
+from services.api.openai.errors import KINDS
+from services.api.openai.flow import JOB_ANSWERS, JOB_PROBLEMS, Headers, Wish, answer_with_job
+from services.api.openai.images_request import NAMES, ImagesRequest, images_schemas
 from services.api.openai.inline_images import inline_images
-from services.api.openai.views import ImageByUrl, ImagesResponse, OpenAIError
-from services.api.openai.waiting import accept, until_over
-from services.common.errors import BackendUnavailable, StudioError, TooBusy
+from services.api.openai.models import IMAGES
+from services.api.openai.views import ImageByUrl, ImagesResponse
 from services.common.job_warnings import ADDRESS_UNKNOWN
 from services.common.network.addresses import host_of, is_loopback
-from services.common.schemas import Artifact, State, StatusRecord
-
-# The problems that reading the job and its images may answer.
-STORED_PROBLEMS: Final = ("job-removed", "job-not-found", "object-not-found", "status-rebuilding", "too-busy")
+from services.common.schemas import Artifact, StatusRecord
 
 
-def openai_endpoints() -> list[Endpoint]:
+def image_endpoints() -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
@@ -46,17 +36,8 @@ def openai_endpoints() -> list[Endpoint]:
             generate,
             "Make pictures as OpenAI's clients do",
             "OpenAI",
-            {
-                200: Answer("The images.", ImagesResponse, ["X-Job-Id"], SUBMIT_HEADERS),
-                409: Answer(
-                    "The job was canceled meanwhile, or its Idempotency-Key is in use.",
-                    OpenAIError,
-                    sometimes=["X-Job-Id"],
-                ),
-                500: Answer("The job failed.", OpenAIError, sometimes=["X-Job-Id", "x-should-retry"]),
-                504: Answer("The job outlasts the wait, and goes on.", OpenAIError, ["X-Job-Id", "x-should-retry"]),
-            },
-            [*SUBMIT_PROBLEMS, *BODY_PROBLEMS, *STORED_PROBLEMS, *KINDS],
+            {200: Answer("The images.", ImagesResponse, ["X-Job-Id"], SUBMIT_HEADERS), **JOB_ANSWERS},
+            [*JOB_PROBLEMS, *BODY_PROBLEMS],
             headers=["Idempotency-Key"],
             body=Body(
                 images_schemas,
@@ -73,41 +54,17 @@ async def generate(request: Request[AppState]) -> Response:
     A client that hangs up cancels its job, unless it sent an Idempotency-Key or another client looks at the job. A
     request that OpenAI's client sends again, after a timeout or a lost connection, is answered from the same job.
     """
-    headers = {"Cache-Control": "no-store"}
-    gateway, clients = request.state["gateway"], request.state["clients"]
-    key: str | None = None
-    sending: Sending | None = None
-    try:
-        quota = await count_submit(request)
-        key = idempotency_key(request)
+
+    async def understand() -> Wish:
         body = await read_json_object(request)
         asked = ImagesRequest.of(body)
-        model = model_asked_for(asked.model, gateway.model(None), request.state["catalogue"])
-        record, sending = await accept(request, asked.job(model), body, key, quota)
-        headers |= {"X-Job-Id": record.job_id}
-        record = await until_over(request, record, sending)
-        if record.state is State.SUCCEEDED:
-            answer = await _images(request, asked, record, headers)
-            if sending is not None:
-                await clients.answered(sending)
-            return answer
-    except (StudioError, RequestRefused) as exc:
-        # The job is there already. Another sending may be answered from it later, where it is known as one.
-        passes = isinstance(exc, TooBusy | BackendUnavailable) and _is_known_again(key, sending)
-        repeat = DO_NOT_REPEAT if "X-Job-Id" in headers and not passes else {}
-        return await openai_error(request, exc, NAMES, {**repeat, **headers})
-    if record.state.terminal and sending is not None:
-        await clients.forget(sending)  # a client that asks again wants another job, not the same failure
-    return job_error(record, headers)
+        model = IMAGES.asked_for(asked.model, request.state["gateway"].model(None), request.state["catalogue"])
+        return Wish(asked.job(model), body, partial(_images, request, asked))
+
+    return await answer_with_job(request, NAMES, understand)
 
 
-def _is_known_again(key: str | None, sending: Sending | None) -> bool:
-    return key is not None or (sending is not None and sending.number is not None)
-
-
-async def _images(
-    request: Request[AppState], asked: ImagesRequest, record: StatusRecord, headers: Mapping[str, str]
-) -> Response:
+async def _images(request: Request[AppState], asked: ImagesRequest, record: StatusRecord, headers: Headers) -> Response:
     warnings = [WarningView.of(warning) for warning in record.warnings]
     wanted = [
         (artifact, wanted_format(artifact, asked.output_format, quality=asked.encoder_quality))

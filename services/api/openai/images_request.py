@@ -5,17 +5,19 @@ service does not do is refused by its name, never ignored.
 """
 
 import re
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from services.api.core.formats.file_format import FORMATS
 from services.api.http.endpoint import JsonSchema
-from services.common.catalogue.catalogue import Catalogue, Model, refusal_of
-from services.common.errors import InvalidRequest, ModelNotFound
+from services.api.openai.models import IMAGES
+from services.api.openai.request import OpenAIRequest, with_nulls
+from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.errors import InvalidRequest
 from services.common.modalities.images import Guidance, Steps
-from services.common.modalities.modality import Media
 from services.common.modalities.params import OptionalText, Seed, Text
 
 # The parameters' names of OpenAI's clients and of similar servers, and the names here.
@@ -52,15 +54,13 @@ def _not_streamed(value: object) -> object:
     return value
 
 
-class ImagesRequest(BaseModel):
+class ImagesRequest(OpenAIRequest):
     """Values are checked again by the model's own limits; `style` names one of /v1/styles.
 
     `output_compression` is the quality of a JPEG or WebP, up to 100, the best; a PNG is lossless and takes only 100.
     `quality`, `background`, `moderation`, `partial_images` and `stream` take what is done anyway; `user` and
     `safety_identifier` take any text, and it is not kept. A null counts as left out, also of a field not named here.
     """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     prompt: Text
     model: str | None = None
@@ -84,13 +84,9 @@ class ImagesRequest(BaseModel):
     safety_identifier: str | None = None
 
     @classmethod
-    def of(cls, body: dict[str, Any]) -> "ImagesRequest":
+    def of(cls, body: Mapping[str, Any]) -> Self:
         """Read the body. Raises InvalidRequest."""
-        given = {name: value for name, value in body.items() if value is not None}
-        try:
-            asked = cls.model_validate(given)
-        except ValidationError as exc:
-            raise refusal_of(exc, cls) from exc
+        asked = super().of(body)
         if asked.encoder_quality is not None and not FORMATS[asked.output_format].lossy:
             fault = {"pointer": "/output_compression", "detail": f"{asked.output_format} is lossless", "allowed": "100"}
             raise InvalidRequest([{**fault, "got": asked.encoder_quality}])
@@ -110,42 +106,9 @@ class ImagesRequest(BaseModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def model_asked_for(name: str | None, default: Model, catalogue: Catalogue) -> Model:
-    """Return the model of this name or alias, or the default one. Raises ModelNotFound, or InvalidRequest for one that
-    makes no images.
-    """
-    makers = image_models(catalogue)
-    model = default if name is None else catalogue.known_as(name)
-    if model is None:
-        raise ModelNotFound(name, makers)
-    if model.name not in makers:
-        raise InvalidRequest(
-            [{"pointer": "/model", "detail": f"{model.name} makes no images from words alone", "allowed": makers}]
-        )
-    return model
-
-
-def image_models(catalogue: Catalogue) -> list[str]:
-    """Return the names of the models that make images from words alone."""
-    return [
-        name
-        for name, model in catalogue.models.items()
-        if model.contract.makes is Media.IMAGE and not model.contract.inputs
-    ]
-
-
 def images_schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:
     """Return the schema of the body, with the models and looks on offer."""
     schema = ImagesRequest.model_json_schema()
     fields: dict[str, Any] = schema["properties"]
-    makers = image_models(catalogue)
-    names = [*makers, *(alias for name in makers for alias in catalogue.models[name].aliases)]
-    fields |= {"model": {"enum": names}, "style": {"enum": list(catalogue.styles)}}
-    for name in fields.keys() - set(schema["required"]):
-        fields[name] = _nullable(fields[name])
-    return {ImagesRequest.__name__: {**schema, "additionalProperties": {"type": "null"}}}
-
-
-def _nullable(schema: JsonSchema) -> JsonSchema:
-    parts = [part for part in schema.get("anyOf", [schema]) if part != {"type": "null"}]
-    return {"anyOf": [*parts, {"type": "null"}]}
+    fields |= {"model": {"enum": IMAGES.names(catalogue)}, "style": {"enum": list(catalogue.styles)}}
+    return {ImagesRequest.__name__: with_nulls(schema)}

@@ -2,9 +2,8 @@
 
 from contextlib import AsyncExitStack, aclosing
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -21,49 +20,17 @@ from services.api.http.job_views import JobView, poll_headers
 from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.requests.artifact_name import ArtifactName
-from services.api.http.requests.query import PLAIN, read_query
+from services.api.http.requests.query import read_query
 from services.api.http.state import AppState
+from services.api.v1.artifact_query import ArtifactQuery
 from services.common.job_warnings import OUTPUTS_FILTERED
 from services.common.schemas import Artifact, StatusRecord
 
-_MEDIA_TYPES = [each.media_type for each in FORMATS.values()]
+_MEDIA_TYPES: Final = [each.media_type for each in FORMATS.values()]
 # A text may be shown in a frame of our own pages, and is no page itself, whatever an adapter put into it.
-_TEXT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
-_SHOWN = ("image/", "audio/", "video/")
-_FILE_HEADERS = ["ETag", "Content-Disposition", "Accept-Ranges"]
-
-
-_FORMAT: dict[str, Any] = {
-    "type": "string",
-    "enum": sorted(FORMATS),
-    "description": "The file format: png, jpeg (white for transparent) or webp of an image; wav, mp3, opus, flac or "
-    "aac of sound; json, txt, srt or vtt of a transcript. Without it, the file as stored.",
-}
-
-
-class ArtifactQuery(BaseModel):
-    """The form in which the client wants the file."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    download: Annotated[Literal["0", "1"], Field(description="With 1 browsers save the file.")] = "0"
-    format: Annotated[str | None, WithJsonSchema(_FORMAT)] = None
-    max_side: Annotated[
-        int | None,
-        Field(ge=16, le=4096, description="For an image: its longest side in pixels. A larger one is scaled down."),
-        PLAIN,
-    ] = None
-    metadata: Annotated[
-        Literal["0", "1"],
-        Field(
-            description="With 0 the file, which stays marked, does not say how it was made: no prompt, seed or model."
-        ),
-    ] = "1"
-    quality: Annotated[
-        int | None,
-        Field(ge=0, le=100, description="For JPEG and WebP: 0 is the smallest file, 100 the best. PNG is lossless."),
-        PLAIN,
-    ] = None
+_TEXT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+_SHOWN: Final = ("image/", "audio/", "video/")
+_FILE_HEADERS: Final = ["ETag", "Content-Disposition", "Accept-Ranges"]
 
 
 def artifact_endpoints() -> list[Endpoint]:
@@ -119,9 +86,10 @@ async def index(request: Request[AppState]) -> Response:
 async def read(request: Request[AppState]) -> Response:
     """The bytes, immutable under their hash as ETag; with `?download=1` browsers save them.
 
-    The number may have the extension of the file behind it, as in `0.png`. `?format=` returns an image in another
-    format, `?max_side=` a smaller one, `?quality=` a smaller file, `?metadata=0` one that does not say how it was made.
-    The ETag of these is weak: another version of the encoder may write other bytes for an image that looks the same.
+    The number may have the extension of the file behind it, as in `0.png`. `?format=` returns an image, a sound or a
+    transcript in another format, `?max_side=` a smaller image, `?quality=` a smaller file, `?metadata=0` one that does
+    not say how it was made. Images and sounds are marked as generated all the same, and say of which stored file they
+    were made. The ETag of these is weak: another version of the encoder may write other bytes for the same content.
 
     `Range` returns one part, as players of sound and downloads that are resumed ask for it; several ranges are answered
     with the whole file. A part of another format than the stored one is cut from a file that is made anew each time.
@@ -135,26 +103,31 @@ async def read(request: Request[AppState]) -> Response:
     wanted = wanted_format(artifact, query.format, query.max_side, query.quality, metadata=query.metadata == "1")
     suffix = f".{wanted.extension}" if wanted else PurePosixPath(artifact.key).suffix
     _check_extension(name, suffix)
-    filename = f"{record.job_id}-{artifact.index}{suffix}"
+    filename, download = f"{record.job_id}-{artifact.index}{suffix}", query.download == "1"
     # A download is streamed by the gateway: the object store would have the browser show it.
-    if wanted is None and request.state["settings"].artifact_delivery == "redirect" and query.download == "0":
+    if wanted is None and request.state["settings"].artifact_delivery == "redirect" and not download:
         url = await request.state["artifacts"].url(artifact, filename)
         if url is not None:
             return RedirectResponse(url, 307, {"Cache-Control": "no-store", **embedding_headers(request)})
-    headers = {
-        "ETag": f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"',
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Disposition": f'{"attachment" if query.download == "1" else "inline"}; filename="{filename}"',
-        **RANGES,
-        **embedding_headers(request),
-    }
-    if not (wanted or artifact).media_type.startswith(_SHOWN):
-        headers["Content-Security-Policy"] = _TEXT_POLICY
+    headers = {**_headers(artifact, wanted, filename, download=download), **embedding_headers(request)}
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if wanted is not None:
         return await _rendition(request, artifact, wanted, headers)
     return await _stream(request, artifact, headers)
+
+
+def _headers(artifact: Artifact, wanted: FileFormat | None, filename: str, *, download: bool) -> dict[str, str]:
+    """Return the headers that the file has, whole or in part."""
+    headers = {
+        "ETag": f'W/"{artifact.sha256}-{wanted.version}"' if wanted else f'"{artifact.sha256}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Disposition": f'{"attachment" if download else "inline"}; filename="{filename}"',
+        **RANGES,
+    }
+    if not (wanted or artifact).media_type.startswith(_SHOWN):
+        headers["Content-Security-Policy"] = _TEXT_POLICY
+    return headers
 
 
 def _artifact(request: Request[AppState], record: StatusRecord, name: ArtifactName | None) -> Artifact:

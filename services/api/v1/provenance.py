@@ -95,7 +95,7 @@ def provenance_endpoints() -> list[Endpoint]:
 
 
 async def tell(request: Request[AppState]) -> Response:
-    """Whether this studio made the file, in which job, whether it was changed since, and how the file is marked.
+    """The answer tells if this studio made the file, in which job, if it was changed since, and how it is marked.
 
     Send the file as the body, or in the field `file` of a form. It is neither decoded nor kept. A stored file is known
     by its digest. A file in another format or size says which stored file it was made from; any program can write that

@@ -14,6 +14,7 @@ from services.common.schemas import InputRef
 MAX_CHARACTERS: Final = 5000
 _USUAL_CHARACTERS: Final = 100  # of a job that is not there yet
 _USUAL_SECONDS: Final = 30.0
+Speed = Annotated[float, Field(ge=0.25, le=4, allow_inf_nan=False)]
 
 
 class TtsParams(Params):
@@ -26,10 +27,7 @@ class TtsParams(Params):
         Annotated[str, StringConstraints(max_length=64)] | None,
         Field(title="Voice", description="Whose voice says it."),
     ] = None
-    speed: Annotated[
-        float,
-        Field(ge=0.25, le=4, allow_inf_nan=False, title="Speed", description="1 is a natural pace."),
-    ] = 1.0
+    speed: Annotated[Speed, Field(title="Speed", description="1 is a natural pace.")] = 1.0
 
 
 class SttParams(Params):

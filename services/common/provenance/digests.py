@@ -1,6 +1,6 @@
 """Which jobs have a file with this content: `digests/<sha256>/<job id>`, empty objects beside the artifacts.
 
-The files themselves name no job: then the same seed would not make the same file, and a published one would give its
+The files themselves name no job: the same seed could not make the same file then, and a published one would give its
 job away. An entry is no truth. The job's record is, which lists the artifact or is gone.
 """
 
@@ -12,7 +12,7 @@ from services.common.ids import is_job_id
 from services.common.ports import ObjectStore
 
 _FOLDER: Final = "digests"
-MOST_JOBS: Final = 16  # of one content, the newest: only who repeats a seed has several
+MOST_JOBS: Final = 16  # of one content, the newest: a seed that is repeated makes several
 
 
 def digest_key(sha256: str, job_id: str) -> str:

@@ -26,6 +26,7 @@ OPEN = {
     "/ModelView/properties/limits",
     "/FaultView/properties/allowed/anyOf/2",
     "/ImagesRequest",
+    "/SpeechRequest",
 }
 
 

@@ -19,12 +19,16 @@ async def test_models_are_listed_with_their_schema(client: httpx2.AsyncClient, c
     for name, model in models.items():
         assert model["object"] == "model"
         assert model["modality"] == catalogue.models[name].modality
-        assert model["limits"] == catalogue.models[name].limits.model_dump()
-        assert (model["makes"], model["inputs"]) == ("image", {"image": "image"} if "img2img" in name else {})
+        assert model["limits"] == catalogue.models[name].limits.model_dump(mode="json")
         assert model["defaults"] == catalogue.models[name].defaults
-        assert model["parameters"]["properties"]["prompt"]["maxLength"] == 1000
         assert model["parameters"]["additionalProperties"] is False
         assert "source" not in model
+    kinds = {name: (model["makes"], model["inputs"]) for name, model in models.items()}
+    assert kinds["studio-tiny"] == ("image", {})
+    assert kinds["studio-tiny-img2img"] == ("image", {"image": "image"})
+    assert kinds["hibari"] == ("audio", {})
+    assert kinds["whisper-tiny-en"] == ("text", {"audio": "audio"})
+    assert models["studio-tiny"]["parameters"]["properties"]["prompt"]["maxLength"] == 1000
 
 
 async def test_styles_are_listed(client: httpx2.AsyncClient, catalogue: Catalogue) -> None:

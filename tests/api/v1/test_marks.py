@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from services.common.provenance.mark import Mark
+from services.common.provenance.mark import Mark, SourceType
 from services.common.provenance.stored_files import marked
 from tests.api.v1.test_jobs import submit
 from tests.support.fakes import FakeWorker, stored_image
@@ -76,6 +76,31 @@ async def test_sound_is_marked_where_players_show_it(client: httpx2.AsyncClient,
     assert tags["DIGITALSOURCETYPE"] == URI
     xmp = tags["id3v2_priv.XMP" if name == "mp3" else "XMP"]
     assert source_of(xmp.replace("\\x0a", "\n")) == URI  # so FFmpeg shows the bytes of a frame
+
+
+@pytest.mark.parametrize("source_type", list(SourceType))
+@pytest.mark.parametrize(
+    ("media_type", "query"),
+    [
+        ("image/png", "max_side=16"),
+        ("image/png", "metadata=0"),
+        ("image/png", "format=jpeg"),
+        ("audio/wav", "format=mp3"),
+        ("audio/wav", "format=aac"),
+        ("audio/wav", "metadata=0"),
+    ],
+)
+async def test_rendition_has_the_mark_of_its_artifact(
+    client: httpx2.AsyncClient, worker: FakeWorker, media_type: str, query: str, source_type: str
+) -> None:
+    """A rendition has the term that the adapter named, which the artifact tells."""
+    job_id, data = await submit(client), OLD if media_type == "image/png" else sine()
+    await worker.succeed(job_id, data, media_type=media_type, source_type=source_type)
+
+    answer = await client.get(f"/v1/jobs/{job_id}/artifacts/0?{query}")
+
+    assert Mark.found_in(answer.content) == Mark(source_type, hashlib.sha256(data).hexdigest())
+    assert (await client.get(f"/v1/jobs/{job_id}")).json()["artifacts"][0]["source_type"] == source_type
 
 
 @pytest.mark.parametrize("name", ["wav", "mp3", "opus", "flac", "aac"])

@@ -6,18 +6,21 @@ import threading
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 
 from services.common.provenance.mark import Mark, SourceType
+from services.common.provenance.wave import facts_in
 from services.common.telemetry.tracing import Tracer
+from services.inference.job.items import metadata_of
 from services.inference.job.metrics import Metrics
 from services.inference.job.outcomes import FAILED
-from services.inference.runtime.outputs import Encoded
+from services.inference.runtime.outputs import AudioOutput, Encoded
 from services.inference.worker.artifact_writer import ArtifactWriter
 from services.inference.worker.worker_runtime import WorkerRuntime
 from tests.support.fakes import stored_image
 from tests.support.models.items import item, tiny_model
-from tests.support.sounds import sine
+from tests.support.sounds import Heard, sine
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +107,19 @@ async def test_stored_files_are_marked(source_type: str, data: bytes, media_type
     assert artifact.sha256 == hashlib.sha256(stored).hexdigest()
     assert f"digests/{artifact.sha256}/{made.job_id}" in store.files
     assert len(stored) > len(data)
+
+
+async def test_sound_keeps_its_facts() -> None:
+    """The mark of a sound leaves the samples and the comment with its facts as they are."""
+    store = Kept()
+    samples = np.sin(np.arange(2401, dtype=np.float32))
+    outcome = await writer(SimpleNamespace(objects=store)).write([item(1)], [AudioOutput(samples, 24_000)])
+
+    stored = store.files[outcome.artifacts[0].key]
+
+    assert Mark.found_in(stored) == Mark(SourceType.TRAINED)
+    assert facts_in(stored) == metadata_of(item(1), tiny_model())
+    assert np.abs(Heard(stored).samples - samples).max() < 1e-4
 
 
 async def test_texts_are_stored_as_they_are() -> None:

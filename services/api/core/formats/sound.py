@@ -38,10 +38,8 @@ def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
     except (OSError, ValueError, IndexError) as exc:  # those of FFmpeg are some of these
         detail = "this artifact is no sound that can be converted: fetch it without `format`"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
-    return made + _box(mark.xmp()) if wanted.name == "aac" else _with_xmp(made, wanted, mark)
-
-
-def _with_xmp(made: bytes, wanted: FileFormat, mark: Mark) -> bytes:
+    if wanted.name == "aac":
+        return made + _box(mark.xmp())
     return wave.with_xmp(made, mark.xmp()) if wanted.name == "wav" else made
 
 
@@ -69,10 +67,12 @@ def _encoded(data: bytes, wanted: FileFormat, tags: Mapping[str, str]) -> bytes:
 
 
 def _packets(source: "InputContainer", target: "OutputContainer", options: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the encoded sound. The encoder's stream resamples where it must."""
+    """Yield the encoded sound. The stream of the encoder resamples it where the encoder needs that."""
     stored = source.streams.audio[0]
-    stream: AudioStream = target.add_stream(options["codec"], rate=_rate(options["codec"], stored.rate))
-    channels = min(2, stored.layout.nb_channels)
+    stream: AudioStream = target.add_stream(
+        options["codec"], rate=options.get("rate") or _rate(options["codec"], stored.rate)
+    )
+    channels = options.get("channels") or min(2, stored.layout.nb_channels)
     stream.layout = "mono" if channels == 1 else "stereo"  # a WAV need not name its layout
     if options["bit_rate"]:
         stream.bit_rate = options["bit_rate"] * channels
