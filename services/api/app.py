@@ -52,6 +52,7 @@ from services.api.middleware.security_headers import SecurityHeaders
 from services.api.middleware.telemetry import Telemetry
 from services.api.middleware.unexpected_errors import UnexpectedErrors
 from services.api.middleware.unread_body import UnreadBody
+from services.api.openai.transcriptions import PATH as TRANSCRIPTIONS
 from services.api.pages.page_errors import problem_page
 from services.api.pages.page_templates import PageTemplates, load_page_templates
 from services.api.pages.routes import page_routes
@@ -70,7 +71,7 @@ from services.common.settings import Settings
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
 
-TAKE_FILES: Final = (INPUTS, PROVENANCE, WITH_FILES)  # paths with a longer body, and more time for it
+TAKE_FILES: Final = (INPUTS, PROVENANCE, TRANSCRIPTIONS, WITH_FILES)  # paths with a longer body, and more time for it
 
 
 def create_app(

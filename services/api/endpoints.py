@@ -6,6 +6,7 @@ from services.api.http.dialect import speaks_openai
 from services.api.http.endpoint import Endpoint
 from services.api.openai.images import image_endpoints
 from services.api.openai.speech import speech_endpoints
+from services.api.openai.transcriptions import transcription_endpoints
 from services.api.openai.views import OpenAIError
 from services.api.v1.artifacts import artifact_endpoints
 from services.api.v1.catalogue import catalogue_endpoints
@@ -32,6 +33,7 @@ def endpoints() -> list[Endpoint]:
         *queue_endpoints(),
         *image_endpoints(),
         *speech_endpoints(),
+        *transcription_endpoints(),
         *dead_letter_endpoints(),
         *health_endpoints(),
         *status_endpoints(),

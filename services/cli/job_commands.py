@@ -26,7 +26,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="File of the photo or sound, or - for standard output; default: photo.png.",
+        help="File to write, or - for standard output; default: photo.png, speech.wav or transcript.txt.",
     ),
 ]
 Format = Annotated[OutputFormat | None, typer.Option(help="Format of the file; default: by its suffix.")]
@@ -95,6 +95,7 @@ def generate(
     count: Annotated[int | None, typer.Option(help="Number of photos, 1 to 4.")] = None,
     voice: Annotated[str | None, typer.Option(help="Whose voice says the text.")] = None,
     speed: Annotated[float | None, typer.Option(help="Pace of the voice; 1 is a natural one.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the recording, such as en; default: found out.")] = None,
     as_json: WithFiles = False,
 ) -> None:
     """Make a photo, have a text said or a recording written down, and print the file's path.
@@ -131,6 +132,7 @@ def generate(
         "num_images": count,
         "voice": voice,
         "speed": speed,
+        "language": language,
     }
     given = {name: value for name, value in body.items() if value is not None}
     job, paths = run(run_generate(settings, catalogue, chosen, given, saving, errors))

@@ -32,6 +32,7 @@ StudioError
     ├── ModelUnavailable        the model cannot be loaded; the message says what to do
     ├── OutOfMemory             the device has too little memory for these parameters
     ├── Filtered                the model's safety checker withheld every output
+    ├── NothingMade             of this request the model makes nothing ever, see `inference/runtime/outputs`
     └── ThreadLost              the model thread can do no more; another process must take over
         ├── DeadlineExceeded    the job ran longer than allowed
         ├── DeviceFailed        the device reports an error that stays until the process ends

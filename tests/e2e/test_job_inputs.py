@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.models.scripted_adapter import pixels_of
-from tests.support.models.scripted_edit_adapter import CATALOGUE, edited_pixels
+from tests.support.models.scripted_edit_adapter import edited_pixels, offer_edits
 from tests.support.operator import on_backends, studio
 from tests.support.picture_files import encoded, picture
 from tests.support.system import System
@@ -20,7 +20,7 @@ PNG = encoded(picture())
 @pytest.fixture
 def editor(system: System) -> System:
     """A system whose model takes a picture."""
-    (system.folder / "models.toml").write_text(CATALOGUE.format(name=system.model, calls=system.calls))
+    offer_edits(system)
     return system
 
 
@@ -84,7 +84,7 @@ def test_removal(editor: System) -> None:
     assert editor.client.get(view["links"]["self"]).status_code == 200
     assert editor.client.get(f"/v1/inputs/{inline['params']['image']}").status_code == 404
     keys = on_backends(editor, lambda backends: backends.objects.list("inputs/"))
-    assert len([key for key in keys if view["id"] in key]) == 2  # no mark of its job is left
+    assert len([key for key in keys if view["id"] in key]) == 2  # no hold of its job is left
     assert [key for key in keys if inline["params"]["image"] in key] == []
 
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Final
@@ -30,7 +30,7 @@ def gateway_scenarios() -> list[Scenario]:
         Scenario(
             "gateway-killed-between-writes",
             "kill -9 of the gateway after `create`, after the publish and after the confirmation, in turn",
-            _killed_between_writes,
+            partial(gateway_killed_at, BETWEEN_WRITES),
             workers=1,  # two workers could generate the image of a duplicated message at the same time
             begun_again=0,
             generated_again=0,
@@ -66,10 +66,11 @@ def gateway_scenarios() -> list[Scenario]:
 
 
 @contextmanager
-def _killed_between_writes(run: ScenarioRun) -> Iterator[None]:
+def gateway_killed_at(failpoints: Sequence[str], run: ScenarioRun) -> Iterator[None]:
+    """Have a gateway die at each of the failpoints, under new requests."""
     load = run.load
-    share = (len(load.requests) - load.sent) // 2 // len(BETWEEN_WRITES)
-    for failpoint in BETWEEN_WRITES:
+    share = (len(load.requests) - load.sent) // 2 // len(failpoints)
+    for failpoint in failpoints:
         gateway = run.fleet.replace_gateway(failpoint=failpoint)
         load.send(load.sent + max(1, share))  # new requests: the workers may have begun all earlier ones
         code = gateway.wait(STOP_SECONDS)

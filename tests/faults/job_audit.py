@@ -12,6 +12,7 @@ from tests.faults.load_client import JobRequest
 from tests.faults.result import Result
 from tests.faults.scenario import Scenario, ScenarioRun
 from tests.support.models.scripted_adapter import expected_pixels, pixels_of
+from tests.support.models.scripted_edit_adapter import edited_pixels
 
 UNEXPECTED: Final = '"event": "unexpected error"'
 SETTLE_SECONDS: Final = 8.0  # time for the last acks and dead letters
@@ -36,7 +37,7 @@ def audit(scenario: Scenario, run: ScenarioRun, trouble: Sequence[str], seconds:
     wrong = [
         f"{request.prompt!r} shows another job's image"
         for request, job in ended
-        if job and (image := images.get(job["id"])) and image != expected_pixels(request.prompt, request.seed)
+        if job and (image := images.get(job["id"])) and image != _expected(run, request, job)
     ]
     doubled = [*_duplicate_jobs(run), *_repeated_work(scenario, run)]
     regressed = [f"{job}: {history}" for job, history in watcher.histories.items() if went_back(history)]
@@ -95,6 +96,13 @@ def _lost(scenario: Scenario, request: JobRequest, job: dict[str, Any] | None) -
 def _image(run: ScenarioRun, job: dict[str, Any]) -> bytes | None:
     answer = run.system.client.get(job["artifacts"][0]["url"])
     return pixels_of(answer.content) if answer.status_code == 200 else None
+
+
+def _expected(run: ScenarioRun, request: JobRequest, job: dict[str, Any]) -> bytes:
+    if not request.file:
+        return expected_pixels(request.prompt, request.seed)
+    kept = run.system.client.get(f"/v1/inputs/{job['params']['image']}").json()
+    return edited_pixels(request.prompt, request.seed, kept["sha256"])
 
 
 def _duplicate_jobs(run: ScenarioRun) -> list[str]:

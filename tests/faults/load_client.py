@@ -1,5 +1,6 @@
 """Submits jobs as a careful client: each with its own Idempotency-Key, repeated until it is answered."""
 
+import base64
 import threading
 import time
 from collections.abc import Sequence
@@ -9,20 +10,30 @@ from typing import Final
 
 import httpx2
 
+from tests.support.picture_files import encoded, picture
+
 CLIENTS: Final = 4
 PAUSE_SECONDS: Final = 0.15  # between tries; honouring Retry-After would make the table take hours
 GIVE_UP_SECONDS: Final = 60.0
 RETRIED: Final = (409, 503)  # the first request is still being answered, or the gateway cannot accept now
 
+PICTURE: Final = encoded(picture())
+PICTURE_URL: Final = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job to submit and its expected end; `code` is the expected error code of the job."""
+    """A job to submit and its expected end; `code` is the expected error code of the job.
+
+    With `file` it is made from a picture, which comes as a data URL with every other job, and is sent in before the
+    others.
+    """
 
     prompt: str
     seed: int
     state: str = "succeeded"
     code: str | None = None
+    file: bool = False
 
 
 class LoadClient:
@@ -58,13 +69,15 @@ class LoadClient:
 
     def _submit(self, number: int) -> None:
         request = self.requests[number]
-        body = {"prompt": request.prompt, "seed": request.seed}
+        body: dict[str, object] = {"prompt": request.prompt, "seed": request.seed}
         # The client's address, for a gateway that trusts us as a proxy; others see a single client.
         headers = {"Idempotency-Key": f"request-{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}
         deadline = time.monotonic() + GIVE_UP_SECONDS
         answer = "nothing"
         while time.monotonic() < deadline and not self._closed.is_set():
             try:
+                if request.file and "image" not in body:
+                    body["image"] = PICTURE_URL if number % 2 else self._sent_in()
                 response = self._client.post("/v1/jobs", json=body, headers=headers)
             except httpx2.TransportError as exc:
                 answer = repr(exc)
@@ -77,3 +90,11 @@ class LoadClient:
                     break
             self._closed.wait(PAUSE_SECONDS)
         self.refused.append(f"{request.prompt!r} was answered {answer}")
+
+    def _sent_in(self) -> str:
+        """Send the picture in, and return its id. Raises TransportError as if there was no answer, while refused."""
+        answer = self._client.post("/v1/inputs", content=PICTURE)
+        if answer.status_code != 201:
+            raise httpx2.TransportError(answer.text)
+        input_id: str = answer.json()["id"]
+        return input_id

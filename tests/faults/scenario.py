@@ -34,7 +34,7 @@ class Scenario:
     `about` is the text in the table. `extra_requests` are sent under the fault, beside the jobs. `dead` is the expected
     number of dead letters. `begun_again` and `generated_again` limit how often jobs are begun and images generated
     beyond once each; None where chance decides. `may_fail` is an error code with which jobs may end: their clients are
-    told, so nothing is lost silently.
+    told, so nothing is lost silently. With `files` each job is made from a picture, and no two from the same input.
     """
 
     name: str
@@ -48,3 +48,4 @@ class Scenario:
     begun_again: int | None = None
     generated_again: int | None = None
     may_fail: str | None = None
+    files: bool = False

@@ -2,6 +2,7 @@
 
 from tests.faults.cluster_faults import cluster_scenarios
 from tests.faults.gateway_faults import gateway_scenarios
+from tests.faults.input_faults import input_scenarios
 from tests.faults.message_faults import message_scenarios
 from tests.faults.network_faults import network_scenarios
 from tests.faults.scenario import Scenario
@@ -14,6 +15,7 @@ def scenarios() -> list[Scenario]:
         *worker_scenarios(),
         *message_scenarios(),
         *gateway_scenarios(),
+        *input_scenarios(),
         *server_scenarios(),
         *cluster_scenarios(),
         *network_scenarios(),

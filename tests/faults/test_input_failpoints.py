@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.support.models.scripted_adapter import pixels_of
-from tests.support.models.scripted_edit_adapter import CATALOGUE, edited_pixels
+from tests.support.models.scripted_edit_adapter import edited_pixels, offer_edits
 from tests.support.operator import on_backends
 from tests.support.picture_files import encoded, picture
 from tests.support.system import System
@@ -23,7 +23,7 @@ URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 @pytest.fixture
 def editor(system: System) -> System:
     """A system whose model takes a picture."""
-    (system.folder / "models.toml").write_text(CATALOGUE.format(name=system.model, calls=system.calls))
+    offer_edits(system)
     return system
 
 

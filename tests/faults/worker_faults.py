@@ -2,8 +2,9 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Final
 
 from tests.faults.load_client import JobRequest
@@ -20,7 +21,7 @@ def worker_scenarios() -> list[Scenario]:
         Scenario(
             "worker-killed-between-writes",
             "kill -9 of a worker after `begin`, generation, upload, `finish` and manifest, in turn",
-            _killed_between_writes,
+            partial(worker_killed_at, BETWEEN_WRITES),
             workers=0,
             settings={
                 "STUDIO_MAX_ATTEMPTS": "9",  # all workers may get the same job
@@ -99,9 +100,10 @@ def _slow_storage(run: ScenarioRun) -> Iterator[None]:
 
 
 @contextmanager
-def _killed_between_writes(run: ScenarioRun) -> Iterator[None]:
+def worker_killed_at(failpoints: Sequence[str], run: ScenarioRun) -> Iterator[None]:
+    """Have a worker die at each of the failpoints, and then let two others work."""
     yield
-    for failpoint in BETWEEN_WRITES:
+    for failpoint in failpoints:
         worker = run.fleet.start_worker(ready=False, failpoint=failpoint, prefetch="1")
         code = worker.wait(BUSY_SECONDS)
         if code != -signal.SIGKILL:

@@ -39,6 +39,8 @@ def _wav() -> bytes:
 
 
 IMAGES: Final = (_png("red"), _png("blue"))
+TRANSCRIPT: Final = b'{"text": "Mug.", "language": "en", "duration": 1.0, "segments": []}'
+RESULTS: Final = {"tts": ((_wav(),), "audio/wav"), "stt": ((TRANSCRIPT,), "application/json")}  # by modality
 
 
 class SampleJobs:
@@ -97,7 +99,8 @@ class SampleJobs:
             for record in await self._live.backends.statuses.list(done):
                 done = record.job_id
                 if record.state is State.QUEUED:
-                    await self._worker.succeed(done, *IMAGES)
+                    files, media_type = RESULTS.get(record.message.modality, (IMAGES, "image/png"))
+                    await self._worker.succeed(done, *files, media_type=media_type)
             await asyncio.sleep(0.01)
 
     def _job(self, drawn: str, method: str) -> str:

@@ -74,14 +74,16 @@ class Gateway:
         idempotency_key: str | None = None,
         quota: Quota | None = None,
         sees: Sees | None = None,
+        alike: Mapping[str, Any] | None = None,
     ) -> tuple[StatusRecord, bool]:
         """Accept a job: once this returns, only its own outcome, its expiry or its owner ends it.
 
         `body` is `{"model"?: name, **parameters}`. The inputs that it names are of owners whom the caller `sees`: the
-        job's own, by default. With a key used before, return the job of that request and True.
+        job's own, by default. With a key used before, return the job of that request and True; `alike` tells that it
+        is the same request where `body` names files that each sending brought anew.
         Raises InvalidRequest, IdempotencyMismatch, IdempotencyInFlight, TooManyJobs, NotAccepted, BackendUnavailable.
         """
-        record = self._records.make(body, owner, idempotency_key)
+        record = self._records.make(body, owner, idempotency_key, alike)
         record = await self._with_inputs(record, sees or (lambda other: other == owner), quota)
         try:
             stored, replayed = await self._store_and_publish(record, quota)

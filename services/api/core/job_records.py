@@ -31,8 +31,13 @@ class JobRecords:
             return self._catalogue.models[name]
         raise ModelNotFound(name, self._catalogue.models)
 
-    def make(self, body: Mapping[str, Any], owner: str | None, key: str | None) -> StatusRecord:
-        """Return the record of a new job, without its inputs. Raises InvalidRequest."""
+    def make(
+        self, body: Mapping[str, Any], owner: str | None, key: str | None, alike: Mapping[str, Any] | None = None
+    ) -> StatusRecord:
+        """Return the record of a new job, without its inputs. Raises InvalidRequest.
+
+        `alike` is the same in every sending of the request, where `body` is not.
+        """
         model = self.model(body.get("model"))
         params = model.parameters({name: value for name, value in body.items() if name != "model"})
         model.contract.words(params.model_dump(), self._catalogue.styles)  # raises for an unknown look
@@ -53,6 +58,6 @@ class JobRecords:
             job_id=message.job_id,
             message=message,
             idempotency_key=key,
-            body_hash=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
+            body_hash=hashlib.sha256(json.dumps(alike or body, sort_keys=True).encode()).hexdigest(),
             created_at=now,
         )

@@ -43,10 +43,15 @@ class Body:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as the body, of one of these media types, or in this field of a form."""
+    """A file as the body, of one of these media types, or in this field of a form.
+
+    The form may have more fields, by the schema that `fields` makes as those of Body. `example` is the name of a file.
+    """
 
     field: str
-    media_types: Sequence[str]
+    media_types: Sequence[str] = ()
+    fields: Callable[[Catalogue, str], JsonSchema] | None = None
+    example: str = "mug.jpg"
 
 
 @dataclass(frozen=True)

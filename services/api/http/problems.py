@@ -82,6 +82,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "input-missing": Kind(0, "A file that the job is made from is gone"),
     "model-unavailable": Kind(0, "The model cannot be loaded"),
     "out-of-memory": Kind(0, "The device has too little memory for these parameters"),
+    "nothing-made": Kind(0, "The model makes nothing of this text or recording"),
     "filtered": Kind(0, "The model's safety checker withheld all that was made"),
     "timeout": Kind(0, "The job ran longer than allowed"),
     "device-failed": Kind(0, "The device failed on this job, twice"),

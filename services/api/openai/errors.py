@@ -23,6 +23,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "validation-error": Kind(400, "The request breaks the schema or the model's limits"),
     "model_not_found": ALL_KINDS["model_not_found"],
     "filtered": Kind(400, "The model's safety checker withheld all that was made"),
+    "nothing-made": Kind(400, "The model makes nothing of this text or recording"),
 }
 
 

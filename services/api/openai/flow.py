@@ -39,12 +39,14 @@ JOB_ANSWERS: Final[Mapping[int, Answer]] = {
 class Wish:
     """A request that was understood. `job` is the body that `POST /v1/jobs` would take, `said` what the client sent.
 
-    `answer` makes the answer of the finished job and the headers that it must have.
+    `answer` makes the answer of the finished job and the headers that it must have. `alike` stands for the job in
+    comparisons with an earlier sending, where the job names a file that this one brought.
     """
 
     job: Mapping[str, Any]
     said: Mapping[str, Any]
     answer: Callable[[StatusRecord, Headers], Awaitable[Response]]
+    alike: Mapping[str, Any] | None = None
 
 
 async def answer_with_job(
@@ -64,7 +66,7 @@ async def answer_with_job(
         quota = await count_submit(request)
         key = idempotency_key(request)
         wish = await understand()
-        record, sending = await accept(request, wish.job, wish.said, key, quota)
+        record, sending = await accept(request, wish.job, wish.said, key, quota, wish.alike)
         headers |= {"X-Job-Id": record.job_id}
         record = await until_over(request, record, sending)
         if record.state is State.SUCCEEDED:

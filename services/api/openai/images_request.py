@@ -106,9 +106,8 @@ class ImagesRequest(OpenAIRequest):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def images_schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:
+def images_schemas(catalogue: Catalogue, default: str) -> dict[str, JsonSchema]:
     """Return the schema of the body, with the models and looks on offer."""
-    schema = ImagesRequest.model_json_schema()
-    fields: dict[str, Any] = schema["properties"]
-    fields |= {"model": {"enum": IMAGES.names(catalogue)}, "style": {"enum": list(catalogue.styles)}}
+    schema = IMAGES.narrow(ImagesRequest.model_json_schema(), catalogue, default)
+    schema["properties"]["style"] = {"enum": list(catalogue.styles)}
     return {ImagesRequest.__name__: with_nulls(schema)}

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from services.api.http.endpoint import JsonSchema
+from services.api.http.model_schema import model_schema
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import InvalidRequest, ModelNotFound
+from services.common.modalities.limits import value_schema
 from services.common.modalities.modality import Media
 
 
@@ -26,6 +29,27 @@ class Kind:
         """Return all names that a client may use for these models."""
         models = self.models(catalogue)
         return [*models, *(alias for name in models for alias in catalogue.models[name].aliases)]
+
+    def narrow(self, schema: JsonSchema, catalogue: Catalogue, default: str) -> JsonSchema:
+        """Return the schema of a body with the names of these models; one is needed if the default is none of them."""
+        fields = {**schema["properties"], "model": {"enum": self.names(catalogue)}}
+        needed = list(schema.get("required", ()))
+        return {
+            **schema,
+            "properties": fields,
+            "required": needed + ["model"] * (default not in self.models(catalogue)),
+        }
+
+    def choices(self, catalogue: Catalogue, parameter: str) -> list[str] | None:
+        """Return what these models allow for a parameter, together; None where one of them allows any text."""
+        found: dict[str, None] = {}
+        for name in self.models(catalogue):
+            fields = model_schema(catalogue.models[name], catalogue)["properties"]
+            allowed = value_schema(fields[parameter]).get("enum") if parameter in fields else None
+            if allowed is None:
+                return None
+            found |= dict.fromkeys(allowed)
+        return list(found)
 
     def asked_for(self, name: str | None, default: Model, catalogue: Catalogue) -> Model:
         """Return the model of this name or alias, or the default one.

@@ -1,12 +1,36 @@
 """What the bodies of all OpenAI's routes have in common: a null counts as left out, and nothing is ignored unsaid."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from services.api.http.endpoint import JsonSchema
 from services.common.catalogue.catalogue import refusal_of
+
+_BLANK: Final = r"^[ \t\r\n]*$"
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Annotates a text that would ask for something which is not done, so that it must be empty; `why` tells."""
+
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchema:
+        return {"type": "string", "pattern": _BLANK}
+
+    def _checked(self, text: str) -> str:
+        if re.match(_BLANK, text) is None:
+            raise PydanticCustomError("blank", "{why}", {"why": self.why})
+        return text
 
 
 class OpenAIRequest(BaseModel):

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from services.api.http.endpoint import JsonSchema
 from services.api.openai.models import SPEECH
-from services.api.openai.request import OpenAIRequest, with_nulls
+from services.api.openai.request import Blank, OpenAIRequest, with_nulls
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.modalities.params import VISIBLE, Seed
 from services.common.modalities.speech import MAX_CHARACTERS, Speed
@@ -16,18 +15,12 @@ from services.common.modalities.speech import MAX_CHARACTERS, Speed
 NAMES: Final = {"input": "text", "voice": "voice", "speed": "speed", "seed": "seed"}
 # OpenAI's own first voice, which clients have built in: no model here has a voice of this name.
 USUAL_VOICE: Final = "alloy"
+_UNTOLD: Final = "the voices here cannot be told how to speak: leave it out, or choose `speed` and `voice`"
 
 
 def _voice(given: object) -> object:
     """Take `{"id": NAME}`, OpenAI's way to name a voice that was made, for the name alone."""
     return given["id"] if isinstance(given, dict) and list(given) == ["id"] else given
-
-
-def _no_instructions(text: str) -> str:
-    if text.strip():
-        told = "the voices here cannot be told how to speak: leave it out, or choose `speed` and `voice`"
-        raise PydanticCustomError("instructions", "{told}", {"told": told})
-    return text
 
 
 class SpeechRequest(OpenAIRequest):
@@ -43,7 +36,9 @@ class SpeechRequest(OpenAIRequest):
     voice: Annotated[str, BeforeValidator(_voice), Field(max_length=64)] | None = None
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: Speed = 1.0
-    instructions: Annotated[str, AfterValidator(_no_instructions)] = ""
+    instructions: Annotated[
+        str, Blank("the voices here cannot be told how to speak: leave it out, or choose `speed` and `voice`")
+    ] = ""
     stream_format: Literal["audio"] = "audio"
     seed: Seed | None = None
 
@@ -59,8 +54,11 @@ class SpeechRequest(OpenAIRequest):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def speech_schemas(catalogue: Catalogue, _default: str) -> dict[str, JsonSchema]:
-    """Return the schema of the body, with the models on offer."""
-    schema = SpeechRequest.model_json_schema()
-    schema["properties"]["model"] = {"enum": SPEECH.names(catalogue)}
+def speech_schemas(catalogue: Catalogue, default: str) -> dict[str, JsonSchema]:
+    """Return the schema of the body, with the models and voices on offer."""
+    schema = SPEECH.narrow(SpeechRequest.model_json_schema(), catalogue, default)
+    if voices := SPEECH.choices(catalogue, "voice"):
+        name = {"enum": [USUAL_VOICE, *voices]}
+        made = {"type": "object", "properties": {"id": name}, "required": ["id"], "additionalProperties": False}
+        schema["properties"]["voice"] = {"anyOf": [name, made]}
     return {SpeechRequest.__name__: with_nulls(schema)}

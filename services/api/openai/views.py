@@ -44,3 +44,40 @@ class OpenAIError(View):
     """An error as OpenAI's clients raise it."""
 
     error: OpenAIErrorBody
+
+
+class DurationUsage(View):
+    """The seconds of the recording, rounded."""
+
+    type: Literal["duration"]
+    seconds: int
+
+
+class SpokenSegment(View):
+    """A part of the recording; its times are seconds from the beginning."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+
+
+class SpokenWord(View):
+    """A word, when it is said, and how sure the model is, 0 to 1."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+class TranscriptionResponse(View):
+    """The text alone in the format json; all members that were asked for in verbose_json."""
+
+    text: str
+    usage: DurationUsage
+    task: Literal["transcribe"] = "transcribe"
+    language: str | None = None
+    duration: float = 0
+    segments: tuple[SpokenSegment, ...] = ()
+    words: tuple[SpokenWord, ...] = ()

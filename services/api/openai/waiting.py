@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -24,23 +25,26 @@ _SPARE_SECONDS: Final = 60.0  # beside the wait, for which an earlier sending ca
 
 
 async def accept(
-    request: Request[AppState], job: Mapping[str, Any], body: Mapping[str, Any], key: str | None, quota: Quota
+    request: Request[AppState],
+    job: Mapping[str, Any],
+    body: Mapping[str, Any],
+    key: str | None,
+    quota: Quota,
+    alike: Mapping[str, Any] | None = None,
 ) -> tuple[StatusRecord, Sending | None]:
     """Accept the job, or find the one of an earlier sending of this request. Raises as `Gateway.accept`.
 
     The sending is None for a request with an Idempotency-Key: its job goes on without its client.
     """
-    gateway, clients, caller = request.state["gateway"], request.state["clients"], caller_of(request)
+    clients, caller = request.state["clients"], caller_of(request)
+    take = partial(request.state["gateway"].accept, job, owner=caller.owner, quota=quota, sees=caller.sees, alike=alike)
     if key is not None:
-        record, _ = await gateway.accept(job, owner=caller.owner, idempotency_key=key, quota=quota, sees=caller.sees)
-        return record, None
+        return (await take(idempotency_key=key))[0], None
     said = json.dumps([caller.party, caller.owner, body], sort_keys=True).encode()
     seconds = request.state["settings"].image_wait_seconds + _SPARE_SECONDS
     while True:
         sending = await clients.sending(hashlib.sha256(said).hexdigest(), _sent_before(request), seconds)
-        record, known = await gateway.accept(
-            job, owner=caller.owner, idempotency_key=sending.key, quota=quota, sees=caller.sees
-        )
+        record, known = await take(idempotency_key=sending.key)
         if not known or not (record.cancel_requested or record.state is State.CANCELED):
             return record, sending
         await clients.forget(sending)  # canceled a moment ago, when the client seemed to have left

@@ -16,7 +16,7 @@ _FORM: Final = "multipart/form-data"
 def request_body(endpoint: Endpoint, catalogue: Catalogue, default: str) -> RequestBody | None:
     """Return the body of the endpoint's requests; None where they have none."""
     if endpoint.upload is not None:
-        return _file(endpoint.upload)
+        return _file(endpoint.upload, catalogue, default)
     if endpoint.body is None:
         return None
     name = next(iter(endpoint.body.schemas(catalogue, default)))
@@ -24,12 +24,15 @@ def request_body(endpoint: Endpoint, catalogue: Catalogue, default: str) -> Requ
     return RequestBody(required=True, content={JSON: media})
 
 
-def _file(upload: Upload) -> RequestBody:
-    """Return the file as a form, or alone; bytes have no schema in OpenAPI 3.1."""
+def _file(upload: Upload, catalogue: Catalogue, default: str) -> RequestBody:
+    """Return the file in a form, or alone; bytes have no schema in OpenAPI 3.1."""
+    more = upload.fields(catalogue, default) if upload.fields else {}
+    file = {upload.field: {"type": "string", "contentMediaType": "application/octet-stream"}}
     form: JsonSchema = {
+        **more,
         "type": "object",
-        "properties": {upload.field: {"type": "string", "contentMediaType": "application/octet-stream"}},
-        "required": [upload.field],
+        "properties": {**file, **more.get("properties", {})},
+        "required": [upload.field, *more.get("required", ())],
         "additionalProperties": False,
     }
     alone = {name: MediaType() for name in upload.media_types}

@@ -1,6 +1,7 @@
 """/v1/jobs/{id}/artifacts: the files of a finished job, streamed, or redirected to where they are stored."""
 
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,13 +16,14 @@ from services.api.http.authorization import Access
 from services.api.http.byte_range import RANGES, wanted_range
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint
-from services.api.http.holding import HoldingResponse, HoldingStream
+from services.api.http.holding import HoldingResponse
 from services.api.http.job_views import JobView, poll_headers
 from services.api.http.other_sites import embedding_headers
 from services.api.http.own_jobs import JOB_PROBLEMS, own_jobs
 from services.api.http.requests.artifact_name import ArtifactName
 from services.api.http.requests.query import read_query
 from services.api.http.state import AppState
+from services.api.http.stored_file import FILE_HEADERS, stored_file
 from services.api.v1.artifact_query import ArtifactQuery
 from services.common.job_warnings import OUTPUTS_FILTERED
 from services.common.schemas import Artifact, StatusRecord
@@ -30,7 +32,6 @@ _MEDIA_TYPES: Final = [each.media_type for each in FORMATS.values()]
 # A text may be shown in a frame of our own pages, and is no page itself, whatever an adapter put into it.
 _TEXT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 _SHOWN: Final = ("image/", "audio/", "video/")
-_FILE_HEADERS: Final = ["ETag", "Content-Disposition", "Accept-Ranges"]
 
 
 def artifact_endpoints() -> list[Endpoint]:
@@ -52,8 +53,8 @@ def artifact_endpoints() -> list[Endpoint]:
             "Fetch an artifact",
             "Artifacts",
             {
-                200: Answer("The file.", headers=[*_FILE_HEADERS], files=_MEDIA_TYPES),
-                206: Answer("The part of it.", headers=[*_FILE_HEADERS, "Content-Range"], files=_MEDIA_TYPES),
+                200: Answer("The file.", headers=FILE_HEADERS, files=_MEDIA_TYPES),
+                206: Answer("The part of it.", headers=[*FILE_HEADERS, "Content-Range"], files=_MEDIA_TYPES),
                 307: Answer("Its URL in the object store, where the gateway is set to redirect.", headers=["Location"]),
                 **CONDITIONAL,
             },
@@ -114,7 +115,8 @@ async def read(request: Request[AppState]) -> Response:
         return Response(status_code=304, headers=headers)
     if wanted is not None:
         return await _rendition(request, artifact, wanted, headers)
-    return await _stream(request, artifact, headers)
+    begin = partial(request.state["artifacts"].open, artifact, caller_of(request).party)
+    return await stored_file(request, headers, artifact.media_type, artifact.bytes, begin)
 
 
 def _headers(artifact: Artifact, wanted: FileFormat | None, filename: str, *, download: bool) -> dict[str, str]:
@@ -172,16 +174,3 @@ async def _rendition(
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.media_type)
         return HoldingResponse(data, headers=headers, media_type=wanted.media_type).holding(turn.pop_all())
-
-
-async def _stream(request: Request[AppState], artifact: Artifact, headers: dict[str, str]) -> Response:
-    artifacts, party = request.state["artifacts"], caller_of(request).party
-    part = wanted_range(request, headers["ETag"], artifact.bytes)
-    if part is not None:
-        stream = await artifacts.open(artifact, party, part.start, part.end)
-        return HoldingStream(stream, 206, {**headers, **part.headers}, artifact.media_type).holding(aclosing(stream))
-    stream, headers = await artifacts.open(artifact, party), {**headers, "Content-Length": str(artifact.bytes)}
-    if request.method == "HEAD":
-        await stream.aclose()
-        return Response(headers=headers, media_type=artifact.media_type)
-    return HoldingStream(stream, headers=headers, media_type=artifact.media_type).holding(aclosing(stream))

@@ -1,7 +1,7 @@
 """/v1/inputs: the files that jobs are made from. They are sent in first, and named in a job by their id."""
 
-from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 from pydantic import AwareDatetime
@@ -9,32 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
+from services.api.core.inputs.decoding.order import STORED
 from services.api.core.inputs.record import InputRecord
 from services.api.http.conditional import CONDITIONAL, conditional_json, is_known
 from services.api.http.endpoint import Answer, Endpoint, Upload
-from services.api.http.holding import HoldingStream
 from services.api.http.job_views import WarningView
-from services.api.http.requests.sent_file import check_encoding
+from services.api.http.requests.sent_file import TAKING_PROBLEMS, check_encoding
 from services.api.http.state import AppState
+from services.api.http.stored_file import FILE_HEADERS, stored_file
 from services.api.http.submit_limits import SUBMIT_HEADERS, count_submit
 from services.api.http.view import View
 
 PATH = "/v1/inputs"
 TAKEN = ("image/*", "audio/*", "application/octet-stream")
-KEPT = ("image/png", "image/jpeg", "audio/wav", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/webm")
+KEPT = tuple(STORED.values())
 INPUT_PROBLEMS = ("input-not-found", "backend-unavailable")
-# All that may be wrong with a file that is sent, on whichever route.
-TAKING_PROBLEMS = (
-    "body-timeout",
-    "body-too-large",
-    "input-too-large",
-    "unsupported-media-type",
-    "input-unsupported",
-    "input-unreadable",
-    "too-many-requests",
-    "too-busy",
-    "backend-unavailable",
-)
 
 
 class InputLinksView(View):
@@ -105,9 +94,13 @@ def input_endpoints() -> list[Endpoint]:
             fetch,
             "Fetch the file of an input",
             "Inputs",
-            {200: Answer("The file.", headers=["ETag", "Content-Disposition"], files=KEPT), **CONDITIONAL},
-            [*INPUT_PROBLEMS, "object-not-found", "too-busy"],
-            headers=["If-None-Match"],
+            {
+                200: Answer("The file.", headers=FILE_HEADERS, files=KEPT),
+                206: Answer("The part of it.", headers=[*FILE_HEADERS, "Content-Range"], files=KEPT),
+                **CONDITIONAL,
+            },
+            [*INPUT_PROBLEMS, "object-not-found", "range-not-satisfiable", "too-busy"],
+            headers=["If-None-Match", "Range", "If-Range"],
         ),
         Endpoint(
             "DELETE",
@@ -146,23 +139,18 @@ async def read(request: Request[AppState]) -> Response:
 
 
 async def fetch(request: Request[AppState]) -> Response:
-    """The bytes as we keep them, immutable under their hash as ETag."""
+    """The bytes as we keep them, immutable under their hash as ETag; with `Range` a part, as players ask for it."""
     record = await _own(request)
     filename = f"{record.id}.{record.key.rpartition('.')[2]}"
     headers = {
         "ETag": f'"{record.sha256}"',
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'inline; filename="{filename}"',
-        "Content-Length": str(record.bytes),
     }
     if is_known(request, headers["ETag"]):
-        del headers["Content-Length"]
         return Response(status_code=304, headers=headers)
-    stream = await request.state["inputs"].open(record, caller_of(request).party)
-    if request.method == "HEAD":
-        await stream.aclose()
-        return Response(headers=headers, media_type=record.media_type)
-    return HoldingStream(stream, headers=headers, media_type=record.media_type).holding(aclosing(stream))
+    begin = partial(request.state["inputs"].open, record, caller_of(request).party)
+    return await stored_file(request, headers, record.media_type, record.bytes, begin)
 
 
 async def remove(request: Request[AppState]) -> Response:

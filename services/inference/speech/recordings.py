@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.common.errors import GenerationError
 from services.inference.runtime.device_errors import first_line, is_out_of_memory
+from services.inference.runtime.outputs import NothingMade
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ class Stretch:
 
 
 def decoded(content: bytes) -> "NDArray[np.float32]":
-    """Return the samples of a sound file, mixed to one channel. Raise GenerationError for another kind of file."""
+    """Return the samples of a sound file, mixed to one channel. Raise NothingMade for another kind of file."""
     from faster_whisper import decode_audio
 
     try:
@@ -33,7 +33,7 @@ def decoded(content: bytes) -> "NDArray[np.float32]":
     except Exception as exc:
         if is_out_of_memory(exc):
             raise
-        raise GenerationError(f"the recording cannot be read: {first_line(exc)}; send it as WAV or MP3") from exc
+        raise NothingMade(f"the recording cannot be read: {first_line(exc)}; send it as WAV or MP3") from exc
     return samples
 
 

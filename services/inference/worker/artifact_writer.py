@@ -19,9 +19,9 @@ from services.common.schemas import Artifact, State
 from services.inference.job.items import metadata_of
 from services.inference.job.lease import storage_retry
 from services.inference.job.losses import FILTERED, losses_of
-from services.inference.job.outcomes import DENIED, FAILED, UNSTORED
+from services.inference.job.outcomes import DENIED, FAILED, UNSTORED, failed
 from services.inference.runtime.adapter import Item
-from services.inference.runtime.outputs import Encoded, FilteredOutput, Output
+from services.inference.runtime.outputs import Encoded, FilteredOutput, NothingMade, Output
 from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class ArtifactWriter:
             async with asyncio.TaskGroup() as group:
                 saving = [group.create_task(self._save(item, output)) for item, output in kept]
         except ExceptionGroup as failures:
+            if nothing := failures.subgroup(NothingMade):
+                return failed(NothingMade.code, str(nothing.exceptions[0]), retryable=NothingMade.retryable)
             for kind, outcome in _ENDS:
                 if found := failures.subgroup(kind):
                     log.exception("result not stored", exc_info=found.exceptions[0])
@@ -81,10 +83,10 @@ class ArtifactWriter:
         )
 
     async def _encode(self, item: Item, output: Output) -> Encoded:
-        """Encode an output. Raise GenerationError if it cannot be encoded: another attempt would not help."""
+        """Encode an output. Raise NothingMade for an empty one, and GenerationError if it cannot be encoded."""
         try:
             return await asyncio.to_thread(self._marked, output, metadata_of(item, self._runtime.model))
-        except GenerationError:
+        except NothingMade:
             raise
         except Exception as exc:
             reason = "the model's output is nothing that can be encoded: ask the operator, whose log has the reason"

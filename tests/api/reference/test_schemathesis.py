@@ -19,6 +19,8 @@ from tests.support.sample_jobs import SampleJobs
 MODELS = Path(__file__).parents[3] / "models"
 CATALOGUE = load_catalogue(MODELS / "models.toml", MODELS / "styles.toml")
 IMAGES = "/v1/images/generations"
+SPEECH = "/v1/audio/speech"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 INPUTS = "/v1/inputs"
 PROVENANCE = "/v1/provenance"
 ARTIFACT = "/v1/jobs/{job_id}/artifacts/{index}"
@@ -39,11 +41,16 @@ def accepting(*statuses: str, refusing: bool = True) -> schemathesis.BaseSchema:
 
 
 # 410: a requested job may have been removed, which no schema can express.
-operations = accepting("2xx", "3xx", "404", "409", "410").exclude(path=[IMAGES, INPUTS, PROVENANCE, ARTIFACT])
+operations = accepting("2xx", "3xx", "404", "409", "410").exclude(
+    path=[IMAGES, SPEECH, TRANSCRIPTIONS, INPUTS, PROVENANCE, ARTIFACT]
+)
 # 422: the formats depend on what the job has made.
 artifacts = accepting("2xx", "3xx", "404", "410", "422").include(path=ARTIFACT)
 # 400: the sizes of each model are in /v1/models; a pattern of them all would be unreadable.
 images = accepting("2xx", "400").include(path=IMAGES)
+speech = accepting("200").include(path=SPEECH)
+# 415, 422: no schema tells which bytes are a recording.
+recordings = accepting("200", "415", "422").include(path=TRANSCRIPTIONS)
 # 415, 422: no schema tells which bytes are a picture. Each is looked at by a process of its own.
 files = accepting("201", "415", "422").include(path=INPUTS)
 # 422: there must be a file, and that is all.
@@ -103,4 +110,18 @@ def test_shown_files(case: schemathesis.Case[Any], sample_jobs: SampleJobs) -> N
 @thorough
 def test_images(case: schemathesis.Case[Any], sample_jobs: SampleJobs, worker: None) -> None:
     """The answers of OpenAI's route keep to the document too, while a worker makes the images."""
+    sample_jobs.send(case)
+
+
+@speech.parametrize()
+@thorough
+def test_speech(case: schemathesis.Case[Any], sample_jobs: SampleJobs, worker: None) -> None:
+    """The answers of OpenAI's route for speech keep to the document, in every format."""
+    sample_jobs.send(case)
+
+
+@recordings.parametrize()
+@settings(thorough, max_examples=30)
+def test_recordings(case: schemathesis.Case[Any], sample_jobs: SampleJobs, worker: None) -> None:
+    """The answers of OpenAI's route for recordings keep to the document, whatever the files are."""
     sample_jobs.send(case)

@@ -38,7 +38,7 @@ DAY = 86_400.0
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """A catalogue whose only model takes a picture."""
     file = tmp_path_factory.mktemp("catalogue") / "models.toml"
-    file.write_text(CATALOGUE.format(name="editor", calls="calls"))
+    file.write_text(CATALOGUE.format(name="editor", calls="calls", seconds=0))
     return load_catalogue(file, MODELS / "styles.toml")
 
 
@@ -189,13 +189,13 @@ async def test_removal_that_was_cut_short(
     assert await backends.objects.list("inputs/") == []
 
 
-async def test_mark_of_a_job_that_was_never_made(
+async def test_hold_of_a_job_that_was_never_made(
     client: httpx2.AsyncClient, backends: Backends, gateway_at: Callable[[float], Gateway]
 ) -> None:
-    """The mark of a crash before the record keeps a file for an hour at most, and no longer than its own time."""
+    """The hold of a crash before the record keeps a file for an hour at most, and no longer than its own time."""
     input_id = await sent(client)
     store = gateway_at(0).inputs.store
-    await store.use(await store.read(input_id), new_job_id())
+    await store.hold(await store.read(input_id), new_job_id())
 
     await _sweep(gateway_at(UNDECIDED_SECONDS - 10), backends)
     assert len(await backends.objects.list(f"inputs/{input_id}/")) == 2
@@ -211,11 +211,11 @@ async def test_deletion_beside_a_new_job(client: httpx2.AsyncClient, backends: B
     store = InputStore(backends.objects, backends.clock, DAY)
 
     await store.put(record, PNG)
-    await store.use(record, new_job_id())
-    await store.delete_unused(ended, [record.key])
+    await store.hold(record, new_job_id())
+    await store.delete_unheld(ended, [record.key])
     assert (await store.read(ended)).id == ended
 
     await store.put(record.model_copy(update={"id": (other := JobIds(lambda: 1e9).new())}), PNG)
-    await store.delete_unused(other, [file_key(None, other, "png")])
+    await store.delete_unheld(other, [file_key(None, other, "png")])
     with pytest.raises(InputNotFound):
-        await store.use(record.model_copy(update={"id": other}), new_job_id())
+        await store.hold(record.model_copy(update={"id": other}), new_job_id())

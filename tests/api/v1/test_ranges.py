@@ -8,6 +8,7 @@ import pytest
 from services.common.backends import Backends
 from tests.api.v1.test_jobs import submit
 from tests.support.fakes import FakeWorker, stored_image
+from tests.support.sounds import sine
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +169,24 @@ async def test_part_of_another_format(client: httpx2.AsyncClient, worker: FakeWo
     asked = {"Range": "bytes=0-9", "If-Range": whole.headers["ETag"]}
     assert (await client.get(path, headers=asked)).content == whole.content
     assert (await client.get(path, headers={"Range": f"bytes={size}-"})).status_code == 416
+
+
+async def test_part_of_an_input(client: httpx2.AsyncClient) -> None:
+    """A sound that was sent in comes in parts as well, since pages play it."""
+    sound = sine()
+    sent = await client.post("/v1/inputs", content=sound)
+    path = f"/v1/inputs/{sent.json()['id']}/file"
+    size = sent.json()["bytes"]
+
+    whole, head = await client.get(path), await client.head(path, headers={"Range": "bytes=0-1"})
+    parts = [await client.get(path, headers={"Range": asked}) for asked in ("bytes=0-1", "bytes=2-")]
+    behind = await client.get(path, headers={"Range": f"bytes={size}-"})
+
+    assert [part.status_code for part in parts] == [206, 206]
+    assert b"".join(part.content for part in parts) == whole.content
+    assert parts[1].headers["Content-Range"] == f"bytes 2-{size - 1}/{size}"
+    assert (whole.status_code, whole.headers["Accept-Ranges"], head.status_code) == (200, "bytes", 200)
+    assert (behind.status_code, behind.headers["Content-Range"]) == (416, f"bytes */{size}")
 
 
 async def test_lost_object_has_no_part(client: httpx2.AsyncClient, worker: FakeWorker, backends: Backends) -> None:

@@ -12,11 +12,12 @@ import pytest
 from services.api.core.formats import sound
 from services.api.core.formats.file_format import FORMATS
 from services.common.catalogue.catalogue import Model
-from services.common.errors import GenerationError, InvalidRequest, ModelUnavailable
+from services.common.errors import InvalidRequest, ModelUnavailable
 from services.common.provenance.mark import Mark, SourceType
 from services.inference.adapters.stt import Stt
 from services.inference.adapters.tts import Tts
 from services.inference.runtime.adapter import Cancelled, Context
+from services.inference.runtime.outputs import NothingMade
 from services.inference.runtime.sources import Source, resolve_source
 from tests.support.models.speech_models import MODELS, sound_item, spoken, text_item, words_of, written
 from tests.support.sounds import sine
@@ -129,7 +130,7 @@ def test_language_that_the_model_does_not_know(stt: Stt, recording: bytes) -> No
 @pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\0\0\0\0WAVE"])
 def test_what_is_no_recording(stt: Stt, content: bytes) -> None:
     """A file that is no sound fails the job in a sentence."""
-    with pytest.raises(GenerationError, match="the recording cannot be read"):
+    with pytest.raises(NothingMade, match="the recording cannot be read"):
         written(stt, sound_item(content))
 
 

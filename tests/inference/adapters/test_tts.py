@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.common.errors import GenerationError, InvalidRequest, ModelUnavailable
+from services.common.errors import InvalidRequest, ModelUnavailable
 from services.inference.adapters.tts import Tts
 from services.inference.runtime.adapter import Cancelled, Context, Item
-from services.inference.runtime.outputs import AudioOutput
+from services.inference.runtime.outputs import AudioOutput, NothingMade
 from services.inference.runtime.sources import Source, resolve_source
 from tests.support.models.speech_models import MODELS, VOICE, entry, spoken, text_item
 
@@ -113,7 +113,7 @@ def test_words_without_a_sound_are_told(tts: Tts, text: str, left_out: str | Non
 def test_text_without_any_sound(tts: Tts) -> None:
     """A text of which nothing can be said fails in a sentence of its own, and its batch mates do not."""
     silent, heard = tts.generate([text_item("你好。☕", job_id="other"), text_item(ONE)], _quiet())
-    with pytest.raises(GenerationError, match="give it words that it can say"):
+    with pytest.raises(NothingMade, match="give it words that it can say"):
         silent.encode({})
     assert heard.encode({}).duration_seconds
 

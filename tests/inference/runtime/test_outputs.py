@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.common.errors import GenerationError
 from services.common.provenance.wave import facts_in
-from services.inference.runtime.outputs import AudioOutput, Segment, TranscriptOutput, Word
+from services.inference.runtime.outputs import AudioOutput, NothingMade, Segment, TranscriptOutput, Word
 from tests.support.sounds import Heard
 
 RATE = 24_000
@@ -69,7 +69,7 @@ def test_numbers_that_overflow_are_no_sound(value: float) -> None:
 
 def test_no_samples_are_no_sound() -> None:
     """An output without samples is refused."""
-    with pytest.raises(GenerationError, match="no sound"):
+    with pytest.raises(NothingMade, match="no sound"):
         AudioOutput(np.zeros(0, np.float32), RATE).encode({})
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from services.inference.runtime.adapter import Context, Item
 from services.inference.runtime.outputs import Output
 from tests.support.models.scripted_adapter import ScriptedAdapter, expected_pixels
+from tests.support.system import System
 
 CATALOGUE = """
 [models.{name}]
@@ -17,8 +18,14 @@ source = "."
 default = true
 defaults = {{ width = 64, height = 64, steps = 1, guidance = 1.0 }}
 max_batch = 4
-options = {{ calls = "{calls}" }}
+options = {{ calls = "{calls}", seconds = {seconds} }}
 """
+
+
+def offer_edits(system: System, seconds: float = 0.0) -> None:
+    """Have the system's only model take a picture, instead of none. Call it before a process is started."""
+    catalogue = CATALOGUE.format(name=system.model, calls=system.calls, seconds=seconds)
+    (system.folder / "models.toml").write_text(catalogue)
 
 
 class ScriptedEditAdapter(ScriptedAdapter):

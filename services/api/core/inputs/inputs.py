@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -23,7 +24,8 @@ UPLOADS: Final = 16  # that are on their way; with MAX_INPUT_BYTES the bound of 
 DOWNLOADS: Final = 16
 EACH: Final = 4  # of one party, of either
 DECODERS: Final = 2  # at a time: each may take a processor and much memory
-TURN_SECONDS: Final = 2.0
+UPLOAD_TURN_SECONDS: Final = 10.0  # an upload takes a while in any case
+DOWNLOAD_TURN_SECONDS: Final = 2.0
 
 Sees = Callable[[str | None], bool]
 
@@ -38,6 +40,7 @@ class Inputs:
         self._uploads = FairShares(UPLOADS, EACH)
         self._downloads = FairShares(DOWNLOADS, EACH)
         self._decoders = FairShares(DECODERS)
+        self._threads = ThreadPoolExecutor(DECODERS, "decoders")
 
     async def take(
         self,
@@ -52,14 +55,14 @@ class Inputs:
 
         Raises InputError, InvalidRequest for a broken form, TooBusy, and as `body` does.
         """
-        async with _turn(self._uploads, party, TURN_SECONDS), upload_folder() as folder:
+        async with _turn(self._uploads, party, UPLOAD_TURN_SECONDS), upload_folder() as folder:
             path = folder / "body"
             if not await write_body(body, path):
                 raise InputUnreadable("the body is empty: send the file in it")
             began = time.monotonic()
             # Held until the file is stored, since it is in memory then.
             async with _turn(self._decoders, party, WORK_SECONDS):
-                facts = await decode(path, content_type, self._bounds)
+                facts = await decode(path, content_type, self._bounds, self._threads)
                 data = await asyncio.to_thread((folder / facts["file"]).read_bytes)
                 extend_budget(time.monotonic() - began)
                 input_id = self._ids.new()
@@ -75,11 +78,11 @@ class Inputs:
             raise InputNotFound(input_id)
         return record
 
-    async def open(self, record: InputRecord, party: str) -> ArtifactStream:
-        """Return the stored bytes, which the caller closes. Raises ObjectNotFound, TooBusy."""
-        await _take(self._downloads, party, TURN_SECONDS)
+    async def open(self, record: InputRecord, party: str, start: int = 0, end: int | None = None) -> ArtifactStream:
+        """Return data[start:end] of the stored file, which the caller closes. Raises ObjectNotFound, TooBusy."""
+        await _take(self._downloads, party, DOWNLOAD_TURN_SECONDS)
         try:
-            chunks = self.store.file(record)
+            chunks = self.store.file(record, start, end)
             return ArtifactStream(await anext(chunks, b""), chunks, partial(self._downloads.give_back, party))
         except BaseException:
             self._downloads.give_back(party)

@@ -24,19 +24,20 @@ class JobInputs:
         self._inputs = inputs
 
     async def attach(self, message: JobMessage, modality: Modality, sees: Sees, party: str) -> JobMessage:
-        """Return the message with its inputs, each of which names the job from now on and outlasts its own end.
+        """Return the message with its inputs. The job holds them from now on, beyond their own end.
 
         The file of a data URL is taken in first; the parameter names it by its id from then on.
         Raises InvalidRequest at the parameter for a file that the caller does not see, or that is of another kind;
         TooBusy, BackendUnavailable.
         """
         params, refs = dict(message.params), dict[str, InputRef]()
-        for name in params.keys() & modality.inputs.keys():
-            given, kind = params[name], modality.inputs[name]
+        for name, kind in modality.inputs.items():
+            if name not in params:
+                continue
             try:
-                record = await self._found(given, message, sees, party)
+                record = await self._found(params[name], message, sees, party)
                 _check_kind(record, kind, name)
-                await self._inputs.store.use(record, message.job_id)
+                await self._inputs.store.hold(record, message.job_id)
             except InputError as exc:
                 raise InvalidRequest([{"pointer": f"/{name}", "detail": str(exc)}]) from exc
             params[name], refs[name] = record.id, record.ref

@@ -13,15 +13,15 @@ ROOT: Final = "inputs/"
 FILE: Final = re.compile(r"inputs/[0-9a-f]{32}/([0-9a-f-]{36})\.[a-z0-9]+")
 _BESIDE: Final = re.compile(r"inputs/([0-9a-f-]{36})/(.+)")
 
-UseKind = Literal["uses", "jobs"]
+HoldKind = Literal["holds", "jobs"]
 
 
 @dataclass
 class InputKeys:
-    """All that is stored of one input: the keys of its file, and the ids of jobs that name it, by the kind of mark."""
+    """All that is stored of one input: the keys of its file, and the ids of jobs that hold it, by the kind of hold."""
 
     files: list[str] = field(default_factory=list)
-    uses: set[str] = field(default_factory=set)
+    holds: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
 
 
@@ -33,9 +33,9 @@ def by_id(keys: Iterable[str]) -> Mapping[str, InputKeys]:
             found[match[1]].files.append(key)
         elif (match := _BESIDE.fullmatch(key)) and is_job_id(match[1]):
             kind, _, job_id = match[2].partition("/")
-            marks = {"uses": found[match[1]].uses, "jobs": found[match[1]].jobs}.get(kind)
-            if marks is not None and is_job_id(job_id):
-                marks.add(job_id)
+            held_by = {"holds": found[match[1]].holds, "jobs": found[match[1]].jobs}.get(kind)
+            if held_by is not None and is_job_id(job_id):
+                held_by.add(job_id)
     return found
 
 
@@ -58,6 +58,6 @@ def record_key(input_id: str) -> str:
     return f"{folder(input_id)}/input.json"
 
 
-def use_key(input_id: str, kind: UseKind, job_id: str) -> str:
-    """Return the key of the mark that the job names the input; see `store` for the two kinds."""
+def hold_key(input_id: str, kind: HoldKind, job_id: str) -> str:
+    """Return the key of the job's hold on the input; see `store` for the two kinds."""
     return f"{folder(input_id)}/{kind}/{job_id}"

@@ -2,7 +2,7 @@
 
     inputs/<owner digest>/<id>.<ext>   the file: all of an owner can be found without reading anything
     inputs/<id>/input.json             the record: an input without one does not exist
-    inputs/<id>/uses/<job id>          a job names the input, or was about to when its gateway went down
+    inputs/<id>/holds/<job id>         a job names the input, or was about to when its gateway went down
     inputs/<id>/jobs/<job id>          a job names the input, and was seen to exist
 
 The file is written before its record, and deleted after it. The id has the time at which it was made, so that the end
@@ -12,7 +12,7 @@ needs no reading; while a job names an input, it does not end.
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
-from services.api.core.inputs.keys import FILE, ROOT, folder, owner_digest, record_key, use_key
+from services.api.core.inputs.keys import FILE, ROOT, folder, hold_key, owner_digest, record_key
 from services.api.core.inputs.record import InputRecord
 from services.common.errors import BackendUnavailable, ObjectNotFound
 from services.common.failpoints import Failpoints
@@ -22,6 +22,7 @@ from services.common.ports import ObjectStore
 from services.common.schemas import JobMessage
 
 _JSON: Final = "application/json"
+_EMPTY: Final = (b"", "text/plain")  # a hold
 
 
 class InputStore:
@@ -49,21 +50,21 @@ class InputStore:
         """Return the record. Raises InputNotFound for one that has ended, too."""
         if not is_job_id(input_id):
             raise InputNotFound(input_id)
-        if self.expires_at(input_id) <= self._clock() and not await self._users(input_id):
+        if self.expires_at(input_id) <= self._clock() and not await self._held_by(input_id):
             raise InputNotFound(input_id)
         return await self._read(input_id)
 
-    def file(self, record: InputRecord) -> AsyncGenerator[bytes, None]:
-        """Yield the file in chunks. Raises ObjectNotFound before the first."""
-        return self._objects.get(record.key)
+    def file(self, record: InputRecord, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield data[start:end] of the file in chunks. Raises ObjectNotFound before the first."""
+        return self._objects.get(record.key, start, end)
 
-    async def use(self, record: InputRecord, job_id: str) -> None:
+    async def hold(self, record: InputRecord, job_id: str) -> None:
         """Keep the input for this job, which has no record yet. Raises InputNotFound for one that is being deleted.
 
-        The mark is put before this looks for the input again, and `delete_unused` deletes the record before it looks
-        for marks: so one of the two sees the other.
+        The hold is put before this looks for the input again, and `delete_unheld` deletes the record before it looks
+        for holds: so one of the two sees the other.
         """
-        await self._objects.put(use_key(record.id, "uses", job_id), b"", _JSON)
+        await self._objects.put(hold_key(record.id, "holds", job_id), *_EMPTY)
         await self._read(record.id)
 
     async def release(self, message: JobMessage) -> None:
@@ -78,25 +79,29 @@ class InputStore:
             except InputNotFound:
                 continue
             if record.inline or self.expires_at(input_id) <= self._clock():
-                await self.delete_unused(input_id, [record.key])
+                await self.delete_unheld(input_id, [record.key])
 
     async def forget(self, input_id: str, job_id: str) -> None:
-        """Delete the marks by which the job keeps the input. Repeatable."""
-        await self._objects.delete([use_key(input_id, kind, job_id) for kind in ("uses", "jobs")])
+        """Delete the job's hold on the input, of either kind. Repeatable."""
+        await self._objects.delete([hold_key(input_id, kind, job_id) for kind in ("holds", "jobs")])
 
     async def confirm(self, input_id: str, job_id: str) -> None:
         """Note that the job exists, so that it is not looked for again. Repeatable."""
-        await self._objects.put(use_key(input_id, "jobs", job_id), b"", _JSON)
-        await self._objects.delete([use_key(input_id, "uses", job_id)])
+        await self._objects.put(hold_key(input_id, "jobs", job_id), *_EMPTY)
+        await self._objects.delete([hold_key(input_id, "holds", job_id)])
 
-    async def delete_unused(self, input_id: str, keys: Sequence[str]) -> None:
-        """Delete the input unless a job names it; see `use`. `keys` are those of its file. Repeatable."""
+    async def delete_unheld(self, input_id: str, keys: Sequence[str]) -> None:
+        """Delete the input unless a job holds it; see `hold`. `keys` are those of its file. Repeatable.
+
+        Without a record there is none to delete: it may be another sweeper's, which is about to put it back.
+        """
         try:
             record = await self._read(input_id)
         except InputNotFound:
             record = None
-        await self._objects.delete([record_key(input_id)])
-        if not await self._users(input_id):
+        else:
+            await self._objects.delete([record_key(input_id)])
+        if not await self._held_by(input_id):
             await self.delete(input_id, keys)
         elif record is not None:
             await self._write(record)
@@ -122,7 +127,7 @@ class InputStore:
         """Return when the input ends, in Unix seconds, unless a job names it then."""
         return created_at(input_id) + self._ttl_seconds
 
-    async def _users(self, input_id: str) -> Sequence[str]:
+    async def _held_by(self, input_id: str) -> Sequence[str]:
         return [key for key in await self._objects.list(f"{folder(input_id)}/") if key != record_key(input_id)]
 
     async def _write(self, record: InputRecord) -> None:

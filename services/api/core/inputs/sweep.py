@@ -41,14 +41,14 @@ class InputSweep:
         for job_id in keys.jobs.intersection(removed):
             await self._store.forget(input_id, job_id)
             kept.discard(job_id)
-        for job_id in keys.uses:
+        for job_id in keys.holds:
             if not await self._is_decided(input_id, job_id):
                 kept.add(job_id)
         if not kept and self._store.expires_at(input_id) + LATE_SECONDS < self._clock():
-            await self._store.delete_unused(input_id, keys.files)
+            await self._store.delete_unheld(input_id, keys.files)
 
     async def _is_decided(self, input_id: str, job_id: str) -> bool:
-        """Confirm the mark of a job that exists, and forget that of one which does not. Return True in this case."""
+        """Confirm the hold of a job that exists, and forget that of one which does not. Return True in this case."""
         if created_at(job_id) + UNDECIDED_SECONDS > self._clock():
             return False
         try:

@@ -13,6 +13,18 @@ from services.api.core.inputs.decoding.order import Refusal
 from services.common.budget import extend_budget
 from services.common.errors import InvalidRequest
 
+# All that may be wrong with a file that is sent, on whichever route.
+TAKING_PROBLEMS = (
+    "body-timeout",
+    "body-too-large",
+    "input-too-large",
+    "unsupported-media-type",
+    "input-unsupported",
+    "input-unreadable",
+    "too-many-requests",
+    "too-busy",
+    "backend-unavailable",
+)
 _PIECE_BYTES: Final = 256 * 1024  # read at once, in a thread
 
 

@@ -2,7 +2,7 @@
 
 from services.inference.runtime.outputs.audio import AudioOutput
 from services.inference.runtime.outputs.image import PREVIEW_SIDE, ImageOutput, Preview
-from services.inference.runtime.outputs.output import Encoded, FilteredOutput, Output
+from services.inference.runtime.outputs.output import Encoded, FilteredOutput, NothingMade, Output
 from services.inference.runtime.outputs.text import Segment, TranscriptOutput, Word
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Encoded",
     "FilteredOutput",
     "ImageOutput",
+    "NothingMade",
     "Output",
     "Preview",
     "Segment",

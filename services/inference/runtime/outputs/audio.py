@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.common.errors import GenerationError
-from services.inference.runtime.outputs.output import Encoded
+from services.inference.runtime.outputs.output import Encoded, NothingMade
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,11 +36,11 @@ class AudioOutput:
     sample_rate: int
 
     def encode(self, metadata: dict[str, str]) -> Encoded:
-        """Return the file. Raise GenerationError where there is no sound, or where its numbers overflowed."""
+        """Return the file. Raise NothingMade where there is no sound, and GenerationError where numbers overflowed."""
         import numpy as np
 
         if not self.samples.size:
-            raise GenerationError("the model made no sound of this text: give it words that it can say")
+            raise NothingMade("the model has no sound for this text: give it words that it can say")
         pcm = np.empty(self.samples.size, "<i2")
         for begin in range(0, pcm.size, _BLOCK):  # so that a long sound is held once as floats, and not several times
             block = self.samples[begin : begin + _BLOCK]

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.common.errors import Filtered
+from services.common.errors import Filtered, GenerationError
+
+
+class NothingMade(GenerationError):
+    """Raised for a request that the model makes nothing of, however often it is asked. Its message is for clients."""
+
+    code = "nothing-made"
+    retryable = False
 
 
 @dataclass(frozen=True)

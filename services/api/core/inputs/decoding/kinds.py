@@ -15,17 +15,16 @@ _BRANDS: Final = 16  # of an ISO file that are looked at
 
 @dataclass(frozen=True)
 class Kind:
-    """`opener` is the name that Pillow or FFmpeg has for it; `media_type` and `extension` those of a sound."""
+    """`opener` is the name that Pillow or FFmpeg has for it; `extension` is that of a sound, which is kept."""
 
     name: str
     opener: str
-    media_type: str = ""
     extension: str = ""
     lossy: bool = False
 
     @property
     def is_sound(self) -> bool:
-        return self.media_type != ""
+        return self.extension != ""
 
 
 _JPEG: Final = Kind("JPEG", "JPEG", lossy=True)
@@ -33,8 +32,8 @@ _WEBP: Final = Kind("WebP", "WEBP", lossy=True)
 _TIFF: Final = Kind("TIFF", "TIFF")
 _AVIF: Final = Kind("AVIF", "AVIF", lossy=True)
 _HEIC: Final = Kind("HEIC", "HEIF", lossy=True)
-_MP3: Final = Kind("MP3", "mp3", "audio/mpeg", "mp3")
-_M4A: Final = Kind("M4A", "mov", "audio/mp4", "m4a")
+_MP3: Final = Kind("MP3", "mp3", "mp3")
+_M4A: Final = Kind("M4A", "mov", "m4a")
 
 _BEGINNINGS: Final[Mapping[bytes, Kind]] = {
     b"\xff\xd8\xff": _JPEG,
@@ -47,11 +46,11 @@ _BEGINNINGS: Final[Mapping[bytes, Kind]] = {
     b"\xff\xfb": _MP3,
     b"\xff\xf3": _MP3,
     b"\xff\xf2": _MP3,
-    b"OggS": Kind("Ogg", "ogg", "audio/ogg", "ogg"),
-    b"fLaC": Kind("FLAC", "flac", "audio/flac", "flac"),
-    b"\x1a\x45\xdf\xa3": Kind("WebM", "matroska", "audio/webm", "webm"),
+    b"OggS": Kind("Ogg", "ogg", "ogg"),
+    b"fLaC": Kind("FLAC", "flac", "flac"),
+    b"\x1a\x45\xdf\xa3": Kind("WebM", "matroska", "webm"),
 }
-_IN_RIFF: Final[Mapping[bytes, Kind]] = {b"WEBP": _WEBP, b"WAVE": Kind("WAV", "wav", "audio/wav", "wav")}
+_IN_RIFF: Final[Mapping[bytes, Kind]] = {b"WEBP": _WEBP, b"WAVE": Kind("WAV", "wav", "wav")}
 _REFUSED: Final[Mapping[bytes, str]] = {
     b"%PDF": "a PDF",
     b"8BPS": "a document of Photoshop",

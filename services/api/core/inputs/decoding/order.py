@@ -10,6 +10,17 @@ BASE_BYTES: Final = 512 * 1024**2  # of address space: Python, the decoders' lib
 PIXEL_BYTES: Final = 16  # a progressive picture has its coefficients, its pixels and a converted copy in memory
 STORED_TIMES: Final = 3  # a photo that was small as a lossy file may be larger as we store it
 
+# The types of what is stored, by extension.
+STORED: Final[Mapping[str, str]] = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "webm": "audio/webm",
+}
 Reason = Literal["unreadable", "unsupported", "too-large", "bad-form"]
 
 
@@ -64,10 +75,9 @@ class Warned:
 
 @dataclass(frozen=True)
 class Facts:
-    """The result: the name of a file in the folder of the order; `extension` has no dot."""
+    """The result: the name of a file in the folder of the order; `extension` is one of STORED."""
 
     file: str
-    media_type: str
     extension: str
     width: int | None = None
     height: int | None = None

@@ -42,9 +42,7 @@ def take_picture(source: Path, kind: Kind, order: Order) -> Facts:
     extension = "jpg" if jpeg else "png"
     target = source.with_name(f"stored.{extension}")
     made.save(target, **(_JPEG if jpeg else _PNG))
-    return Facts(
-        target.name, "image/jpeg" if jpeg else "image/png", extension, made.width, made.height, warnings=tuple(warnings)
-    )
+    return Facts(target.name, extension, made.width, made.height, warnings=tuple(warnings))
 
 
 def _opened(source: Path, kind: Kind) -> "Image.Image":

@@ -27,7 +27,7 @@ def take_sound(source: Path, kind: Kind, order: Order) -> Facts:
         raise _damaged(kind, exc) from exc
     if seconds <= 0:
         raise Refusal("unreadable", f"the file begins like {kind.name} and has no sound in it")
-    return Facts(source.name, kind.media_type, kind.extension, seconds=round(seconds, 3))
+    return Facts(source.name, kind.extension, seconds=round(seconds, 3))
 
 
 def _check_streams(container: "InputContainer", kind: Kind) -> None:
