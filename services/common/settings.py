@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     )
     poll_seconds: float = Field(1.0, gt=0, le=60, description="How often clients are told to poll a running job.")
     image_wait_seconds: float = Field(
-        120, ge=0, description="How long POST /v1/images/generations waits for its job before it answers 504."
+        120, ge=0, description="How long a route of OpenAI's waits for its job before it answers 504."
     )
     rate_limit: str | None = Field(
         None,

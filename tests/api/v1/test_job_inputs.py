@@ -23,7 +23,7 @@ from services.common.ids import JobIds, new_job_id
 from services.common.input_errors import InputNotFound
 from services.common.settings import Settings
 from tests.support.api_keys import LINES, bearer
-from tests.support.fakes import FakeWorker
+from tests.support.fakes import FakeWorker, dead_letter
 from tests.support.models.scripted_edit_adapter import CATALOGUE
 from tests.support.picture_files import encoded, picture, tone
 
@@ -219,3 +219,22 @@ async def test_deletion_beside_a_new_job(client: httpx2.AsyncClient, backends: B
     await store.delete_unheld(other, [file_key(None, other, "png")])
     with pytest.raises(InputNotFound):
         await store.hold(record.model_copy(update={"id": other}), new_job_id())
+
+
+@pytest.mark.parametrize("settings", [{"keys": LINES}], indirect=True)
+async def test_dead_letter_of_a_job_with_a_file(
+    client: httpx2.AsyncClient, backends: Backends, worker: FakeWorker
+) -> None:
+    """A job that an operator has made again from a dead letter has the file of its owner, although it is not theirs."""
+    input_id = await sent(client, headers=bearer("alice"))
+    job_id = (await submitted(client, input_id, headers=bearer("alice"))).json()["id"]
+    message = (await backends.statuses.get(job_id)).message
+    await worker.fail(job_id, "poison")
+    await dead_letter(backends, message)
+
+    answer = await client.post(f"/v1/dead-letters/{message.message_id}/replay", headers=bearer("olga"))
+
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "resubmitted")
+    again = answer.json()["job"]
+    assert again["id"] != job_id
+    assert (await backends.statuses.get(again["id"])).message.inputs == message.inputs

@@ -146,7 +146,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
         "unet",
         ["absent is not one of the libr"],
     ),
-    "absent library": (_change("model_index.json", vae=["diffusers", "OnnxRuntimeModel"]), "", ["install onnxruntime"]),
+    "absent library": (
+        _change("model_index.json", scheduler=["diffusers", "CosineDPMSolverMultistepScheduler"]),
+        "",
+        ["install torchsde"],
+    ),
     "empty tokenizer.json": (_write("tokenizer/tokenizer.json", b"{}"), "tokenizer", ["cannot be loaded"]),
     "no tokenizer_config.json": (
         lambda folder: (folder / "tokenizer/tokenizer_config.json").unlink(),

@@ -61,7 +61,7 @@ async def test_whatever_an_adapter_raises(tmp_path: Path, at: str, told: str, fa
 @pytest.mark.parametrize(
     ("adapter", "told"),
     [
-        ("txt2imgs", "no adapter 'txt2imgs'; installed are: txt2img"),
+        ("txt2imgs", "no adapter 'txt2imgs'; installed are: img2img, stt, tts, txt2img"),
         ("tests.support.models.absent:Nothing", "No module named 'tests.support.models.absent'; install its package"),
         ("tests.support.models.items:Nothing", "has no attribute 'Nothing'"),
         ("tests.support.models.items:item", "is not a subclass of ModelAdapter"),
