@@ -35,7 +35,7 @@ def run() -> Iterator[Figure]:
 
 async def _measure(system: System, settings: Settings) -> list[float]:
     models = SHIPPED.catalogue
-    worker = asyncio.create_task(run_worker(settings, models, models.default_model, attended=False))
+    worker = asyncio.create_task(run_worker(settings, models, [models.default_model], attended=False))
     await asyncio.to_thread(_do_jobs, system, 5)
     lags: list[float] = []
     sampler = asyncio.create_task(sample_lag(lags))

@@ -6,7 +6,7 @@ import uvicorn
 
 from services.api.app import create_app
 from services.common.catalogue.files import load_catalogue
-from services.common.settings import load_settings
+from services.common.load_settings import load_settings
 from services.common.telemetry.logging import configure_logging
 
 OPTIONS: Final = {"loop": "uvloop", "http": "httptools", "log_level": "warning", "access_log": False}

@@ -11,11 +11,12 @@ from services.cli.job_commands import job_commands
 from services.cli.key_commands import key_commands
 from services.cli.model_commands import MODELS, loaded_catalogue, model_commands
 from services.cli.on_call_commands import on_call_commands
-from services.cli.options import ModelName, Offline, chosen_model
+from services.cli.options import ModelNames, Offline, chosen_model
 from services.cli.serve.process import ensure_temporary_folder, raise_file_limit
 from services.cli.terminal import standard_streams
+from services.common.load_settings import load_settings
 from services.common.network.offline import go_offline
-from services.common.settings import Settings, load_settings
+from services.common.settings import Settings
 from services.common.telemetry.logging import configure_logging
 from services.common.telemetry.uncaught import log_uncaught
 
@@ -23,8 +24,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Pu
 
 
 @app.callback(invoke_without_command=True)
-def studio(context: typer.Context, *, model: ModelName = None, offline: Offline = False) -> None:
-    """Run gateway and worker on this machine; with a command, run only that."""
+def studio(context: typer.Context, *, model: ModelNames = None, offline: Offline = False) -> None:
+    """Run gateway and worker on this machine, for all models that are installed; with a command, run only that."""
     settings = _configure()
     if offline:
         go_offline()
@@ -34,9 +35,10 @@ def studio(context: typer.Context, *, model: ModelName = None, offline: Offline 
     catalogue = loaded_catalogue(settings)
     context.obj = (settings, catalogue)
     if context.invoked_subcommand is None:
+        from services.cli.serve.served_models import INSTALLED, served_models
         from services.cli.serve.studio import run_studio
 
-        run(run_studio(settings, catalogue, chosen_model(settings, catalogue, model), errors))
+        run(run_studio(settings, catalogue, served_models(settings, catalogue, model, unset=INSTALLED), errors))
 
 
 @app.command()
@@ -53,17 +55,19 @@ def api(context: typer.Context) -> None:
 def worker(
     context: typer.Context,
     *,
-    model: ModelName = None,
+    model: ModelNames = None,
     offline: Offline = False,
     attended: Annotated[bool, typer.Option(help="Stop when standard input closes.", hidden=True)] = False,
 ) -> None:
-    """Run only a worker, for one model."""
+    """Run only a worker, for one model or several."""
+    from services.cli.serve.served_models import served_models
     from services.cli.serve.worker import run_worker
 
     if offline:
         go_offline()
     settings, catalogue = context.obj
-    raise typer.Exit(run(run_worker(settings, catalogue, chosen_model(settings, catalogue, model), attended=attended)))
+    models = served_models(settings, catalogue, model)
+    raise typer.Exit(run(run_worker(settings, catalogue, models, attended=attended)))
 
 
 @app.command()

@@ -309,6 +309,8 @@ def test_no_permission(studio: Studio, tmp_path: Path, monkeypatch: pytest.Monke
         (["api"], "two", "STUDIO_MODEL: there is no model 'two'; there are one (in models.toml)"),
         (["worker"], "ones", "STUDIO_MODEL: there is no model 'ones': did you mean 'one'? There are one"),
         (["worker", "--model", "One"], "", "--model: there is no model 'One': did you mean 'one'?"),
+        (["worker", "--model", "one", "--model", "two"], "", "--model: there is no model 'two'; there are one"),
+        (["--model", "one", "--model", "ones"], "", "--model: there is no model 'ones': did you mean 'one'?"),
         ([], "one,two", "STUDIO_MODEL: there is no model 'one,two'"),
     ],
 )
@@ -321,6 +323,18 @@ def test_model_that_is_not_in_the_list(
     done = studio(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(told)
+
+
+@pytest.mark.parametrize("command", ["worker", ""])
+def test_listed_model_that_is_not_in_the_list(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A model in STUDIO_MODELS that the catalogue has not ends the start with those there are."""
+    (tmp_path / "models.toml").write_text(ONE)
+    monkeypatch.setenv("STUDIO_MODELS", "one, everything")
+    done = studio(*command.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("STUDIO_MODELS: there is no model 'everything'; there are one (in models.toml)")
 
 
 def test_check_of_a_pipe(studio: Studio) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from scripts.env_example import env_example
+from services.common.load_settings import load_settings
 from services.common.network.addresses import local_path
-from services.common.settings import Settings, load_settings
+from services.common.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [name for name in Settings.model_fields if name != "failpoint"]
@@ -138,6 +139,9 @@ def test_a_setting_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PREFETCH", "0", "'0'", "a whole number from 1 up to 200"),
         ("PORT", "80.5", "'80.5'", "a whole number from 0 up to 65535"),
         ("PORT", "tcp://10.0.0.1:80", "'tcp://10.0.0.1:80'", "enableServiceLinks: false"),
+        ("MODEL_MEMORY", "8 elephants", "'8 elephants'", "as in 8GB, 500MiB or 1000000"),
+        ("MODEL_MEMORY", "-8GB", "'-8GB'", "a number of bytes"),
+        ("MODEL_MEMORY", "0MB", "'0MB'", "a number of bytes"),
         ("GRACE_SECONDS", "1m", "'1m'", "a number from 0"),
         ("JOB_TTL_SECONDS", "inf", "'inf'", "a number above 0"),
         ("LOG_LEVEL", "INFO", "'INFO'", "debug, info, warning, error"),
@@ -184,6 +188,16 @@ def test_faults(
     assert allowed in told
     assert "pydantic" not in told
     assert not [secret for secret in ("too short", "secret", "ret@h") if secret in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("8GB", 8e9), ("500 MiB", 500 * 2**20), ("1.5k", 1500), ("2Ti", 2**41), ("64b", 64), ("1000000", 1e6)],
+)
+def test_memory_with_units(text: str, count: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is a number of bytes, with a unit of 1000 or 1024, with or without the B."""
+    monkeypatch.setenv("STUDIO_MODEL_MEMORY", text)
+    assert load_settings().model_memory == count
 
 
 def test_every_fault_is_told(tmp_path: Path) -> None:

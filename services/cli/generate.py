@@ -35,7 +35,7 @@ async def run_generate(
 
     alone = _alone(settings, workers=1)
     with console.status("no gateway is running, starting one for this job") as status:
-        async with open_studio(alone, catalogue, model, status.update) as studio:
+        async with open_studio(alone, catalogue, [model], status.update) as studio:
             status.stop()
             submitted = submit(GatewayAccess(studio.url), {**body, "model": model.name}, *saving, console)
             made = asyncio.create_task(submitted)
@@ -61,7 +61,7 @@ async def run_fetch(
     from services.cli.serve.studio import open_studio
 
     with console.status("no gateway is running, starting one for this job") as status:
-        async with open_studio(_alone(settings, workers=0), catalogue, model, status.update) as studio:
+        async with open_studio(_alone(settings, workers=0), catalogue, [model], status.update) as studio:
             status.stop()
             return await fetch(GatewayAccess(studio.url), job_id, choose, console, wait=False)
 

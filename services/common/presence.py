@@ -9,7 +9,7 @@ WORKERS: Final = "workers"  # the folder in the cache
 BEAT_SECONDS: Final = 3.0
 FORGOTTEN_SECONDS: Final = 10.0  # a little more than three beats
 
-Phase = Literal["loading", "ready", "busy", "disconnected", "draining"]
+Phase = Literal["loading", "ready", "busy", "disconnected", "draining", "unavailable"]
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
 
@@ -27,7 +27,12 @@ class Pace(BaseModel):
 
 
 class Presence(BaseModel):
-    """`since` is when the phase began, in Unix seconds; `paces` are by bucket, see `Cost`."""
+    """One of the models that a worker serves; `since` is when the phase began, in Unix seconds.
+
+    `paces` are by bucket, see `Cost`. `load_seconds` is the time before the first call of a model that is not loaded
+    at the moment, as far as it is known. `waiting` are the ids of jobs that a worker of several models holds and has
+    not begun: they may wait for calls of another model.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,10 +42,17 @@ class Presence(BaseModel):
     since: float
     max_batch: int = 1
     paces: Mapping[str, Pace] = Field(default_factory=dict)
+    load_seconds: float = 0.0
+    waiting: tuple[str, ...] = ()
 
     @property
     def takes_jobs(self) -> bool:
         return self.phase in ("ready", "busy")
+
+    @property
+    def serves(self) -> bool:
+        """True if this worker makes the jobs of the model, now or when it is loaded."""
+        return self.takes_jobs or self.phase == "loading"
 
 
 def read_presences(found: Iterable[bytes]) -> list[Presence]:

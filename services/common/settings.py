@@ -5,18 +5,25 @@ name is refused, in the environment and in `.env` (which may hold other programs
 setting would be ignored silently. `.env.example` is generated from this class.
 """
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.common.failpoints import check_failpoint
 from services.common.network.addresses import file_url, share_address
-from services.common.setting_sources import ENCODING, PREFIX, CleanSource, SettingSources, listed_names
-from services.common.setting_types import BrokerURL, Host, LocalPath, ObjectsURL, StatusesURL, WebURL, data_folder
+from services.common.setting_sources import ENCODING, PREFIX, CleanSource
+from services.common.setting_types import (
+    BrokerURL,
+    ByteCount,
+    Host,
+    LocalPath,
+    ObjectsURL,
+    StatusesURL,
+    WebURL,
+    data_folder,
+)
 
 SECRETS: Final = ("s3_access_key", "s3_secret_key", "secret_key", "keys", "api_key")
 
@@ -133,7 +140,18 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(10, gt=0, description="How often the gateway repairs what a crash left behind.")
 
     model: str | None = Field(
-        None, description="Catalogue name of the model that a worker serves; unset: the default model."
+        None, description="Model of requests that name none, which a worker loads first; unset: the default model."
+    )
+    models: str = Field(
+        "",
+        description="Catalogue names of the models that a worker serves, with commas; installed: all whose weights "
+        "are on this machine. Unset: STUDIO_MODEL, and for the command `studio` all that are installed as well.",
+    )
+    model_memory: ByteCount | None = Field(
+        None,
+        description="Memory that the loaded models of a worker may take together, as in 8GB or 500MiB: on a GPU of the "
+        "device, else of the process. Models that were not used for longest are unloaded for others. "
+        "Unset: three quarters of the GPU's memory, or half of the machine's or the container's.",
     )
     catalogue: LocalPath = Field(
         data_folder("models") / "models.toml", description="The models on offer; unset: models.toml of this program."
@@ -147,7 +165,7 @@ class Settings(BaseSettings):
     worker_host: Host = Field("127.0.0.1", description="Address of the worker's /livez, /readyz and /metrics.")
     worker_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health and metrics; 0: none.")
     prefetch: int | None = Field(
-        None, ge=1, le=200, description="Deliveries that a worker holds of each lane; unset: two batches of the model."
+        None, ge=1, le=200, description="Deliveries that a worker holds of each lane; unset: two batches of a model."
     )
     job_deadline_seconds: float = Field(
         600, gt=0, description="A model call that takes longer fails its jobs with `timeout`."
@@ -198,17 +216,3 @@ class Settings(BaseSettings):
             names = ("host", "worker_host", "public_url", "broker_url", "statuses_url", "objects_url")
             check_failpoint(self.failpoint, {f"{PREFIX}{name.upper()}": getattr(self, name) for name in names})
         return self
-
-
-def load_settings(environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
-    """Read the settings. Raises ValueError naming every wrong variable, its place, and what is allowed instead."""
-    sources = SettingSources.of(environ, env_file)
-    if f"{PREFIX}FAILPOINT" in sources.in_file:
-        raise ValueError(f"{PREFIX}FAILPOINT is for tests, and is read from the environment only")
-    try:
-        settings = Settings(_env_file=env_file)
-    except ValidationError as exc:
-        raise ValueError(sources.told(exc, Settings.model_json_schema(), SECRETS)) from exc
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    sources.refuse_unknown(known, listed_names(settings.foreign_variables))
-    return settings

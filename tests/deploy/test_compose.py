@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from services.api.auth.exposure import check_exposure
-from services.common.settings import load_settings
+from services.common.catalogue.files import load_catalogue
+from services.common.load_settings import load_settings
+from services.common.settings import Settings
+from services.inference.runtime.registry import resolve_adapter
+from services.inference.worker.consumer import prefetch_of
 from tests.support.api_keys import LINES
 from tests.support.compose_files import ROOT, SECRETS, VARIABLE, composition, of_ours, services, studio
 
@@ -62,6 +66,24 @@ def test_a_worker_is_given_time(name: str) -> None:
     environment = service["environment"]
     deadline, grace = environment["STUDIO_JOB_DEADLINE_SECONDS"], environment["STUDIO_GRACE_SECONDS"]
     assert deadline < grace < _seconds(service["stop_grace_period"])
+
+
+@pytest.mark.parametrize("name", ["worker", "worker-gpu"])
+def test_a_worker_serves_what_is_installed(name: str) -> None:
+    """A worker serves every model whose weights are there, the one of requests that name none first."""
+    environment = of_ours(name)["environment"]
+    assert (environment["STUDIO_MODEL"], environment["STUDIO_MODELS"]) == ("studio-tiny", "installed")
+    assert environment["STUDIO_MODEL"] == of_ours("gateway")["environment"]["STUDIO_MODEL"]
+
+
+def test_rabbitmq_gives_a_worker_time() -> None:
+    """A worker of all models that ship may make every delivery that it holds alone before RabbitMQ cuts it off."""
+    shipped = load_catalogue(Settings().catalogue, Settings().styles).models.values()
+    batches = [model.max_batch or resolve_adapter(model.adapter).max_batch for model in shipped]
+    held = sum(prefetch_of(None, max_batch, among=len(batches)) for max_batch in batches)
+    conf = (ROOT / "deploy" / "rabbitmq" / "rabbitmq.conf").read_text()
+    (milliseconds,) = re.findall(r"^consumer_timeout = (\d+)$", conf, re.MULTILINE)
+    assert 4 * held * of_ours("worker")["environment"]["STUDIO_JOB_DEADLINE_SECONDS"] < int(milliseconds) / 1000
 
 
 def test_the_gateway_is_given_time() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from scripts.k8s import OVERLAYS, Manifest, faults_of, load_schemas, render
+from services.cli.serve.served_models import served_models
 from services.common.brokers.amqp.topology import queue_name
 from services.common.brokers.lanes import lane_of
 from services.common.catalogue.files import load_catalogue
-from services.common.settings import Settings, load_settings
+from services.common.load_settings import load_settings
+from services.common.settings import Settings
 from services.inference.runtime.registry import resolve_adapter
 from tests.support.compose_files import ROOT, studio
 
@@ -63,15 +65,24 @@ def test_schemas_refuse() -> None:
     assert faults_of(scaling, schemas) == ["spec.triggers.0.metadata.value: 8 is not of type 'string'"]
 
 
+def _served(overlay: str) -> dict[str, list[str]]:
+    """Return the models of each worker by the name of its Deployment, the one that it loads first before the others."""
+    served = {}
+    for name, deployment in _of_kind(overlay, "Deployment").items():
+        if name != "gateway":
+            environment = _environment(overlay, _pod(deployment)[1])
+            settings = Settings(model=environment["STUDIO_MODEL"], models=environment.get("STUDIO_MODELS", ""))
+            served[name] = [model.name for model in served_models(settings, CATALOGUE, None)]
+    return served
+
+
 @every_overlay
 def test_every_model_has_a_worker(overlay: str) -> None:
-    """There is one Deployment for each model of the catalogue, and it serves that model."""
-    served = {
-        _environment(overlay, _pod(deployment)[1])["STUDIO_MODEL"]: name
-        for name, deployment in _of_kind(overlay, "Deployment").items()
-        if name != "gateway"
-    }
-    assert served == {model: f"worker-{model}" for model in CATALOGUE.models}
+    """Each model of the catalogue is served by one Deployment, which is named after the first of its models."""
+    served = _served(overlay)
+    assert sorted(model for models in served.values() for model in models) == sorted(CATALOGUE.models)
+    for name, models in served.items():
+        assert name == f"worker-{models[0]}"
 
 
 @every_overlay
@@ -145,7 +156,8 @@ def test_selectors(overlay: str) -> None:
     policies = _of_kind(overlay, "NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert selected(policies["backends"]["spec"]["podSelector"]["matchLabels"]) == list(labels)
-    hub = [f"worker-{name}" for name, model in CATALOGUE.models.items() if model.source.startswith(("hub:", "pypi:"))]
+    fetched = {name for name, model in CATALOGUE.models.items() if model.source.startswith(("hub:", "pypi:"))}
+    hub = [name for name, models in _served(overlay).items() if fetched & {*models}]
     assert selected(policies["hub"]["spec"]["podSelector"]["matchLabels"]) == hub
 
 
@@ -158,10 +170,10 @@ def test_gpus(overlay: str) -> None:
 
 
 def test_scaling() -> None:
-    """Each worker scales on its own queues, by no fewer messages than it holds, and scales down slowly."""
+    """Each worker scales on the queues of its models, by no fewer messages than it holds, and scales down slowly."""
     scaled = _of_kind("keda", "ScaledObject")
-    for name, model in CATALOGUE.models.items():
-        spec = scaled[f"worker-{name}"]["spec"]
+    for worker, models in _served("keda").items():
+        spec = scaled[worker]["spec"]
         deployment = _of_kind("keda", "Deployment")[spec["scaleTargetRef"]["name"]]
         assert "replicas" not in deployment["spec"]
         (trigger,) = spec["triggers"]
@@ -170,9 +182,10 @@ def test_scaling() -> None:
         assert (asked["useRegex"], asked["operation"]) == ("true", "sum")
         lanes = [queue_name(lane_of(each, bulk=bulk)) for each in CATALOGUE.models for bulk in (False, True)]
         assert [each for each in lanes if re.search(asked["queueName"], each)] == [
-            queue_name(lane_of(name, bulk=bulk)) for bulk in (False, True)
+            queue_name(lane_of(name, bulk=bulk)) for name in models for bulk in (False, True)
         ]
-        max_batch = model.max_batch or resolve_adapter(model.adapter).max_batch
+        offered = [CATALOGUE.models[name] for name in models]
+        max_batch = max(model.max_batch or resolve_adapter(model.adapter).max_batch for model in offered)
         assert int(asked["value"]) >= 2 * max_batch
         down = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
         assert down["stabilizationWindowSeconds"] >= 300

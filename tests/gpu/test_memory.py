@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from services.common.errors import OutOfMemory
-from services.inference.batching.batcher import Batcher
 from services.inference.job.metrics import Metrics
 from services.inference.runtime.executor import ModelExecutor
 from tests.support.models.cuda_model import apart, draw, images, items, memory_left, open_executor
+from tests.support.models.served import batcher_of, loaded
 from tests.support.models.stepping_adapter import heartbeat_of_a_job
 
 pytestmark = [
@@ -32,18 +32,19 @@ async def test_call_that_does_not_fit() -> None:
 
 async def test_batch_that_does_not_fit() -> None:
     """A batch that does not fit is made in smaller calls, and the size that fitted is remembered."""
-    batch, metrics = items(16, **SIDES), Metrics("tiny")
+    batch, metrics = items(16, **SIDES), Metrics()
     async with open_executor() as executor:
         alone = [(await draw(executor, item))[0] for item in batch[:2]]
         room = (await _needed(executor, 1) + await _needed(executor, 16)) // 2
-        batcher = Batcher(executor, metrics, deadline_seconds=60)
+        served = loaded(executor, metrics)
+        batcher = batcher_of(served)
         async with batcher.running():
             with memory_left(room):
-                async with batcher.request(batch, heartbeat_of_a_job(), redelivered=True) as request:
+                async with batcher.request(served, batch, heartbeat_of_a_job(), redelivered=True) as request:
                     drawn = images(await request.outputs())
     assert len(drawn) == 16
     assert max(apart(*pair) for pair in zip(drawn, alone, strict=False)) <= 2
-    assert (metrics.registry.get_sample_value("studio_pipeline_calls_total", {"model": "tiny"}) or 0) > 2
+    assert (metrics.registry.get_sample_value("studio_pipeline_calls_total", {"model": served.name}) or 0) > 2
 
 
 async def _needed(executor: ModelExecutor, size: int) -> int:
@@ -57,7 +58,7 @@ async def _needed(executor: ModelExecutor, size: int) -> int:
 
 async def test_gauge() -> None:
     """The metrics show the memory of the GPU, including what this process uses."""
-    metrics = Metrics("tiny")
+    metrics = Metrics()
     async with open_executor() as executor:
         await draw(executor, *items(1))
         used, total = [

@@ -71,11 +71,15 @@ class FakeWorker:
             artifacts.append(Artifact.model_validate({"index": index, "key": key, "sha256": sha256, **fields}))
         await self._finish(job_id, Outcome(State.SUCCEEDED, tuple(artifacts), warnings=tuple(warnings)))
 
-    async def announce(self, model: str, phase: str = "ready", paces: Mapping[str, Pace] | None = None) -> None:
+    async def announce(
+        self, model: str, phase: str = "ready", paces: Mapping[str, Pace] | None = None, **further: object
+    ) -> None:
         """Announce a worker of this model in this phase; `paces` are its measured seconds, by size of image."""
         said = {"worker_id": uuid4().hex, "model": model, "phase": phase, "since": time.time(), "paces": paces or {}}
-        presence = Presence.model_validate(said)
-        await self._backends.cache.put(f"{WORKERS}/{presence.worker_id}", presence.model_dump_json().encode(), 60)
+        presence = Presence.model_validate({**said, **further})
+        await self._backends.cache.put(
+            f"{WORKERS}/{presence.worker_id}-{model}", presence.model_dump_json().encode(), 60
+        )
 
     async def fail(self, job_id: str, code: str = "out-of-memory") -> None:
         """Finish the job as failed with this code."""

@@ -48,7 +48,9 @@ def nvml() -> Any:
 def exposed() -> dict[str, set[str]]:
     """Return the labels of every sample of both services, by name. The test must have replaced pynvml by `nvml()`."""
     found: dict[str, set[str]] = {}
-    for registry in (GatewayMetrics().registry, WorkerMetrics("any").registry):
+    worker = WorkerMetrics()
+    worker.of("any")
+    for registry in (GatewayMetrics().registry, worker.registry):
         found |= dict(_samples(registry))
     return found
 

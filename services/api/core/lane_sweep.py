@@ -5,7 +5,8 @@ So a published job without a fresh lease has probably lost its message when a jo
 already, or when the queue is empty. It may also be in the hands of a worker that is busy with a call. Therefore it is
 published again only when the next sweep finds the same, and all jobs that were leased at the first one have ended.
 Where this is wrong, it costs a second message, never a second result: `begin` acks a duplicate while the first is
-leased, and finds a terminal record afterwards.
+leased, and finds a terminal record afterwards. A worker of several models may be busy with another one for long: it
+announces the jobs that it holds, and these are left alone.
 """
 
 import asyncio
@@ -21,10 +22,11 @@ from services.api.core.gateway import Gateway
 from services.api.core.metrics import Metrics
 from services.api.core.publisher import PUBLISH_SECONDS
 from services.common.backends import Backends
-from services.common.errors import JobNotFound, JobRemoved
+from services.common.errors import BackendUnavailable, JobNotFound, JobRemoved
 from services.common.faults.items import FaultyItems
 from services.common.manifests import Manifests
 from services.common.ports import Lease, Outcome, Renewal, Verdict
+from services.common.presence import WORKERS, read_presences
 from services.common.schemas import JobError, State, StatusRecord
 from services.common.statuses.lane import Lane
 
@@ -43,6 +45,7 @@ class LaneSweep:
         self._manifests = Manifests(backends.objects)
         self._metrics = metrics
         self._suspects: dict[str, frozenset[str]] = {}  # by job id, those that were leased when it was suspected
+        self._held: frozenset[str] = frozenset()  # by workers that announce them
         self.faulty = FaultyItems(backends, "the sweep over jobs")
 
     async def sweep(self) -> None:
@@ -51,7 +54,7 @@ class LaneSweep:
         by_model: dict[str, list[Lane]] = defaultdict(list)
         for lane in await self._backends.statuses.lanes(MOST_OF_A_LANE):
             by_model[lane.model].append(lane)
-        suspects, self._suspects = self._suspects, {}
+        suspects, self._suspects, self._held = self._suspects, {}, await self._announced()
         for model, lanes in by_model.items():
             async with self.faulty.apart(model):
                 leased = frozenset[str]().union(*(lane.leased for lane in lanes))
@@ -63,13 +66,22 @@ class LaneSweep:
         empty = bool(lane.jobs) and not await self._backends.broker.depth(lane.model, bulk=lane.bulk)
         for job in lane.jobs:
             async with self.faulty.apart(job.job_id):
-                if await self._mended(job) or not (empty or job.job_id in lane.passed):
+                lost = (empty or job.job_id in lane.passed) and job.job_id not in self._held
+                if await self._mended(job) or not lost:
                     continue
                 busy = suspects.get(job.job_id, leased) & leased
                 if job.job_id in suspects and not busy:
                     await self._republish(job.job_id)
                 else:
                     self._suspects[job.job_id] = busy
+
+    async def _announced(self) -> frozenset[str]:
+        """Return the jobs that workers say they hold; none while the cache does not answer."""
+        try:
+            found = await self._backends.cache.list(WORKERS)
+        except BackendUnavailable:
+            return frozenset()
+        return frozenset(job_id for worker in read_presences(found.values()) for job_id in worker.waiting)
 
     async def _mended(self, record: StatusRecord) -> bool:
         """Return True for a job whose message need not be looked for: it waited too long, or never had one."""

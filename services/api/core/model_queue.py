@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
@@ -83,6 +83,8 @@ class ModelQueue:
         self._paces = _merged([worker for worker in workers if worker.takes_jobs])
         # Seconds of one worker that the jobs before each place take together, nan from the first unknown one on.
         self._seconds = [0.0, *accumulate(self._remaining(job) for job in in_turn)]
+        self._load_seconds = min((worker.load_seconds for worker in workers if worker.takes_jobs), default=0.0)
+        self._beside = 0.0  # seconds of the jobs of other models
 
     def __contains__(self, job_id: object) -> bool:
         return job_id in self._places
@@ -102,6 +104,17 @@ class ModelQueue:
         """True while no worker can begin a job and one is loading."""
         return not self.taking_jobs and any(worker.phase == "loading" for worker in self.workers)
 
+    def share_workers(self, queues: Iterable["ModelQueue"]) -> None:
+        """Count the jobs of all other models that a worker of this one serves: they may come before one of its own."""
+        ours = {worker.worker_id for worker in self.workers if worker.takes_jobs}
+        shared = (each for each in queues if ours & {worker.worker_id for worker in each.workers if worker.serves})
+        self._beside = sum(each.seconds_left for each in shared if each is not self)
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until all jobs are done, nan if unknown; 0 without jobs."""
+        return self._load_seconds + self._seconds[-1] / max(1, self.taking_jobs) if self._ids else 0.0
+
     def position(self, job_id: str) -> int:
         """Return the number of live jobs before this one; for an unknown job, of those with an earlier id."""
         known = self._places.get(job_id)
@@ -112,11 +125,12 @@ class ModelQueue:
         ahead = len(self._ids) if message is None else self.position(message.job_id)
         cost, count = self._usual if message is None else (cost_of(message), count_of(message))
         workers, waiting, pace = self.taking_jobs, self._seconds[ahead], self._paces.get(cost.bucket)
-        if pace is None or not workers or math.isnan(waiting):
+        if pace is None or not workers or math.isnan(waiting + self._beside):
             return None
         own = _own_seconds(cost, count, pace)
         begun = own if ahead else 0.0  # the call under way, which the job cannot join
-        low, high = waiting / workers + own, waiting / workers + own + begun
+        low = self._load_seconds + waiting / workers + own
+        high = low + begun + self._beside
         return Eta.of(low * (1 - pace.spread), high * (1 + pace.spread))
 
     def typical_seconds(self) -> float | None:

@@ -130,6 +130,8 @@ class QueuePositions:
             name: ModelQueue(model, jobs[name], [each for each in workers if each.model == name], self._backends.clock)
             for name, model in self._catalogue.models.items()
         }
+        for queue in self._queues.values():
+            queue.share_workers(self._queues.values())
         self._refreshed_at, self._began_at = started_at, begin
         self._good_until = clock() + max(STALE_SECONDS, 2 * pause)
 

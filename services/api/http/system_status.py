@@ -20,13 +20,17 @@ from services.common.presence import Phase, Presence
 
 
 class WorkersView(View):
-    """The model's workers by phase; a disconnected one does not reach the queue at the moment."""
+    """The model's workers by phase. A disconnected one does not reach the queue at the moment.
+
+    One that serves several models counts for each, as unavailable for a model that it cannot load.
+    """
 
     loading: int
     ready: int
     busy: int
     disconnected: int
     draining: int
+    unavailable: int
 
 
 class ModelQueueView(View):
@@ -48,7 +52,10 @@ class QueueListView(View):
 
 
 class WorkerView(View):
-    """One worker, its phase and the time since it began. Up to `max_batch` images share one of its calls."""
+    """One of the models of a worker, its phase and the time since it began.
+
+    A worker that serves several models has an entry for each. Up to `max_batch` images share one of its calls.
+    """
 
     id: str
     model: str

@@ -22,5 +22,6 @@ class StatusPage:
 
     async def _page(self, request: Request[AppState], name: str) -> Response:
         status = await system_status(request)
-        seconds = {each.id: max(0, round((status.at - each.since).total_seconds())) for each in status.workers or ()}
+        since = {(each.id, each.model): status.at - each.since for each in status.workers or ()}
+        seconds = {each: max(0, round(time.total_seconds())) for each, time in since.items()}
         return self._templates.page(name, account=caller_of(request).account, system=status, seconds=seconds)

@@ -19,10 +19,10 @@ from services.common.settings import Settings
 from services.common.telemetry.export import open_tracer
 
 
-async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
+async def run_studio(settings: Settings, catalogue: Catalogue, models: Sequence[Model], console: Console) -> None:
     """Run until SIGTERM or SIGINT, also while it starts, then drain. Raises as `open_studio`."""
     stopped = asyncio.create_task(stop_event().wait())
-    running = asyncio.create_task(_run(settings, catalogue, model, console))
+    running = asyncio.create_task(_run(settings, catalogue, models, console))
     try:
         await asyncio.wait([stopped, running], return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -33,9 +33,9 @@ async def run_studio(settings: Settings, catalogue: Catalogue, model: Model, con
         running.result()
 
 
-async def _run(settings: Settings, catalogue: Catalogue, model: Model, console: Console) -> None:
+async def _run(settings: Settings, catalogue: Catalogue, models: Sequence[Model], console: Console) -> None:
     with console.status("starting") as status:
-        async with open_studio(settings, catalogue, model, status.update) as studio:
+        async with open_studio(settings, catalogue, models, status.update) as studio:
             status.stop()
             print(f"Studio is ready: {studio.url}", flush=True)
             await studio.until(asyncio.get_running_loop().create_future())
@@ -55,10 +55,14 @@ class Studio:
 
 @asynccontextmanager
 async def open_studio(
-    settings: Settings, catalogue: Catalogue, model: Model, on_phase: Callable[[str], None]
+    settings: Settings, catalogue: Catalogue, models: Sequence[Model], on_phase: Callable[[str], None]
 ) -> AsyncIterator[Studio]:
-    """Start gateway and workers, ready when the block begins. Raises WorkerUnusable, BackendUnavailable, OSError."""
-    settings = settings.model_copy(update={"model": model.name})
+    """Start gateway and workers, ready when the block begins. Raises WorkerUnusable, BackendUnavailable, OSError.
+
+    Requests that name no model are for the first one.
+    """
+    names = [model.name for model in models]
+    settings = settings.model_copy(update={"model": names[0], "models": ",".join(names)})
     stop = asyncio.Event()
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

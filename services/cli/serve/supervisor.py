@@ -36,6 +36,7 @@ class Supervisor:
         # Values that the command line may have changed from the environment that the worker inherits.
         self._environment = {
             "STUDIO_MODEL": str(settings.model),
+            "STUDIO_MODELS": settings.models,
             "STUDIO_WORKERS": str(settings.workers),
             "STUDIO_LOG_LEVEL": settings.log_level,
             "STUDIO_WORKER_HOST": "127.0.0.1",

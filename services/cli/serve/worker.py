@@ -1,8 +1,9 @@
-"""`studio worker`: load one model, consume its queue, drain on SIGTERM."""
+"""`studio worker`: load models as they are needed, consume their queues, drain on SIGTERM."""
 
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import structlog
@@ -12,9 +13,9 @@ from services.cli.serve.supervisor import UNUSABLE
 from services.common.catalogue.catalogue import Catalogue, Model
 from services.common.errors import BackendRefused, BackendUnavailable, ModelUnavailable, ThreadLost
 from services.common.settings import Settings
-from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.model_thread import ModelThread
 from services.inference.worker.worker import Worker
-from services.inference.worker.worker_runtime import StoppedWhileLoading, model_executor, open_worker_runtime
+from services.inference.worker.worker_runtime import StoppedWhileLoading, open_worker_runtimes
 
 log = structlog.get_logger(__name__)
 
@@ -22,24 +23,21 @@ UNAVAILABLE = 69  # EX_UNAVAILABLE: a backend did not answer at the start; it ma
 HUNG = 70  # EX_SOFTWARE: the model thread can do no more; another process must take over
 
 
-async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, attended: bool) -> int:
-    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job or the device hung, 78 no model, or a
-    backend that refuses this worker until an operator mends it.
+async def run_worker(settings: Settings, catalogue: Catalogue, models: Sequence[Model], *, attended: bool) -> int:
+    """Return the exit code: 0 drained, 69 a backend is unavailable, 70 a job or the device hung, 78 no model can be
+    served, or a backend refuses this worker until an operator mends it.
 
     `attended` also stops when standard input closes: the supervisor holds the other end.
     """
-    structlog.contextvars.bind_contextvars(model=model.name)
+    if len(models) == 1:
+        structlog.contextvars.bind_contextvars(model=models[0].name)
     hurry = asyncio.Event()
     stop = stop_event(hurry)
     if attended:
         _stop_at_end_of_input(stop)
-    try:
-        executor = model_executor(settings, model)
-    except ModelUnavailable as exc:
-        log.error("model unavailable", reason=str(exc))  # noqa: TRY400 - the sentence says what to do
-        return UNUSABLE
-    code = await _work(settings, catalogue, model, executor, stop, hurry)
-    if executor.busy or code == HUNG:
+    thread = ModelThread()
+    code = await _work(settings, catalogue, models, thread, stop, hurry)
+    if thread.busy or code == HUNG:
         _leave(code)  # the jobs it held are handed back, or their end is stored
     return code
 
@@ -47,18 +45,18 @@ async def run_worker(settings: Settings, catalogue: Catalogue, model: Model, *, 
 async def _work(
     settings: Settings,
     catalogue: Catalogue,
-    model: Model,
-    executor: ModelExecutor,
+    models: Sequence[Model],
+    thread: ModelThread,
     stop: asyncio.Event,
     hurry: asyncio.Event,
 ) -> int:
-    """Load the model and work until `stop` is set. Return the exit code."""
+    """Load a model and work until `stop` is set. Return the exit code."""
     lost = "leaving, the model thread cannot be used"
     try:
-        async with open_worker_runtime(settings, catalogue, model, executor, stop) as runtime:
+        async with open_worker_runtimes(settings, catalogue, models, thread, stop) as runtimes:
             freeze_heap()
             lost += " any more"
-            await Worker(runtime).run(stop, hurry)
+            await Worker(runtimes).run(stop, hurry)
     except BackendRefused as exc:
         log.error("backend refuses this worker", reason=str(exc), cure=exc.cure)  # noqa: TRY400 - the cure says what to do
         return UNUSABLE

@@ -78,6 +78,7 @@ class ImagePipeline(ModelAdapter):
         import torch
 
         _stop_if_unwanted(batch, context)
+        self._hardware.prepare_process()
         # Schedulers keep state between steps, so each call has its own.
         self._pipeline.scheduler = type(self._scheduler).from_config(self._scheduler.config)
         self._context, self._stage = context, ""

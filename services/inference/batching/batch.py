@@ -10,10 +10,9 @@ import structlog
 from services.common.errors import HandedBack, ThreadLost
 from services.common.schemas import JobWarning
 from services.inference.batching.request import BatchRequest
+from services.inference.batching.served_model import ServedModel
 from services.inference.batching.throttle import PreviewThrottle
-from services.inference.batching.timings import CallTimings
 from services.inference.runtime.adapter import Context, Item
-from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Preview
 from services.inference.runtime.stages import Stages
 
@@ -24,6 +23,7 @@ class BatchItem:
 
     request: BatchRequest
     index: int
+    model: ServedModel
     key: tuple[Hashable, Hashable]
 
     @property
@@ -36,7 +36,11 @@ class BatchItem:
 
 
 class Batch(list[BatchItem]):
-    """The items of one call. It does not change while the call is under way: the model thread reads it."""
+    """The items of one call, all of one model. It does not change during the call: the model thread reads it."""
+
+    @property
+    def model(self) -> ServedModel:
+        return self[0].model
 
     @property
     def items(self) -> list[Item]:
@@ -61,14 +65,14 @@ class Batch(list[BatchItem]):
         for request in self.requests():
             await request.settled()
 
-    async def make(self, executor: ModelExecutor, timings: CallTimings, ending: asyncio.Event) -> Stages:
+    async def make(self, ending: asyncio.Event) -> Stages:
         """Call the model thread for this batch, hand each job its outputs, and return the stages of the call.
 
         `ending` is set by the last step of the call. Raise what `ModelExecutor.generate` raises.
         """
         items, stages = self.items, Stages()
-        with timings.call(items), structlog.contextvars.bound_contextvars(job_ids=self.job_ids):
-            outputs = await executor.generate(items, self._context(stages, ending))
+        with self.model.timings.call(items), structlog.contextvars.bound_contextvars(job_ids=self.job_ids):
+            outputs = await self.model.executor.generate(items, self._context(stages, ending))
         for each, output in zip(self, outputs, strict=True):
             each.request.deliver(each.index, output, stages)
         return stages

@@ -1,25 +1,21 @@
-"""The batcher: it calls the model thread for one batch after another, and keeps each job's failure to that job."""
+"""The batcher: the one loop that forms batches, loads their models and has them made."""
 
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-import structlog
-
-from services.common.errors import DeadlineExceeded, DeviceFailed, GenerationError, HandedBack, OutOfMemory, ThreadLost
+from services.common.errors import DeadlineExceeded, HandedBack, ModelUnavailable, ThreadLost
 from services.inference.batching.batch import Batch
-from services.inference.batching.request import BatchRequest
+from services.inference.batching.batch_calls import BatchCalls
+from services.inference.batching.model_memory import ModelMemory
+from services.inference.batching.request import BatchRequest, RequestState
 from services.inference.batching.scheduler import BatchScheduler
-from services.inference.batching.timings import CallTimings
+from services.inference.batching.served_model import ServedModel
 from services.inference.batching.window import WINDOW_SECONDS, BatchWindow
 from services.inference.job.heartbeat import Heartbeat
-from services.inference.job.metrics import Metrics
-from services.inference.runtime.adapter import Cancelled, Item
-from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.adapter import Item
 from services.inference.runtime.outputs import Preview
-
-log = structlog.get_logger(__name__)
 
 
 class Batcher:
@@ -29,28 +25,34 @@ class Batcher:
     and each job gets its outputs. The next batch is formed while the last outputs of this one are made, so the thread
     does not wait for jobs to begin.
 
+    Where the scheduler picks a model that is not loaded, that is loaded between two calls and before any of its jobs
+    begins: none is charged for a load. A model that cannot be loaded is served no more; the others are. A load that
+    hangs loses the thread, as a call does.
+
     Once the model thread is `lost`, `loss` says how, nothing more is made, and the worker has to leave. No job may
     bear that loss: the job that hung may have been canceled.
     """
 
     def __init__(
         self,
-        executor: ModelExecutor,
-        metrics: Metrics,
+        memory: ModelMemory,
         *,
         deadline_seconds: float,
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
-        self.max_batch = executor.adapter.max_batch
-        self.timings = CallTimings()
         self.deadline_seconds = deadline_seconds
         self.lost = asyncio.Event()
         self.loss: ThreadLost | None = None
-        self._executor = executor
-        self._metrics = metrics
-        self._scheduler = BatchScheduler(executor.adapter, BatchWindow(window_seconds))
-        self._requests: set[BatchRequest] = set()
+        self._memory = memory
+        self._scheduler = BatchScheduler(BatchWindow(window_seconds))
+        self._calls = BatchCalls(deadline_seconds, memory, self._scheduler.limit)
+        self._requests: dict[BatchRequest, ServedModel] = {}
         self._changed = asyncio.Event()  # the scheduler may have another answer
+
+    @property
+    def busy(self) -> bool:
+        """True while the model thread is at a call or a load."""
+        return self._memory.busy
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -72,6 +74,7 @@ class Batcher:
 
     def request(
         self,
+        model: ServedModel,
         items: Sequence[Item],
         heartbeat: Heartbeat,
         *,
@@ -84,9 +87,9 @@ class Batcher:
         If the adapter has no batch key for an item, the request is called at once and its outputs raise that.
         """
         request = BatchRequest(items, heartbeat, redelivered=redelivered, bulk=bulk, show=show, on_exit=self._on_exit)
-        self._requests.add(request)
+        self._requests[request] = model
         try:
-            self._scheduler.add(request)
+            self._scheduler.add(request, model)
         except Exception as exc:  # noqa: BLE001 - an adapter's mistake ends this job and no other
             request.fail(exc)
             request.call()
@@ -94,33 +97,40 @@ class Batcher:
         return request
 
     def _on_exit(self, request: BatchRequest) -> None:
-        self._requests.discard(request)
+        self._requests.pop(request, None)
         self._scheduler.remove(request)
         self._changed.set()
 
     async def _run(self) -> None:
         """Make one batch after another until the thread is lost."""
-        batch = await self._form()
-        while True:
-            ending = asyncio.Event()
-            following = asyncio.create_task(self._form(ending))
-            self._scheduler.call_began(batch)
-            try:
-                await self._make(batch.wanted(), ending)
-                self._scheduler.call_ended(self._now())
-                self._changed.set()
-                ending.set()
-                batch = await following
-            except ThreadLost as exc:
-                self._lose(exc)
-                return
-            finally:
-                following.cancel()
+        self._scheduler.started(self._now())
+        try:
+            batch = await self._form()
+            while True:
+                if not batch.model.loaded:  # the call before needed its memory
+                    await self._load_model(batch.model)
+                batch = await self._make_and_form(batch)
+        except ThreadLost as exc:
+            self._lose(exc)
+
+    async def _make_and_form(self, batch: Batch) -> Batch:
+        """Make a batch, and return the next one, which is formed meanwhile. Raise ThreadLost."""
+        ending = asyncio.Event()
+        following = asyncio.create_task(self._form(ending))
+        self._scheduler.call_began(batch)
+        try:
+            await self._calls.make(batch.wanted(), ending)
+            self._scheduler.call_ended(self._now())
+            self._changed.set()
+            ending.set()
+            return await following
+        finally:
+            following.cancel()
 
     async def _form(self, ending: asyncio.Event | None = None) -> Batch:
         """Form the next batch, with every job of it begun; begin with that once the call under way is `ending`.
 
-        Jobs join round after round, as they come, while those before them begin.
+        Jobs join round after round, as they come, while those before them begin. Raise ThreadLost.
         """
         if ending is not None:
             await ending.wait()
@@ -128,7 +138,9 @@ class Batcher:
         while True:
             self._changed.clear()
             found = self._scheduler.next(self._now(), batch)
-            if isinstance(found, list):
+            if isinstance(found, ServedModel):
+                await self._load_model(found)
+            elif isinstance(found, list):
                 await Batch(found).begin()
                 batch = Batch([*batch, *found])
                 if not batch.wanted():
@@ -140,63 +152,25 @@ class Batcher:
                     async with asyncio.timeout_at(None if math.isinf(found) else found):
                         await self._changed.wait()
 
-    async def _make(self, batch: Batch, ending: asyncio.Event) -> None:
-        """Make a batch, in smaller parts after a call that fails. Raise ThreadLost."""
-        parts, failed_before = [batch], False
-        while parts:
-            part = parts.pop(0)
-            if failed_before:
-                part = part.wanted()  # jobs may have left during the calls before
-            if not part:
-                continue
-            try:
-                # The first jobs of the next batch begin beside the last steps of a whole batch, not beside its parts.
-                await self._call(part, asyncio.Event() if failed_before else ending)
-            except ThreadLost:
-                raise
-            except Exception as exc:  # noqa: BLE001 - an adapter may raise anything, and the job's attempt logs it
-                parts = [*self._smaller(part, exc, failed_before=failed_before), *parts]
-                failed_before = True
-
-    async def _call(self, batch: Batch, ending: asyncio.Event) -> None:
-        """Call the model once, within the deadline. Raise ThreadLost, or the adapter's exception."""
-        self._metrics.calls.inc()
-        self._metrics.batch_size.observe(len(batch))
+    async def _load_model(self, model: ServedModel) -> None:
+        """Load a model, or give up its jobs. Raise ThreadLost, also after the deadline of a call."""
         began = self._now()
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                stages = await batch.make(self._executor, self.timings, ending)
+                await self._memory.load(model)
         except TimeoutError as exc:
-            took = f"took longer than {self.deadline_seconds:g} seconds"
-            raise batch.give_up(DeadlineExceeded, took) from exc
-        except DeviceFailed as exc:
-            raise batch.give_up(DeviceFailed, f"broke off: {exc}") from exc
-        self._metrics.called(len(batch), self._now() - began, stages.so_far())
-
-    def _smaller(self, batch: Batch, exc: Exception, *, failed_before: bool) -> list[Batch]:
-        """Return the parts of a failed batch to try again; without any, its jobs fail.
-
-        Halves may fit where the whole did not, and they keep one job's fault from the others.
-        """
-        if not batch.wanted():
-            return []
-        out_of_memory, half = isinstance(exc, OutOfMemory), (len(batch) + 1) // 2
-        if len(batch) > 1 and (out_of_memory or len(batch.job_ids) > 1):
-            log.warning("batch halved", size=len(batch), reason=type(exc).__name__)
-            if out_of_memory:
-                self._scheduler.limit(batch[0], half)
-            return [Batch(batch[:half]), Batch(batch[half:])]
-        if out_of_memory and not failed_before:
-            return [batch]  # the memory that others had cached is free now
-        if isinstance(exc, Cancelled):
-            exc = GenerationError("the model stopped although the job was not canceled")
-        for request in batch.requests():
-            request.fail(exc)
-        return []
+            took = f"to load {model.name} took longer than {self.deadline_seconds:g} seconds"
+            raise DeadlineExceeded(took) from exc
+        except ModelUnavailable as exc:
+            model.fail(exc)
+            for request, asked in self._requests.items():
+                if asked is model and request.state is not RequestState.WAITING:  # made in part, and then unloaded
+                    request.fail(HandedBack(str(exc)))
+        self._scheduler.load_ended(self._now(), self._now() - began)
 
     def _lose(self, loss: ThreadLost) -> None:
         """End every job: nothing more is made. Jobs that were not called keep waiting for the worker to leave."""
-        for request in self._requests:
+        for request in [*self._requests]:
             request.fail(HandedBack(str(loss)))
         self.loss = loss
         self.lost.set()

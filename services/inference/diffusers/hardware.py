@@ -30,6 +30,12 @@ class Hardware:
         """The device that draws random numbers: the CPU where the device's own numbers are not repeatable."""
         return "cpu" if self.device.type == "mps" else str(self.device)
 
+    def prepare_process(self) -> None:
+        """Let convolutions round to TF32 only for a model in half precision. Other models of the process may differ."""
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = self.compute != torch.float32
+
     def for_unet(self) -> "Hardware":
         """Return float16 in place of bfloat16: UNets stay within its range, and it rounds to an eighth. See ADR 29."""
         import torch

@@ -26,7 +26,6 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
     Raise ModelUnavailable with a sentence that says what to do, and what torch raises about the device's memory.
     """
     _check_libraries()
-    import torch
 
     silence_libraries()
     folder = None if source.revision is not None else Path(source.location)
@@ -41,8 +40,6 @@ def load_pipeline(auto: str, source: Source, hardware: Hardware, off: Collection
         check_tokenizers(pipeline, folder)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.to(hardware.device)
-        # TF32 rounds as well, outside of matrix products.
-        torch.backends.cudnn.allow_tf32 = hardware.compute != torch.float32
         change_pipeline(pipeline, denoiser, hardware, off)
     except ModelUnavailable:
         raise

@@ -69,7 +69,10 @@ class Cancelled(Exception):
 
 
 class ModelAdapter(ABC):
-    """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it."""
+    """The base of all adapters. The worker makes one, loads it, calls it for batch after batch, and closes it.
+
+    A model that was closed for another and is needed again gets a new adapter.
+    """
 
     modality: ClassVar[str]
     source_type: ClassVar[str] = SourceType.TRAINED  # what its outputs are; every file says so
@@ -102,7 +105,8 @@ class ModelAdapter(ABC):
     def batch_key(self, item: Item) -> Hashable:
         """Return a key; items with equal keys may share one call. By default only those of one job do.
 
-        Called on the event loop, perhaps while `generate` runs: it must be quick, and touch no state that changes.
+        Called on the event loop, perhaps while `generate` runs, and also before `load`: it must be quick, and touch no
+        state that changes.
         """
         return item.job_id
 
@@ -126,4 +130,4 @@ class ModelAdapter(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give the memory back. Called once, also after a failed load."""
+        """Give the memory back, for another model perhaps. Called once, also after a failed load."""

@@ -1,57 +1,47 @@
-"""The model thread: the one thread in which an adapter is loaded, called and closed.
+"""The executor of one model: it loads, calls and closes an adapter in the model thread."""
 
-Pipelines and their schedulers are not thread-safe, a CUDA context belongs to a thread, and the event loop must not
-wait for any of them.
-"""
-
-import asyncio
-import contextvars
-import gc
-import inspect
-import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import structlog
 
-from services.common.errors import DeviceFailed, ModelUnavailable, OutOfMemory, ThreadLost
+from services.common.errors import ModelUnavailable, OutOfMemory, ThreadLost
 from services.inference.runtime.adapter import Context, Item, ModelAdapter
-from services.inference.runtime.device_errors import first_line, is_device_failure, is_out_of_memory
+from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.fetching.packages import fetch_package
+from services.inference.runtime.memory import give_back_memory
+from services.inference.runtime.model_thread import ModelThread
 from services.inference.runtime.outputs import Output
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
 class ModelExecutor:
-    """Calls `adapter` in its own thread, in the caller's context variables (so the jobs' ids are in its logs).
+    """Calls `adapter` in `thread`, which it may share with others; without one it has a thread of its own.
 
-    Cancelling a call frees the caller, not the thread: the call goes on, `busy` stays true, and the next call waits
-    behind it. A thread cannot be stopped; the way out is to end the process with os._exit, because `close` waits for
-    the thread, and so does the interpreter at a normal exit.
+    An adapter is loaded once and closed once: a model that was closed gets a new executor.
     """
 
-    def __init__(self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self, adapter: ModelAdapter, *, device: str = "auto", threads: int = 1, thread: ModelThread | None = None
+    ) -> None:
         self.adapter = adapter
+        self.closed = False
         self._device = device
         self._cpu_threads = threads
-        self._calls: set[Future[Any]] = set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._closed = False
+        self._thread = thread or ModelThread()
+        self._owns_thread = thread is None
 
     @property
     def busy(self) -> bool:
         """True if the thread is at a call, also at one whose caller was cancelled."""
-        return bool(self._calls)
+        return self._thread.busy
 
     async def load(self) -> None:
         """Load the adapter. Raise ModelUnavailable saying what to do, or DeviceFailed."""
         try:
-            await self._call(self._load)
+            await self._thread.call(self._load, self.adapter.free_cache)
         except (ModelUnavailable, ThreadLost):
             raise
         except OutOfMemory as exc:
@@ -82,17 +72,21 @@ class ModelExecutor:
                 raise RuntimeError(f"the adapter made {len(outputs)} outputs of {len(batch)} items")
             return outputs
 
-        return await self._call(generate)
+        return await self._thread.call(generate, self.adapter.free_cache)
 
     async def close(self) -> None:
-        """Close the adapter and end the thread, after the calls under way. May be called again."""
-        if self._closed:
+        """Close the adapter and give its memory back, after the calls under way. May be called again.
+
+        A thread of its own ends as well.
+        """
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         try:
-            await self._call(self.adapter.close)
+            await self._thread.call(self._close)
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            if self._owns_thread:
+                self._thread.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,51 +102,6 @@ class ModelExecutor:
         self.adapter.prepare_thread(self._cpu_threads)
         self.adapter.load(self._device)
 
-    async def _call(self, function: Callable[[], T]) -> T:
-        context = contextvars.copy_context()
-        call = self._thread.submit(context.run, self._guarded, function)
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        return await asyncio.wrap_future(call)
-
-    def _guarded(self, function: Callable[[], T]) -> T:
-        """Call `function`, and clear the frames of an exception, which hold tensors as local variables.
-
-        These stay allocated for as long as the exception is kept, and emptying a cache does not free them:
-        https://github.com/pytorch/pytorch/issues/27600
-        """
-        try:
-            return function()
-        except (StopIteration, CancelledError, asyncio.CancelledError, TimeoutError) as exc:
-            # A future refuses the first, so its caller would wait forever; the others have a meaning there.
-            raise RuntimeError(f"the adapter raised {type(exc).__name__}") from exc
-        except Exception as exc:
-            if not is_out_of_memory(exc):
-                _clear_frames(exc)
-                if is_device_failure(exc):
-                    raise DeviceFailed(f"the device failed: {first_line(exc)}") from exc
-                raise
-            reason = first_line(exc)
-        except BaseException as exc:
-            # SystemExit, and the panics of libraries written in Rust, would end the event loop.
-            _clear_frames(exc)
-            raise RuntimeError(f"the adapter raised {type(exc).__name__}: {first_line(exc)}") from exc
-        # The exception and its frames exist only inside of the handler, so the cache is freed here.
-        gc.collect()
-        self.adapter.free_cache()
-        advice = "ask for fewer or smaller images"
-        raise OutOfMemory(f"not enough memory on the device for these parameters, {advice}: {reason}")
-
-
-def _clear_frames(exc: BaseException) -> None:
-    """Clear the local variables of all frames in the chain of causes. Lines and names stay, for the log."""
-    seen: set[int] = set()
-    link: BaseException | None = exc
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        for frame, _ in traceback.walk_tb(link.__traceback__):
-            # An exception that was raised before has been through the event loop: clearing a coroutine would end it.
-            if not frame.f_code.co_flags & inspect.CO_COROUTINE:
-                with suppress(RuntimeError):  # it is still being executed
-                    frame.clear()
-        link = link.__cause__ or link.__context__
+    def _close(self) -> None:
+        self.adapter.close()
+        give_back_memory()

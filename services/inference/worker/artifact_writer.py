@@ -103,7 +103,7 @@ class ArtifactWriter:
 
     @property
     def _source_type(self) -> str:
-        return self._runtime.executor.adapter.source_type
+        return self._runtime.served.adapter.source_type
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -50,6 +50,10 @@ class Attempt:
         self._begun = False  # and not ended: there may be an attempt to hand back
         self._begun_at = 0.0  # on time.perf_counter
 
+    @property
+    def job_id(self) -> str:
+        return self._lease.message.job_id
+
     async def run(self) -> None:
         """Return when the message may be acked.
 
@@ -84,6 +88,7 @@ class Attempt:
 
     def _request(self) -> BatchRequest:
         return self._runtime.batcher.request(
+            self._runtime.served,
             self._items,
             self._heartbeat,
             redelivered=self._redelivered,

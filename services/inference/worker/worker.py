@@ -1,28 +1,27 @@
-"""The worker: it consumes the queue of one model, runs attempts, and drains when told to stop."""
+"""The worker: it consumes the queues of its models, runs attempts, and drains when told to stop."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import structlog
 
 from services.common.brokers.delivery import Delivery
 from services.common.errors import (
-    BackendRefused,
-    BackendUnavailable,
     HandedBack,
     InvalidMessage,
-    JobNotFound,
     NewerVersion,
     RecordUnreadable,
     StorageDenied,
     ThreadLost,
 )
-from services.common.manifests import Manifests
-from services.common.ports import Lease, Outcome
-from services.common.schemas import JobError, JobMessage, State
+from services.common.schemas import JobMessage
 from services.common.telemetry.tracing import message_attributes
 from services.inference.worker.attempt import Attempt
+from services.inference.worker.consumer import Consumer
+from services.inference.worker.unreadable import end_unreadable
 from services.inference.worker.worker_runtime import WorkerRuntime
 
 log = structlog.get_logger(__name__)
@@ -32,27 +31,47 @@ LASTING_SECONDS = 30.0  # the same, for a fault that lasts: the broker allows a 
 LAST_WORDS_SECONDS = 5.0  # for handing back jobs that were not finished within the grace period
 
 
-class Worker:
-    """Takes deliveries until it is told to stop, or must leave because the model thread is lost."""
+@dataclass
+class _Handling:
+    """The handling of one delivery, and the attempt that it leads to."""
 
-    def __init__(self, runtime: WorkerRuntime) -> None:
-        settings = runtime.settings
-        self._runtime = runtime
-        self._prefetch = settings.prefetch or 2 * runtime.batcher.max_batch
-        self._grace_seconds = settings.grace_seconds
-        self._consuming = asyncio.Event()
-        self._deliveries: dict[asyncio.Task[None], Attempt | None] = {}  # with the attempt that each leads to
+    runtime: WorkerRuntime
+    attempt: Attempt | None = None
+
+    @property
+    def called(self) -> bool:
+        return self.attempt is not None and self.attempt.called
+
+
+class Worker:
+    """Takes deliveries until it is told to stop, or must leave because the model thread is lost.
+
+    A model that cannot be loaded is served no more: its deliveries are handed back, uncharged, for other workers.
+    """
+
+    def __init__(self, runtimes: Sequence[WorkerRuntime]) -> None:
+        self._consumers = [Consumer(runtime, self._start, among=len(runtimes)) for runtime in runtimes]
+        self._announcers = [runtime.announcer for runtime in runtimes]
+        self._batcher = runtimes[0].batcher
+        self._backends = runtimes[0].backends
+        self._grace_seconds = runtimes[0].settings.grace_seconds
+        self._deliveries: dict[asyncio.Task[None], _Handling] = {}
         self._in_hand: dict[str, asyncio.Event] = {}  # by job; set when its attempt is over
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain, at once if `hurry` is. Raise ThreadLost when another must go on."""
-        batcher = self._runtime.batcher
-        self._report()
+        """Work until `stop` is set, then drain, at once if `hurry` is.
+
+        Raise ThreadLost when another must go on, and ModelUnavailable when no model can be served.
+        """
+        batcher = self._batcher
+        for consumer in self._consumers:
+            consumer.report(partial(self._waiting, consumer.runtime))
         running = [asyncio.create_task(work) for work in (self._consume(), _wait(stop), _wait(batcher.lost))]
         try:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._runtime.announcer.drain()
+            for announcer in self._announcers:
+                announcer.drain()
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
@@ -62,31 +81,39 @@ class Worker:
         if not running[0].cancelled():
             running[0].result()
 
-    def _report(self) -> None:
-        """Let readiness, metrics and the announcement say from now on whether jobs can come."""
-        runtime, batcher = self._runtime, self._runtime.batcher
-        runtime.readiness.watch(self._consuming.is_set, runtime.backends)
-        runtime.metrics.watch(self._consuming.is_set, lambda: batcher.timings.busy)
-        runtime.announcer.serve(batcher.timings, batcher.max_batch, self._consuming.is_set)
-        log.info("worker consumes", max_batch=batcher.max_batch, prefetch=self._prefetch)
-
     async def _consume(self) -> None:
-        """Consume until cancelled, over outages of the broker. Raise BackendRefused if it refuses from the start."""
-        while True:
-            try:
-                broker, model = self._runtime.backends.broker, self._runtime.model.name
-                async with aclosing(broker.consume(model, self._prefetch, self._consuming)) as deliveries:
-                    async for delivery in deliveries:
-                        self._start(delivery)
-            except BackendRefused:
-                raise
-            except BackendUnavailable as exc:
-                log.warning("consuming interrupted", reason=str(exc))
-            await asyncio.sleep(RETRY_SECONDS)
+        """Consume all queues. Raise BackendRefused, and ModelUnavailable when there is no model left."""
+        serving = [asyncio.create_task(self._serve(consumer)) for consumer in self._consumers]
+        try:
+            await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.wait(serving)
+        for task in serving:
+            if not task.cancelled():
+                task.result()
+        raise next(fault for consumer in self._consumers if (fault := consumer.runtime.served.fault))
 
-    def _start(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._handle(delivery))
-        self._deliveries[task] = None
+    async def _serve(self, consumer: Consumer) -> None:
+        """Serve one model until it has failed."""
+        await consumer.run()
+        served = consumer.runtime.served
+        log.error("model unavailable, its jobs wait", model=served.name, reason=str(served.fault))
+        for task, handling in self._deliveries.items():
+            if handling.runtime is consumer.runtime and not handling.called:
+                task.cancel()
+
+    def _waiting(self, runtime: WorkerRuntime) -> tuple[str, ...]:
+        """Return the jobs of a model that are not called yet. A worker of one model need not tell: see LaneSweep."""
+        if len(self._consumers) == 1:
+            return ()
+        held = [each for each in self._deliveries.values() if each.runtime is runtime and not each.called]
+        return tuple(each.attempt.job_id for each in held if each.attempt is not None)
+
+    def _start(self, delivery: Delivery, runtime: WorkerRuntime) -> None:
+        task = asyncio.create_task(self._handle(delivery, runtime))
+        self._deliveries[task] = _Handling(runtime)
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -94,14 +121,14 @@ class Worker:
         if not task.cancelled() and (exc := task.exception()) is not None:
             log.error("delivery requeued", exc_info=exc)
 
-    async def _handle(self, delivery: Delivery) -> None:
+    async def _handle(self, delivery: Delivery, runtime: WorkerRuntime) -> None:
         async with delivery as body:
             try:
-                await self._attempt(JobMessage.decode(body), delivery)
+                await self._attempt(JobMessage.decode(body), delivery, runtime)
             except InvalidMessage as exc:
                 log.warning("message goes to the dead letters", job_id=exc.job_id, reason=str(exc))
-                self._runtime.metrics.dead_letters.inc()
-                await self._end_unreadable(exc)
+                runtime.metrics.dead_letters.inc()
+                await end_unreadable(self._backends, exc)
                 raise
             except HandedBack:
                 raise  # delivered again
@@ -121,61 +148,40 @@ class Worker:
 
     async def _let_rest(self) -> None:
         """Wait before the delivery is requeued. A worker that stops meanwhile does not wait for it."""
-        self._deliveries[_this_task()] = None
+        self._deliveries[_this_task()].attempt = None
         await asyncio.sleep(LASTING_SECONDS)
 
-    async def _attempt(self, message: JobMessage, delivery: Delivery) -> None:
-        structlog.contextvars.bind_contextvars(job_id=message.job_id)
-        tracer = self._runtime.tracer
+    async def _attempt(self, message: JobMessage, delivery: Delivery, runtime: WorkerRuntime) -> None:
+        structlog.contextvars.bind_contextvars(job_id=message.job_id, model=runtime.model.name)
+        tracer = runtime.tracer
         attributes = message_attributes("process", message) if tracer.enabled else None
         with tracer.span("process studio.jobs", "consumer", delivery.headers, attributes):
-            await self._attempt_once(message, delivery)
+            await self._attempt_once(message, delivery, runtime)
 
-    async def _attempt_once(self, message: JobMessage, delivery: Delivery) -> None:
+    async def _attempt_once(self, message: JobMessage, delivery: Delivery, runtime: WorkerRuntime) -> None:
+        deliveries = delivery.deliveries
         while (ended := self._in_hand.get(message.job_id)) is not None:
-            # Delivered again after a reconnection, while the first attempt goes on: `begin` tells how that ended.
+            # Delivered again after a reconnection, while the first attempt goes on: its record tells how that ended.
             await ended.wait()
+            deliveries += 1
         self._in_hand[message.job_id] = asyncio.Event()
         try:
-            attempt = Attempt(message, delivery.deliveries, self._runtime, bulk=delivery.bulk)
-            self._deliveries[_this_task()] = attempt
+            attempt = Attempt(message, deliveries, runtime, bulk=delivery.bulk)
+            self._deliveries[_this_task()].attempt = attempt
             await attempt.run()
         finally:
             self._in_hand.pop(message.job_id).set()
-
-    async def _end_unreadable(self, fault: InvalidMessage) -> None:
-        """End the job as failed, where the message says which job it is."""
-        try:
-            if fault.job_id is not None:
-                await self._fail(fault.job_id)
-        except StorageDenied:
-            log.exception("manifest not written, the job is known for as long as its record is")
-        except BackendUnavailable:
-            await asyncio.sleep(RETRY_SECONDS)  # as for every other delivery that is requeued
-            raise
-
-    async def _fail(self, job_id: str) -> None:
-        statuses = self._runtime.backends.statuses
-        told = "no worker understands the job's message, which is among the dead letters: ask the operator"
-        error = JobError(code="invalid-message", message=told)
-        await statuses.finish(Lease.of_gateway(job_id), Outcome(State.FAILED, error=error))
-        try:
-            record = await statuses.get(job_id)
-        except JobNotFound:
-            return
-        if record.state.terminal:
-            await Manifests(self._runtime.backends.objects).write(record)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         """Requeue deliveries that are not begun, finish the others, and hand back those not finished in time.
 
         The grace period ends when `hurry` is set.
         """
-        for task, attempt in self._deliveries.items():
-            if attempt is None or not attempt.called:
+        for task, handling in self._deliveries.items():
+            if not handling.called:
                 task.cancel()
         grace = self._grace_seconds
-        if self._runtime.batcher.loss is not None:
+        if self._batcher.loss is not None:
             grace = max(grace, LAST_WORDS_SECONDS)  # else the next worker would lose its thread to the same job
         if self._deliveries:
             log.info("draining", jobs=len(self._deliveries), grace_seconds=grace)

@@ -1,15 +1,18 @@
-"""The runtime of a worker: its model, its backends and what it reports with, entered as one context."""
+"""The runtime of a worker: its models, its backends and what it reports with, entered as one context."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
 from services.common.backends import Backends, open_backends, open_cache
 from services.common.catalogue.catalogue import Catalogue, Model
+from services.common.catalogue.installed import installed_bytes
 from services.common.errors import ModelUnavailable
 from services.common.failpoints import Failpoints
 from services.common.network.addresses import WORKER
@@ -18,9 +21,12 @@ from services.common.telemetry.export import open_tracer
 from services.common.telemetry.measured import measured
 from services.common.telemetry.tracing import Tracer
 from services.inference.batching.batcher import Batcher
-from services.inference.job.metrics import Metrics
+from services.inference.batching.model_memory import ModelMemory
+from services.inference.batching.served_model import ServedModel
+from services.inference.job.metrics import Metrics, ModelMetrics
 from services.inference.runtime.device_errors import first_line
 from services.inference.runtime.executor import ModelExecutor
+from services.inference.runtime.model_thread import ModelThread
 from services.inference.runtime.registry import resolve_adapter
 from services.inference.runtime.sources import resolve_source
 from services.inference.worker.announcer import Announcer
@@ -33,88 +39,139 @@ log = structlog.get_logger(__name__)
 
 
 class StoppedWhileLoading(Exception):
-    """The worker was told to stop before its model was loaded."""
+    """The worker was told to stop before a model was loaded."""
 
 
 @dataclass(frozen=True)
 class WorkerRuntime:
-    """Holds everything that the attempts of a worker share."""
+    """Holds everything that the attempts at jobs of one model share. A worker of several models has one for each.
+
+    `served`, `metrics` and `announcer` are of the model; all else is the same for all models.
+    """
 
     settings: Settings
     catalogue: Catalogue
-    model: Model
-    metrics: Metrics
+    served: ServedModel
+    metrics: ModelMetrics
+    announcer: Announcer
     readiness: Readiness
     tracer: Tracer
     cache: BestEffort
-    announcer: Announcer
-    executor: ModelExecutor
     batcher: Batcher
     backends: Backends
     failpoints: Failpoints
 
+    @property
+    def model(self) -> Model:
+        return self.served.model
+
 
 @asynccontextmanager
-async def open_worker_runtime(
-    settings: Settings, catalogue: Catalogue, model: Model, executor: ModelExecutor, stop: asyncio.Event
-) -> AsyncIterator[WorkerRuntime]:
-    """Open the health page, traces, the cache, the announcement, the model, the backends and the batcher, in order.
+async def open_worker_runtimes(
+    settings: Settings, catalogue: Catalogue, models: Sequence[Model], thread: ModelThread, stop: asyncio.Event
+) -> AsyncIterator[Sequence[WorkerRuntime]]:
+    """Open the health page, traces, the cache, the announcements, a model, the backends and the batcher, in order.
 
-    Raise BackendUnavailable, ModelUnavailable saying what to do, ThreadLost when loading hangs or the device fails,
-    and StoppedWhileLoading if `stop` is set before the model is loaded.
+    The first of the models that can be loaded is; the others are when jobs come for them. A model that cannot be
+    served is logged, and has no runtime. Raise ModelUnavailable, saying what to do, if that leaves none,
+    BackendUnavailable, ThreadLost when loading hangs or the device fails, and StoppedWhileLoading if `stop` is set
+    before a model is loaded.
     """
-    readiness, metrics = Readiness(), Metrics(model.name)
+    readiness, metrics, worker_id = Readiness(), Metrics(), uuid4().hex
+    served = _served(settings, models, thread, metrics)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(serve_health(settings.worker_host, settings.worker_port, readiness, metrics))
         tracer = await enter(open_tracer(WORKER))
         cache = BestEffort(await enter(open_cache(settings)))
-        announcer = await enter(Announcer(cache, model.name).announcing())
+        announcers = {model.name: await enter(Announcer(cache, worker_id, model.name).announcing()) for model in models}
         readiness.phase = "loading"
-        batcher = Batcher(executor, metrics, deadline_seconds=settings.job_deadline_seconds)
-        await _load(executor, batcher, metrics, stop)
-        stack.push_async_callback(_close, executor, batcher)
+        memory = _memory(settings, served, thread)
+        batcher = Batcher(memory, deadline_seconds=settings.job_deadline_seconds)
+        await _load_first(served, memory, stop)
+        stack.push_async_callback(_close, memory, thread, batcher)
         backends = measured(await enter(open_backends(settings)), metrics, tracer)
         await enter(batcher.running())
-        yield WorkerRuntime(
-            settings=settings,
-            catalogue=catalogue,
-            model=model,
-            metrics=metrics,
-            readiness=readiness,
-            tracer=tracer,
-            cache=cache,
-            announcer=announcer,
-            executor=executor,
-            batcher=batcher,
-            backends=backends,
-            failpoints=Failpoints(settings.failpoint),
-        )
+        usable = [each for each in served if each.fault is None]
+        for name in announcers.keys() - {each.name for each in usable}:
+            announcers[name].fail()
+            readiness.fail(name)
+        yield [
+            WorkerRuntime(
+                settings=settings,
+                catalogue=catalogue,
+                served=each,
+                metrics=each.metrics,
+                announcer=announcers[each.name],
+                readiness=readiness,
+                tracer=tracer,
+                cache=cache,
+                batcher=batcher,
+                backends=backends,
+                failpoints=Failpoints(settings.failpoint),
+            )
+            for each in usable
+        ]
 
 
-async def _load(executor: ModelExecutor, batcher: Batcher, metrics: Metrics, stop: asyncio.Event) -> None:
-    async def load() -> None:
-        with metrics.stage("load"):
-            await executor.load()
-        await warm_up(executor, batcher.timings, batcher.deadline_seconds)
+def _served(
+    settings: Settings, models: Sequence[Model], thread: ModelThread, metrics: Metrics
+) -> Sequence[ServedModel]:
+    """Return the models that have an adapter. Raise the last ModelUnavailable if none has."""
+    served = []
+    for model in models:
+        try:
+            served.append(ServedModel(model, partial(model_executor, settings, model, thread), metrics.of(model.name)))
+        except ModelUnavailable as exc:
+            if not served and model is models[-1]:
+                raise
+            _tell(model, exc)
+    return served
 
-    if not await _done_before(stop, load()):
-        raise StoppedWhileLoading
+
+def _memory(settings: Settings, served: Sequence[ServedModel], thread: ModelThread) -> ModelMemory:
+    async def prepare(model: ServedModel) -> None:
+        await warm_up(model.executor, model.timings, settings.job_deadline_seconds)
+
+    def size_of(model: ServedModel) -> int:
+        return installed_bytes(model.model, settings.catalogue.parent)
+
+    return ModelMemory(served, thread, prepare, limit=settings.model_memory, size_of=size_of)
 
 
-async def _close(executor: ModelExecutor, batcher: Batcher) -> None:
-    """Close the model, unless its thread is at a call: it cannot be joined, and the process leaves without it."""
-    if not executor.busy and batcher.loss is None:
-        await executor.close()
+async def _load_first(served: Sequence[ServedModel], memory: ModelMemory, stop: asyncio.Event) -> None:
+    """Load the first model that can be loaded. Raise the last ModelUnavailable if none can."""
+    for model in served:
+        try:
+            if not await _done_before(stop, memory.load(model)):
+                raise StoppedWhileLoading
+        except ModelUnavailable as exc:
+            if model is served[-1]:
+                raise
+            model.fail(exc)
+            _tell(model.model, exc)
+        else:
+            return
 
 
-def model_executor(settings: Settings, model: Model) -> ModelExecutor:
-    """Return the executor of the model's adapter, not loaded. Raise ModelUnavailable saying what to do."""
+def _tell(model: Model, exc: ModelUnavailable) -> None:
+    log.error("model unavailable, the others are served", model=model.name, reason=str(exc))
+
+
+async def _close(memory: ModelMemory, thread: ModelThread, batcher: Batcher) -> None:
+    """Unload all models, unless the thread is at a call: it cannot be joined, and the process leaves without it."""
+    if not thread.busy and batcher.loss is None:
+        await memory.close()
+        thread.close()
+
+
+def model_executor(settings: Settings, model: Model, thread: ModelThread) -> ModelExecutor:
+    """Return an executor of the model's adapter, not loaded. Raise ModelUnavailable saying what to do."""
     try:
         adapter = resolve_adapter(model.adapter)
         source = resolve_source(model, catalogue_folder=settings.catalogue.parent)
         threads = max(1, usable_cores() // settings.workers)
-        return ModelExecutor(adapter(model, source), device=settings.device, threads=threads)
+        return ModelExecutor(adapter(model, source), device=settings.device, threads=threads, thread=thread)
     except (ModelUnavailable, KeyboardInterrupt):
         raise
     except BaseException as exc:  # libraries written in Rust raise what is no Exception

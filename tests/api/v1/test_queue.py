@@ -74,6 +74,33 @@ async def test_time_is_a_range_around_what_calls_took(client: httpx2.AsyncClient
     assert (await queue_of(client, fourth))["eta_seconds"] == {"low": 6, "high": 13}  # 6 among two, before its 4
 
 
+async def test_model_that_is_not_loaded(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """The ETA holds the load of the model, unless a worker has it loaded already."""
+    await worker.announce(MODEL, paces={SIZE: PACE}, load_seconds=10)
+    first = await submit(client)
+    assert (await queue_of(client, first))["eta_seconds"] == {"low": 10, "high": 14}  # 10 before its 2
+    await worker.announce(MODEL, paces={SIZE: PACE})
+    await worker.succeed(first, b"picture")
+    second = await submit(client)
+    assert (await queue_of(client, second))["eta_seconds"] == {"low": 1.8, "high": 2.2}
+
+
+async def test_worker_of_several_models(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
+    """The ETA is wider by the jobs of other models that the same worker has to make, and none if that is unknown."""
+    await worker.announce(MODEL, paces={SIZE: PACE}, worker_id="one")
+    await worker.announce("sd15", "unavailable", worker_id="one")
+    await submit(client, model="sd15", steps=40)
+    first = await submit(client)
+    assert (await queue_of(client, first))["eta_seconds"] == {"low": 1.8, "high": 2.2}, "another makes those of sd15"
+    await worker.succeed(first, b"picture")
+    await worker.announce("sd15", paces={"512x512": PACE}, worker_id="one")
+    job_id = await submit(client)
+    assert (await queue_of(client, job_id))["eta_seconds"] == {"low": 1.8, "high": 7.7}  # its 2, and perhaps 5
+    await submit(client, model="sd15", width=256, height=256)
+    job_id = await submit(client)
+    assert (await queue_of(client, job_id))["eta_seconds"] is None
+
+
 async def test_what_is_done_is_not_waited_for(client: httpx2.AsyncClient, worker: FakeWorker) -> None:
     """Only the remaining steps of a running job count."""
     await worker.announce(MODEL, "busy", paces={SIZE: PACE})
@@ -101,7 +128,7 @@ async def test_queue_before_submitting(client: httpx2.AsyncClient, worker: FakeW
         "depth": 0,
         "running": 0,
         "oldest_age_seconds": None,
-        "workers": {"loading": 0, "ready": 0, "busy": 0, "disconnected": 0, "draining": 0},
+        "workers": {"loading": 0, "ready": 0, "busy": 0, "disconnected": 0, "draining": 0, "unavailable": 0},
         "eta_seconds": None,
     }
     for phase in ("loading", "ready", "busy", "busy"):
@@ -113,7 +140,7 @@ async def test_queue_before_submitting(client: httpx2.AsyncClient, worker: FakeW
     now = await entry(client)
     assert (now["depth"], now["running"]) == (3, 1)
     assert 0 <= now["oldest_age_seconds"] < 60
-    assert now["workers"] == {"loading": 1, "ready": 1, "busy": 2, "disconnected": 0, "draining": 0}
+    assert now["workers"] == {"loading": 1, "ready": 1, "busy": 2, "disconnected": 0, "draining": 0, "unavailable": 0}
     assert now["eta_seconds"] == {"low": 3.0, "high": 5.9}  # 4 among three, before its 2
 
 

@@ -14,7 +14,7 @@ from services.inference.adapters.txt2img import Txt2Img
 from services.inference.runtime.adapter import Cancelled, Context, Item
 from services.inference.runtime.outputs import Preview
 from services.inference.runtime.sources import Source
-from tests.support.models.items import draw, item
+from tests.support.models.items import draw, item, tiny_model
 from tests.support.models.refusing_hub import refusing_hub
 
 
@@ -30,6 +30,26 @@ def test_a_new_adapter_draws_the_same(txt2img: Txt2Img, tiny: Model) -> None:
     fresh.load("cpu")
     assert draw(fresh, item(1))[0].tobytes() == draw(txt2img, item(1))[0].tobytes()
     fresh.close()
+
+
+def test_models_of_one_process_keep_their_formats(tiny: Model) -> None:
+    """A model in single precision rounds nowhere, also after one in half precision was loaded beside it."""
+    import torch
+
+    seen: list[bool] = []
+    noting = Context(lambda *_: seen.append(torch.backends.cudnn.allow_tf32), lambda _job_id: False)
+    before = torch.backends.cudnn.allow_tf32
+    models = [Txt2Img(tiny_model(tiny.source, precision=name), Source(tiny.source)) for name in ("float32", "bfloat16")]
+    try:
+        for model in models:
+            model.load("cpu")
+        for model in (*models, *models):
+            draw(model, item(1, steps=1), context=noting)
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+        for model in models:
+            model.close()
+    assert seen == [False, True, False, True]
 
 
 @pytest.mark.parametrize("other", [item(2), item(1, "a red shoe"), item(1, steps=5)], ids=["seed", "prompt", "steps"])

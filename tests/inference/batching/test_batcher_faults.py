@@ -140,7 +140,7 @@ async def test_call_that_hangs_for_nobody() -> None:
             await gone
         await jobs.batcher.lost.wait()
         assert isinstance(jobs.batcher.loss, DeadlineExceeded)
-        late = jobs.batcher.request([Item("late", 0, 0, "a", "", params)], heartbeat_of_a_job())
+        late = jobs.batcher.request(jobs.served, [Item("late", 0, 0, "a", "", params)], heartbeat_of_a_job())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(late.__aenter__(), 0.1)
         assert not behind.done()
@@ -219,7 +219,8 @@ async def test_what_came_back_waits_until_all_others_are_over() -> None:
     params = Txt2ImgParams.model_validate({"prompt": "a", "width": 64, "seed": 0})
     async with rig() as jobs:
         jobs.adapter.go()
-        async with jobs.batcher.request([Item("a", 0, 0, "a", "", params)], heartbeat_of_a_job()) as request:
+        held = jobs.batcher.request(jobs.served, [Item("a", 0, 0, "a", "", params)], heartbeat_of_a_job())
+        async with held as request:
             await request.outputs()
             suspect = jobs.submit("b", alone=True)
             with pytest.raises(TimeoutError):

@@ -1,5 +1,6 @@
 """The scheduler alone, with a clock that the test sets: what the next call is for, and how long it waits."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -10,23 +11,24 @@ import pytest
 from services.inference.batching.batch import BatchItem
 from services.inference.batching.request import BatchRequest
 from services.inference.batching.scheduler import BULK_TURN, BatchScheduler
+from services.inference.batching.served_model import ServedModel
 from services.inference.batching.window import BatchWindow
-from services.inference.runtime.adapter import Item, ModelAdapter
+from services.inference.runtime.adapter import Item
 from tests.support.models.stepping_adapter import heartbeat_of_a_job, items_of
 
 
-def keyed(batch_key: Callable[[Item], object], max_batch: int = 4) -> ModelAdapter:
-    """The part of an adapter that a scheduler asks."""
-    return cast("ModelAdapter", SimpleNamespace(batch_key=batch_key, max_batch=max_batch))
+def keyed(batch_key: Callable[[Item], object], max_batch: int = 4, name: str = "m") -> ServedModel:
+    """The part of a model that a scheduler asks."""
+    adapter = SimpleNamespace(batch_key=batch_key, max_batch=max_batch)
+    return cast("ServedModel", SimpleNamespace(name=name, adapter=adapter, loaded=True, failed=asyncio.Event()))
 
 
 class Line:
-    """A scheduler, and the requests that a test adds to it."""
+    """A scheduler, and the requests that a test adds to it, of one model."""
 
     def __init__(self, max_batch: int = 4, window_seconds: float = 0.02) -> None:
-        self.scheduler = BatchScheduler(
-            keyed(lambda item: item.prompt.rstrip("0123456789"), max_batch), BatchWindow(window_seconds)
-        )
+        self.model = keyed(lambda item: item.prompt.rstrip("0123456789"), max_batch)
+        self.scheduler = BatchScheduler(BatchWindow(window_seconds))
 
     def add(self, name: str, *, count: int = 1, redelivered: bool = False, bulk: bool = False) -> BatchRequest:
         """A job whose batch key is its name without digits."""
@@ -38,7 +40,7 @@ class Line:
             show=lambda _index, _preview: None,
             on_exit=self.scheduler.remove,
         )
-        self.scheduler.add(request)
+        self.scheduler.add(request, self.model)
         return request
 
     def next(self, now: float = 0, batch: list[BatchItem] | None = None) -> list[BatchItem]:
@@ -50,7 +52,7 @@ class Line:
     def waits(self, now: float = 0, batch: list[BatchItem] | None = None) -> float:
         """The time until which the scheduler waits; the test fails if items join instead."""
         found = self.scheduler.next(now, batch or [])
-        assert not isinstance(found, list), names(found)
+        assert isinstance(found, float | int), found
         return found
 
 
@@ -186,7 +188,8 @@ def test_strict_items_are_alone() -> None:
             bulk=False,
             show=lambda _index, _preview: None,
             on_exit=line.scheduler.remove,
-        )
+        ),
+        line.model,
     )
     line.add("a2")
     assert [names(line.next()) for _ in range(3)] == [["a1.0"], ["a1.1"], ["a2.0"]]
@@ -304,23 +307,23 @@ def test_room_that_did_not_fit_is_remembered() -> None:
 @pytest.mark.parametrize("key", [[], None], ids=["without a hash", "none"])
 def test_batch_key_is_checked_when_a_job_is_added(key: object) -> None:
     """A key without a hash is refused at once, and nothing of the job waits."""
-    scheduler = BatchScheduler(keyed(lambda _item: key), BatchWindow())
+    scheduler, model = BatchScheduler(BatchWindow()), keyed(lambda _item: key)
     request = Line().add("a1")
     if key is None:
-        scheduler.add(request)
+        scheduler.add(request, model)
         assert isinstance(scheduler.next(0), list)
     else:
         with pytest.raises(TypeError):
-            scheduler.add(request)
+            scheduler.add(request, model)
         assert scheduler.next(0) == math.inf
 
 
 def test_adapter_is_asked_once_for_a_key() -> None:
     """The adapter tells an item's key once, when the job is added."""
     asked: list[Item] = []
-    scheduler = BatchScheduler(keyed(asked.append), BatchWindow())
+    scheduler, model = BatchScheduler(BatchWindow()), keyed(asked.append)
     request = Line().add("a1", count=2)
-    scheduler.add(request)
+    scheduler.add(request, model)
     scheduler.next(0)
     scheduler.next(1)
     assert asked == list(request.items)

@@ -12,7 +12,7 @@ from tests.support.metric_queries import nvml
 def test_gpu_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Used and total bytes of every GPU are told."""
     monkeypatch.setitem(sys.modules, "pynvml", nvml())
-    registry = Metrics("any").registry
+    registry = Metrics().registry
     told = [
         registry.get_sample_value("studio_gpu_memory_bytes", {"gpu": "0", "kind": kind}) for kind in ("used", "total")
     ]
@@ -30,7 +30,8 @@ def test_without_gpu(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     if fault != "not installed":
         setattr(library, "nvmlInit" if fault == "no driver" else "nvmlDeviceGetMemoryInfo", fail)
     monkeypatch.setitem(sys.modules, "pynvml", None if fault == "not installed" else library)
-    metrics = Metrics("any")
+    metrics = Metrics()
+    metrics.of("any")
     for _ in range(2):
         text = generate_latest(metrics.registry).decode()
         assert "studio_gpu_memory_bytes{" not in text

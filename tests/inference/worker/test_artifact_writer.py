@@ -133,7 +133,7 @@ async def test_texts_are_stored_as_they_are() -> None:
 
 
 def writer(backends: object, source_type: str = SourceType.TRAINED) -> ArtifactWriter:
-    executor = SimpleNamespace(adapter=SimpleNamespace(source_type=source_type))
-    telemetry = {"tracer": Tracer(), "metrics": Metrics("tiny")}
-    runtime = SimpleNamespace(backends=backends, model=tiny_model(), executor=executor, **telemetry)
+    served = SimpleNamespace(adapter=SimpleNamespace(source_type=source_type))
+    telemetry = {"tracer": Tracer(), "metrics": Metrics().of("tiny")}
+    runtime = SimpleNamespace(backends=backends, model=tiny_model(), served=served, **telemetry)
     return ArtifactWriter(cast("WorkerRuntime", runtime))

@@ -24,7 +24,7 @@ async def _left(tmp_path: Path, adapter: str = FAULTY, source: str = ".", **opti
     model = tiny_model(source, **options).model_copy(update={"adapter": adapter, "default": True})
     settings = Settings(catalogue=tmp_path / "models.toml", data_dir=tmp_path / "data", device="cpu")
     with capture_logs() as logs:
-        code = await run_worker(settings, Catalogue(models={"tiny": model}, styles={}), model, attended=False)
+        code = await run_worker(settings, Catalogue(models={"tiny": model}, styles={}), [model], attended=False)
     return code, _reason(logs)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from services.common.settings import Settings
 from services.inference.diffusers.hardware import prepare_torch
+from services.inference.runtime.model_thread import ModelThread
 from services.inference.worker import worker_runtime
 from services.inference.worker.cores import usable_cores
 from tests.inference.worker.test_cores import GROUP, V2, machine
@@ -46,10 +47,11 @@ async def test_torch_follows_the_quota(
     model = tiny_model(str(tmp_path), calls="calls.txt").model_copy(
         update={"adapter": f"{__name__}:{CountingAdapter.__name__}"}
     )
-    before = torch.get_num_threads()
+    before, thread = torch.get_num_threads(), ModelThread()
     try:
-        async with worker_runtime.model_executor(Settings(workers=workers), model) as executor:
+        async with worker_runtime.model_executor(Settings(workers=workers), model, thread) as executor:
             await executor.load()
     finally:
         torch.set_num_threads(before)
+        thread.close()
     assert seen.pop() == threads

@@ -27,7 +27,8 @@ LARGE_SIDE = 1800  # of noise, which does not compress
 class ScriptedAdapter(ModelAdapter):
     """`options.calls` names a file that gets one line an image: job id and index.
 
-    With `options.gate`, the name of a file, loading waits until that file exists. A step takes `options.seconds`.
+    With `options.gate`, the name of a file, loading waits until that file exists; with `options.deadly` it kills the
+    process. A step takes `options.seconds`.
     """
 
     modality = "txt2img"
@@ -38,6 +39,8 @@ class ScriptedAdapter(ModelAdapter):
         self._seconds = float(str(model.options.get("seconds", 0)))
 
     def load(self, device: str) -> None:
+        if self.model.options.get("deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
         gate = self.model.options.get("gate")
         while gate is not None and not Path(str(gate)).exists():
             time.sleep(0.02)

@@ -12,6 +12,7 @@ from services.common.modalities.images import Txt2ImgParams
 from services.common.ports import Verdict
 from services.inference.batching.batcher import Batcher
 from services.inference.batching.request import BatchRequest
+from services.inference.batching.served_model import ServedModel
 from services.inference.batching.window import WINDOW_SECONDS
 from services.inference.job.heartbeat import Heartbeat
 from services.inference.job.lease import JobLease
@@ -21,6 +22,7 @@ from services.inference.runtime.executor import ModelExecutor
 from services.inference.runtime.outputs import Encoded, Output
 from services.inference.runtime.sources import Source
 from tests.support.models.items import tiny_model
+from tests.support.models.served import batcher_of, loaded
 
 STEPS = 3
 
@@ -82,8 +84,9 @@ class SteppingAdapter(ModelAdapter):
 class BatcherRig:
     """Submits jobs to the batcher as an attempt does, and keeps their heartbeats."""
 
-    def __init__(self, adapter: SteppingAdapter, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(self, adapter: SteppingAdapter, served: ServedModel, batcher: Batcher, metrics: Metrics) -> None:
         self.adapter = adapter
+        self.served = served
         self.batcher = batcher
         self._metrics = metrics
         self.heartbeats: dict[str, Heartbeat] = {}
@@ -97,12 +100,12 @@ class BatcherRig:
         heartbeat = self.heartbeats[job_id] = heartbeat_of_a_job()
         items = items_of(name, job_id, count, **given)
         return asyncio.create_task(
-            self._hold(job_id, self.batcher.request(items, heartbeat, redelivered=alone, bulk=bulk))
+            self._hold(job_id, self.batcher.request(self.served, items, heartbeat, redelivered=alone, bulk=bulk))
         )
 
     async def refuse(self, name: str, hold: asyncio.Event | None = None) -> None:
         """Submit a job that turns out to have ended when its turn comes, or once `hold` is set."""
-        async with self.batcher.request(items_of(name, name, 1), heartbeat_of_a_job()):
+        async with self.batcher.request(self.served, items_of(name, name, 1), heartbeat_of_a_job()):
             self.begun.append(name)
             if hold is not None:
                 await hold.wait()
@@ -144,14 +147,15 @@ async def rig(
     window_seconds: float = WINDOW_SECONDS,
 ) -> AsyncIterator[BatcherRig]:
     adapter = SteppingAdapter(fault, decoded)
-    metrics = Metrics("tiny")
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
         executor = await stack.enter_async_context(ModelExecutor(adapter))
         stack.callback(adapter.go)  # before the executor is closed, which waits for the thread
-        batcher = Batcher(executor, metrics, deadline_seconds=deadline_seconds, window_seconds=window_seconds)
+        served = loaded(executor, metrics)
+        batcher = batcher_of(served, deadline_seconds=deadline_seconds, window_seconds=window_seconds)
         await stack.enter_async_context(batcher.running())
         await stack.enter_async_context(asyncio.timeout(10))
-        yield BatcherRig(adapter, batcher, metrics)
+        yield BatcherRig(adapter, served, batcher, metrics)
 
 
 def fits(most: int) -> Callable[[list[str]], None]:
