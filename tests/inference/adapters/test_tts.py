@@ -163,17 +163,17 @@ def test_voice_that_is_not_there(tts: Tts) -> None:
         Tts(model, tts.source).load("cpu")
 
 
-def test_folder_without_a_voice(tmp_path: Path) -> None:
+def test_folder_without_a_voice(tts: Tts, tmp_path: Path) -> None:
     """A folder that holds no voice is refused with the names of the files that would be one."""
     with pytest.raises(ModelUnavailable, match=r"no voice of hibari.*bf_emma\.int8\.onnx"):
-        Tts(entry(VOICE), Source(str(tmp_path))).load("cpu")
+        Tts(tts.model, Source(str(tmp_path))).load("cpu")
 
 
-def test_damaged_voice(tmp_path: Path) -> None:
+def test_damaged_voice(tts: Tts, tmp_path: Path) -> None:
     """A file that is no network is refused in a sentence."""
     (tmp_path / "hibari.onnx").write_bytes(b"no network")
     with pytest.raises(ModelUnavailable, match=r"cannot be loaded.*install hibari-tts again"):
-        Tts(entry(VOICE), Source(str(tmp_path))).load("cpu")
+        Tts(tts.model, Source(str(tmp_path))).load("cpu")
 
 
 def test_nothing_is_fetched(tts: Tts, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

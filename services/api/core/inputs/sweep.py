@@ -1,6 +1,7 @@
 """Deletes the inputs that have ended, and forgets the jobs that keep them no longer."""
 
-from collections.abc import Awaitable, Callable, Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from services.api.core.inputs.keys import InputKeys, by_id
@@ -32,9 +33,21 @@ class InputSweep:
     async def sweep(self, removed: Collection[str]) -> None:
         """Make one pass; `removed` are the ids of jobs that were removed lately. Reads nothing of most inputs."""
         self.faulty.begin()
-        for input_id, keys in by_id(await self._store.keys()).items():
+        due = await asyncio.to_thread(self._due, await self._store.keys(), removed)  # of perhaps very many
+        for input_id, keys in due.items():
             async with self.faulty.apart(input_id):
                 await self._sweep(input_id, keys, removed)
+
+    def _due(self, keys: Iterable[str], removed: Collection[str]) -> Mapping[str, InputKeys]:
+        """Return the inputs that have something to be done about them."""
+        return {
+            input_id: found
+            for input_id, found in by_id(keys).items()
+            if found.holds or not found.jobs.isdisjoint(removed) or (not found.jobs and self._is_over(input_id))
+        }
+
+    def _is_over(self, input_id: str) -> bool:
+        return self._store.expires_at(input_id) + LATE_SECONDS < self._clock()
 
     async def _sweep(self, input_id: str, keys: InputKeys, removed: Collection[str]) -> None:
         kept = set(keys.jobs)
@@ -44,7 +57,7 @@ class InputSweep:
         for job_id in keys.holds:
             if not await self._is_decided(input_id, job_id):
                 kept.add(job_id)
-        if not kept and self._store.expires_at(input_id) + LATE_SECONDS < self._clock():
+        if not kept and self._is_over(input_id):
             await self._store.delete_unheld(input_id, keys.files)
 
     async def _is_decided(self, input_id: str, job_id: str) -> bool:
