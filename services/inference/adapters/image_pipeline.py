@@ -22,6 +22,7 @@ from services.inference.diffusers.latents import LatentColours
 from services.inference.diffusers.pipelines import denoiser_of, fetch_pipeline, load_pipeline
 from services.inference.diffusers.safety import has_safety_checker, withheld
 from services.inference.diffusers.text_limit import TextLimit, Texts
+from services.inference.diffusers.traced_denoiser import release_traced
 from services.inference.diffusers.usage import Usage
 from services.inference.runtime.adapter import QUIET, Cancelled, Context, Item, ModelAdapter
 from services.inference.runtime.outputs import FilteredOutput, ImageOutput, Output
@@ -107,6 +108,7 @@ class ImagePipeline(ModelAdapter):
     def close(self) -> None:
         if self._pipeline is None:
             return
+        release_traced(denoiser_of(self._pipeline))
         self._pipeline = self._scheduler = self._colours = self._limit = None
         gc.collect()
         free_device_cache()

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.programs import PROGRAMS
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +18,12 @@ def trace_denoiser(denoiser: Any, hardware: Hardware) -> None:
     """Replace `forward` of a denoiser that can be traced; leave others alone."""
     if traced := TracedDenoiser.of(denoiser, hardware):
         denoiser.forward = traced
+
+
+def release_traced(denoiser: Any) -> None:
+    """Give back what a denoiser that was traced keeps beside its weights."""
+    if isinstance(denoiser.forward, TracedDenoiser):
+        denoiser.forward.close()
 
 
 class TracedDenoiser:
@@ -37,8 +44,8 @@ class TracedDenoiser:
         for number, layer in enumerate(layers):
             layer.forward = partial(self._answer, number)
         # A program serves any number and size of images, with one exception: diffusers takes another way up where a
-        # side cannot be halved as often as on the way down. So there are two at most, because torch never frees the
-        # description of a program (`just bench changes` measures its memory).
+        # side cannot be halved as often as on the way down. So there are two at most, because torch keeps the
+        # description of each (`just bench changes` measures its memory, programs.py gives it back).
         self._programs: dict[bool, Any] = {}
         self._divisor = 2**unet.num_upsamplers
 
@@ -84,7 +91,14 @@ class TracedDenoiser:
         example = tuple(each[:1].clone() if each.dim() else each for each in inputs)  # kept as long as the program
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its deprecation, and of each number that it takes as constant
-            return torch.jit.trace(step, example, check_trace=False)  # type: ignore[no-untyped-call]
+            trace = partial(torch.jit.trace, step, example, check_trace=False)
+            return PROGRAMS.trace(trace)
+
+    def close(self) -> None:
+        """Forget the programs."""
+        count = len(self._programs)
+        self._programs.clear()
+        PROGRAMS.forget(count)
 
     def _step(
         self,

@@ -1,5 +1,7 @@
 """A traced denoiser answers as diffusers' own, without running its Python."""
 
+import subprocess
+import sys
 import weakref
 from typing import Any
 from unittest.mock import Mock
@@ -104,3 +106,44 @@ def _answer(
     with torch.inference_mode():
         answer: torch.Tensor = denoiser(latents, time, text, **options, return_dict=False)[0]
     return answer
+
+
+# In a process of its own: torch's registry is that of the process, and other tests have programs in it.
+FORGETTING = """
+import sys, warnings
+import torch
+from services.inference.diffusers.hardware import Hardware
+from services.inference.diffusers.pipelines import load_pipeline
+from services.inference.diffusers.programs import registered
+from services.inference.diffusers.traced_denoiser import release_traced
+from services.inference.runtime.sources import Source
+
+exact, step = Hardware(torch.device("cpu"), torch.float32, torch.float32), (torch.randn(2, 4, 8, 8), torch.tensor(5))
+text, ones = torch.randn(2, 128, 64), torch.ones(1, 2)
+
+def answer(unet):
+    with torch.inference_mode():
+        return unet(*step, text, return_dict=False)[0]
+
+unets = [load_pipeline("AutoPipelineForText2Image", Source(sys.argv[1]), exact).unet for _ in range(2)]
+answers = [answer(unet) for unet in unets]
+traced = registered()
+release_traced(unets[0])
+print(traced > 0, registered() == traced, torch.equal(answer(unets[1]), answers[1]))
+release_traced(unets[1])
+print(registered())
+
+warnings.simplefilter("ignore")
+foreign = torch.jit.trace(torch.nn.Linear(2, 2), ones)
+answers[0], known = answer(unets[0]), foreign(ones)
+release_traced(unets[0])
+print(registered() > 0, torch.equal(foreign(ones), known))
+"""
+
+
+def test_programs_are_forgotten_with_the_last_model(tiny: Model) -> None:
+    """Programs go with the last model that is closed; before, and while another library has one, all of them stay."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETTING, tiny.source], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.stdout.splitlines(), done.returncode) == (["True True True", "0", "True True"], 0), done.stderr
