@@ -13,6 +13,7 @@ from tests.faults.result import Result
 from tests.faults.scenario import Scenario, ScenarioRun
 from tests.support.models.scripted_adapter import expected_pixels, pixels_of
 from tests.support.models.scripted_edit_adapter import edited_pixels
+from tests.support.models.spoken import expected_samples, samples_of
 
 UNEXPECTED: Final = '"event": "unexpected error"'
 SETTLE_SECONDS: Final = 8.0  # time for the last acks and dead letters
@@ -32,12 +33,12 @@ def audit(scenario: Scenario, run: ScenarioRun, trouble: Sequence[str], seconds:
         watcher.poll(job_id)
     ended = [(load.requests[number], watcher.jobs.get(job_id)) for number, job_id in load.accepted.items()]
     lost = [fault for request, job in ended if (fault := _lost(scenario, request, job))]
-    images = {job["id"]: _image(run, job) for request, job in ended if job and job["artifacts"]}
-    lost += [f"{job_id} has no image to fetch" for job_id, image in images.items() if image is None]
+    contents = {job["id"]: _content(run, request, job) for request, job in ended if job and job["artifacts"]}
+    lost += [f"{job_id} has no artifact to fetch" for job_id, content in contents.items() if content is None]
     wrong = [
-        f"{request.prompt!r} shows another job's image"
+        f"{request.prompt!r} has another job's content"
         for request, job in ended
-        if job and (image := images.get(job["id"])) and image != _expected(run, request, job)
+        if job and (content := contents.get(job["id"])) and content != _expected(run, request, job)
     ]
     doubled = [*_duplicate_jobs(run), *_repeated_work(scenario, run)]
     regressed = [f"{job}: {history}" for job, history in watcher.histories.items() if went_back(history)]
@@ -93,12 +94,16 @@ def _lost(scenario: Scenario, request: JobRequest, job: dict[str, Any] | None) -
     return None
 
 
-def _image(run: ScenarioRun, job: dict[str, Any]) -> bytes | None:
+def _content(run: ScenarioRun, request: JobRequest, job: dict[str, Any]) -> bytes | None:
     answer = run.system.client.get(job["artifacts"][0]["url"])
-    return pixels_of(answer.content) if answer.status_code == 200 else None
+    if answer.status_code != 200:
+        return None
+    return samples_of(answer.content) if request.speech else pixels_of(answer.content)
 
 
 def _expected(run: ScenarioRun, request: JobRequest, job: dict[str, Any]) -> bytes:
+    if request.speech:
+        return expected_samples(request.prompt, request.seed)
     if not request.file:
         return expected_pixels(request.prompt, request.seed)
     kept = run.system.client.get(f"/v1/inputs/{job['params']['image']}").json()
@@ -107,7 +112,8 @@ def _expected(run: ScenarioRun, request: JobRequest, job: dict[str, Any]) -> byt
 
 def _duplicate_jobs(run: ScenarioRun) -> list[str]:
     """Return the requests for which more than one job was created and begun."""
-    prompts = Counter(job["params"]["prompt"] for job in _listed(run) if job["state"] in RAN)
+    params = [job["params"] for job in _listed(run) if job["state"] in RAN]
+    prompts = Counter(each.get("prompt") or each["text"] for each in params)
     return [f"{prompt!r} became {count} jobs" for prompt, count in prompts.items() if count > 1]
 
 

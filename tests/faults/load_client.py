@@ -26,7 +26,7 @@ class JobRequest:
     """A job to submit and its expected end; `code` is the expected error code of the job.
 
     With `file` it is made from a picture, which comes as a data URL with every other job, and is sent in before the
-    others.
+    others. With `speech` the prompt is a text to say.
     """
 
     prompt: str
@@ -34,6 +34,7 @@ class JobRequest:
     state: str = "succeeded"
     code: str | None = None
     file: bool = False
+    speech: bool = False
 
 
 class LoadClient:
@@ -69,7 +70,10 @@ class LoadClient:
 
     def _submit(self, number: int) -> None:
         request = self.requests[number]
-        body: dict[str, object] = {"prompt": request.prompt, "seed": request.seed}
+        body: dict[str, object] = {
+            "text" if request.speech else "prompt": request.prompt,
+            "seed": request.seed,
+        }
         # The client's address, for a gateway that trusts us as a proxy; others see a single client.
         headers = {"Idempotency-Key": f"request-{number}", "X-Forwarded-For": f"198.51.100.{number % 250}"}
         deadline = time.monotonic() + GIVE_UP_SECONDS

@@ -14,6 +14,7 @@ from tests.faults.load_client import JobRequest, LoadClient
 from tests.faults.result import Result
 from tests.faults.scenario import Scenario, ScenarioRun
 from tests.support.models.scripted_edit_adapter import offer_edits
+from tests.support.models.spoken import offer_speech
 from tests.support.system import running_system
 
 STALL_SECONDS: Final = 25.0  # the run ends when no job has changed for so long after the fault
@@ -47,6 +48,8 @@ def run_scenario(
         system.program = program
         if scenario.files:
             offer_edits(system, STEP_SECONDS)
+        if scenario.speech:
+            offer_speech(system)
         fleet = Fleet(system, scenario.workers)
         load = LoadClient(system.url, _job_requests(scenario, jobs))
         watcher = JobWatcher(system.url, load.accepted, lambda: fleet.gateway_down)
@@ -70,7 +73,9 @@ def _trouble_in(scenario: Scenario, run: ScenarioRun, stall_seconds: float) -> l
 
 def _job_requests(scenario: Scenario, jobs: int) -> list[JobRequest]:
     """Return all requests; the scenario's extra ones are the first that are sent under the fault."""
-    requests = [JobRequest(f"product {number}", number, file=scenario.files) for number in range(jobs)]
+    requests = [
+        JobRequest(f"product {number}", number, file=scenario.files, speech=scenario.speech) for number in range(jobs)
+    ]
     third = len(requests) // 3
     return [*requests[:third], *scenario.extra_requests, *requests[third:]]
 

@@ -35,6 +35,7 @@ class Scenario:
     number of dead letters. `begun_again` and `generated_again` limit how often jobs are begun and images generated
     beyond once each; None where chance decides. `may_fail` is an error code with which jobs may end: their clients are
     told, so nothing is lost silently. With `files` each job is made from a picture, and no two from the same input.
+    With `speech` each is a text that a real voice says.
     """
 
     name: str
@@ -49,3 +50,4 @@ class Scenario:
     generated_again: int | None = None
     may_fail: str | None = None
     files: bool = False
+    speech: bool = False

@@ -7,6 +7,7 @@ from tests.faults.message_faults import message_scenarios
 from tests.faults.network_faults import network_scenarios
 from tests.faults.scenario import Scenario
 from tests.faults.server_faults import server_scenarios
+from tests.faults.speech_faults import speech_scenarios
 from tests.faults.worker_faults import worker_scenarios
 
 
@@ -16,6 +17,7 @@ def scenarios() -> list[Scenario]:
         *message_scenarios(),
         *gateway_scenarios(),
         *input_scenarios(),
+        *speech_scenarios(),
         *server_scenarios(),
         *cluster_scenarios(),
         *network_scenarios(),
