@@ -24,7 +24,15 @@ from services.common.provenance.digests import digest_key
 from services.common.schemas import Artifact, JobError, JobMessage, JobWarning, Progress, State
 from services.inference.runtime.outputs import ImageOutput
 
-_EXTENSIONS = {"image/png": "png", "audio/wav": "wav", "application/json": "json", "text/plain": "txt", "x/y": "y"}
+_EXTENSIONS = {
+    "image/png": "png",
+    "audio/wav": "wav",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "application/json": "json",
+    "text/plain": "txt",
+    "x/y": "y",
+}
 
 
 class FakeWorker:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from services.api.core.fair_shares import FairShares
-from services.api.core.formats import pictures, sound, transcripts
+from services.api.core.formats import pictures, sound, transcripts, video
 from services.api.core.formats.file_format import FileFormat
 from services.common.errors import TooBusy
 from services.common.modalities.modality import Media
@@ -20,6 +20,7 @@ IN_HAND: Final = 8  # files at a time that are being read or wait for a thread: 
 _CONVERTERS: Final[Mapping[Media, Callable[[bytes, FileFormat, Mark], bytes]]] = {
     Media.IMAGE: pictures.converted,
     Media.AUDIO: sound.converted,
+    Media.VIDEO: video.converted,
     Media.TEXT: transcripts.converted,
 }
 

@@ -33,7 +33,7 @@ _DETAILS: Final = {
 }
 
 
-_SPELLED: Final = {"webp": "WebP", "opus": "Opus"}
+_SPELLED: Final = {"webp": "WebP", "opus": "Opus", "webm": "WebM"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ _BEGINNINGS: Final = (
     (b"\xff\xfb", "audio/mpeg"),
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
+    (b"\x1a\x45\xdf\xa3", "video/webm"),
 )
+_IN_MP4: Final = {b"M4A": "audio/mp4", b"iso": "video/mp4", b"mp4": "video/mp4"}  # others are pictures, for example
 _IN_RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
@@ -59,5 +61,5 @@ class ShownFile:
         if self._head[:4] == b"RIFF":
             return _IN_RIFF.get(self._head[8:12])
         if self._head[4:8] == b"ftyp":
-            return "audio/mp4" if self._head[8:11] == b"M4A" else None
+            return _IN_MP4.get(self._head[8:11])
         return next((media_type for begin, media_type in _BEGINNINGS if self._head.startswith(begin)), None)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.common.provenance import png, wave
+from services.common.provenance import mp4, png, wave
 from services.common.provenance.mark import Mark
 
 _WRITERS: Final[Mapping[str, Callable[[bytes, bytes], bytes]]] = {
     "image/png": png.with_xmp,
     "audio/wav": wave.with_xmp,
+    "video/mp4": mp4.with_xmp,
 }
 
 

@@ -1,4 +1,4 @@
-"""The formats in which stored files can be had, by what they hold: images, sound or transcripts."""
+"""The formats in which stored files can be had, by what they hold: images, sound, video or transcripts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,6 +62,12 @@ def _sound(name: str, media_type: str, extension: str, codec: str, container: st
     return FileFormat(name, media_type, extension, Media.AUDIO, options)
 
 
+def _video(name: str, codec: str, sound: str, **settings: str) -> FileFormat:
+    """Return a format by FFmpeg's names; `settings` are those of the encoder of the pictures."""
+    options = {"codec": codec, "sound": sound, "settings": settings}
+    return FileFormat(name, f"video/{name}", name, Media.VIDEO, options)
+
+
 _ALL: Final = (
     FileFormat("png", "image/png", "png"),
     FileFormat("jpeg", "image/jpeg", "jpg", options={"quality": 92, "subsampling": "4:4:4"}, transparent=False),
@@ -71,6 +77,8 @@ _ALL: Final = (
     _sound("opus", "audio/ogg", "opus", "libopus", "ogg", 48_000),
     _sound("flac", "audio/flac", "flac", "flac", "flac"),
     _sound("aac", "audio/mp4", "m4a", "aac", "ipod", 96_000),
+    _video("mp4", "libx264", "aac", preset="veryfast", crf="20"),
+    _video("webm", "libvpx-vp9", "libopus", deadline="realtime", crf="28", b="0", **{"cpu-used": "6"}),
     FileFormat("json", _TRANSCRIPT, "json", Media.TEXT),
     FileFormat("txt", "text/plain", "txt", Media.TEXT),
     FileFormat("srt", "application/x-subrip", "srt", Media.TEXT),

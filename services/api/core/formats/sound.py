@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from services.api.core.formats.file_format import FileFormat, FormatUnavailable
 from services.common.errors import InvalidRequest
-from services.common.provenance import wave
+from services.common.provenance import mp4, wave
 from services.common.provenance.mark import Mark
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ _CURE: Final = (
     "have its operator install commercial-studio-photos-generator[speech], or fetch the sound as it is stored"
 )
 _XMP_TAGS: Final = {"mp3": "id3v2_priv.XMP", "opus": "XMP", "flac": "XMP"}  # FFmpeg's names
-# The box of XMP in MP4 (XMP specification, part 3, section 1.2.7.1).
-_XMP_BOX: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
@@ -39,7 +37,7 @@ def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
         detail = "this artifact is no sound that can be converted: fetch it without `format`"
         raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
     if wanted.name == "aac":
-        return made + _box(mark.xmp())
+        return mp4.with_xmp(made, mark.xmp())
     return wave.with_xmp(made, mark.xmp()) if wanted.name == "wav" else made
 
 
@@ -90,9 +88,3 @@ def _rate(codec: str, rate: int) -> int:
 
     known = sorted(av.Codec(codec, "w").audio_rates or [rate])
     return next((each for each in known if each >= rate), known[-1])
-
-
-def _box(xmp: bytes) -> bytes:
-    """Return XMP as the last box of an MP4 file (ISO 14496-12, section 4.2)."""
-    content = b"uuid" + _XMP_BOX + xmp
-    return (len(content) + 4).to_bytes(4, "big") + content
