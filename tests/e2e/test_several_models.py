@@ -210,8 +210,11 @@ def test_load_that_kills_the_worker(tmp_path: Path, backends: Mapping[str, str])
         good = [submit(system, "one", f"SLOW mug {number}", reproducibility="strict") for number in range(3)]
         for _ in range(2):
             assert system.start("worker", models="one,deadly", broker_lease_seconds="1").wait(60) == -signal.SIGKILL
-        jobs = [system.wait(job, 1) for job in good]
-        assert [(job["state"], job["attempt"]) for job in jobs] == [("succeeded", 1)] * 3
+        system.start_worker("--model", "one")
+        jobs = [system.wait(job) for job in good]
+        assert [job["state"] for job in jobs] == ["succeeded"] * 3
+        # One may have been made and not yet stored when the process died.
+        assert sorted(job["attempt"] for job in jobs) in ([1, 1, 1], [1, 1, 2])
         job = system.client.get(f"/v1/jobs/{waiting}").json()
         assert (job["state"], job["attempt"]) == ("queued", 0)
         system.client.post(f"/v1/jobs/{waiting}/cancel")

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import threading
 import wave
 from collections.abc import Coroutine, Iterator
@@ -41,6 +42,10 @@ def _wav() -> bytes:
 IMAGES: Final = (_png("red"), _png("blue"))
 TRANSCRIPT: Final = b'{"text": "Mug.", "language": "en", "duration": 1.0, "segments": []}'
 RESULTS: Final = {"tts": ((_wav(),), "audio/wav"), "stt": ((TRANSCRIPT,), "application/json")}  # by modality
+
+
+_TRANSCRIPT: Final = json.dumps({"text": "Your mug is ready.", "language": "en", "duration": 1.0, "segments": []})
+_MADE: Final = {"tts": ((_wav(),), "audio/wav"), "stt": ((_TRANSCRIPT.encode(),), "application/json")}
 
 
 class SampleJobs:

@@ -18,6 +18,7 @@ from tests.api.conftest import embedded_settings
 from tests.support.live_server import LiveGateway
 from tests.support.picture_files import encoded, picture
 from tests.support.sample_jobs import SampleJobs
+from tests.support.sounds import sine
 from tests.support.web.html_page import Page
 
 TABLE = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in endpoints()}
@@ -39,6 +40,8 @@ def test_examples_run(endpoint: Endpoint, language: str, sample_jobs: SampleJobs
     job_id = sample_jobs.create(STATES.get(f"{endpoint.method} {endpoint.path}", "succeeded"))
     message_id, input_id = sample_jobs.create_dead_letter(ended=True), sample_jobs.create_input()
     (tmp_path / "mug.jpg").write_bytes(encoded(picture(), "jpeg"))
+    if endpoint.path == "/v1/audio/transcriptions":
+        (tmp_path / "speech.wav").write_bytes(sine())
     if language == "shell":
         command = ["bash", "-euc", curl_example(endpoint)]
     else:
@@ -54,8 +57,9 @@ def test_examples_run(endpoint: Endpoint, language: str, sample_jobs: SampleJobs
     assert done.returncode == 0, done.stderr
     if (language, endpoint.path) == ("python", "/v1/images/generations"):
         assert done.stdout.count("http") == 2  # a URL each
-    if any(answer.files for answer in endpoint.answers.values()):
-        assert (tmp_path / "image").stat().st_size > 0
+    if any(answer.files and not answer.view for answer in endpoint.answers.values()):
+        written = "speech.wav" if endpoint.path == "/v1/audio/speech" else "image"
+        assert (tmp_path / written).stat().st_size > 0
 
 
 @pytest.mark.anyio

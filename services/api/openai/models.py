@@ -32,7 +32,8 @@ class Kind:
 
     def narrow(self, schema: JsonSchema, catalogue: Catalogue, default: str) -> JsonSchema:
         """Return the schema of a body with the names of these models; one is needed if the default is none of them."""
-        fields = {**schema["properties"], "model": {"enum": self.names(catalogue)}}
+        names = self.names(catalogue)  # none where no such model is on offer: then every name is refused
+        fields = {**schema["properties"], "model": {"enum": names} if names else {"type": "string"}}
         needed = list(schema.get("required", ()))
         return {
             **schema,

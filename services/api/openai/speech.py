@@ -43,7 +43,10 @@ def speech_endpoints() -> list[Endpoint]:
             {200: Answer("The sound.", headers=["X-Job-Id"], sometimes=SUBMIT_HEADERS, files=_FILES), **JOB_ANSWERS},
             [*JOB_PROBLEMS, *BODY_PROBLEMS, "format-unavailable"],
             headers=["Idempotency-Key"],
-            body=Body(speech_schemas, {"input": "Your mug is ready.", "voice": "alloy", "response_format": "wav"}),
+            body=Body(
+                speech_schemas,
+                {"model": "tts-1", "input": "Your mug is ready.", "voice": "alloy", "response_format": "wav"},
+            ),
             kinds=KINDS,
         )
     ]

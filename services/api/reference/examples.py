@@ -87,4 +87,4 @@ def _needs_key(endpoint: Endpoint, *, keys: bool) -> bool:
 
 
 def _makes_a_file(endpoint: Endpoint) -> bool:
-    return any(answer.files for answer in endpoint.answers.values())
+    return any(answer.files and not answer.view for answer in endpoint.answers.values())

@@ -152,7 +152,7 @@ async def test_programs_get_problems(client: httpx2.AsyncClient, headers: dict[s
         ("POST", "/v1/images/variations", 404, "not-found"),
         ("DELETE", "/v1/models/studio-tiny", 405, "method-not-allowed"),
         ("POST", "/v1//chat//completions", 404, "not-found"),
-        ("POST", "/v1/audio/speech", 404, "not-found"),
+        ("POST", "/v1/audio/translations", 404, "not-found"),
         ("GET", IMAGES, 405, "method-not-allowed"),
         ("DELETE", "/v1/models", 405, "method-not-allowed"),
         ("BREW", "/v1/videos", 405, "method-not-allowed"),
