@@ -139,9 +139,9 @@ def test_models_take_turns_in_the_memory(tmp_path: Path) -> None:
         assert Scrape(system.worker_url)("studio_model_loaded", model="one") == 0
 
 
-def test_model_that_cannot_be_loaded_stops_no_other(tmp_path: Path, backends: Mapping[str, str]) -> None:
+def test_model_that_cannot_be_loaded_stops_no_other(tmp_path: Path) -> None:
     """Its jobs wait uncharged for a worker that can load it; jobs of the other models are made meanwhile."""
-    with system_of(tmp_path, "good", backends=backends) as (system, catalogue):
+    with system_of(tmp_path, "good") as (system, catalogue):
         catalogue.add("bad", BROKEN, adapter=FAULTY)
         system.start_gateway()
         first = system.start_worker("--model", "good", "--model", "bad")
@@ -201,9 +201,9 @@ def test_job_that_kills_the_worker_is_charged_alone(tmp_path: Path, backends: Ma
         assert [(job["state"], job["attempt"]) for job in jobs] == [("succeeded", 1)] * 3
 
 
-def test_load_that_kills_the_worker(tmp_path: Path, backends: Mapping[str, str]) -> None:
+def test_load_that_kills_the_worker(tmp_path: Path) -> None:
     """Jobs that wait for a load that takes the worker down are not charged, and the first model goes on working."""
-    with system_of(tmp_path, "one", backends=backends) as (system, catalogue):
+    with system_of(tmp_path, "one") as (system, catalogue):
         catalogue.add("deadly", f'calls = "{catalogue.calls("deadly")}", deadly = true')
         system.start_gateway()
         waiting = submit(system, "deadly")
@@ -220,9 +220,9 @@ def test_load_that_kills_the_worker(tmp_path: Path, backends: Mapping[str, str])
         system.client.post(f"/v1/jobs/{waiting}/cancel")
 
 
-def test_drain_during_a_load(tmp_path: Path, backends: Mapping[str, str]) -> None:
+def test_drain_during_a_load(tmp_path: Path) -> None:
     """A worker that is stopped while it loads a model hands back the jobs that wait for it, uncharged, and leaves."""
-    with system_of(tmp_path, "one", backends=backends) as (system, catalogue):
+    with system_of(tmp_path, "one") as (system, catalogue):
         gate = catalogue.gated("two")
         system.start_gateway()
         process = system.start_worker(models="one,two", broker_lease_seconds="30")
@@ -239,9 +239,9 @@ def test_drain_during_a_load(tmp_path: Path, backends: Mapping[str, str]) -> Non
         assert (ended["state"], ended["attempt"]) == ("succeeded", 1)
 
 
-def test_load_longer_than_the_leases(tmp_path: Path, backends: Mapping[str, str]) -> None:
+def test_load_longer_than_the_leases(tmp_path: Path) -> None:
     """Jobs that wait for a load longer than leases and sweeps stay with their worker, uncharged, and in one message."""
-    with system_of(tmp_path, "one", backends=backends) as (system, catalogue):
+    with system_of(tmp_path, "one") as (system, catalogue):
         gate = catalogue.gated("two")
         system.start_gateway(sweep_seconds="2")
         system.start_worker(models="one,two", broker_lease_seconds="1", status_lease_seconds="3")
