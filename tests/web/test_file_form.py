@@ -127,7 +127,9 @@ async def test_other_bodies_are_refused_as_pages(browser: httpx2.AsyncClient) ->
     """A form longer than a file may be, and one that has none, are refused as pages; a reload leads to the form."""
     longer = await send(browser, bytes(300_000))
     other = await browser.post(PATH, data={"prompt": "a mug"})
+    typed = await browser.post(PATH, content=b"", headers={"Content-Type": f"multipart/form-data; {'a=b;' * 300}"})
     reloaded = await browser.get(PATH)
     assert (longer.status_code, "text/html" in longer.headers["Content-Type"]) == (413, True)
     assert (other.status_code, "text/html" in other.headers["Content-Type"]) == (400, True)
+    assert typed.status_code == 400
     assert (reloaded.status_code, reloaded.headers["Location"]) == (303, "/")

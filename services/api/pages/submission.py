@@ -36,6 +36,14 @@ def token_or_new(given: str) -> str:
     return given if _TOKEN.fullmatch(given) else new_token()
 
 
+def form_type(request: Request[AppState]) -> str:
+    """Return the Content-Type. Raises HTTPException 400 for a long one, which would take long to read."""
+    media_type = request.headers.get("Content-Type", "")
+    if len(media_type) > _LONGEST_TYPE:
+        raise HTTPException(400, "the Content-Type is too long")
+    return media_type
+
+
 async def read_form(request: Request[AppState]) -> dict[str, str]:
     """Return the text fields.
 
@@ -46,10 +54,7 @@ async def read_form(request: Request[AppState]) -> dict[str, str]:
     if len(body) > FORM_BYTES:
         detail = f"the form is larger than {FORM_BYTES} bytes, the most allowed here: shorten its texts"
         raise RequestRefused("body-too-large", detail)
-    media_type = request.headers.get("Content-Type", "")
-    if len(media_type) > _LONGEST_TYPE:
-        raise HTTPException(400, "the Content-Type is too long")
-    if not media_type.startswith("multipart/") and body.count(b"&") > 2 * MAX_FIELDS:
+    if not form_type(request).startswith("multipart/") and body.count(b"&") > 2 * MAX_FIELDS:
         raise HTTPException(400, "the form has too many fields")  # the parser reads on past those that are empty
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
         return {name: value for name, value in form.items() if isinstance(value, str)}

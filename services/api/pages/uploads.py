@@ -12,7 +12,7 @@ from starlette.requests import Request
 from services.api.auth.caller import caller_of
 from services.api.http.state import AppState
 from services.api.pages.form_choices import FileField
-from services.api.pages.submission import FORM_BYTES, MAX_FIELDS
+from services.api.pages.submission import FORM_BYTES, MAX_FIELDS, form_type
 from services.common.errors import TooBusy
 from services.common.input_errors import InputError
 
@@ -47,7 +47,7 @@ class UploadForm:
 @asynccontextmanager
 async def upload_form(request: Request[AppState]) -> AsyncGenerator[UploadForm, None]:
     """Read the form; its files lie on the disk until the block ends. Raises HTTPException 400 for a broken one."""
-    if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
+    if not form_type(request).startswith("multipart/form-data"):
         raise HTTPException(400, "the form has no files")
     async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES) as form:
         items = form.multi_items()
