@@ -11,6 +11,19 @@ from tests.support.models.items import tiny_model
 from tests.support.models.tiny_pipeline import build_pipeline
 
 
+@pytest.fixture
+def collecting() -> None:
+    """Have models that are unloaded give their memory back, as a worker does."""
+
+
+@pytest.fixture(autouse=True)
+def quick_unload(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unload without collecting garbage, unless a test asks for `collecting`: a large process takes a second for it."""
+    if "collecting" not in request.fixturenames:
+        for module in ("services.inference.runtime.executor", "services.inference.batching.model_memory"):
+            monkeypatch.setattr(f"{module}.give_back_memory", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """Return a catalogue entry whose source is the folder of a pipeline built in code."""

@@ -242,6 +242,7 @@ class Heavy(Txt2Img):
         super().close()
 
 
+@pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("frozen", [False, True], ids=["", "exempt from garbage collection"])
 async def test_memory_comes_back(tiny: Model, *, frozen: bool) -> None:
     """Loaded, called and unloaded again and again, a torch model leaves the process as large as after the first time.
