@@ -40,7 +40,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Start gateway and worker with a model that begins with a picture."""
     folder = tmp_path_factory.mktemp("system")
     catalogue = folder / "models.toml"
-    catalogue.write_text(CATALOGUE.format(name="retoucher", calls=folder / "calls.txt") + READER)
+    catalogue.write_text(CATALOGUE.format(name="retoucher", calls=folder / "calls.txt", seconds=0) + READER)
     with running_system(folder, {}, catalogue) as running:
         running.start_gateway()
         running.start_worker()
