@@ -3,10 +3,11 @@
 import io
 import math
 import struct
-import wave
 from typing import Any
 
 from PIL import Image
+
+from tests.support.sounds import wav_of
 
 
 def picture(size: tuple[int, int] = (64, 32), mode: str = "RGB") -> Image.Image:
@@ -32,9 +33,5 @@ def opened(data: bytes) -> Image.Image:
 
 def tone(seconds: float, rate: int = 8000) -> bytes:
     """Return a sine of 440 Hz as WAV."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        samples = (int(9000 * math.sin(2 * math.pi * 440 * at / rate)) for at in range(int(seconds * rate)))
-        file.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
-    return buffer.getvalue()
+    samples = (int(9000 * math.sin(2 * math.pi * 440 * at / rate)) for at in range(int(seconds * rate)))
+    return wav_of(b"".join(struct.pack("<h", sample) for sample in samples), rate)

@@ -2,9 +2,7 @@
 
 import asyncio
 import io
-import json
 import threading
-import wave
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,6 +18,7 @@ from services.common.schemas import State
 from tests.support.fakes import FakeWorker, dead_letter
 from tests.support.live_server import LiveGateway
 from tests.support.messages import new_message
+from tests.support.sounds import wav_of
 
 KINDS: Final = ("unknown", "queued", "running", "succeeded", "failed", "removed")
 CHANGING: Final = ("DELETE", "POST")
@@ -31,21 +30,10 @@ def _png(colour: str) -> bytes:
     return buffer.getvalue()
 
 
-def _wav() -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(8000))
-    return buffer.getvalue()
-
-
 IMAGES: Final = (_png("red"), _png("blue"))
 TRANSCRIPT: Final = b'{"text": "Mug.", "language": "en", "duration": 1.0, "segments": []}'
-RESULTS: Final = {"tts": ((_wav(),), "audio/wav"), "stt": ((TRANSCRIPT,), "application/json")}  # by modality
-
-
-_TRANSCRIPT: Final = json.dumps({"text": "Your mug is ready.", "language": "en", "duration": 1.0, "segments": []})
-_MADE: Final = {"tts": ((_wav(),), "audio/wav"), "stt": ((_TRANSCRIPT.encode(),), "application/json")}
+SOUND: Final = wav_of(bytes(8000), 8000)
+RESULTS: Final = {"tts": ((SOUND,), "audio/wav"), "stt": ((TRANSCRIPT,), "application/json")}  # by modality
 
 
 class SampleJobs:
@@ -136,7 +124,7 @@ class SampleJobs:
         """Send in a picture or a sound, unless one is there, and return its id."""
         known = self._inputs.get(kind)
         if known is None or self._client.get(f"/v1/inputs/{known}").status_code == 404:
-            content = IMAGES[0] if kind == "image" else _wav()
+            content = IMAGES[0] if kind == "image" else SOUND
             self._inputs[kind] = str(self._client.post("/v1/inputs", content=content, timeout=30).json()["id"])
         return self._inputs[kind]
 

@@ -11,18 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def wav_of(samples: bytes, rate: int = 24_000, channels: int = 1) -> bytes:
+    """Return 16-bit samples as a WAV."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((channels, 2, rate, 0, "NONE", ""))
+        file.writeframes(samples)
+    return buffer.getvalue()
+
+
 def sine(rate: int = 24_000, channels: int = 1, seconds: float = 0.5, facts: Mapping[str, str] | None = None) -> bytes:
     """Return a WAV with a tone of 440 Hz, with these facts in it as a worker writes them."""
-    buffer = io.BytesIO()
     tone = np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate)
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.repeat((tone * 8000).astype("<i2"), channels).tobytes())
+    plain = wav_of(np.repeat((tone * 8000).astype("<i2"), channels).tobytes(), rate, channels)
     comment = json.dumps(dict(facts or {}), ensure_ascii=False).encode() + b"\0"
     info = b"INFO" + _chunk(b"ICMT", comment)
-    return _chunk(b"RIFF", buffer.getvalue()[8:] + (_chunk(b"LIST", info) if facts else b""))
+    return _chunk(b"RIFF", plain[8:] + (_chunk(b"LIST", info) if facts else b""))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -1,8 +1,6 @@
 """/v1/audio/speech: what its body takes and refuses, and what the answers are."""
 
 import asyncio
-import io
-import wave
 from typing import Any
 
 import httpx2
@@ -11,7 +9,7 @@ import pytest
 from services.common.backends import Backends
 from services.common.schemas import State
 from tests.support.fakes import FakeWorker, stored_image
-from tests.support.sounds import Heard, sine
+from tests.support.sounds import Heard, sine, wav_of
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +64,7 @@ async def test_pcm(
     answer, _ = await spoken(client, backends, worker, sine(rate, channels), response_format="pcm")
     assert answer.headers["Content-Type"] == "audio/pcm"
     assert len(answer.content) == pytest.approx(24_000 * 0.5 * 2, rel=0.01)
-    assert Heard(_wave(answer.content)).pitch == pytest.approx(440, abs=5)
+    assert Heard(wav_of(answer.content)).pitch == pytest.approx(440, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +176,3 @@ async def test_schema_names_the_models(client: httpx2.AsyncClient) -> None:
     schema = (await client.get("/openapi.json")).json()["components"]["schemas"]["SpeechRequest"]
     assert schema["properties"]["model"]["enum"] == ["hibari", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"]
     assert schema["required"] == ["input", "model"], "the default model draws"
-
-
-def _wave(samples: bytes) -> bytes:
-    """Return bare samples as a WAV."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(24_000)
-        file.writeframes(samples)
-    return buffer.getvalue()

@@ -20,7 +20,7 @@ from services.inference.runtime.adapter import Cancelled, Context
 from services.inference.runtime.outputs import NothingMade
 from services.inference.runtime.sources import Source, resolve_source
 from tests.support.models.speech_models import MODELS, sound_item, spoken, text_item, words_of, written
-from tests.support.sounds import sine
+from tests.support.sounds import sine, wav_of
 
 SAID = "The red mug is ready to be shipped. Please collect it before Friday."
 OTHER = "A blue vase stands on a wooden table."
@@ -174,7 +174,7 @@ def test_nothing_is_fetched(
 
 
 def _silence(seconds: float) -> bytes:
-    return _wave(bytes(2 * int(24_000 * seconds)))
+    return wav_of(bytes(2 * int(24_000 * seconds)))
 
 
 def _joined(*sounds: bytes) -> bytes:
@@ -182,14 +182,4 @@ def _joined(*sounds: bytes) -> bytes:
     for each in sounds:
         with wave.open(io.BytesIO(each)) as file:
             samples.append(file.readframes(file.getnframes()))
-    return _wave(b"".join(samples))
-
-
-def _wave(samples: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(24_000)
-        file.writeframes(samples)
-    return buffer.getvalue()
+    return wav_of(b"".join(samples))

@@ -1,6 +1,7 @@
 """The formats in which stored files can be had, by what they hold: images, sound, video or transcripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -115,6 +116,21 @@ def wanted_format(
     if name == own.name and side is None and quality is None and unchanged:
         return None
     return replace(FORMATS[name], side=side, quality=quality, metadata=metadata)
+
+
+@contextmanager
+def telling_faults(kind: str, wanted: FileFormat) -> Iterator[None]:
+    """Raise what PyAV raises in the block for this kind of file as InvalidRequest, its absence as FormatUnavailable."""
+    try:
+        yield
+    except ImportError as exc:
+        cure = (
+            f"have its operator install commercial-studio-photos-generator[speech], or fetch the {kind} as it is stored"
+        )
+        raise FormatUnavailable(f"{kind} cannot be had as {wanted.name} here: {cure}") from exc
+    except (OSError, ValueError, IndexError) as exc:  # those of FFmpeg are some of these
+        detail = f"this artifact is no {kind} that can be converted: fetch it without `format`"
+        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
 
 
 def formats_of(artifact: Artifact) -> Sequence[FileFormat]:

@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from services.api.core.formats.file_format import FileFormat, FormatUnavailable
-from services.common.errors import InvalidRequest
+from services.api.core.formats.file_format import FileFormat, telling_faults
 from services.common.provenance import mp4, wave
 from services.common.provenance.mark import Mark
 
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
 
-_CURE: Final = (
-    "have its operator install commercial-studio-photos-generator[speech], or fetch the sound as it is stored"
-)
 _XMP_TAGS: Final = {"mp3": "id3v2_priv.XMP", "opus": "XMP", "flac": "XMP"}  # FFmpeg's names
 
 
@@ -26,16 +22,11 @@ def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
     Raises InvalidRequest for a file that is no sound, and FormatUnavailable without PyAV.
     """
     is_wave = data[8:12] == b"WAVE"
-    try:
+    with telling_faults("sound", wanted):
         if is_wave and wanted.name == "wav":
             return wave.bare(data, mark.xmp())
         tags = _tags(wave.facts_in(data) if is_wave and wanted.metadata else {}, wanted, mark)
         made = _encoded(data, wanted, tags)
-    except ImportError as exc:
-        raise FormatUnavailable(f"sound cannot be had as {wanted.name} here: {_CURE}") from exc
-    except (OSError, ValueError, IndexError) as exc:  # those of FFmpeg are some of these
-        detail = "this artifact is no sound that can be converted: fetch it without `format`"
-        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
     if wanted.name == "aac":
         return mp4.with_xmp(made, mark.xmp())
     return wave.with_xmp(made, mark.xmp()) if wanted.name == "wav" else made

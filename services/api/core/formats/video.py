@@ -4,8 +4,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from services.api.core.formats.file_format import FileFormat, FormatUnavailable
-from services.common.errors import InvalidRequest
+from services.api.core.formats.file_format import FileFormat, telling_faults
 from services.common.provenance import mp4
 from services.common.provenance.mark import Mark
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
-_CURE: Final = (
-    "have its operator install commercial-studio-photos-generator[speech], or fetch the video as it is stored"
-)
 _TELLING: Final = ("comment", "title", "description")  # the tags that say how a video was made
 _RATE: Final = 48_000  # samples a second of its sound: Opus takes no other of those in use
 
@@ -25,13 +21,8 @@ def converted(data: bytes, wanted: FileFormat, mark: Mark) -> bytes:
 
     Raises InvalidRequest for a file that is no video, and FormatUnavailable without PyAV.
     """
-    try:
+    with telling_faults("video", wanted):
         made = _written(data, wanted, mark)
-    except ImportError as exc:
-        raise FormatUnavailable(f"video cannot be had as {wanted.name} here: {_CURE}") from exc
-    except (OSError, ValueError, IndexError) as exc:  # those of FFmpeg are some of these
-        detail = "this artifact is no video that can be converted: fetch it without `format`"
-        raise InvalidRequest([{"pointer": "/format", "detail": detail, "got": wanted.name}]) from exc
     return mp4.with_xmp(made, mark.xmp()) if wanted.name == "mp4" else made
 
 

@@ -4,8 +4,8 @@ from services.common.documents import Document
 from services.common.schemas import InputRef, JobWarning
 
 
-class InputRecord(Document):
-    """`width` and `height` in pixels for a picture, `seconds` for a sound. `key` is that of its file.
+class InputRecord(InputRef, Document):
+    """What a job's message names, and more. `key` is that of its file.
 
     `inline` is True for one that came inside of a job, and is that job's alone.
     """
@@ -14,13 +14,6 @@ class InputRecord(Document):
     _name = "the record of an input"
     id: str
     owner: str | None = None
-    key: str
-    media_type: str
-    bytes: int
-    sha256: str
-    width: int | None = None
-    height: int | None = None
-    seconds: float | None = None
     inline: bool = False
     warnings: tuple[JobWarning, ...] = ()
 
